@@ -47,7 +47,7 @@ async def order(database: Database) -> UUID:
             (order_id,),
         )
         await tx.execute(
-            "INSERT INTO fulfillment_order (id, order_id, location_id, method, capacity_day, due_at) VALUES (%s, %s, 1, 'ship', '2026-11-03', now())",
+            "INSERT INTO fulfillment_order (id, order_id, location_id, method, capacity_day, due_at, units) VALUES (%s, %s, 1, 'ship', '2026-11-03', now(), 3)",
             (work, order_id),
         )
         await tx.execute("INSERT INTO location_day VALUES (1, '2026-11-03', 1)")
@@ -219,7 +219,12 @@ INJECTED = {
             "INSERT INTO capacity_slot (location_id, kind, day, starts, ends, quota, widest, held)"
             " VALUES (1, 'pickup', '2026-12-10', '09:00', '10:00', 5, 5, 2)"
         ),
-        "CD01, pickup, 2026-12-10 at 09:00:00: held 2, holds 0; confirmed 0, orders 0; the quota was never above 5.",
+        "CD01, pickup, 2026-12-10 at 09:00:00: held 2, holds 0; confirmed 0, orders 0; units 0, of the work 0;"
+        " the quota was never above 5.",
+    ),
+    "work_units": (
+        "UPDATE fulfillment_order SET units = units + 1",
+        "F1 at CD01: it says 4, and has 3.",
     ),
     "orphans": (
         "INSERT INTO order_payment (order_id, state) VALUES ('00000000-0000-7000-8000-000000000001', 'unpaid')",

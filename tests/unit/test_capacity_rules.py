@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from malha.capacity import rules
-from malha.capacity.model import DatedOverride, Key, Kind, Override, Plan, Slot, Template, Window
+from malha.capacity.model import DatedOverride, Key, Kind, Measure, Override, Plan, Slot, Template, Window
 
 MONDAY = date(2026, 11, 30)
 NINE, TEN, NOON = time(9), time(10), time(12)
@@ -102,8 +102,40 @@ def test_orders_of_a_day_fill_its_picking_slots_from_the_first_on() -> None:
         ]
 
     for taken, expected in ((0, [0, 0]), (1, [1, 0]), (4, [2, 2]), (7, [2, 5])):
-        assert [s.confirmed for s in rules.fill_picking(slots("pick"), {(1, MONDAY): taken})] == expected
-    assert [s.confirmed for s in rules.fill_picking(slots("pickup"), {(1, MONDAY): 4})] == [0, 0]
+        assert [s.confirmed for s in rules.fill_picking(slots("pick"), {(1, MONDAY): taken}, {})] == expected
+    assert [s.confirmed for s in rules.fill_picking(slots("pickup"), {(1, MONDAY): 4}, {})] == [0, 0]
+
+
+def test_units_of_a_day_fill_the_slots_that_count_them() -> None:
+    slots = [
+        Slot(key=Key(1, "pick", MONDAY, time(hour)), ends=time(hour + 1), quota=5, measure=Measure.UNITS, units=units)
+        for hour, units in ((9, 4), (10, 0))
+    ]
+    filled = rules.fill_picking(slots, {(1, MONDAY): 2}, {(1, MONDAY): 3})
+    assert [(s.units, s.left, s.confirmed) for s in filled] == [(5, 0, 0), (2, 3, 0)]
+
+
+@pytest.mark.parametrize(
+    ("taken", "sizes", "seats"),
+    [
+        ((0, 0), (3, 2, 4, 1, 1), [0, 0, 1, 1, None]),
+        ((0, 0), (6, 1, 9), [0, 1, None]),  # what is larger than a slot takes an empty one whole
+        ((1, 0), (6, 4), [1, 0]),
+        ((5, 9), (1,), [None]),
+        ((4, 0), (2, 1, 3), [1, 0, 1]),  # what is small goes where it fits, also behind what did not
+    ],
+)
+def test_work_sits_in_the_first_slot_with_room_for_its_units(
+    taken: tuple[int, int], sizes: tuple[int, ...], seats: list[int | None]
+) -> None:
+    rooms = [rules.Room(5, n) for n in taken]
+    assert rules.seat(rooms, Measure.UNITS, sizes) == seats
+
+
+def test_an_order_is_one_place_however_many_units_it_has_where_orders_count() -> None:
+    rooms = [rules.Room(2, 1), rules.Room(0, 0), rules.Room(1, 0)]
+    assert rules.seat(rooms, Measure.ORDERS, [9, 1, 4]) == [0, 2, None]
+    assert rules.seat([rules.Room(0, 0)], Measure.UNITS, [4]) == [None]
 
 
 def test_picking_has_the_sum_of_its_slots_a_day_and_none_where_none_are_stated() -> None:

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
-from malha.capacity.model import DatedOverride, Kind, Override, Plan, Template
+from malha.capacity.model import DatedOverride, Kind, Measure, Override, Plan, Template
 from malha.capacity.picking import PROMISED_DAYS, Picking, PickingCalendar
 from malha.network.model import Location, LocationKind, LocationStatus
 from malha.platform.address import Address
@@ -70,16 +70,16 @@ def test_a_pause_with_an_end_closes_what_begins_before_it_and_one_without_closes
 @pytest.mark.parametrize(
     ("released", "full", "due"),
     [
-        (at(MONDAY, time(8)), set(), at(MONDAY, NOON)),
-        (at(MONDAY, time(13)), set(), at(MONDAY, SIX)),
-        (at(MONDAY, time(14, 1)), set(), at(TUESDAY, NOON)),  # the cut-off is over
-        (at(MONDAY, time(8)), {(MONDAY, NINE)}, at(MONDAY, SIX)),
-        (at(MONDAY, time(8)), {(MONDAY, NINE), (MONDAY, NOON), (TUESDAY, NINE)}, at(TUESDAY, SIX)),
-        (at(date(2026, 12, 4), time(15)), set(), at(date(2026, 12, 7), NOON)),  # Friday afternoon
+        (at(MONDAY, time(8)), {}, at(MONDAY, NOON)),
+        (at(MONDAY, time(13)), {}, at(MONDAY, SIX)),
+        (at(MONDAY, time(14, 1)), {}, at(TUESDAY, NOON)),  # the cut-off is over
+        (at(MONDAY, time(8)), {(MONDAY, NINE): 0}, at(MONDAY, SIX)),
+        (at(MONDAY, time(8)), dict.fromkeys([(MONDAY, NINE), (MONDAY, NOON), (TUESDAY, NINE)], 0), at(TUESDAY, SIX)),
+        (at(date(2026, 12, 4), time(15)), {}, at(date(2026, 12, 7), NOON)),  # Friday afternoon
     ],
 )
 def test_work_is_due_when_the_first_slot_with_room_ends(
-    released: datetime, full: set[tuple[date, time]], due: datetime
+    released: datetime, full: dict[tuple[date, time], int], due: datetime
 ) -> None:
     calendar = PickingCalendar(a_picking(), frozenset(), full)
     assert calendar.due_at(released) == due
@@ -88,7 +88,19 @@ def test_work_is_due_when_the_first_slot_with_room_ends(
 
 def test_a_closed_day_has_no_slots_and_beyond_what_is_known_closing_time_counts() -> None:
     eight = at(MONDAY, time(8))
-    assert PickingCalendar(a_picking(), frozenset({MONDAY}), ()).due_at(eight) == at(TUESDAY, NOON)
+    assert PickingCalendar(a_picking(), frozenset({MONDAY})).due_at(eight) == at(TUESDAY, NOON)
     days = [MONDAY + timedelta(days=n) for n in range(PROMISED_DAYS + 1)]
-    full = {(day, clock) for day in days for clock in (NINE, NOON)}
+    full = {(day, clock): 0 for day in days for clock in (NINE, NOON)}
     assert PickingCalendar(a_picking(), frozenset(), full).due_at(eight) == at(date(2026, 12, 15), SIX)
+
+
+def test_where_units_count_work_is_due_when_the_first_slot_with_room_for_all_of_it_ends() -> None:
+    eight = at(MONDAY, time(8))
+    picking = Picking(PLACE, Plan(1, {Kind.PICK: WEEK}, [], Measure.UNITS))
+    calendar = PickingCalendar(picking, frozenset(), {(MONDAY, NINE): 1})
+    assert [calendar.due_at(eight, units) for units in (1, 2, 9)] == [
+        at(MONDAY, NOON), at(MONDAY, SIX), at(MONDAY, SIX),
+    ]  # fmt: skip
+    in_orders = PickingCalendar(a_picking(), frozenset(), {(MONDAY, NINE): 1})
+    assert in_orders.due_at(eight, 9) == at(MONDAY, NOON)
+    assert (picking.pieces(MONDAY), a_picking().pieces(MONDAY)) == (None, 4)

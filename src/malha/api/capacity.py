@@ -14,7 +14,19 @@ from malha.api.orders_actions import open_order, seen_order
 from malha.api.supply import Code, place_of
 from malha.api.work import Work, command, query
 from malha.capacity import reads, rules, service
-from malha.capacity.model import MOST_HOLD_S, MOST_SLOTS, Clock, Key, Kind, Override, Plan, Quota, Slot, Template
+from malha.capacity.model import (
+    MOST_HOLD_S,
+    MOST_SLOTS,
+    Clock,
+    Key,
+    Kind,
+    Measure,
+    Override,
+    Plan,
+    Quota,
+    Slot,
+    Template,
+)
 from malha.network import reads as network
 from malha.network.errors import SiteShared
 from malha.network.model import Location
@@ -55,7 +67,10 @@ Week = Annotated[list[WeekSlot], Meta(max_length=7 * MOST_SLOTS)]
 class SlotView(msgspec.Struct, frozen=True, kw_only=True):
     """A slot of a day. `left` may still be had; `open` is false where the location takes no work then.
 
-    A quota may be below what is reserved where it was lowered: who has a place keeps it.
+    `taken` and `left` are in what the quota counts, which `measure` says: picking slots may count units, the others
+    always count orders. `confirmed` are orders in any case, and `units` those that work in a picking slot has. A quota
+    may be below what is taken where it was lowered, for who has a place keeps it, or by one piece of work that is
+    larger than the slot and has it whole.
     """
 
     location: str
@@ -66,6 +81,9 @@ class SlotView(msgspec.Struct, frozen=True, kw_only=True):
     quota: int
     held: int
     confirmed: int
+    measure: Measure
+    units: int
+    taken: int
     left: int
     open: bool
 
@@ -79,9 +97,13 @@ class DayOverrides(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PlanView(msgspec.Struct, frozen=True, kw_only=True):
-    """All that a location states: its week by kind, and dates from today on that differ. The `ETag` is its version."""
+    """All that a location states: its week by kind, and dates from today on that differ. The `ETag` is its version.
+
+    `measure` is what the quotas of its picking slots count, `orders` or `units`.
+    """
 
     location: str
+    measure: Measure
     pick: list[WeekSlot]
     pickup: list[WeekSlot]
     delivery: list[WeekSlot]
@@ -89,8 +111,13 @@ class PlanView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PlanDraft(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The week of a location by kind; a kind that is left out stays, an empty list has no slots any more."""
+    """The week of a location by kind; a kind that is left out stays, an empty list has no slots any more.
 
+    `measure` is what the quotas of picking slots count from now on, those of single dates too; left out, it stays. With
+    `units` an order takes as many places as it has units, and one larger than a slot takes an empty slot whole.
+    """
+
+    measure: Measure | None = None
     pick: Week | None = None
     pickup: Week | None = None
     delivery: Week | None = None
@@ -189,6 +216,9 @@ def _view(slot: Slot, code: str) -> SlotView:
         quota=slot.quota,
         held=slot.held,
         confirmed=slot.confirmed,
+        measure=slot.measure,
+        units=slot.units,
+        taken=slot.taken,
         left=slot.left,
         open=slot.open,
     )
@@ -270,6 +300,7 @@ async def get_capacity_plan(work: Work, code: str) -> PlanView:
     work.tag(plan.version)
     return PlanView(
         location=place.code,
+        measure=plan.measure,
         pick=_week(plan, Kind.PICK),
         pickup=_week(plan, Kind.PICKUP),
         delivery=_week(plan, Kind.DELIVERY),
@@ -279,7 +310,11 @@ async def get_capacity_plan(work: Work, code: str) -> PlanView:
 
 @command("/capacity/{code:str}/templates", method="PUT", permission="network:write", versioned="required", tag=TAG)
 async def change_capacity_templates(work: Work, code: str, data: PlanDraft) -> Stated:
-    """State the slots of a location's week. Slots of today and later follow; what is reserved stays reserved."""
+    """State the slots of a location's week, and whether its picking slots count orders or units.
+
+    Slots of today and later follow; what is reserved stays reserved. Work that has no room where another measure or a
+    lower quota leaves it moves to the earliest slot with room, unless it is accepted.
+    """
     place = await _home(work, code, change=True)
     work.expect(await service.lock_plan(work.tx, place))
     weeks = {Kind.PICK: data.pick, Kind.PICKUP: data.pickup, Kind.DELIVERY: data.delivery}
@@ -288,7 +323,7 @@ async def change_capacity_templates(work: Work, code: str, data: PlanDraft) -> S
         for kind, rows in weeks.items()
         if rows is not None
     }
-    return _stated(work, place, await service.set_templates(work.tx, place, stated))
+    return _stated(work, place, await service.set_templates(work.tx, place, stated, measure=data.measure))
 
 
 @command(

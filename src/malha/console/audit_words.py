@@ -259,6 +259,7 @@ FIELDS = {
     "prefix": N_("Beginning of the key"),
     "templates": N_("Slots of the week"),
     "overrides": N_("Dates that differ"),
+    "measure": N_("Picking slots count"),
     "active": N_("In use"),
     "version": N_("Version"),
     "address": N_("Address"),

@@ -11,7 +11,7 @@ from litestar.params import FromPath
 from litestar.response import Response, Stream
 
 from malha.capacity import reads, rules, service
-from malha.capacity.model import KIND_WORDS, Kind, Override, Plan, Slot
+from malha.capacity.model import KIND_WORDS, MEASURE_WORDS, Kind, Measure, Override, Plan, Slot
 from malha.console import capacity_form as grid
 from malha.console import capacity_view as drawn
 from malha.console import export, filling, locations, picking_view, render, shell, uploads, web
@@ -145,7 +145,8 @@ async def capacity_page(request: Request[Any, Any, Any]) -> Response[str]:
 COLUMNS = (
     Column(N_("Code")), Column(N_("Location"), width=32), Column(N_("Kind"), width=14), Column(N_("Day"), Cells.DAY),
     Column(N_("From")), Column(N_("To")), Column(N_("Places"), Cells.WHOLE), Column(N_("Held"), Cells.WHOLE),
-    Column(N_("Confirmed"), Cells.WHOLE), Column(N_("Left"), Cells.WHOLE),
+    Column(N_("Confirmed"), Cells.WHOLE), Column(N_("Counted in")), Column(N_("Units"), Cells.WHOLE),
+    Column(N_("Taken"), Cells.WHOLE), Column(N_("Left"), Cells.WHOLE),
 )  # fmt: skip
 
 
@@ -162,7 +163,8 @@ async def capacity_export(request: Request[Any, Any, Any]) -> Stream:
         place = names[slot.key.location_id]
         return [
             place.code, place.name, _(KIND_WORDS[Kind(slot.key.kind)]), slot.key.day, f"{slot.key.starts:%H:%M}",
-            f"{slot.ends:%H:%M}", slot.quota, slot.held, slot.confirmed, slot.left,
+            f"{slot.ends:%H:%M}", slot.quota, slot.held, slot.confirmed, _(MEASURE_WORDS[slot.measure]),
+            slot.units, slot.taken, slot.left,
         ]  # fmt: skip
 
     return export.send_all(request, "capacity", COLUMNS, found, cells)
@@ -170,7 +172,7 @@ async def capacity_export(request: Request[Any, Any, Any]) -> Stream:
 
 STATED = (
     Column(N_("location")), Column(N_("kind")), Column(N_("weekday"), Cells.WHOLE), Column(N_("starts")),
-    Column(N_("ends")), Column(N_("quota"), Cells.WHOLE),
+    Column(N_("ends")), Column(N_("quota"), Cells.WHOLE), Column(N_("measure")),
 )  # fmt: skip
 
 
@@ -183,7 +185,15 @@ async def slots_export(request: Request[Any, Any, Any]) -> Stream:
         for id_, plan in sorted((await reads.plans(tx, places)).items(), key=lambda item: places[item[0]].code):
             for kind, templates in sorted(plan.templates.items()):
                 rows += [
-                    [places[id_].code, kind.value, t.weekday, f"{t.starts:%H:%M}", f"{t.ends:%H:%M}", t.quota]
+                    [
+                        places[id_].code,
+                        kind.value,
+                        t.weekday,
+                        f"{t.starts:%H:%M}",
+                        f"{t.ends:%H:%M}",
+                        t.quota,
+                        plan.measure.value if kind is Kind.PICK else Measure.ORDERS.value,
+                    ]
                     for t in templates
                 ]
     return export.send_all(request, "capacity-slots", STATED, rows, lambda row: row)
@@ -205,12 +215,23 @@ async def _form(tx: Tx, request: Request[Any, Any, Any], code: str, kind: Kind) 
         "kinds": [(k.value, _(KIND_WORDS[k]), f"/capacity/{code}/edit?{urlencode({'kind': k})}") for k in KINDS],
         "kind_word": _(KIND_WORDS[kind]),
         "version": plan.version,
+        "measure": plan.measure.value,
+        "measures": _measures(),
         "weekdays": [_(say.WEEKDAY[day]) for day in WEEKDAYS],
         "rows": grid.rows_of(plan.templates.get(kind, [])),
         "dates": _dates(plan, kind),
         "today": today,
         "back": f"/capacity?{urlencode({'kind': kind})}",
     }
+
+
+def _measures() -> list[tuple[str, str]]:
+    return [(m.value, _(word)) for m, word in MEASURE_WORDS.items()]
+
+
+def _measure_of(read: Filled, kind: Kind) -> Measure | None:
+    """Return what a form says picking slots count; None: it leaves that as it is."""
+    return read.choice("measure", Measure) if kind is Kind.PICK and read.text("measure") else None
 
 
 def _dates(plan: Plan, kind: Kind) -> list[dict[str, Any]]:
@@ -222,17 +243,19 @@ def _dates(plan: Plan, kind: Kind) -> list[dict[str, Any]]:
         {
             "day": day,
             "text": render.calendar_day(day),
-            "says": [_override(o) for o in rows],
+            "says": [_override(o, plan.measure if kind is Kind.PICK else Measure.ORDERS) for o in rows],
             "reason": next((o.reason for o in rows if o.reason), ""),
         }
         for day, rows in sorted(days.items())
     ]
 
 
-def _override(o: Override) -> str:
+def _override(o: Override, measure: Measure) -> str:
     if o.starts is None or o.ends is None:
         return _("no slots")
-    places = n_("{n} place", "{n} places", o.quota) if o.quota else _("closed")
+    in_units = measure is Measure.UNITS
+    places = n_("{n} unit", "{n} units", o.quota) if in_units else n_("{n} place", "{n} places", o.quota)
+    places = places if o.quota else _("closed")
     return _("{from_} to {to}: {places}", from_=f"{o.starts:%H:%M}", to=f"{o.ends:%H:%M}", places=places)
 
 
@@ -249,11 +272,11 @@ async def capacity_week(request: Request[Any, Any, Any], code: FromPath[str]) ->
     """State a location's week of one kind, unless somebody else changed it since the form was opened."""
     read = filling.filled(await request.form())
     kind = read.choice("kind", Kind)
-    week = grid.week_of(read)
+    week, measure = grid.week_of(read), _measure_of(read, kind)
     read.refuse()
     async with web.writing(request) as tx:
         place = await locations.home_of(tx, request, code)
-        done = await service.set_templates(tx, place, {kind: week}, expected=read.version())
+        done = await service.set_templates(tx, place, {kind: week}, measure=measure, expected=read.version())
     return web.go_on(request, f"/capacity/{code}/edit?{urlencode({'kind': kind})}", _told(done))
 
 
@@ -317,6 +340,7 @@ async def _several(tx: Tx, request: Request[Any, Any, Any], kind: Kind) -> dict[
         "kinds": [(k.value, _(KIND_WORDS[k])) for k in KINDS],
         "weekdays": [_(say.WEEKDAY[day]) for day in WEEKDAYS],
         "rows": grid.rows_of([]),
+        "measures": _measures(),
         "today": i18n.local(now()).date(),
     }
 
@@ -348,6 +372,7 @@ async def several_week(request: Request[Any, Any, Any]) -> Response[Any]:
     by_date = read.text("act") == "day"
     day, stated = _day_of(read) if by_date else (date.min, [])
     week = [] if by_date else grid.week_of(read)
+    measure = None if by_date else _measure_of(read, kind)
     read.refuse()
     async with web.writing(request) as tx:
         places = await _chosen(tx, request, read)
@@ -357,7 +382,7 @@ async def several_week(request: Request[Any, Any, Any]) -> Response[Any]:
                 plan = await reads.plan_of(tx, place.id, day, day)
                 await service.set_overrides(tx, place, {(kind, day): _beside(plan, kind, day, stated)})
             else:
-                await service.set_templates(tx, place, {kind: week})
+                await service.set_templates(tx, place, {kind: week}, measure=measure)
     notice = n_("Slots of {n} location saved", "Slots of {n} locations saved", len(places))
     return web.go_on(request, f"/capacity?{urlencode({'kind': kind})}", notice)
 
@@ -371,7 +396,7 @@ async def capacity_import(request: Request[Any, Any, Any]) -> Response[Any]:
         raw += piece
         if len(raw) > FILE_BYTES:
             refuse([Flaw("file", N_("The file is larger than {n} MB."), facts={"n": FILE_BYTES // 2**20})])
-    stated, flaws = grid.read_file(bytes(raw))
+    stated, measures, flaws = grid.read_file(bytes(raw))
     if not stated and not flaws:
         flaws = [Flaw("file", N_("The file states no slot."))]
     async with web.writing(request) as tx:
@@ -383,7 +408,7 @@ async def capacity_import(request: Request[Any, Any, Any]) -> Response[Any]:
         refuse(flaws)
         for code, place in sorted(found.items(), key=lambda item: item[1].id):
             weeks = {kind: rows for (of, kind), rows in stated.items() if of == code}
-            await service.set_templates(tx, place, weeks)
+            await service.set_templates(tx, place, weeks, measure=measures.get(code))
     return web.go_on(
         request, "/capacity", n_("Slots of {n} location saved", "Slots of {n} locations saved", len(found))
     )

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import msgspec
 
-from malha.capacity.model import KIND_WORDS, MOST_QUOTA, MOST_SLOTS, Kind, Template
+from malha.capacity.model import KIND_WORDS, MEASURE_WORDS, MOST_QUOTA, MOST_SLOTS, Kind, Measure, Template
 from malha.console import network_words as say
 from malha.console.filling import Filled
 from malha.network.model import WEEKDAYS
@@ -29,7 +29,9 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "starts": ("starts", "inicio", "from", "de"),
     "ends": ("ends", "fim", "to", "ate"),
     "quota": ("quota", "vagas", "cota", "places"),
+    "measure": ("measure", "medida", "conta", "counts"),
 }
+OPTIONAL = {"measure"}  # of picking slots; without it they count what they counted
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,8 +82,11 @@ def week_of(read: Filled) -> list[Template]:
 Stated = dict[tuple[str, Kind], list[Template]]
 
 
-def read_file(raw: bytes) -> tuple[Stated, list[Flaw]]:
-    """Return the weeks that a CSV file states, by location and kind, and what is wrong with its lines.
+Measures = dict[str, Measure]
+
+
+def read_file(raw: bytes) -> tuple[Stated, Measures, list[Flaw]]:
+    """Return the weeks that a CSV file states, by location and kind, what picking slots of locations count, and flaws.
 
     A heading line names the columns, in English or Portuguese; semicolons, commas or tabs part them.
     """
@@ -93,14 +98,15 @@ def read_file(raw: bytes) -> tuple[Stated, list[Flaw]]:
     delimiter = max(";,\t", key=head.count)
     lines = list(csv.reader(io.StringIO(text.replace("\x00", "")), delimiter=delimiter))
     places = _columns(lines[0] if lines else [])
-    missing = [name for name in COLUMNS if name not in places]
+    missing = [name for name in COLUMNS if name not in places and name not in OPTIONAL]
     if missing:
         says = N_("The first line lacks the columns {columns}.")
-        return {}, [Flaw("file", says, facts={"columns": ", ".join(missing)})]
+        return {}, {}, [Flaw("file", says, facts={"columns": ", ".join(missing)})]
     stated: Stated = {}
+    measures: Measures = {}
     flaws: list[Flaw] = []
     if len(lines) > FILE_ROWS:
-        return {}, [Flaw("file", N_("A file has at most {most} lines."), facts={"most": FILE_ROWS})]
+        return {}, {}, [Flaw("file", N_("A file has at most {most} lines."), facts={"most": FILE_ROWS})]
     for number, cells in enumerate(lines[1:], start=2):
         if not any(cell.strip() for cell in cells):
             continue
@@ -110,9 +116,14 @@ def read_file(raw: bytes) -> tuple[Stated, list[Flaw]]:
             says = N_("Line {line} is no slot: {text}.")
             facts = {"line": number, "text": delimiter.join(cells)[:80]}
             flaws.append(Flaw("file", says, N_("Look at the file that this page exports."), facts))
-        else:
-            stated.setdefault((row["location"], kind), []).append(template)
-    return stated, flaws
+            continue
+        stated.setdefault((row["location"], kind), []).append(template)
+        if kind is Kind.PICK and row.get("measure"):
+            measure = _measure(row["measure"])
+            if measure is None or measures.setdefault(row["location"], measure) is not measure:
+                says = N_("Line {line}: picking slots of a location count orders or units, all of them the same.")
+                flaws.append(Flaw("file", says, facts={"line": number}))
+    return stated, measures, flaws
 
 
 def _columns(head: Sequence[str]) -> dict[str, int]:
@@ -124,6 +135,10 @@ def _columns(head: Sequence[str]) -> dict[str, int]:
 
 def _kind(text: str) -> Kind | None:
     return _spoken({kind: (kind.value, word) for kind, word in KIND_WORDS.items()}, text)
+
+
+def _measure(text: str) -> Measure | None:
+    return _spoken({measure: (measure.value, word) for measure, word in MEASURE_WORDS.items()}, text)
 
 
 def _weekday(text: str) -> int | None:

@@ -4,10 +4,8 @@ from collections.abc import Sequence
 from datetime import date
 from typing import NamedTuple
 
-import msgspec
-
 from malha.capacity import picking, reads
-from malha.capacity.model import KIND_WORDS, Kind, Slot
+from malha.capacity.model import KIND_WORDS, Kind, Measure, Slot
 from malha.network.model import Location
 from malha.platform import i18n
 from malha.platform.db import Tx
@@ -39,15 +37,22 @@ class PlaceView(NamedTuple):
 
     place: Location
     rows: list[RowView]
-    used: int
-    quota: int
+    says: str
     note: str
 
 
+def said_taken(slot: Slot) -> str:
+    """Return how much of a slot is taken, in what it counts."""
+    facts = {"used": i18n.number(slot.taken), "all": i18n.number(slot.quota)}
+    if slot.measure is Measure.UNITS:
+        return _("{used} of {all} units taken", **facts)
+    return _("{used} of {all} taken", **facts)
+
+
 def _cell(slot: Slot) -> CellView:
-    used = slot.held + slot.confirmed
+    used = slot.taken
     share = used / slot.quota if slot.quota else 1.0 if used else 0.0
-    says = _("{used} of {all} taken", used=i18n.number(used), all=i18n.number(slot.quota))
+    says = said_taken(slot)
     if slot.held:
         says = f"{says}, " + n_("{n} held", "{n} held", slot.held)
     if not slot.open:
@@ -65,9 +70,11 @@ def _view(place: Location, slots: Sequence[Slot], days: Sequence[date]) -> Place
         RowView(f"{starts}–{ends}", [_cell(found[day]) if day in found else None for day in days])  # noqa: RUF001
         for (starts, ends), found in sorted(by_time.items())
     ]
-    used = sum(s.held + s.confirmed for s in slots)
+    facts = {"used": i18n.number(sum(s.taken for s in slots)), "all": i18n.number(sum(s.quota for s in slots))}
+    in_units = any(s.measure is Measure.UNITS for s in slots)
+    says = _("{used} of {all} units this week", **facts) if in_units else _("{used} of {all} this week", **facts)
     note = "" if place.status == "active" else _("Takes nobody: paused or closed")
-    return PlaceView(place, rows, used, sum(s.quota for s in slots), note)
+    return PlaceView(place, rows, says, note)
 
 
 async def views(tx: Tx, places: Sequence[Location], kind: Kind, monday: date) -> list[PlaceView]:
@@ -88,7 +95,22 @@ async def of_location(tx: Tx, place: Location, monday: date) -> list[tuple[str, 
     return weeks
 
 
-async def limited(tx: Tx, place: Location, today: date) -> Location:
-    """Return a location with what its picking slots have room for today as its daily capacity, if it states any."""
+class Limit(NamedTuple):
+    """A location's capacity of today and what is taken of it; no capacity is no limit."""
+
+    capacity: int | None
+    taken: int
+    measure: Measure
+
+
+async def limit(tx: Tx, place: Location, today: date, taken: int) -> Limit:
+    """Return what a location takes today: what its picking slots have room for, if it states any.
+
+    `taken` are the orders it has for today; where its slots count units, those of the slots count instead.
+    """
     stated = (await picking.stated(tx, [place])).get(place.id)
-    return place if stated is None else msgspec.structs.replace(place, daily_capacity=stated.quota(today))
+    if stated is None:
+        return Limit(place.daily_capacity, taken, Measure.ORDERS)
+    if stated.measure is Measure.UNITS:
+        taken = sum(slot.taken for slot in await reads.slots(tx, [place], [Kind.PICK], [today]))
+    return Limit(stated.quota(today), taken, stated.measure)

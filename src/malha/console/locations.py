@@ -10,6 +10,7 @@ from litestar import Request, get, post
 from litestar.params import FromPath
 from litestar.response import Response, Stream
 
+from malha.capacity.model import Measure
 from malha.console import audit_words, brazil_map, capacity_view, export, filling, picking_view, render, shell, web
 from malha.console import network_words as say
 from malha.console.words import Sign
@@ -309,7 +310,7 @@ async def location_show(request: Request[Any, Any, Any], code: FromPath[str]) ->
         taken = (await reads.capacity_taken(tx, [found.id], [today])).get((found.id, today), 0)
         monday = today - timedelta(days=today.weekday())
         slots = await capacity_view.of_location(tx, found, monday)
-        limited = await capacity_view.limited(tx, found, today)
+        limit = await capacity_view.limit(tx, found, today, taken)
         loads = (await picking_view.loads(tx, [found], now())).get(found.home, [])
         waiting = await jobs.queue_counts(tx, [found.id]) if around.may("fulfillment:work") else {}
         seen = await in_scope(tx, request)
@@ -333,7 +334,7 @@ async def location_show(request: Request[Any, Any, Any], code: FromPath[str]) ->
         note=_pause_note(found),
         owners=owners,
         site=next((x for x in seen if x.id == found.site_id), None),
-        answers=_answers(limited, calendar, taken, waiting, around.may("fulfillment:work")),
+        answers=_answers(found, calendar, limit, waiting, around.may("fulfillment:work")),
         week=week_of(found),
         closures=[_closure(c, today) for c in closures if c.day >= today - timedelta(days=1)],
         past=sum(c.day < today - timedelta(days=1) for c in closures),
@@ -370,7 +371,11 @@ def _point(x: Location) -> tuple[float, float] | None:
 
 
 def _answers(
-    x: Location, calendar: Calendar, taken: int, waiting: Mapping[str, tuple[int, int]], sees_work: bool
+    x: Location,
+    calendar: Calendar,
+    limit: capacity_view.Limit,
+    waiting: Mapping[str, tuple[int, int]],
+    sees_work: bool,
 ) -> list[Answer]:
     status = say.LOCATION_STATUS[x.status]
     if x.status is LocationStatus.ACTIVE:
@@ -379,7 +384,7 @@ def _answers(
         tone = "m-soon" if x.status is LocationStatus.PAUSED else ""
         more = _pause_note(x) or _("New work goes to other locations")
         takes = Answer("player-pause", _("Does it take work?"), _("No: {state}", state=_(status.word)), tone, more)
-    answers = [takes, _open_answer(x, calendar), _capacity_answer(x, taken)]
+    answers = [takes, _open_answer(x, calendar), _capacity_answer(limit)]
     if sees_work:
         open_ = sum(all_ for all_, _late in waiting.values())
         late = sum(late for _all, late in waiting.values())
@@ -416,12 +421,16 @@ def _open_answer(x: Location, calendar: Calendar) -> Answer:
     return Answer("clock", _("Is it open?"), says, "" if following else "m-late", cut_off)
 
 
-def _capacity_answer(x: Location, taken: int) -> Answer:
+def _capacity_answer(limit: capacity_view.Limit) -> Answer:
     asks = _("Capacity today")
-    if x.daily_capacity is None:
-        return Answer("package", asks, _("{n} taken", n=i18n.number(taken)), "", _("No limit"))
-    left = max(x.daily_capacity - taken, 0)
-    says = _("{taken} of {all}", taken=i18n.number(taken), all=i18n.number(x.daily_capacity))
+    if limit.capacity is None:
+        return Answer("package", asks, _("{n} taken", n=i18n.number(limit.taken)), "", _("No limit"))
+    left = max(limit.capacity - limit.taken, 0)
+    taken, all_ = i18n.number(limit.taken), i18n.number(limit.capacity)
+    in_units = limit.measure is Measure.UNITS
+    says = (
+        _("{used} of {all} units", used=taken, all=all_) if in_units else _("{taken} of {all}", taken=taken, all=all_)
+    )
     more = n_("{n} more fits", "{n} more fit", left) if left else _("Full: new work is due the next day")
     return Answer("package", asks, says, "" if left else "m-late", more)
 

@@ -586,11 +586,12 @@ def _next_steps(facts: Facts, row: jobs.WorkRow) -> list[Step]:
 
 
 def _other_slots(facts: Facts, row: jobs.WorkRow) -> list[Slot]:
-    """Return the picking slots that work could move to."""
+    """Return the picking slots that work could move to, with room for all of it."""
     if row.state not in moving.MOVABLE:
         return []
     has = None if row.slot is None else (row.slot.day, row.slot.starts)
-    return [s for s in facts.room.get(row.location_id, ()) if (s.key.day, f"{s.key.starts:%H:%M}") != has]
+    room = facts.room.get(row.location_id, ())
+    return [s for s in room if (s.key.day, f"{s.key.starts:%H:%M}") != has and s.has_room_for(row.units)]
 
 
 def _more_time(work_id: str, label: str, icon: str) -> Step:

@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from malha.capacity import reads, rules
-from malha.capacity.model import Kind, Slot
-from malha.console import render
+from malha.capacity.model import Kind, Measure, Slot
+from malha.console import capacity_view, render
 from malha.fulfillment import reads as jobs
 from malha.fulfillment.reads import SlotWork, WorkSlot
 from malha.network.model import Location
@@ -29,7 +29,7 @@ class Option(msgspec.Struct, frozen=True):
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True):
-    """A slot as a bar: what is picked, what is to be picked, what is free; shares are of 100."""
+    """A slot as a bar: what is picked, what is to be picked, what is free, in what it counts; shares are of 100."""
 
     starts: str
     times: str
@@ -40,6 +40,8 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     picked_share: float
     to_pick_share: float
     tone: str  # "", full, over, late
+    in_units: bool
+    text: str
     says: str
 
 
@@ -110,10 +112,16 @@ def free(slots: Sequence[Slot]) -> list[Option]:
     return [
         Option(
             _value(slot.key.day, f"{slot.key.starts:%H:%M}"),
-            _with_day(slot) + f" ({n_('{n} place left', '{n} places left', slot.left)})",
+            f"{_with_day(slot)} ({_left(slot)})",
         )
         for slot in slots
     ]
+
+
+def _left(slot: Slot) -> str:
+    if slot.measure is Measure.UNITS:
+        return n_("{n} unit left", "{n} units left", slot.left)
+    return n_("{n} place left", "{n} places left", slot.left)
 
 
 def free_anywhere(slots: Iterable[Sequence[Slot]]) -> list[Option]:
@@ -151,15 +159,20 @@ async def loads(tx: Tx, places: Sequence[Location], at: datetime) -> dict[int, l
     return found
 
 
-def _load(slot: Slot, to_pick: Mapping[tuple[int, date, time], int], place: Location, at: datetime) -> Load:
-    used = slot.held + slot.confirmed
-    waiting = min(to_pick.get((slot.key.location_id, slot.key.day, slot.key.starts), 0), used)
+def _load(slot: Slot, to_pick: Mapping[tuple[int, date, time], tuple[int, int]], place: Location, at: datetime) -> Load:
+    used, in_units = slot.taken, slot.measure is Measure.UNITS
+    pieces, units = to_pick.get((slot.key.location_id, slot.key.day, slot.key.starts), (0, 0))
+    waiting = min(units if in_units else pieces, used)
     whole = max(slot.quota, used, 1)
     over = rules.is_over(slot.key.day, slot.ends, ZoneInfo(place.timezone), at)
     late = over and waiting > 0
+    facts = {"used": i18n.number(used), "all": i18n.number(slot.quota)}
+    done = used - waiting
     parts = [
-        _("{used} of {all} taken", used=i18n.number(used), all=i18n.number(slot.quota)),
-        n_("{n} order picked", "{n} orders picked", used - waiting),
+        capacity_view.said_taken(slot),
+        n_("{n} unit picked", "{n} units picked", done)
+        if in_units
+        else n_("{n} order picked", "{n} orders picked", done),
         n_("{n} to pick", "{n} to pick", waiting),
     ]
     return Load(
@@ -167,10 +180,12 @@ def _load(slot: Slot, to_pick: Mapping[tuple[int, date, time], int], place: Loca
         times=hours(f"{slot.key.starts:%H:%M}", f"{slot.ends:%H:%M}"),
         used=used,
         quota=slot.quota,
-        picked=used - waiting,
+        picked=done,
         to_pick=waiting,
-        picked_share=round(100 * (used - waiting) / whole, 1),
+        picked_share=round(100 * done / whole, 1),
         to_pick_share=round(100 * waiting / whole, 1),
         tone="late" if late else "full" if not over and used >= slot.quota else "over" if over else "",
+        in_units=in_units,
+        text=_("{used} of {all} units", **facts) if in_units else f"{facts['used']}/{facts['all']}",
         says=", ".join(parts),
     )

@@ -41,7 +41,7 @@ class PickingSlotFull(MalhaError):
 
     status = 409
     code = "picking_slot_full"
-    says = "The picking slot of {location} on {day} at {starts} has no room left."
+    says = "The picking slot of {location} on {day} at {starts} has no room left for this work."
     mend = "Choose another slot, or let this one take more."
 
 

@@ -59,6 +59,7 @@ class WorkRow(msgspec.Struct, frozen=True, kw_only=True):
     pickup_returned: list[tuple[int, int, int]] | None
     assignee: str | None
     version: int
+    units: int = 0  # that it has not lost
     slot: WorkSlot | None = None
 
 
@@ -152,7 +153,8 @@ OF_ORDER = f"""
 SELECT f.id, f.number, f.location_id, l.name AS location, l.code AS location_code, l.kind AS location_kind, l.timezone,
        e.id AS establishment_id, e.name AS establishment, e.document_policy, f.method, s.name AS service, s.carrier,
        f.state, f.released_at, f.due_at, f.accepted_at, f.picked_at, f.packed_at, f.closed_at, f.reason, f.pickup_code,
-       f.pickup_until, f.pickup_expired_at, f.pickup_returned, f.assignee, f.version, {_SLOT}
+       f.pickup_until, f.pickup_expired_at, f.pickup_returned, f.assignee, f.version, f.units,
+       {_SLOT}
 FROM fulfillment_order f
 JOIN location l ON l.id = f.location_id
 JOIN establishment e ON e.id = coalesce(l.owner_id, l.establishment_id)
@@ -241,10 +243,13 @@ JOIN product p ON p.id = v.product_id
 LEFT JOIN category c ON c.id = p.category_id
 ORDER BY c.path NULLS LAST, p.name, p.id, v.sku, l.site_id NULLS FIRST, l.code, f.due_at, f.number
 """
-# Work that is to be picked still, by the partial index on open work. Slots are those of a site's first location, which
-# the locations there share.
+# Work that is to be picked still, and the units of it that are, by the partial index on open work. Slots are those of a
+# site's first location, which the locations there share.
 TO_PICK_IN_SLOTS = """
-SELECT f.slot_location_id, f.capacity_day, f.slot_starts, count(*)::int
+SELECT f.slot_location_id, f.capacity_day, f.slot_starts, count(*)::int,
+       sum(CASE WHEN f.state <> 'picking' THEN f.units
+                ELSE (SELECT coalesce(sum(quantity), 0) FROM order_unit
+                      WHERE fulfillment_id = f.id AND state IN ('released', 'picking')) END)::int
 FROM location m JOIN fulfillment_order f ON f.location_id = m.id
 WHERE coalesce(m.site_id, m.id) = ANY (%(homes)s::int[]) AND f.state IN ('open', 'accepted', 'picking')
   AND f.slot_starts IS NOT NULL AND f.capacity_day BETWEEN %(since)s::date AND %(until)s::date
@@ -346,7 +351,9 @@ async def pick_list(
     return await tx.all(PickRow, PICK_LIST, _asked(location_ids, slot) | {"most": most})
 
 
-async def to_pick_in_slots(tx: Tx, homes: Sequence[int], since: date, until: date) -> dict[tuple[int, date, time], int]:
-    """Return how much work of picking slots is not picked yet, by location, day and start; none is absent."""
+async def to_pick_in_slots(
+    tx: Tx, homes: Sequence[int], since: date, until: date
+) -> dict[tuple[int, date, time], tuple[int, int]]:
+    """Return how much work of picking slots is not picked yet, and how many units, by location, day and start."""
     rows = await tx.tuples(TO_PICK_IN_SLOTS, {"homes": list(homes), "since": since, "until": until})
-    return {(home, day, starts): pieces for home, day, starts, pieces in rows}
+    return {(home, day, starts): (pieces, units) for home, day, starts, pieces, units in rows}
