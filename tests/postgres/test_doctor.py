@@ -219,10 +219,12 @@ INJECTED = {
             "INSERT INTO capacity_slot (location_id, kind, day, starts, ends, quota, widest, held)"
             " VALUES (1, 'pickup', '2026-12-10', '09:00', '10:00', 5, 5, 2)"
         ),
-        "CD01, pickup, 2026-12-10 at 09:00:00: held 2, holds 0; confirmed 0, orders 0; units 0, of the work 0;"
-        " the quota was never above 5.",
+        (
+            "CD01, pickup, 2026-12-10 at 09:00:00: held 2, holds 0; confirmed 0, orders 0; units 0, of the work 0;"
+            " the quota was never above 5."
+        ),
     ),
-    "work_units": (
+    "slot_units": (
         "UPDATE fulfillment_order SET units = units + 1",
         "F1 at CD01: it says 4, and has 3.",
     ),

@@ -289,7 +289,7 @@ async def test_the_doctor_finds_units_that_are_not_those_of_the_work(units: Shop
     assert await units.drift() == ["slot_counters"]
     async with units.database.transaction() as tx:
         await tx.execute("UPDATE fulfillment_order SET units = units + 1")
-    assert await units.drift() == ["work_units"]
+    assert await units.drift() == ["slot_units"]
     async with units.database.transaction() as tx:
         await tx.execute("UPDATE capacity_slot SET units = units - 1 WHERE confirmed > 0")
         await tx.execute("UPDATE fulfillment_order SET units = units - 1")

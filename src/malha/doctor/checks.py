@@ -379,7 +379,7 @@ CHECKS: tuple[Check, ...] = (
         statement=capacity_reads.COUNTER_IS_NOT_RESERVATIONS,
     ),
     Check(
-        name="work_units",
+        name="slot_units",
         says=N_("Work that has other units than it says: {total}"),
         row=N_("F{number} at {location}: it says {units}, and has {living}."),
         statement=capacity_reads.UNITS_ARE_NOT_WORK,
