@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from datetime import time, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from malha.capacity import service
-from malha.capacity.model import Kind, Template
+from malha.capacity.model import Kind, Measure, Template
 from malha.network import reads as network
 from malha.platform.db import Tx
 
@@ -33,8 +34,13 @@ UPDATE fulfillment_order SET capacity_day = %(day)s, slot_location_id = %(place)
 WHERE id = %(id)s
 """
 COUNT = """
-INSERT INTO capacity_slot (location_id, kind, day, starts, ends, quota, widest, confirmed)
-VALUES (%(place)s, 'pick', %(day)s, %(starts)s, %(ends)s, %(quota)s, %(quota)s, %(confirmed)s)
+INSERT INTO capacity_slot (location_id, kind, day, starts, ends, quota, widest, confirmed, units)
+SELECT %(place)s, 'pick', %(day)s, %(starts)s, %(ends)s, %(quota)s, %(quota)s, %(confirmed)s,
+       coalesce((SELECT sum(units) FROM fulfillment_order
+                 WHERE slot_location_id = %(place)s AND capacity_day = %(day)s AND slot_starts = %(starts)s), 0)
+"""
+UNITS = """
+SELECT units FROM capacity_slot WHERE location_id = %(place)s AND day = %(day)s AND starts = %(starts)s
 """
 
 
@@ -68,6 +74,84 @@ def picking(seeded: str) -> Iterator[dict[str, Any]]:
         await clear(tx)
 
     within(seeded, empty)
+
+
+@pytest.fixture
+def in_units(seeded: str, picking: dict[str, Any]) -> dict[str, Any]:
+    """The same location, whose slots count units."""
+
+    async def restate(tx: Tx) -> dict[str, Any]:
+        place = await network.location_by_code(tx, picking["code"])
+        assert place is not None
+        week = [Template(d, starts, ends, 8 * quota) for d in range(1, 8) for starts, ends, quota in SPANS]
+        await service.set_templates(tx, place, {Kind.PICK: week}, measure=Measure.UNITS)
+        first = {"place": place.id, "day": picking["today"], "starts": SPANS[0][0]}
+        return picking | {"taken": await tx.value(UNITS, first)}
+
+    made: dict[str, Any] = within(seeded, restate)
+    return made
+
+
+@LOOKS
+def test_pages_of_slots_that_count_units_have_no_barrier_and_nothing_sticks_out(
+    visit: Visit, in_units: dict[str, Any], language: str, size: dict[str, int], theme: str,
+    request: pytest.FixtureRequest,
+) -> None:  # fmt: skip
+    look = request.node.callspec.id
+    pages = {
+        "units-capacity": "/capacity?kind=pick",
+        "units-edit": f"/capacity/{in_units['code']}/edit?kind=pick",
+        "units-several": "/capacity:several?kind=pick",
+        "units-location": f"/locations/{in_units['code']}",
+        "units-order": f"/orders/{in_units['work'][0][2]}",
+    }
+    walked = walk(visit, pages.values(), language=language, size=size, theme=theme)
+    for name, (path, page) in zip(pages, walked, strict=True):
+        shot(page, f"{name}-{look}")
+        assert violations(page) == [], path
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), path
+
+
+def test_a_location_is_told_to_count_units_and_its_slots_say_so(visit: Visit, in_units: dict[str, Any]) -> None:
+    page = visit("/capacity?kind=pick", language="en")
+    bars = page.locator(".m-loads li").first
+    expect(bars).to_contain_text(f"{in_units['taken']} of 48 units")
+    expect(bars.locator(".m-sr")).to_contain_text(f"{in_units['taken']} of 48 units taken")
+    page = visit(f"/capacity/{in_units['code']}/edit?kind=pick", language="en")
+    expect(page.get_by_label("Picking slots count")).to_have_value("units")
+    page.get_by_label("Picking slots count").select_option("orders")
+    page.get_by_role("button", name="Save slots").click()
+    expect(page.get_by_text("Slots saved")).to_be_visible()
+    expect(page.get_by_label("Picking slots count")).to_have_value("orders")
+    page = visit("/capacity?kind=pick", language="en")
+    expect(page.locator(".m-loads li").first).to_contain_text(f"{len(in_units['work']) - 1} to pick")
+
+
+def test_what_slots_count_leaves_and_comes_back_with_them_as_a_file(
+    visit: Visit, in_units: dict[str, Any], tmp_path: Path
+) -> None:
+    page = visit("/capacity?kind=pick", language="en")
+    page.locator("summary", has_text="Export").click()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Slots to import again (CSV)").click()
+    kept = tmp_path / "slots.csv"
+    download.value.save_as(kept)
+    text = kept.read_text(encoding="utf-8-sig")
+    assert text.splitlines()[0].rstrip().endswith("measure")
+    assert text.count("units") == 14
+    mixed = tmp_path / "mixed.csv"
+    mixed.write_text(text.replace("units", "orders", 1), encoding="utf-8")
+    orders = tmp_path / "orders.csv"
+    orders.write_text(text.replace("units", "orders"), encoding="utf-8")
+    for file, says in ((mixed, "count orders or units"), (orders, "Slots of 1 location saved")):
+        page.get_by_role("button", name="Import slots").click()
+        page.locator("#import-file").set_input_files(file)
+        page.get_by_role("dialog").get_by_role("button", name="Import slots").click()
+        expect(page.get_by_text(says)).to_be_visible()
+        if file == mixed:
+            page.get_by_role("dialog").get_by_role("button", name="Back").click()
+    page = visit(f"/capacity/{in_units['code']}/edit?kind=pick", language="en")
+    expect(page.get_by_label("Picking slots count")).to_have_value("orders")
 
 
 @LOOKS
