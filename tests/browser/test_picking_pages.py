@@ -39,8 +39,11 @@ SELECT %(place)s, 'pick', %(day)s, %(starts)s, %(ends)s, %(quota)s, %(quota)s, %
        coalesce((SELECT sum(units) FROM fulfillment_order
                  WHERE slot_location_id = %(place)s AND capacity_day = %(day)s AND slot_starts = %(starts)s), 0)
 """
+# With those of work that is in no slot of the day: it fills the first.
 UNITS = """
-SELECT units FROM capacity_slot WHERE location_id = %(place)s AND day = %(day)s AND starts = %(starts)s
+SELECT sum(units)::int FROM fulfillment_order
+WHERE location_id = %(place)s AND capacity_day = %(day)s
+  AND (slot_starts = %(starts)s OR slot_starts IS NULL AND state NOT IN ('closed', 'rejected', 'cancelled'))
 """
 
 

@@ -104,6 +104,7 @@ def read_file(raw: bytes) -> tuple[Stated, Measures, list[Flaw]]:
         return {}, {}, [Flaw("file", says, facts={"columns": ", ".join(missing)})]
     stated: Stated = {}
     measures: Measures = {}
+    unclear: set[str] = set()  # said once for each location
     flaws: list[Flaw] = []
     if len(lines) > FILE_ROWS:
         return {}, {}, [Flaw("file", N_("A file has at most {most} lines."), facts={"most": FILE_ROWS})]
@@ -120,7 +121,9 @@ def read_file(raw: bytes) -> tuple[Stated, Measures, list[Flaw]]:
         stated.setdefault((row["location"], kind), []).append(template)
         if kind is Kind.PICK and row.get("measure"):
             measure = _measure(row["measure"])
-            if measure is None or measures.setdefault(row["location"], measure) is not measure:
+            clear = measure is not None and measures.setdefault(row["location"], measure) is measure
+            if not clear and row["location"] not in unclear:
+                unclear.add(row["location"])
                 says = N_("Line {line}: picking slots of a location count orders or units, all of them the same.")
                 flaws.append(Flaw("file", says, facts={"line": number}))
     return stated, measures, flaws

@@ -73,3 +73,26 @@ async def test_goods_to_fetch_are_ready_when_the_first_slot_with_room_ends(worki
     found = {c["location"]: c for c in (await ask(working, "POST", "/v1/promises", body))["collections"]}
     ready = datetime.fromisoformat(found["S1"]["ready_at"])
     assert ready == datetime.combine(in_days(2), time(12), ZoneInfo(DEFAULT_ZONE))  # tomorrow is full
+
+
+async def test_a_location_is_told_to_count_units_and_what_is_in_its_slots_is_read_anew(working: Shop) -> None:
+    plan = await ask(working, "GET", "/v1/capacity/S1")
+    assert (plan["measure"], plan["pick"]) == ("orders", WEEK)
+    week = [slot | {"quota": 5} for slot in WEEK]
+    wide = {"measure": "units", "pick": week}
+    await ask(working, "PUT", "/v1/capacity/S1/templates", wide, status=412, **{"if-match": '"1"'})
+    await ask(working, "PUT", "/v1/capacity/S1/templates", {"measure": "boxes"}, status=422, **{"if-match": '"2"'})
+    stated = await ask(working, "PUT", "/v1/capacity/S1/templates", wide, **{"if-match": '"2"'})
+    assert (stated["version"], stated["above"]) == (3, [])
+    small = {"pick": [slot | {"quota": 1} for slot in week]}
+    above = (await ask(working, "PUT", "/v1/capacity/S1/templates", small, **{"if-match": '"3"'}))["above"]
+    assert [(s["starts"], s["measure"], s["taken"], s["quota"]) for s in above] == [("12:00", "units", 2, 1)]
+    assert (await ask(working, "GET", "/v1/capacity/S1"))["measure"] == "units"  # left out, it stays
+    tomorrow = in_days(1).isoformat()
+    slots = await ask(working, "GET", f"/v1/capacity?location=S1&kind=pick&since={tomorrow}&until={tomorrow}")
+    told = [(s["measure"], s["confirmed"], s["units"], s["taken"], s["left"]) for s in slots]
+    assert told == [("units", 1, 1, 1, 0), ("units", 2, 2, 2, 0)]
+    async with working.database.transaction() as tx:
+        trail = await tx.tuples("SELECT before->>'measure', after->>'measure' FROM audit WHERE entity = 'capacity'"
+                                " ORDER BY id")  # fmt: skip
+    assert trail[-2:] == [("orders", "units"), (None, None)]  # what did not change is not told
