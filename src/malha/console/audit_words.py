@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from malha.capacity.model import MEASURE_WORDS
 from malha.console import network_words as say
 from malha.console.words import HOLD
 from malha.fulfillment.short_model import WAY_WORDS
@@ -378,6 +379,7 @@ MONEY = frozenset({"handling_cost", "line_cost", "price", "per_extra_kg"})
 # Fields whose values are words of ours, by kind of record where it matters.
 _VALUES: dict[str, Mapping[Any, Any]] = {
     "way": WAY_WORDS,
+    "measure": MEASURE_WORDS,
     "status": {status.value: sign.word for status, sign in say.LOCATION_STATUS.items()},
     "tax_regime": say.TAX_REGIME,
     "document_policy": say.DOCUMENT_POLICY,
