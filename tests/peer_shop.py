@@ -36,7 +36,8 @@ class Peer:
         self.faults: list[tuple[str, str]] = []
         self.orders: dict[str, dict[str, Any]] = {}
         self.stock: dict[str, tuple[int, int]] = {}  # code: (version, quantity)
-        self.products: list[dict[str, Any]] = []  # in the order in which they changed
+        # In the order in which they changed; None: it changed again later.
+        self.products: list[dict[str, Any] | None] = []
         self.places: list[dict[str, Any]] = []  # stock at places of its own, where it is asked for these instead
         self.prices: dict[str, tuple[int, int]] = {}
         self.listings: dict[str, dict[str, Any]] = {}  # by code, as they were told last
@@ -213,7 +214,8 @@ class Peer:
                 after, size = int(query.get("cursor", "0")), min(int(query.get("limit", PAGE)), PAGE)
                 page = self.products[after : after + size]
                 more = len(self.products) > after + size
-                return 200, {"products": page, "cursor": str(after + len(page)), "more": more}
+                told = [row for row in page if row is not None]
+                return 200, {"products": told, "cursor": str(after + len(page)), "more": more}
             case "GET", ["stock"]:
                 return self._levels(query)
             case "POST", ["stock"]:

@@ -14,8 +14,9 @@ from tests.shopify_invariants import examine_shop
 from tests.shopify_shop import CLIENT_SECRET, TOKEN, Shop, shopify_shop
 from tests.shopify_state import START, Order, Product
 
+from malha.channels.connectors.paragraphs import html_of
 from malha.channels.contract import RawRequest
-from malha.testing.connectors import Fault, Operation, Shown
+from malha.testing.connectors import Fault, Offered, Operation, Shown
 
 PAGE = 2
 STOCKED = [f"SKU-{n}" for n in range(12)]
@@ -79,6 +80,22 @@ class ShopifyRig:
     async def change_product(self, sku: str) -> None:
         product = self.shop.variant(sku).product
         product.title, product.updated = f"{sku} now", self.shop.tick()
+
+    async def offer(self, product: Offered) -> Offered:
+        shop = self.shop
+        known = next((each for each in shop.products.values() if each.handle == product.code.lower()), None)
+        if known is None:
+            known = Product(shop.next_id(), product.name, product.code.lower())
+            shop.products[known.id] = known
+            for variant in product.variants:
+                only = (("Title", "Default Title"),)
+                shop.list(variant.sku, product=known, options=tuple(variant.options.items()) or only)
+        known.title, known.vendor = product.name, product.brand
+        known.html = html_of(product.description) if product.description else ""
+        known.taxon = " > ".join(product.category)
+        known.pictures = [shop.picture(url) for url in product.pictures]
+        known.updated = shop.tick()
+        return product
 
     async def told(self, operation: Operation) -> list[str]:
         orders = self.shop.orders.values()

@@ -28,6 +28,7 @@ from malha.intake.model import NewLine, NewOrder, Placed
 from malha.ordering import service as ordering
 from malha.platform import audit
 from malha.platform.flaws import Invalid
+from peer_shop import API_KEY
 
 GTIN = "7891000315507"
 
@@ -459,3 +460,60 @@ async def test_categories_are_made_of_their_names_where_the_connection_says_so(s
         assert [c.path for c in await reads.categories(tx) if c.code.startswith("casa")][
             -1
         ] == "casa/casa.mantas/casa.mantas.la"
+
+
+ODD: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "nul": ({"product_name": "Manta\x00", "description": "a\x00b", "attributes": {"Fi\x00o": "l\x00ã"}}, []),
+    "control": ({"description": "a\x1bb"}, ["description"]),
+    "long-name": ({"product_name": "Manta " * 900}, ["name"]),
+    "long-text": ({"description": "lã " * 50_000}, ["description"]),
+    "long-attribute": ({"attributes": {"Fio": "lã " * 1_000}}, ["attributes/Fio"]),
+    "markup": ({"product_name": "Manta <b>azul</b> &amp; <script>alert(1)</script>"}, []),
+    "plain-http": ({"pictures": ["http://img.example/a.jpg"]}, ["media/0/url"]),
+    "script": ({"pictures": ["https://img.example/a.jpg", "javascript:alert(1)"]}, ["media/1/url"]),
+    "password": ({"pictures": ["https://somebody:a-password@img.example/a.jpg"]}, ["media/0/url"]),
+    "picture-twice": ({"pictures": ["https://img.example/a.jpg"] * 2}, []),
+    "nameless-option": ({"options": {"": "Azul"}}, ["options"]),
+    "empty-option": ({"options": {"Cor": ""}}, []),
+    "huge-weight": ({"weight_grams": 2**40}, ["weight_grams"]),
+    "no-category": ({"category": " > > "}, ["category"]),
+}
+
+
+@pytest.mark.parametrize("odd", sorted(ODD))
+async def test_an_odd_product_is_made_or_held_with_a_reason_and_holds_up_no_others(shop: Linked, odd: str):
+    told, flaws = ODD[odd]
+    shop.peer.products = [
+        a_variant("ODD", **{"product": "ODD", "product_name": "Manta", **told}),
+        a_variant("BESIDE", product="BESIDE", product_name="Ao lado"),
+    ]
+    await let(shop, "once")
+    await read(shop)
+    await made(shop)
+    assert await product(shop, "BESIDE"), "what stands beside it is made"
+    assert await refused(shop) == ({"ODD": flaws} if flaws else {})
+    assert bool(await product(shop, "ODD")) is not bool(flaws)
+    kept = await shop.values("SELECT make_flaws::text || told::text FROM channel_variant WHERE make_flaws IS NOT NULL")
+    assert not any(
+        "a-password" in str(flaw) for flaw in await shop.values("SELECT make_flaws::text FROM channel_variant")
+    )
+    assert len(kept) == bool(flaws)
+
+
+async def test_variants_of_one_product_with_the_same_options_are_held_and_say_which(shop: Linked):
+    shop.peer.products = [a_variant(f"G-{n}", **MANTA, options={"Cor": "Azul"}) for n in (1, 2)]
+    await let(shop, "once")
+    await read(shop)
+    await made(shop)
+    assert await refused(shop) == {"G-2": ["options"]}
+
+
+async def test_a_secret_of_the_connection_in_the_address_of_a_picture_is_not_kept(shop: Linked):
+    shop.peer.products = [a_variant("LEAK", pictures=[f"https://img.example/a.jpg?key={API_KEY}"])]
+    await let(shop, "once")
+    await read(shop)
+    await made(shop)
+    assert await shop.values("SELECT url FROM media") == ["https://img.example/a.jpg?key=***"]
+    told = "SELECT count(*) FROM channel_variant WHERE told::text LIKE %(key)s::text"
+    async with shop.database.transaction() as tx:
+        assert await tx.value(told, {"key": f"%{API_KEY}%"}) == 0

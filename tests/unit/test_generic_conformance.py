@@ -7,10 +7,11 @@ from typing import Any
 
 import msgspec
 import pytest
+import structlog
 
 from malha.channels.connectors.generic import Generic
-from malha.channels.contract import Capability, ExtState, Ok, Page, RawRequest, Unsure, Verified
-from malha.testing.connectors import ConnectorContract, Fault, Operation, Shown
+from malha.channels.contract import Capability, ExtProduct, ExtState, Invalid, Ok, Page, RawRequest, Unsure, Verified
+from malha.testing.connectors import ConnectorContract, Fault, Offered, Operation, Shown
 from peer_shop import API_KEY, PAGE, WEBHOOK_SECRET, Peer, Sent, peer_shop, sign
 
 HOW = {
@@ -51,7 +52,7 @@ class ShopRig:
         self.config = {"base_url": peer.url, "page": PAGE}
         self.secrets = {"api_key": API_KEY, "webhook_secret": WEBHOOK_SECRET}
         self.allowed = [peer.allowed]
-        self._orders = 0
+        self._orders = self._changes = 0
 
     def fail(self, operation: Operation, fault: Fault) -> None:
         self.peer.fail(WHERE[operation], HOW[fault])
@@ -76,8 +77,27 @@ class ShopRig:
         self.peer.products.append({"id": f"V-{sku}", "sku": sku, "name": sku, "price": 1_000, "version": 1})
 
     async def change_product(self, sku: str) -> None:
-        (row,) = [row for row in self.peer.products if row["sku"] == sku]
+        (row,) = [row for row in self.peer.products if row and row["sku"] == sku]
         self.peer.products.append({**row, "price": row["price"] + 1, "version": row["version"] + 1})
+
+    async def offer(self, product: Offered) -> Offered:
+        for n, row in enumerate(self.peer.products):
+            if row and row["product"] == product.code:
+                self.peer.products[n] = None
+        self._changes += 1
+        of = {
+            "product": product.code,
+            "product_name": product.name,
+            "description": product.description,
+            "brand": product.brand,
+            "category": " > ".join(product.category),
+            "attributes": dict(product.attributes),
+            "pictures": list(product.pictures),
+        }
+        for variant in product.variants:
+            its = {"id": f"V-{variant.sku}", "sku": variant.sku, "name": product.name, "options": dict(variant.options)}
+            self.peer.products.append({**of, **its, "price": 1_000, "version": self._changes})
+        return product
 
     async def told(self, operation: Operation) -> list[str]:
         of: dict[Operation, Callable[[], list[str]]] = {
@@ -217,6 +237,114 @@ class Blind(Generic):
             return Page(items=[], cursor="0")
 
 
+class Rewording(Generic):
+    """What it reads it changes, item by item."""
+
+    def told(self, item: ExtProduct) -> ExtProduct:
+        raise NotImplementedError
+
+    async def pull_products(self, ctx: Any, cursor: Any) -> Any:
+        page = await super().pull_products(ctx, cursor)
+        return msgspec.structs.replace(page, items=[self.told(item) for item in page.items])
+
+
+class Raw(Rewording):
+    """It tells texts as a page has them."""
+
+    def told(self, item: ExtProduct) -> ExtProduct:
+        return msgspec.structs.replace(item, description=f"<p>{item.description}</p>")
+
+
+class Uppermost(Rewording):
+    """It tells the root of the tree instead of where the product is in it."""
+
+    def told(self, item: ExtProduct) -> ExtProduct:
+        return msgspec.structs.replace(item, category=(item.category or "").partition(" > ")[0])
+
+
+class Counting(Rewording):
+    """It tells numbers where texts belong."""
+
+    def told(self, item: ExtProduct) -> ExtProduct:
+        return msgspec.structs.replace(item, attributes={**(item.attributes or {}), "Fotos": 2})  # type: ignore[dict-item]
+
+
+class Unannounced(Generic):
+    """It tells brands, and does not say so."""
+
+    product_fields = Generic.product_fields - {"brand"}
+
+
+class Hollow(Rewording):
+    """It leaves out what is empty."""
+
+    def told(self, item: ExtProduct) -> ExtProduct:
+        return msgspec.structs.replace(item, description=item.description or None, pictures=item.pictures or None)
+
+
+class Scattering(Rewording):
+    """It tells each variant as a product of its own."""
+
+    def told(self, item: ExtProduct) -> ExtProduct:
+        return msgspec.structs.replace(item, product=item.id)
+
+
+class Clipped(Generic):
+    """Of each page it keeps the options of the first variant of a product only."""
+
+    async def pull_products(self, ctx: Any, cursor: Any) -> Any:
+        page = await super().pull_products(ctx, cursor)
+        seen: set[str] = set()
+        items = []
+        for item in page.items:
+            items.append(msgspec.structs.replace(item, options={}) if item.product in seen else item)
+            seen.add(item.product)
+        return msgspec.structs.replace(page, items=items)
+
+
+class Restless(Rewording):
+    """Each time it tells pictures in another order."""
+
+    def __init__(self) -> None:
+        self.turn = 0
+
+    def told(self, item: ExtProduct) -> ExtProduct:
+        self.turn += 1
+        pictures = [*(item.pictures or ())]
+        return msgspec.structs.replace(item, pictures=pictures[:: 1 if self.turn % 3 else -1])
+
+
+class Frugal(Generic):
+    """It tells a variant again when its price changed."""
+
+    def __init__(self) -> None:
+        self.prices: dict[str, int | None] = {}
+
+    async def pull_products(self, ctx: Any, cursor: Any) -> Any:
+        page = await super().pull_products(ctx, cursor)
+        fresh = [item for item in page.items if self.prices.get(item.id, -1) != item.price]
+        self.prices |= {item.id: item.price for item in fresh}
+        return msgspec.structs.replace(page, items=fresh)
+
+
+class Strict(Generic):
+    """It reads no page on which anything is odd."""
+
+    async def pull_products(self, ctx: Any, cursor: Any) -> Any:
+        page = await super().pull_products(ctx, cursor)
+        if any(len(item.product_name or "") > 200 for item in page.items):
+            raise Invalid("the name is too long")
+        return page
+
+
+class Chatty(Rewording):
+    """It logs what it reads."""
+
+    def told(self, item: ExtProduct) -> ExtProduct:
+        structlog.get_logger().info("product_read", item=item)
+        return item
+
+
 class Shrinking(Generic):
     """It takes what is cancelled off the line."""
 
@@ -295,6 +423,18 @@ async def fails(connector: Any, test: str, **given: Any) -> None:
         (Amnesiac, "test_every_variant_is_read_once_and_what_it_says_is_usable", {}),
         (Amnesiac, "test_a_variant_that_changes_is_told_again", {}),
         (Blind, "test_reading_variants_survives_every_failure", {"fault": Fault.TRUNCATED}),
+        (Raw, "test_what_a_product_says_comes_back", {}),
+        (Uppermost, "test_what_a_product_says_comes_back", {}),
+        (Counting, "test_what_a_product_says_comes_back", {}),
+        (Unannounced, "test_what_a_product_says_comes_back", {}),
+        (Hollow, "test_what_a_product_does_not_have_is_told_as_empty_and_not_left_out", {}),
+        (Scattering, "test_wherever_a_page_ends_a_product_is_told_whole", {}),
+        (Clipped, "test_wherever_a_page_ends_a_product_is_told_whole", {}),
+        (Restless, "test_the_same_product_read_again_says_the_same", {}),
+        (Frugal, "test_what_changes_of_a_product_alone_is_told_again", {"change": {"description": "De algodão."}}),
+        (Amnesiac, "test_what_changes_of_a_product_alone_is_told_again", {"change": {"description": "De algodão."}}),
+        (Strict, "test_an_odd_product_is_told_or_refused_and_holds_up_no_others", {"odd": "a very long name"}),
+        (Chatty, "test_a_secret_in_the_address_of_a_picture_shows_in_no_log_and_no_error", {}),
         (Shrinking, "test_what_the_peer_cancelled_is_counted_on_lines_that_stay_as_they_were_sold", {}),
         (Renaming, "test_what_the_peer_gave_back_is_told_with_one_name_for_ever", {}),
         (Undying, "test_a_product_that_ends_is_not_for_sale_and_comes_back", {}),

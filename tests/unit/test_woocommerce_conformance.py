@@ -13,9 +13,10 @@ from tests.fault_proxy import FaultProxy, fault_proxy
 from tests.woocommerce_sim import KEY, SECRET, WEBHOOK_SECRET, WooSim, moment, woocommerce_sim
 from tests.woocommerce_spec import recorded_index
 
+from malha.channels.connectors.paragraphs import html_of
 from malha.channels.connectors.woocommerce.connector import WooCommerce
 from malha.channels.contract import RawRequest
-from malha.testing.connectors import ConnectorContract, Fault, Operation, Shown
+from malha.testing.connectors import ConnectorContract, Fault, Offered, Operation, Shown, context
 
 PAGE = 3
 CURRENCIES = {"BRL-1": 2, "USD-1": 2, "JPY-1": 0, "KWD-1": 3}
@@ -71,6 +72,40 @@ class WooRig:
 
     async def change_product(self, sku: str) -> None:
         self.shop.by_sku(sku).update(name=f"{sku} now", date_modified_gmt=moment(self.shop.tick()))
+
+    async def offer(self, product: Offered) -> Offered:
+        shop = self.shop
+        parent = 0
+        for name in product.category:
+            parent = shop.term("categories", name, parent)
+        said: dict[str, Any] = {
+            "name": product.name,
+            "description": html_of(product.description) if product.description else "",
+            "brands": [{"id": shop.term("brands", product.brand)}] if product.brand else [],
+            "categories": [{"id": parent or shop.uncategorised}],
+            "images": [{"id": shop.new_id(), "src": url} for url in product.pictures],
+        }
+        listed: dict[str, list[str]] = {}
+        for variant in product.variants:
+            for name, value in variant.options.items():
+                listed.setdefault(name, []).append(value)
+        options = {name: list(values) for name, values in (product.values or listed).items()}
+        said["attributes"] = [
+            *({"id": 0, "name": name, "variation": True, "options": values} for name, values in options.items()),
+            *({"id": 0, "name": n, "variation": False, "options": [v]} for n, v in product.attributes.items()),
+        ]
+        known = [row for row in shop.products.values() if row["slug"] == product.code.lower()]
+        if known:
+            known[0].update(said, date_modified_gmt=moment(shop.tick()))
+            return product
+        varies = bool(options)
+        kind = {"type": "variable", "price": "", "stock": None} if varies else {}
+        sku = product.code if varies else product.variants[0].sku
+        id_ = shop.offer(sku, slug=product.code.lower(), **kind, **said)
+        for variant in product.variants if varies else ():
+            chosen = [{"id": 0, "name": name, "option": value} for name, value in variant.options.items()]
+            shop.offer(variant.sku, type="variation", parent_id=id_, attributes=chosen)
+        return product
 
     async def told(self, operation: Operation) -> list[str]:
         shop = self.shop
@@ -142,3 +177,19 @@ class TestWooCommerce(ConnectorContract):
             yield WooRig(shop, proxy)
         flaws = {flaw for asked in shop.asked for flaw in index.flaws(*asked)}
         assert flaws == set()
+
+
+async def test_a_product_that_cannot_be_read_is_named_and_holds_up_no_others() -> None:
+    """A price finer than its currency, and a name that is a list: each is unread, and what stands beside it is told."""
+    async with woocommerce_sim() as shop, fault_proxy(shop.url) as proxy:
+        rig = WooRig(shop, proxy)
+        odd = [shop.offer("FINE", price="9.999"), shop.offer("LIST", name=["a"]), shop.offer("BESIDE")]
+        ctx = context(WooCommerce(), rig)
+        told, unread, cursor, more = [], [], None, True
+        while more:
+            page = await WooCommerce().pull_products(ctx, cursor)
+            told += [item.sku for item in page.items]
+            unread += page.unread
+            cursor, more = page.cursor, page.more
+        assert told == ["BESIDE"]
+        assert unread == [str(each) for each in odd[:2]]

@@ -65,7 +65,7 @@ async def plan(tx: Tx, owner: str, news: Sequence[New]) -> Made:
         for code, group in left.items():
             if group:
                 base = taking.as_it_is(there[code]) if code in there else None
-                draft, wrong = _draft(code, base, group, others)
+                draft, wrong = draft_of(code, base, group, others)
                 if wrong:
                     flaws |= {new.sku: wrong for new in group}
                 else:
@@ -81,9 +81,13 @@ async def plan(tx: Tx, owner: str, news: Sequence[New]) -> Made:
     return Made(drafts=list(drafts.values()), products=made, flaws=flaws)
 
 
-def _draft(
+def draft_of(
     code: str, base: ProductDraft | None, group: Sequence[New], others: Collection[str]
 ) -> tuple[ProductDraft, list[Flaw]]:
+    """Return a product as its new variants tell it, and where they disagree about it. Pure.
+
+    `base` is the product that they join, `others` the fields that are left to their keepers.
+    """
     stated: dict[str, Any] = {}
     flaws: list[Flaw] = []
     for field in ownership.OF_PRODUCT:

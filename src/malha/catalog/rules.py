@@ -17,6 +17,7 @@ CATEGORY_CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}")
 MAX_INT = 2_147_483_647
 MAX_COMPONENTS = 100
 MAX_SUBSTITUTES = 20
+_WHO = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]*://)[^/?#\s]*@")  # who asks, in an address: in front of its host
 _NOT_SLUG = re.compile(r"[^a-z0-9]+")
 
 _EMPTY_SAYS = N_("This field is empty.")
@@ -96,6 +97,8 @@ def check_product(draft: ProductDraft) -> Iterator[Flaw]:
         yield Flaw("cest", N_("{value} is no CEST code."), N_("A CEST code has seven digits."), {"value": draft.cest})
     yield from _check_range("origin", draft.origin, 0, 8)
     yield from _check_media("media", draft.media)
+    if not all(draft.options):
+        yield Flaw("options", N_("An option has no name."), N_("Say what its values are of, as in colour or size."))
     for name, value in draft.attributes.items():
         yield from _check_text(f"attributes/{name}", value, 2_000, required=False)
     seen: dict[str, set[str]] = {"sku": set(), "gtin": set(), "options": set()}
@@ -186,9 +189,13 @@ def _check_range(at: str, value: int, least: int, most: int) -> Iterator[Flaw]:
 
 def _check_media(at: str, media: Iterable[MediaDraft] | None) -> Iterator[Flaw]:
     for i, one in enumerate(media or ()):
+        shown = _WHO.sub(r"\1", one.url)[:200]
         if not re.fullmatch(r"https://[^\s\"'<>\\]{3,2000}", one.url):
             says, mend = N_("{value} is no https address."), N_("Use an address that begins with https://.")
-            yield Flaw(f"{at}/{i}/url", says, mend, {"value": one.url[:200]})
+            yield Flaw(f"{at}/{i}/url", says, mend, {"value": shown})
+        elif _WHO.match(one.url):
+            says = N_("The address {value} holds a name or a password.")
+            yield Flaw(f"{at}/{i}/url", says, N_("Use an address that anybody may open."), {"value": shown})
 
 
 def slug(text: str) -> str:

@@ -39,7 +39,7 @@ async def note(
 
     `partly`: what is not told now stays as it was told before. Without `makes` no product is made for its sake.
     """
-    named = sorted({s.code: s for s in seen if s.code}.values(), key=lambda s: s.code)
+    named = sorted({s.code: s for s in map(mapping_rules.storable, seen) if s.code}.values(), key=lambda s: s.code)
     if not named:
         return
     await tx.execute(

@@ -45,6 +45,20 @@ def code_of(sku: str, external_id: str, gtin: str) -> str:
     return (sku or external_id or gtin)[:200]
 
 
+def storable(seen: Seen) -> Seen:
+    """Return a variant without NUL in its texts, which no database keeps: one of them would hold up all that follow."""
+    plain = _without_nul(msgspec.structs.asdict(seen))
+    return Seen(**plain)
+
+
+def _without_nul(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace("\x00", "")
+    if isinstance(value, Mapping):
+        return {_without_nul(name): _without_nul(each) for name, each in value.items()}
+    return [_without_nul(each) for each in value] if isinstance(value, list | tuple) else value
+
+
 def seen_of(line: ExtLine) -> Seen:
     """Return the variant that an order's line names."""
     return Seen(

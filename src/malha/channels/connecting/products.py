@@ -4,6 +4,7 @@ Page by page, the cursor moving with what is kept.
 """
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 
 import structlog
@@ -46,8 +47,12 @@ async def read(reading: Reading) -> tuple[float, str | None]:
     cursor = reading.cursor
     for _ in range(turns.PAGES):
         page = await reading.page(line, partial(source.pull_products, line.ctx), cursor)
+        if page.unread:
+            log.warning("products_unread", connection=reading.connection.code, ids=page.unread[:20])
         async with reading.runtime.db.transaction() as tx:
-            await mapping.note(tx, reading.connection.id, [seen_of(each) for each in page.items], "catalog")
+            await mapping.note(
+                tx, reading.connection.id, [seen_of(each, line.wire.without_secrets) for each in page.items], "catalog"
+            )
             moved = {
                 "id": reading.connection.id,
                 "stream": STREAM,
@@ -72,8 +77,11 @@ async def read(reading: Reading) -> tuple[float, str | None]:
     return EVERY_S, None
 
 
-def seen_of(said: ExtProduct) -> Seen:
-    """Return a variant that a channel tells, as it is kept."""
+def seen_of(said: ExtProduct, without_secrets: Callable[[str], str] = str) -> Seen:
+    """Return a variant that a channel tells, as it is kept; `without_secrets` cuts those of the connection out."""
+    told = master_rules.told_beside(said)
+    if "pictures" in told:  # addresses of pictures go to other channels, to shoppers and into the audit log
+        told["pictures"] = [without_secrets(address) for address in told["pictures"]]
     return Seen(
         code=mapping_rules.code_of(said.sku, said.id, said.gtin),
         external_id=said.id[:200],
@@ -83,7 +91,7 @@ def seen_of(said: ExtProduct) -> Seen:
         active=said.active,
         version=said.version,
         parent=said.product.strip()[:200],
-        told=master_rules.told_beside(said),
+        told=told,
     )
 
 

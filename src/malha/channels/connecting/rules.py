@@ -58,12 +58,17 @@ def op_key(connection: int, kind: str, name: str, version: int) -> UUID:
 
 def redacted(text: str, secrets: Collection[str]) -> str:
     """Return a text that may be kept and shown: no secret of the connection, nothing that looks personal, not long."""
+    text = _TELLING.sub(rf"\g<1>{HIDDEN}", without_secrets(text, secrets))
+    text = _NUMBER.sub(HIDDEN, _MAIL.sub(HIDDEN, text))
+    return re.sub(r"[\x00-\x1f\x7f]+", " ", text)[:LONGEST]
+
+
+def without_secrets(text: str, secrets: Collection[str]) -> str:
+    """Return a text without the secrets of a connection."""
     for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) >= SHORTEST_SECRET:
             text = text.replace(secret, HIDDEN)
-    text = _TELLING.sub(rf"\g<1>{HIDDEN}", text)
-    text = _NUMBER.sub(HIDDEN, _MAIL.sub(HIDDEN, text))
-    return re.sub(r"[\x00-\x1f\x7f]+", " ", text)[:LONGEST]
+    return text
 
 
 def told(value: Any) -> str:

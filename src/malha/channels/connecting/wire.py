@@ -222,6 +222,10 @@ class Wire:
                 bucket = pace.bucket.learned(pace.clock, left)
                 await tx.execute(writes.PUT_PACE, _stored(self.id, bucket, pace.breaker))
 
+    def without_secrets(self, text: str) -> str:
+        """Return a text of the peer without the secrets that it was asked with."""
+        return rules.without_secrets(text, self._secrets)
+
     def _clean(self, text: str) -> str:
         return rules.redacted(text, self._secrets)
 

@@ -17,6 +17,7 @@ database: queues, budgets and locks are the runtime's, and proved with it.
 
 from malha.testing.connectors.asked import Told
 from malha.testing.connectors.catalog import CatalogChecks
+from malha.testing.connectors.content import ContentChecks, a_product
 from malha.testing.connectors.documents import DocumentChecks
 from malha.testing.connectors.filed import FiledChecks
 from malha.testing.connectors.folder import FolderFiles
@@ -34,9 +35,11 @@ from malha.testing.connectors.rig import (
     Direct,
     Fault,
     Given,
+    Offered,
     Operation,
     Rig,
     Shown,
+    Sold,
     context,
 )
 from malha.testing.connectors.webhooks import WebhookChecks
@@ -45,6 +48,7 @@ from malha.testing.connectors.webhooks import WebhookChecks
 class ConnectorContract(
     SelfChecks,
     CatalogChecks,
+    ContentChecks,
     ListingChecks,
     OrderChecks,
     OnceChecks,
@@ -68,10 +72,13 @@ __all__ = [
     "Fault",
     "FolderFiles",
     "Given",
+    "Offered",
     "Operation",
     "Rig",
     "Shown",
+    "Sold",
     "Told",
+    "a_product",
     "a_push",
     "context",
 ]

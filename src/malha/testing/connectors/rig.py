@@ -56,6 +56,31 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     fields: Mapping[str, str | Sequence[str]] = {}
 
 
+class Sold(msgspec.Struct, frozen=True):
+    """A variant of a product that the peer is to sell."""
+
+    sku: str
+    options: Mapping[str, str] = {}
+
+
+class Offered(msgspec.Struct, frozen=True, kw_only=True):
+    """A product that the peer is to sell, with all that it says of itself; what is empty it does not have.
+
+    `description` is a text, its paragraphs apart by an empty line; `category` names from the root on; `values` those of
+    its options as the product itself lists them, where that is not what its variants have. Its variants have prices.
+    """
+
+    code: str
+    name: str
+    variants: Sequence[Sold]
+    description: str = ""
+    brand: str = ""
+    category: Sequence[str] = ()
+    attributes: Mapping[str, str] = {}
+    pictures: Sequence[str] = ()
+    values: Mapping[str, Sequence[str]] | None = None
+
+
 class Rig(Protocol):
     """The peer. Methods of capabilities that the connector lacks are never called.
 
@@ -93,6 +118,13 @@ class Rig(Protocol):
 
     async def change_product(self, sku: str) -> None:
         """Change a variant, its name or price: it is told again."""
+
+    async def offer(self, product: Offered) -> Offered:
+        """Have the peer sell a product; one that it sells under this code is changed to it, nothing else is touched.
+
+        Returns it as the peer has it by then, which may give pictures addresses of its own.
+        """
+        ...
 
     async def shown(self, code: str) -> Sequence[Shown]:
         """Return all variants that the peer has under a code: more than one is a double."""

@@ -67,12 +67,16 @@ async def pull_products(ctx: Ctx, text: str | None) -> Page[ExtProduct]:
         if id_ not in fresh:
             continue
         variants = await rest(ctx, "more_variants", ("product", "variants"), row["id"], row["variants"])
-        items += [_product(ctx, row, each, versions[id_]) for each in variants]
+        media = await rest(ctx, "more_pictures", ("product", "media"), row["id"], row["media"])
+        pictures = [str(each["image"]["url"]) for each in media if each.get("image")]
+        items += [_product(ctx, row, each, versions[id_], pictures) for each in variants]
     after = cursor.passed(versions, max(changed.values(), default=None), found["pageInfo"])
     return Page(items=items, cursor=after.text(), more=bool(found["pageInfo"]["hasNextPage"]))
 
 
-def _product(ctx: Ctx, product: Mapping[str, Any], row: Mapping[str, Any], version: int) -> ExtProduct:
+def _product(
+    ctx: Ctx, product: Mapping[str, Any], row: Mapping[str, Any], version: int, pictures: Sequence[str]
+) -> ExtProduct:
     chosen = {str(each["name"]): str(each["value"]) for each in row["selectedOptions"] if each["value"] != ONLY}
     options = list(chosen.values())
     category = product["category"]
@@ -90,7 +94,7 @@ def _product(ctx: Ctx, product: Mapping[str, Any], row: Mapping[str, Any], versi
         brand=str(product["vendor"] or ""),
         category=str((category["fullName"] if category else product["productType"]) or ""),
         options=chosen,
-        pictures=[str(each["image"]["url"]) for each in product["media"]["nodes"] if each.get("image")],
+        pictures=pictures,
         weight_grams=_grams(row),
     )
 

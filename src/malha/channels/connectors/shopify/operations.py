@@ -12,7 +12,7 @@ SUPPORTED = ("2026-04", "2026-07", "2026-10")
 
 LINES = 20  # lines of an order that come with it; the others are asked for apart
 PAYMENTS = 15  # transactions of an order, likewise
-PICTURES = 10  # of a product; Shopify has more of few
+PICTURES = 10  # of a product; the rest of those with more is asked for by itself
 VARIANTS = 30  # variants of a product, likewise
 
 _MONEY = "{ shopMoney { amount currencyCode } }"
@@ -138,7 +138,9 @@ query PullProducts($first: Int!, $after: String, $query: String!) {{
     nodes {{
       id legacyResourceId handle title descriptionHtml vendor productType status updatedAt
       category {{ fullName }}
-      media(first: {PICTURES}) {{ nodes {{ ... on MediaImage {{ image {{ url }} }} }} }}
+      media(first: {PICTURES}) {{
+        nodes {{ ... on MediaImage {{ image {{ url }} }} }} pageInfo {{ hasNextPage endCursor }}
+      }}
       variants(first: {VARIANTS}) {{ nodes {{ ...AVariant }} pageInfo {{ hasNextPage endCursor }} }}
     }}
     pageInfo {{ hasNextPage endCursor }}
@@ -157,6 +159,16 @@ query MoreVariants($id: ID!, $after: String!) {
         legacyResourceId sku barcode price title selectedOptions { name value }
         inventoryItem { measurement { weight { value unit } } }
       }
+      pageInfo { hasNextPage endCursor }
+    }
+  }
+}
+""",
+    "more_pictures": """
+query MorePictures($id: ID!, $after: String!) {
+  product(id: $id) {
+    media(first: 100, after: $after) {
+      nodes { ... on MediaImage { image { url } } }
       pageInfo { hasNextPage endCursor }
     }
   }

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from malha.channels.connectors.woocommerce.money import digits_of
+from malha.channels.connectors.woocommerce.money import Unfit, digits_of
 from malha.channels.connectors.woocommerce.words import PAGE
 from malha.channels.contract import Conflicting, Ctx, Invalid, Missing, Reply, Retryable, Unsure
 
@@ -158,12 +158,12 @@ def read_as(row: Mapping[str, Any], into: type[Any]) -> Any:
     """Return a row as a struct.
 
     Raises:
-        Invalid: it does not fit.
+        Unfit: it does not fit.
     """
     try:
         return msgspec.convert(row, into, strict=False)
     except msgspec.ValidationError as error:
-        raise Invalid(f"{row.get('id', '')}: {error}"[:200]) from None
+        raise Unfit(f"{row.get('id', '')}: {error}"[:200]) from None
 
 
 def decimals_of(ctx: Ctx) -> dict[str, str]:

@@ -42,7 +42,7 @@ from malha.channels.connectors.woocommerce.marking import (
     refunds_of,
     tracked,
 )
-from malha.channels.connectors.woocommerce.money import digits_of, minor_of, text_of
+from malha.channels.connectors.woocommerce.money import Unfit, digits_of, minor_of, text_of
 from malha.channels.connectors.woocommerce.reading import order_of, state_of
 from malha.channels.connectors.woocommerce.showing import FIELDS
 from malha.channels.connectors.woocommerce.sweeping import clock_of, cursor_of, sweep, version_of
@@ -189,9 +189,13 @@ class WooCommerce:
         fresh, page = await sweep(ctx, "/products", {}, kept, "pull_products")
         shop = selling.Shop(ctx)
         items: list[ExtProduct] = []
-        for row, _id, version in fresh:
-            items += await shop.told(read_as(row, Sold), version)
-        return Page(items=items, cursor=encode(page.cursor).decode(), more=page.more)
+        unread: list[str] = []
+        for row, id_, version in fresh:
+            try:
+                items += await shop.told(read_as(row, Sold), version)
+            except Unfit:  # the shop refusing to answer is another matter
+                unread.append(id_)
+        return Page(items=items, cursor=encode(page.cursor).decode(), more=page.more, unread=unread)
 
     async def upsert_products(self, ctx: Ctx, items: Sequence[ProductPush]) -> Sequence[Result]:
         """Change what is there by its SKU, and make what is not, as simple products with a price; see `listings`."""

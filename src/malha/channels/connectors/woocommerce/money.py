@@ -14,6 +14,10 @@ MOST = 15  # digits of an amount
 EXACT = Context(prec=60, traps=[Inexact, InvalidOperation, Overflow])
 
 
+class Unfit(Invalid):
+    """What the shop says of one thing cannot be what it stands for; others beside it may be in order."""
+
+
 def digits_of(currency: str) -> int:
     """Return how many decimals a currency has."""
     return DIGITS.get(currency, 2)
@@ -23,17 +27,17 @@ def minor_of(text: str, currency: str) -> int:
     """Return a decimal as minor units.
 
     Raises:
-        Invalid: it is none, or finer than the currency.
+        Unfit: it is none, or finer than the currency.
     """
     try:
         exact = EXACT.scaleb(Decimal(text or "0"), digits_of(currency))
     except ArithmeticError:
-        raise Invalid(f"{text[:40]} is no amount", field="total") from None
+        raise Unfit(f"{text[:40]} is no amount", field="total") from None
     if not exact.is_finite() or exact.adjusted() > MOST:
-        raise Invalid(f"{text[:40]} is no amount", field="total")
+        raise Unfit(f"{text[:40]} is no amount", field="total")
     minor = int(exact)
     if minor != exact:
-        raise Invalid(f"{text[:40]} is finer than {currency} is", field="total")
+        raise Unfit(f"{text[:40]} is finer than {currency} is", field="total")
     return minor
 
 
