@@ -29,6 +29,15 @@ INSERT INTO product_batch (connection_id, asked, person, at, undo_at, undo_perso
 SELECT id, 12, 'Helena Prates', now() - interval '1 day', now(), 'Helena Prates', now()
 FROM connection WHERE code = 'novos'
 """
+AT_ONCE = """
+INSERT INTO product_at_once (connection_id, code, sku, product, made_at, state, reasons, undo_at, undo_person)
+SELECT c.id, w.code, w.code, w.product, now() - w.ago::interval, w.state, w.reasons::text[],
+       CASE WHEN w.state = 'made' THEN NULL ELSE now() END, CASE WHEN w.state = 'made' THEN NULL ELSE 'Helena Prates' END
+FROM connection c, (VALUES
+    ('REDE-2', 'rede', '1 hour', 'made', '{}'), ('REDE-3', 'rede', '1 hour', 'made', '{}'),
+    ('VASO', 'VASO', '2 hours', 'kept', '{ordered,stock}'), ('CESTO', 'CESTO', '1 day', 'undone', '{}')
+) AS w(code, product, ago, state, reasons) WHERE c.code = 'novos'
+"""
 ROLE = """
 INSERT INTO connection_master (connection_id, fields, creates, version)
 SELECT id, '{}', 'held', 1 FROM connection WHERE code = 'novos'
@@ -47,7 +56,7 @@ def told(seeded: str) -> Iterator[None]:
                 config={"base_url": "https://loja.example/oms"},
             )  # fmt: skip
             await service.add_connection(tx, draft, Keys(b"k" * 32))
-            for statement in (TOLD, BATCH, ROLE):
+            for statement in (TOLD, BATCH, AT_ONCE, ROLE):
                 await tx.execute(statement)
 
     async def away() -> None:
@@ -93,6 +102,32 @@ def test_what_is_new_is_looked_at_accepted_and_its_acceptance_taken_back(
     expect(page.get_by_role("radio", name="Reter até alguém aceitar")).to_be_checked()
     assert violations(page) == []
     shot(page, f"connection-new-setting-{size['width']}")
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_what_was_made_at_once_is_looked_at_and_taken_back(visit: Visit, told: None, size: dict[str, int]) -> None:
+    page = visit("/connections/novos/new-products?view=at_once", size=size)
+    expect(page.get_by_text("Ficou. Há pedidos com ele. Ele tem estoque, ou já teve.")).to_be_visible()
+    assert violations(page) == []
+    shot(page, f"made-at-once-{size['width']}")
+    page.get_by_role("button", name="Desfazer todos").click()
+    expect(page.get_by_role("heading", name="criados na hora?" if size is WIDE else "criado na hora?")).to_be_visible()
+    assert violations(page) == []
+    page.get_by_role("dialog").get_by_role("button", name="Voltar").click()
+    code = "REDE-2" if size is WIDE else "REDE-3"
+    page.get_by_role("checkbox", name=f"Escolher {code}").check()
+    page.get_by_role("button", name="Desfazer estes").click()
+    expect(page.get_by_role("heading", name="Desfazer a criação destes produtos?")).to_be_visible()
+    assert violations(page) == []
+    shot(page, f"made-at-once-dialog-{size['width']}")
+    page.get_by_role("dialog").get_by_role("button", name="Desfazer estes").click()
+    expect(page.get_by_text("1 sendo desfeito").first).to_be_visible()
+    page.wait_for_load_state("networkidle")
+    page = visit("/connections/novos/new-products?view=at_once&q=nada", size=size, language="en")
+    expect(page.get_by_text("Nothing found")).to_be_visible()
+    page = visit("/connections/novos/new-products?view=at_once", size=size, language="en")
+    expect(page.get_by_text("It stayed. Orders have it. It has stock, or had some.")).to_be_visible()
+    shot(page, f"made-at-once-en-{size['width']}")
 
 
 @pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])

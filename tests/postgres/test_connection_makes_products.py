@@ -12,6 +12,8 @@ from malha.catalog.making import New, make
 from malha.catalog.model import CategoryDraft, MediaDraft, Product, ProductDraft, VariantDraft
 from malha.catalog.rules import categories_of_path
 from malha.channels.connecting import (
+    at_once,
+    at_once_reads,
     categories,
     category_reads,
     making,
@@ -22,11 +24,12 @@ from malha.channels.connecting import (
     products,
     turns,
 )
-from malha.channels.connecting.errors import MakesNoProducts, NothingToTakeBack, UnknownEntry
+from malha.channels.connecting.errors import MakesNoProducts, NothingToTakeBack, NotMadeAtOnce, UnknownEntry
 from malha.channels.connecting.making_reads import Batch
 from malha.intake.model import NewLine, NewOrder, Placed
 from malha.ordering import service as ordering
 from malha.platform import audit
+from malha.platform.db import Actor
 from malha.platform.flaws import Invalid
 from peer_shop import API_KEY
 
@@ -517,3 +520,129 @@ async def test_a_secret_of_the_connection_in_the_address_of_a_picture_is_not_kep
     told = "SELECT count(*) FROM channel_variant WHERE told::text LIKE %(key)s::text"
     async with shop.database.transaction() as tx:
         assert await tx.value(told, {"key": f"%{API_KEY}%"}) == 0
+
+
+# --- what was made at once, taken back ---
+
+
+async def at_once_rows(shop: Linked, **asked: Any) -> dict[str, tuple[str, list[str]]]:
+    async with shop.database.transaction() as tx:
+        rows = await at_once_reads.rows(tx, await shop.id(), **asked)
+    return {row.code: (row.state, row.reasons) for row in rows}
+
+
+async def take_at_once_back(shop: Linked, *codes: str, sought: str | None = None) -> int:
+    async with shop.database.transaction(Actor("person", "7", "Ana")) as tx:
+        return await at_once.take_back(tx, CODE, codes or None, sought=sought)
+
+
+async def test_what_was_made_at_once_is_taken_back_and_held_from_then_on(shop: Linked):
+    await let(shop, "once")
+    await read(shop)
+    await made(shop)
+    assert await at_once_rows(shop) == {"MANTA-P": ("made", []), "MANTA-G": ("made", []), "CANECA": ("made", [])}
+    assert await take_at_once_back(shop, "CANECA", "MANTA-P") == 2
+    assert (await at_once_rows(shop))["CANECA"][0] == "going"
+    with pytest.raises(NotMadeAtOnce):
+        await take_at_once_back(shop, "CANECA")
+    await made(shop)
+    assert await product(shop, "CANECA") is None
+    manta = await product(shop, "MANTA")
+    assert manta
+    assert [v.sku for v in manta.variants] == ["MANTA-G"]
+    assert await at_once_rows(shop, state="undone") == {"CANECA": ("undone", []), "MANTA-P": ("undone", [])}
+    shop.peer.products.append(a_variant("CANECA", name="Caneca verde", version=2))
+    await read(shop)
+    await made(shop)
+    assert await product(shop, "CANECA") is None, "it is told again, and waits"
+    async with shop.database.transaction() as tx:
+        id_ = await shop.id()
+        assert [row.code for row in await making_reads.rows(tx, id_)] == ["CANECA", "MANTA-P"]
+        trail = await audit.trail(tx, entity="connection", entity_id=CODE)
+        assert [(e.action, e.actor_id) for e in trail if e.action == "take_products_back"] == [
+            ("take_products_back", "7")
+        ]
+        (gone, *_) = await audit.trail(tx, entity="product", entity_id="CANECA")
+        assert (gone.action, gone.actor_kind, gone.actor_id) == ("delete", "person", "7")
+    await accept(shop, "CANECA")
+    await made(shop)
+    assert await product(shop, "CANECA"), "somebody accepted it after all"
+    assert (await at_once_rows(shop))["CANECA"][0] == "undone", "that was no making at once"
+    shop.peer.products.append(a_variant("NOVA", name="Nova"))
+    await read(shop)
+    await made(shop)
+    assert await product(shop, "NOVA"), "all others are made at once as before"
+
+
+async def test_what_something_rests_on_is_left_and_says_why_until_it_goes(shop: Linked):
+    await let(shop, "once")
+    shop.peer.products += [a_variant("KITADA", name="Num kit"), a_variant("REGRA", name="Numa regra")]
+    await read(shop)
+    await made(shop)
+    placed = await shop.gate.enqueue(
+        NewOrder(channel="web", external_id="1", lines=[NewLine(sku="MANTA-P", quantity=1, unit_price=9990)])
+    )
+    assert isinstance(placed, Placed)
+    async with shop.database.transaction() as tx:
+        kit = VariantDraft(sku="CESTA", components={"KITADA": 1})
+        await service.put_products(tx, [ProductDraft(code="CESTA", name="Cesta", variants=[kit])])
+        await tx.execute(
+            "INSERT INTO ahead_policy (sku_id, mode, release_on, cap) SELECT id, 'preorder', '2030-01-01', 1 FROM variant WHERE sku = 'REGRA'"
+        )
+        rows = await at_once_reads.rows(tx, await shop.id())
+        against = await at_once.against(tx, await shop.id(), rows)
+    assert against == {"MANTA-P": ["ordered"], "KITADA": ["kit"]}
+    assert await take_at_once_back(shop) == 5
+    await made(shop)
+    assert await at_once_rows(shop) == {
+        "MANTA-P": ("kept", ["ordered"]), "KITADA": ("kept", ["kit"]), "REGRA": ("kept", ["referred"]),
+        "MANTA-G": ("undone", []), "CANECA": ("undone", []),
+    }  # fmt: skip
+    mapped = await shop.values("SELECT code FROM channel_variant WHERE sku_id IS NOT NULL AND NOT held ORDER BY code")
+    assert mapped == ["A", "KITADA", "MANTA-P", "REGRA"]
+    async with shop.database.transaction() as tx:
+        await tx.execute("DELETE FROM ahead_policy")
+    with pytest.raises(NotMadeAtOnce):
+        await take_at_once_back(shop)
+    assert await take_at_once_back(shop, "REGRA") == 1
+    await made(shop)
+    assert (await at_once_rows(shop))["REGRA"] == ("undone", [])
+
+
+async def test_all_that_is_found_is_taken_back_and_no_more(shop: Linked):
+    await let(shop, "once")
+    await read(shop)
+    await made(shop)
+    assert set(await at_once_rows(shop, sought="manta")) == {"MANTA-P", "MANTA-G"}
+    assert set(await at_once_rows(shop, sought=GTIN)) == {"MANTA-P"}
+    assert await at_once_rows(shop, sought="%") == {}
+    assert await take_at_once_back(shop, sought="manta") == 2
+    await made(shop)
+    assert await product(shop, "MANTA") is None
+    assert await product(shop, "CANECA")
+
+
+async def test_what_was_accepted_is_not_listed_as_made_at_once(shop: Linked):
+    await let(shop, "held")
+    await read(shop)
+    await accept(shop, "CANECA")
+    await made(shop)
+    assert await at_once_rows(shop) == {}
+    with pytest.raises(NotMadeAtOnce):
+        await take_at_once_back(shop, "CANECA")
+
+
+async def test_several_workers_take_back_what_was_made_at_once_each_once(shop: Linked):
+    shop.peer.products = [a_variant(f"P{n}", name=f"Produto {n}") for n in range(250)]
+    await let(shop, "once")
+    await read(shop)
+    while await made(shop):
+        pass
+    assert await take_at_once_back(shop) == 250
+    await asyncio.gather(*(made(shop) for _ in range(4)))
+    while await made(shop):
+        pass
+    assert await shop.values("SELECT count(*) FROM product_at_once WHERE state = 'undone'") == [250]
+    assert await shop.values("SELECT count(*) FROM product WHERE code LIKE 'P%%'") == [0]
+    deleted = "SELECT count(*) FROM audit WHERE entity = 'product' AND action = 'delete'"
+    assert await shop.values(deleted) == [250]

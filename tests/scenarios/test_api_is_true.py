@@ -492,7 +492,8 @@ ELSEWHERE = {
     "test_connection_products_api.py": "get_product_role list_held_products list_held_reasons preview_product_role"
     " put_product_role",
     "test_connection_new_products_api.py": "accept_new_products list_new_products list_product_acceptances"
-    " list_products_made take_products_back list_product_categories map_product_categories",
+    " list_products_made take_products_back list_product_categories map_product_categories"
+    " list_products_made_at_once take_products_made_at_once_back",
     "test_connection_health_api.py": "get_connection_health",
     "test_connection_stock_api.py": "compare_stock drop_stock_role get_stock_role list_stock_comparisons"
     " list_stock_differences put_stock_role tell_stock_again",

@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from malha.api.connection_products import Why, why
 from malha.api.work import Work, command, query
-from malha.channels.connecting import categories, category_reads, making, making_reads, service
+from malha.channels.connecting import at_once, at_once_reads, categories, category_reads, making, making_reads, service
 from malha.platform import paging
 from malha.platform.flaws import Flaw
 from malha.platform.paging import Page
@@ -72,6 +72,43 @@ class MadeView(msgspec.Struct, frozen=True, kw_only=True):
     sku: str
     product: str
     state: MadeState
+
+
+AtOnceState = Literal["made", "going", "undone", "kept"]
+Reason = Literal["ordered", "stock", "channel", "kit", "referred"]
+
+
+class MadeAtOnceView(msgspec.Struct, frozen=True, kw_only=True):
+    """What the connection made a product of at once, with nobody accepting it.
+
+    `state`: made, going (it is being taken back), undone, or kept. `reasons` say what stands against taking it back,
+    or kept it: orders have it, it has stock, another channel or a listing has it, a kit or a substitute names it; or a
+    rule or a record refers to it, which shows when it is tried.
+    """
+
+    code: str
+    sku: str
+    product: str
+    name: str
+    gtin: str
+    made_at: datetime
+    state: AtOnceState
+    reasons: list[Reason]
+    undo_at: datetime | None
+    undo_person: str | None
+
+
+class TakeBack(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Which are taken back, by the channel's codes; without codes all that were made at once, or are found by `q`."""
+
+    codes: Annotated[list[VariantCode], Meta(min_length=1, max_length=1_000)] | None = None
+    q: Annotated[str, Meta(max_length=200)] = ""
+
+
+class TakingBack(msgspec.Struct, frozen=True):
+    """Of how many SKUs a worker takes the products back."""
+
+    count: int
 
 
 class CategoryView(msgspec.Struct, frozen=True, kw_only=True):
@@ -177,6 +214,49 @@ async def take_products_back(work: Work, code: str, acceptance: int) -> None:
     await making.take_back(work.tx, code, acceptance)
 
 
+@query("/connections/{code:str}/products-made-at-once", permission="network:read", tag=TAG)
+async def list_products_made_at_once(
+    work: Work,
+    code: str,
+    q: str | None = None,
+    view: AtOnceState | None = None,
+    cursor: str | None = None,
+    limit: int | None = None,
+) -> Page[MadeAtOnceView]:
+    """List what the connection made products of at once, the newest first, and whether it could be taken back.
+
+    They are kept for 90 days.
+    """
+    found = await service.connection_of(work.tx, code)
+    size = paging.bounded(limit)
+    place = paging.position(cursor, "products_made_at_once", (datetime, str))
+    rows = await at_once_reads.rows(
+        work.tx,
+        found.id,
+        before=place or at_once_reads.FIRST,
+        state=view,
+        sought=(q or "").strip()[:200] or None,
+        most=size + 1,
+    )
+    page = paging.page_of(rows, size, "products_made_at_once", lambda row: (row.made_at, row.code))
+    against = await at_once.against(work.tx, found.id, page.items)
+    items = [
+        msgspec.convert({**msgspec.structs.asdict(row), "reasons": against.get(row.sku) or row.reasons}, MadeAtOnceView)
+        for row in page.items
+    ]
+    return Page(items, page.next)
+
+
+@command("/connections/{code:str}/products-made-at-once/undo", permission="catalog:write", tag=TAG)
+async def take_products_made_at_once_back(work: Work, code: str, data: TakeBack) -> TakingBack:
+    """Take products away that were made at once, by a worker; what something refers to stays, and says why.
+
+    Their SKUs wait to be accepted from then on: the connection does not make them again by itself.
+    """
+    sought = data.q.strip() or None
+    return TakingBack(await at_once.take_back(work.tx, code, data.codes, sought=sought))
+
+
 @query("/connections/{code:str}/product-categories", permission="network:read", tag=TAG)
 async def list_product_categories(
     work: Work, code: str, q: str | None = None, cursor: str | None = None, limit: int | None = None
@@ -214,4 +294,6 @@ handlers = [
     list_product_acceptances,
     list_products_made,
     take_products_back,
+    list_products_made_at_once,
+    take_products_made_at_once_back,
 ]

@@ -128,3 +128,67 @@ async def test_categories_are_told_apart_and_said_by_code(made):
     page = await shop.http.get(f"/connections/{CODE}/categories", headers=await shop.session())
     assert page.status_code == 200, page.text
     assert "Casa &gt; Mantas" in page.text
+
+
+async def test_what_was_made_at_once_is_listed_and_taken_back_over_the_api(made):
+    world, shop, key = made
+    at_once = f"/v1/connections/{CODE}/products-made-at-once"
+    body = {"fields": [], "new_products": "once"}
+    await shop.http.put(ROLE, json=body, headers={**key, "If-Match": '"0"'})
+    await again(world)
+    first = (await shop.http.get(f"{at_once}?limit=1", headers=key)).json()
+    rest = (await shop.http.get(f"{at_once}?limit=1&cursor={first['next']}", headers=key)).json()
+    assert {each["items"][0]["code"] for each in (first, rest)} == {"MANTA-P", "MANTA-G"}
+    assert rest["next"] is None
+    (item,) = (await shop.http.get(f"{at_once}?q=MANTA-P", headers=key)).json()["items"]
+    assert (item["sku"], item["product"], item["state"], item["reasons"]) == ("MANTA-P", "MANTA", "made", [])
+    reader = await shop.key(["network:read", "network:write"])
+    assert (await shop.http.post(f"{at_once}/undo", json={}, headers=reader)).status_code == 403
+    taken = await shop.http.post(f"{at_once}/undo", json={"codes": ["MANTA-P"]}, headers=key)
+    assert taken.json() == {"count": 1}, taken.text
+    refused = await shop.http.post(f"{at_once}/undo", json={"codes": ["MANTA-P", "NADA"]}, headers=key)
+    assert (refused.status_code, refused.json()["code"]) == (409, "not_made_at_once"), refused.text
+    await making.work(world.runtime, asyncio.Event())
+    (item,) = (await shop.http.get(f"{at_once}?view=undone", headers=key)).json()["items"]
+    assert item["code"] == "MANTA-P"
+    assert item["undo_person"]
+    held = (await shop.http.get(NEW, headers=key)).json()["items"]
+    assert [each["code"] for each in held] == ["MANTA-P"]
+    all_of = await shop.http.post(f"{at_once}/undo", json={"q": "manta"}, headers=key)
+    assert all_of.json() == {"count": 1}, all_of.text
+
+
+async def test_the_page_of_what_was_made_at_once_searches_sends_a_file_and_takes_back(made):
+    world, shop, key = made
+    await shop.http.put(ROLE, json={"fields": [], "new_products": "once"}, headers={**key, "If-Match": '"0"'})
+    await again(world)
+    page, owner = f"/connections/{CODE}/new-products", await shop.session()
+    shown = await shop.http.get(f"{page}?view=at_once&q=MANTA-G", headers=owner)
+    assert "MANTA-G" in shown.text
+    assert "MANTA-P" not in shown.text
+    sent = await shop.http.get(f"{page}:export.csv?view=at_once&q=MANTA-G", headers=owner)
+    assert "MANTA-G" in sent.text
+    assert "MANTA-P" not in sent.text
+    nothing = await shop.http.post(page, data={"act": "take-back"}, headers=owner)
+    assert nothing.status_code == 422
+    done = await shop.http.post(page, data={"act": "take-all-back", "q": "MANTA-G"}, headers=owner)
+    assert done.status_code in (200, 303), done.text
+    assert await world.values("SELECT code FROM product_at_once WHERE state = 'going'") == ["MANTA-G"]
+    picked = await shop.http.post(page, data={"act": "take-back", "pick": "MANTA-P"}, headers=owner)
+    assert picked.status_code in (200, 303), picked.text
+    await making.work(world.runtime, asyncio.Event())
+    assert (await shop.http.get("/v1/products/MANTA", headers=key)).status_code == 404
+    for odd in ("?view=at_once&after=nonsense", "?view=at_once&after=2026-01-01|x", "?view=at_once&q=%00&after=%00"):
+        assert (await shop.http.get(page + odd, headers=owner)).status_code == 200
+    reader = await shop.session(Role.AUDITOR, email="confere@loja.test")
+    assert 'value="take-back"' not in (await shop.http.get(f"{page}?view=at_once", headers=reader)).text
+    answer = await shop.http.post(page, data={"act": "take-back", "pick": "MANTA-P"}, headers=reader)
+    assert answer.status_code == 403
+
+
+async def again(world) -> None:
+    """Read once more, now that the connection makes what it reads, and have it made."""
+    async with world.database.transaction() as tx:
+        await tx.execute("UPDATE connection_cursor SET value = NULL, next_at = now()")
+    await turns.work(world.runtime, products.STREAM, products.read, asyncio.Event())
+    await making.work(world.runtime, asyncio.Event())

@@ -17,7 +17,7 @@ TRY_AGAIN = """
 UPDATE channel_variant m SET to_make = true
 FROM (SELECT code FROM channel_variant
       WHERE connection_id = %(connection_id)s::int AND sku_id IS NULL AND NOT ignored AND make_flaws IS NOT NULL
-        AND (make_batch IS NOT NULL OR EXISTS (SELECT FROM connection_master k
+        AND (make_batch IS NOT NULL OR NOT held AND EXISTS (SELECT FROM connection_master k
                  WHERE k.connection_id = %(connection_id)s::int AND k.creates = 'once'))
       ORDER BY code FOR NO KEY UPDATE) w
 WHERE m.connection_id = %(connection_id)s::int AND m.code = w.code

@@ -161,6 +161,14 @@ class MakesNoProducts(Conflict):
     mend = "Choose on its page of products that new ones are held for a person, or made at once."
 
 
+class NotMadeAtOnce(Conflict):
+    """Nothing of this was made at once, or it is being taken back already."""
+
+    code = "not_made_at_once"
+    says = "Nothing of {key} was made at once, or it is being taken back already."
+    mend = "Load the list again."
+
+
 class NothingToTakeBack(Conflict):
     """An acceptance is being taken back, or was."""
 

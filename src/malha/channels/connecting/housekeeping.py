@@ -1,6 +1,6 @@
 """What is done and old goes: bodies of orders hold personal data and are not kept for longer than they are of use."""
 
-from malha.channels.connecting import making_writes, sample_writes, stock_writes, writes
+from malha.channels.connecting import at_once_writes, making_writes, sample_writes, stock_writes, writes
 from malha.channels.partners import writes as partner_writes
 from malha.platform.db import Tx
 
@@ -13,5 +13,6 @@ async def forget_old(tx: Tx) -> int:
     came += await tx.execute(stock_writes.FORGET_LOOKS, {"most": AT_ONCE})
     came += await tx.execute(sample_writes.FORGET_SAMPLES, {"most": AT_ONCE})
     came += await tx.execute(making_writes.FORGET_BATCHES, {"most": AT_ONCE})
+    came += await tx.execute(at_once_writes.FORGET, {"most": AT_ONCE})
     came += await tx.execute(partner_writes.FORGET_FILES, {"most": AT_ONCE})
     return came + await tx.execute(writes.FORGET_OPS, {"most": AT_ONCE})

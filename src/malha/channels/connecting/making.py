@@ -12,15 +12,25 @@ import structlog
 from malha.catalog import making as catalog
 from malha.catalog import ownership
 from malha.catalog.making import New
-from malha.channels.connecting import making_reads, making_writes, mapping, master_reads, master_rules, reads, writes
+from malha.channels.connecting import (
+    at_once,
+    at_once_reads,
+    at_once_writes,
+    making_reads,
+    making_writes,
+    mapping,
+    master_reads,
+    master_rules,
+    reads,
+    unmaking,
+    writes,
+)
 from malha.channels.connecting.categories import settle
 from malha.channels.connecting.errors import MakesNoProducts, NothingToTakeBack, UnknownEntry
 from malha.channels.connecting.making_reads import Asked
 from malha.channels.connecting.model import Linked
 from malha.channels.connecting.runtime import Runtime
 from malha.channels.connecting.service import connection_of
-from malha.inventory import reads as inventory
-from malha.ordering import reads as orders
 from malha.platform import audit
 from malha.platform.db import Actor, Tx
 from malha.platform.errors import Conflict
@@ -123,11 +133,15 @@ async def work(runtime: Runtime, stop: asyncio.Event) -> int:
     async with runtime.db.transaction() as tx:
         due = await tx.values(making_reads.DUE)
         undoing = await tx.tuples(making_reads.UNDOING)
-        ids = sorted({*due, *(connection for _, connection in undoing)})
+        going = await tx.values(at_once_reads.GOING)
+        ids = sorted({*due, *going, *(connection for _, connection in undoing)})
         linked = await reads.linked_by_id(tx, ids) if ids else {}
     done = 0
     for batch, connection_id in undoing:
         while not stop.is_set() and (n := await _take_some_back(runtime, linked[connection_id], batch)):
+            done += n
+    for connection_id in going:
+        while not stop.is_set() and (n := await at_once.take_some_back(runtime, linked[connection_id])):
             done += n
     for connection_id in due:
         while not stop.is_set() and (n := await _make(runtime, linked[connection_id])):
@@ -175,6 +189,9 @@ async def _make_some(tx: Tx, connection: Linked) -> int:
             "products": [made.products[row.code] for row in batched],
         },
     )
+    by_itself = [row.code for row in rows if row.code in made.products and row.make_batch is None]
+    told = {"codes": by_itself, "skus": by_itself, "products": [made.products[code] for code in by_itself]}
+    await tx.execute(at_once_writes.NOTE, of | told)
     if found[0][0]:
         await ownership.tell(tx, connection.code, skus)
     await tx.execute(writes.WAKE_MAPPED, of)
@@ -191,8 +208,8 @@ async def _take_some_back(runtime: Runtime, connection: Linked, batch: int) -> i
     at, label, person = found[0]
     kind, _, actor_id = (label or "").partition(":")
     async with runtime.db.transaction(Actor(kind=kind, id=actor_id or None, name=person or "")) as tx:
-        locked = await tx.tuples(making_writes.LOCK_FREE, {"connection_id": connection.id})
-        if not locked:
+        creates = await unmaking.lock(tx, connection.id)
+        if creates is None:
             return 0  # another worker is at it
         of = {"connection_id": connection.id, "batch": batch}
         await tx.execute(making_writes.DROP_ASKED, of)
@@ -201,20 +218,7 @@ async def _take_some_back(runtime: Runtime, connection: Linked, batch: int) -> i
             await tx.execute(making_writes.END_UNDO, {"batch": batch})
             return 0
         codes, skus = [code for code, _ in pairs], [sku for _, sku in pairs]
-        ids = dict(await tx.tuples(making_reads.IDS_OF, {"skus": skus}))
-        ordered = await orders.skus_ordered(tx, sorted(ids), at)
-        stocked = {sku for sku, _ in await inventory.known_pairs(tx, sorted(ids))}
-        told = await tx.values(making_reads.REFERRED, {"connection_id": connection.id, "codes": codes, "skus": skus})
-        in_use = {ids[id_] for id_ in ordered | stocked} | set(told)
-        aside = locked[0][1] == "once"
-        made = {"connection_id": connection.id, "codes": codes, "skus": skus}
-        freed = set(await tx.values(making_writes.UNMAP, {**made, "aside": aside}))
-        stay = await catalog.unmake(tx, skus, in_use)
-        again = [(code, sku) for code, sku in pairs if sku in stay and code in freed]
-        await tx.execute(
-            making_writes.MAP_AGAIN,
-            {"connection_id": connection.id, "codes": [c for c, _ in again], "skus": [s for _, s in again]},
-        )
+        stay = await unmaking.unmake(tx, connection.id, pairs, at, aside=creates == "once")
         states = ["kept" if sku in stay else "undone" for sku in skus]
         await tx.execute(making_writes.END_MADE, {"batch": batch, "codes": codes, "states": states})
     log.info("products_taken_back", connection=connection.code, batch=batch, kept=len(stay), variants=len(pairs))

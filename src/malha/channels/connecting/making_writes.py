@@ -10,7 +10,7 @@ VALUES (%(connection_id)s::int, %(asked)s::int, %(person)s::text) RETURNING id
 """
 # In the order of codes; those that are named, or all that wait (`refused`: that could not be made before).
 ASK = """
-UPDATE channel_variant m SET to_make = true, make_flaws = NULL
+UPDATE channel_variant m SET to_make = true, make_flaws = NULL, held = false
 FROM (SELECT code FROM channel_variant
       WHERE connection_id = %(connection_id)s::int AND sku_id IS NULL AND NOT ignored AND source = 'catalog'
         AND NOT to_make AND CASE WHEN %(codes)s::text[] IS NULL THEN (make_flaws IS NOT NULL) = %(refused)s::boolean
@@ -79,18 +79,19 @@ TAKE_MADE = """
 SELECT code, sku FROM product_made WHERE batch_id = %(batch)s::bigint AND state = 'made'
 ORDER BY code LIMIT %(most)s::int FOR UPDATE
 """
-# Where its connection makes products at once it would be made again: it is set aside instead. What somebody mapped to
-# another SKU since is theirs.
+# Where its connection makes products at once it would be made again: it is set aside, or held for a person. What
+# somebody mapped to another SKU since is theirs.
 UNMAP = """
 UPDATE channel_variant m SET sku_id = NULL, how = NULL, mapped_at = NULL, to_make = false, make_batch = NULL,
-    make_flaws = NULL, ignored = %(aside)s::boolean
+    make_flaws = NULL, ignored = %(aside)s::boolean, held = %(hold)s::boolean
 FROM unnest(%(codes)s::text[], %(skus)s::text[]) AS w(code, sku) JOIN variant v ON v.sku = w.sku
 WHERE m.connection_id = %(connection_id)s::int AND m.code = w.code AND m.sku_id = v.id
 RETURNING m.code
 """
 # Those that stay are what they were.
 MAP_AGAIN = """
-UPDATE channel_variant m SET sku_id = v.id, how = 'exact', mapped_at = now(), ignored = false
+UPDATE channel_variant m SET sku_id = v.id, how = 'exact', mapped_at = now(), ignored = false,
+    held = false
 FROM unnest(%(codes)s::text[], %(skus)s::text[]) AS w(code, sku) JOIN variant v ON v.sku = w.sku
 WHERE m.connection_id = %(connection_id)s::int AND m.code = w.code
 """

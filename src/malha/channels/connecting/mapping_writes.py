@@ -1,8 +1,9 @@
 """Statements that write what channels sell and which of ours it is. Private to `channels.connecting`."""
 
 # In the order of codes. An older version says nothing; what an order names keeps what the catalogue said of it. Of a
-# connection that keeps fields of products it is to be taken; of one that makes products at once, and where somebody
-# accepted it before, it is to be made. Where only a part is told, as by a file of prices, the rest stays.
+# connection that keeps fields of products it is to be taken; of one that makes products at once, but for what a person
+# took back, and where somebody accepted it before, it is to be made. Where only a part is told, as by a file of prices,
+# the rest stays.
 NOTE_SEEN = """
 INSERT INTO channel_variant AS m (connection_id, code, external_id, gtin, name, price, active, version, told, parent,
                                   source, to_take, to_make)
@@ -26,7 +27,7 @@ ON CONFLICT (connection_id, code) DO UPDATE SET external_id = excluded.external_
     to_take = excluded.to_take,
     parent = CASE WHEN %(partly)s::boolean AND excluded.parent = '' THEN m.parent ELSE excluded.parent END,
     to_make = m.sku_id IS NULL AND NOT m.ignored
-        AND (excluded.to_make OR m.make_batch IS NOT NULL OR NOT %(makes)s::boolean AND m.to_make)
+        AND (excluded.to_make AND NOT m.held OR m.make_batch IS NOT NULL OR NOT %(makes)s::boolean AND m.to_make)
 WHERE excluded.source = 'catalog' AND excluded.version >= m.version
 """
 # An order for it: it is ours to sell after all.

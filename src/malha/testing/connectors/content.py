@@ -140,7 +140,9 @@ class ContentChecks(Kit):
         fields = [
             f for f in ("name", "description", "brand", "category", "attributes", "pictures") if f in self.tells()
         ]
-        pairs = {f: (self.wanted(offered, f), _plain(getattr(item, FIELDS[f]))) for f in fields}
+        pairs: dict[str, tuple[Any, Any]] = {
+            f: (self.wanted(offered, f), _plain(getattr(item, FIELDS[f]))) for f in fields
+        }
         (mine,) = [each for each in offered.variants if each.sku == item.sku]
         if "options" in self.tells():
             pairs["options"] = (dict(mine.options), _plain(item.options))
