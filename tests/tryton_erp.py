@@ -6,10 +6,11 @@ async with tryton_erp(template_url) as erp:
 
 import asyncio
 import os
+import re
 import shutil
 import subprocess
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -25,6 +26,7 @@ from tests.peers.tryton.template import configuration
 from tests.ports import free_port
 
 from malha.platform.embedded import wheel_install
+from malha.testing.connectors import Offered
 
 HOME = Path(__file__).parent / "peers" / "tryton" / ".tryton"
 READY_S = 120.0
@@ -62,6 +64,11 @@ def _at(url: str, name: str) -> str:
     return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
 
 
+def storable(text: str) -> str:
+    """Return a text without the signs that Tryton takes in none."""
+    return re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", "", text)
+
+
 class TrytonErp:
     """A running ERP. `start` and `kill` may be called again and again; its books stay in its database."""
 
@@ -81,6 +88,9 @@ class TrytonErp:
         self.base_url = f"http://{self.allowed}/{database}"
         self._http = httpx.AsyncClient(timeout=60.0, trust_env=False, headers={"authorization": f"Bearer {self.key}"})
         self._process: asyncio.subprocess.Process | None = None
+        self._templates: dict[str, int] = {}
+        self._categories: dict[tuple[str, ...], int] = {}
+        self._in: dict[int, int | None] = {}  # which category a template is in
 
     @property
     def allowed(self) -> str:
@@ -159,6 +169,59 @@ class TrytonErp:
         }
         template = await self.ask("POST", "product.template?f=products", made)
         self.products[code] = template["products"][0]
+
+    async def offer(self, product: Offered) -> None:
+        """Sell a product with all that it says, or change it to that. Its codes begin with its template's."""
+        said: dict[str, Any] = {"name": storable(product.name)}
+        category = await self._category(product.category) if product.category else None
+        if (template := self._templates.get(product.code)) is not None:
+            had = self._in.get(template)
+            links = [["remove", [had]]] if had and had != category else []
+            links += [["add", [category]]] if category and had != category else []
+            await self.ask("PUT", f"product.template/{template}", {**said, "categories": links})
+            for variant in product.variants:
+                text = {"description": storable(product.description)}
+                await self.ask("PUT", f"product.product/{self.products[variant.sku]}", text)
+        else:
+            variants = [
+                {
+                    "suffix_code": v.sku.removeprefix(product.code),
+                    "description": storable(product.description),
+                }
+                for v in product.variants
+            ]
+            made = {
+                **said,
+                "code": product.code,
+                "type": "goods",
+                "salable": True,
+                "default_uom": 1,
+                "sale_uom": 1,
+                "list_price": {"__class__": "Decimal", "decimal": "10.00"},
+                "categories": [["add", [category]]] if category else [],
+                "products": [["create", variants]],
+            }
+            found = await self.ask("POST", "product.template?f=id&f=products", made)
+            template = self._templates[product.code] = found["id"]
+            self.products |= {v.sku: id_ for v, id_ in zip(product.variants, found["products"], strict=True)}
+        self._in[template] = category
+
+    def forget_offers(self) -> None:
+        """Let what is offered from now on be new."""
+        self._templates.clear()
+
+    async def _category(self, path: Sequence[str]) -> int:
+        """Return the id of a category by the names from the root on, made the first time."""
+        key = tuple(path)
+        if key not in self._categories:
+            parent = {"parent": await self._category(path[:-1])} if len(path) > 1 else {}
+            made = await self.ask("POST", "product.category?f=id", {"name": path[-1], **parent})
+            self._categories[key] = made["id"]
+        return self._categories[key]
+
+    async def rename_category(self, path: Sequence[str], name: str) -> None:
+        """Call a category otherwise."""
+        await self.ask("PUT", f"product.category/{self._categories.pop(tuple(path))}", {"name": name})
 
     async def put_stock(self, code: str, units: int) -> None:
         """Count a product."""

@@ -9,7 +9,7 @@ import asyncio
 import os
 import shutil
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,9 @@ import httpx
 import psycopg
 import pytest
 from tests.ports import free_port
+
+from malha.channels.connectors.paragraphs import html_of
+from malha.testing.connectors import Offered
 
 HOME = Path(__file__).parent / "peers" / "vendure"
 READY_S = 120.0
@@ -61,6 +64,9 @@ class VendureShop:
         self._owner = ""
         self.api_key = ""
         self.variants: dict[str, str] = {}
+        self._facets: dict[tuple[str, str], str] = {}
+        self._facet_ids: dict[str, str] = {}
+        self._collections: dict[tuple[str, ...], str] = {}
 
     @property
     def allowed(self) -> str:
@@ -225,6 +231,117 @@ class VendureShop:
             ],
         )
         self.variants[sku] = made["createProductVariants"][0]["id"]
+
+    async def offer(self, product: Offered) -> str:
+        """Sell a product with all that it says, or change it to that; return its id.
+
+        Its pictures, and which collections it is in, are the matter of `VendureRig`: the one is uploaded, the other worked
+        out by a job.
+        """
+        slug = product.code.lower()
+        texts = [
+            {"languageCode": "en", "name": product.name, "slug": slug, "description": html_of(product.description)}
+        ]
+        facets = [await self._facet(name, value) for name, value in product.attributes.items()]
+        query = "query ($o: ProductListOptions) { products(options: $o) { items { id } } }"
+        found = (await self.admin(query, o={"filter": {"slug": {"eq": slug}}}))["products"]["items"]
+        if found:
+            await self.admin(
+                "mutation ($i: UpdateProductInput!) { updateProduct(input: $i) { id } }",
+                i={"id": found[0]["id"], "translations": texts, "facetValueIds": facets},
+            )
+            return str(found[0]["id"])
+        made = await self.admin(
+            "mutation ($i: CreateProductInput!) { createProduct(input: $i) { id } }",
+            i={"translations": texts, "facetValueIds": facets},
+        )
+        id_ = str(made["createProduct"]["id"])
+        options = await self._options(id_, product)
+        variants = [
+            {
+                "productId": id_,
+                "sku": variant.sku,
+                "price": 1_000,
+                "taxCategoryId": self._tax,
+                "optionIds": [options[pair] for pair in variant.options.items()],
+                "translations": [{"languageCode": "en", "name": f"{product.name} {variant.sku}"}],
+            }
+            for variant in product.variants
+        ]
+        await self.admin(
+            "mutation ($i: [CreateProductVariantInput!]!) { createProductVariants(input: $i) { id } }", i=variants
+        )
+        return id_
+
+    async def _options(self, product: str, offered: Offered) -> dict[tuple[str, str], str]:
+        """Give a product its options; return their ids by name and value."""
+        wanted: dict[str, list[str]] = {}
+        for variant in offered.variants:
+            for name, value in variant.options.items():
+                if value not in wanted.setdefault(name, []):
+                    wanted[name].append(value)
+        ids: dict[tuple[str, str], str] = {}
+        for name, values in wanted.items():
+            made = await self.admin(
+                "mutation ($i: CreateProductOptionGroupInput!) {"
+                " createProductOptionGroup(input: $i) { id options { id name } } }",
+                i={
+                    "code": f"{offered.code}-{name}".lower(),
+                    "translations": [{"languageCode": "en", "name": name}],
+                    "options": [
+                        {"code": value.lower(), "translations": [{"languageCode": "en", "name": value}]}
+                        for value in values
+                    ],
+                },
+            )
+            group = made["createProductOptionGroup"]
+            await self.admin(
+                "mutation ($p: ID!, $g: ID!) { addOptionGroupToProduct(productId: $p, optionGroupId: $g) { id } }",
+                p=product,
+                g=group["id"],
+            )
+            ids |= {(name, each["name"]): each["id"] for each in group["options"]}
+        return ids
+
+    async def _facet(self, name: str, value: str) -> str:
+        """Return the id of a facet's value, made the first time."""
+        if (name, value) not in self._facets:
+            if name not in self._facet_ids:
+                made = await self.admin(
+                    "mutation ($i: CreateFacetInput!) { createFacet(input: $i) { id } }",
+                    i={
+                        "code": name.lower(),
+                        "isPrivate": False,
+                        "translations": [{"languageCode": "en", "name": name}],
+                    },
+                )
+                self._facet_ids[name] = made["createFacet"]["id"]
+            made = await self.admin(
+                "mutation ($i: [CreateFacetValueInput!]!) { createFacetValues(input: $i) { id } }",
+                i=[
+                    {
+                        "facetId": self._facet_ids[name],
+                        "code": value.lower(),
+                        "translations": [{"languageCode": "en", "name": value}],
+                    }
+                ],
+            )
+            self._facets[name, value] = str(made["createFacetValues"][0]["id"])
+        return self._facets[name, value]
+
+    async def collection(self, path: Sequence[str]) -> str:
+        """Return the id of a collection by the names from the root on, made the first time."""
+        key = tuple(path)
+        if key not in self._collections:
+            parent = {"parentId": await self.collection(path[:-1])} if len(path) > 1 else {}
+            slug = "-".join(path).lower().replace(" ", "-")
+            texts = [{"languageCode": "en", "name": path[-1], "slug": slug, "description": ""}]
+            made = await self.admin(
+                "mutation ($i: CreateCollectionInput!) { createCollection(input: $i) { id } }",
+                i={"isPrivate": False, "filters": [], "translations": texts, **parent},
+            )
+            self._collections[key] = str(made["createCollection"]["id"])
+        return self._collections[key]
 
     async def put_stock(self, sku: str, units: int) -> None:
         await self.admin(

@@ -25,11 +25,13 @@ from malha.channels.contract import (
     ShipmentPush,
     ShippedLine,
 )
-from malha.testing.connectors import ConnectorContract, Fault, Operation, context
+from malha.testing.connectors import ConnectorContract, Fault, Offered, Operation, a_product, context
 
 PAGE = 2
+KEPT = ["FRETE", "DESCONTO"]  # and all whose code is one letter
 WHERE = {
     Operation.LEVELS: "f=quantity",
+    Operation.PRODUCTS: "f=list_price_used",
     Operation.SHIPMENT: '"warehouse_output":',
     Operation.DOCUMENT: '"invoice_method":',
 }
@@ -77,6 +79,8 @@ class TrytonRig:
         # What earlier tests told, by the kit's own keys, is somebody else's.
         erp.rows("UPDATE sale_sale SET reference = 'former', description = 'former'")
         erp.rows("UPDATE stock_shipment_out SET reference = 'former'")
+        erp.forget_offers()
+        erp.rows("UPDATE product_product SET code = NULL WHERE code ~ '^(KIT-|[A-Z]{2,}-?)' AND code <> ALL (%s)", KEPT)
         self._before: dict[Operation, set[int]] = {
             each: set(self._ids(each)) for each in (Operation.DOCUMENT, Operation.SHIPMENT)
         }
@@ -93,6 +97,18 @@ class TrytonRig:
 
     async def change_order(self, id_: str) -> None:
         raise NotImplementedError
+
+    async def add_product(self, sku: str) -> None:
+        await self.apart.later(self.erp.add_product(sku, f"Ware {sku}", "10.00"))
+
+    async def change_product(self, sku: str) -> None:
+        await self.apart.later(
+            self.erp.ask("PUT", f"product.product/{self.erp.products[sku]}", {"description": "De outro jeito"})
+        )
+
+    async def offer(self, product: Offered) -> Offered:
+        await self.apart.later(self.erp.offer(product))
+        return product
 
     async def told(self, operation: Operation) -> list[str]:
         return [str(id_) for id_ in self._ids(operation) if id_ not in self._before[operation]]
@@ -392,3 +408,15 @@ async def test_the_clock_of_products_is_trytons(rig: TrytonRig):
     page = await Tryton().pull_products(late, None)
     assert "began" in page.cursor
     assert msgspec.json.decode(page.cursor)["began"][:10] <= (datetime.now(UTC) + timedelta(days=1)).isoformat()[:10]
+
+
+async def test_a_category_that_is_called_otherwise_is_told_for_the_products_in_it(rig: TrytonRig):
+    await rig.offer(a_product("RENAMED", category=("Sala", "Redes")))
+    first, cursor = await read(rig)
+    (before,) = [item for item in first if item.sku == "RENAMED-P"]
+    assert before.category == "Sala > Redes"
+    await rig.apart.later(rig.erp.rename_category(("Sala", "Redes"), "Redes e cadeiras"))
+    late, _ = await read(rig, cursor)
+    assert {(item.sku, item.category) for item in late} == {
+        ("RENAMED-P", "Sala > Redes e cadeiras"), ("RENAMED-G", "Sala > Redes e cadeiras"),
+    }  # fmt: skip

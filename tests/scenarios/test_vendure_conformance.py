@@ -15,7 +15,7 @@ from tests.vendure_shop import VendureShop, need_vendure, vendure_shop
 from malha.channels.connectors.vendure import Vendure
 from malha.channels.connectors.vendure.listings import slug_of
 from malha.channels.contract import Ok, ProductPush, RawRequest, Unsure
-from malha.testing.connectors import ConnectorContract, Fault, Operation, Shown, a_push, context
+from malha.testing.connectors import ConnectorContract, Fault, Offered, Operation, Shown, a_push, context
 
 PAGE = 2
 CURRENCIES = {"BRL-1": "BRL", "USD-1": "USD", "JPY-1": "JPY", "KWD-1": "KWD"}
@@ -30,6 +30,7 @@ WHERE = {
     Operation.CANCEL: "cancelOrder",
     Operation.REFUND: "refundOrder",
     Operation.LISTING: "createProductVariants",
+    Operation.PRODUCTS: "featuredAsset",
 }
 
 
@@ -44,7 +45,7 @@ class VendureRig:
         self._apart = apart
         self.shop = shop
         self.proxy = proxy
-        self.config = {"base_url": f"http://{proxy.allowed}/admin-api", "page": PAGE}
+        self.config = {"base_url": f"http://{proxy.allowed}/admin-api", "page": PAGE, "reread_minutes": 0}
         self.secrets = {"api_key": shop.api_key}
         self.allowed = [proxy.allowed]
 
@@ -71,6 +72,46 @@ class VendureRig:
 
     async def give_back(self, id_: str, amount: int) -> None:
         await self._apart.later(self.shop.refund(id_, amount))
+
+    async def add_product(self, sku: str) -> None:
+        await self._apart.later(self.shop.list(sku, 1_000))
+
+    async def change_product(self, sku: str) -> None:
+        query = "mutation ($i: [UpdateProductVariantInput!]!) { updateProductVariants(input: $i) { id } }"
+        await self._apart.later(self.shop.admin(query, i=[{"id": self.shop.variants[sku], "price": 1_001}]))
+
+    async def offer(self, product: Offered) -> Offered:
+        """Have it sold; pictures stand in the database, as an upload leaves them, and so does where a job puts it."""
+        id_ = await self._apart.later(self.shop.offer(product))
+        of = 'SELECT id FROM product_variant WHERE "productId" = %s::int'
+        in_any = f'DELETE FROM collection_product_variants_product_variant WHERE "productVariantId" IN ({of})'
+        self._sql(in_any, id_)
+        if product.category:
+            place = await self._apart.later(self.shop.collection(product.category))
+            self._sql(
+                f"INSERT INTO collection_product_variants_product_variant SELECT %s::int, v.id FROM ({of}) v",
+                place,
+                id_,
+            )
+        self._sql('UPDATE product SET "featuredAssetId" = NULL WHERE id = %s::int', id_)
+        self._sql('DELETE FROM product_asset WHERE "productId" = %s::int', id_)
+        for n, url in enumerate(product.pictures):
+            ((asset,),) = self._sql(
+                """INSERT INTO asset (type, "mimeType", width, height, "fileSize", source, preview)
+                   VALUES ('IMAGE', 'image/jpeg', 1, 1, 1, %s, %s) RETURNING id""",
+                url,
+                url,
+            )
+            self._sql(
+                """INSERT INTO asset_translation ("languageCode", name, "baseId") VALUES ('en', 'kit', %s)""", asset
+            )
+            self._sql("INSERT INTO asset_channels_channel VALUES (%s, 1)", asset)
+            self._sql(
+                'INSERT INTO product_asset ("assetId", "productId", position) VALUES (%s, %s::int, %s)', asset, id_, n
+            )
+            if n == 0:
+                self._sql('UPDATE product SET "featuredAssetId" = %s WHERE id = %s::int', asset, id_)
+        return product
 
     async def told(self, operation: Operation) -> list[str]:
         statement = {
@@ -124,10 +165,12 @@ class VendureRig:
     def forget(self) -> None:
         """Let a test begin without orders, and without the products of the tests before it."""
         self._sql('TRUNCATE "order", refund, fulfillment, history_entry CASCADE')
-        gone = """SELECT "productId" FROM product_variant WHERE sku LIKE 'L-%'"""
-        self._sql(f"UPDATE product_translation SET slug = 'gone-' || id WHERE \"baseId\" IN ({gone})")
-        self._sql(f'UPDATE product SET "deletedAt" = now() WHERE id IN ({gone})')
-        self._sql("""UPDATE product_variant SET sku = 'gone-' || id, "deletedAt" = now() WHERE sku LIKE 'L-%'""")
+        ours = "deletedAt IS NULL AND sku <> ALL (%s::text[])".replace("deletedAt", '"deletedAt"')
+        stay = ["A", "B", *STOCKED, *CURRENCIES]
+        gone = f"""SELECT "productId" FROM product_variant WHERE {ours}"""
+        self._sql(f"UPDATE product_translation SET slug = 'gone-' || id WHERE \"baseId\" IN ({gone})", stay)
+        self._sql(f'UPDATE product SET "deletedAt" = now() WHERE id IN ({gone})', stay)
+        self._sql(f"""UPDATE product_variant SET sku = 'gone-' || id, "deletedAt" = now() WHERE {ours}""", stay)
 
     def _sql(self, statement: str, *params: Any) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.shop.database_url, autocommit=True) as connection:

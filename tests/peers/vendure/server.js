@@ -22,6 +22,8 @@ bootstrap({
   paymentOptions: { paymentMethodHandlers: [dummyPaymentHandler] },
   shippingOptions: { fulfillmentHandlers: [manualFulfillmentHandler] },
   logger: new DefaultLogger({ level: LogLevel.Warn }),
+  // Pictures lie elsewhere: their addresses are kept as they are.
+  assetOptions: { assetStorageStrategy: { toAbsoluteUrl: (_request, address) => address } },
   plugins: [],
 }).then(() => console.log("ready"), (error) => {
   console.error(error);

@@ -39,6 +39,7 @@ class Tryton:
     capabilities: ClassVar[frozenset[Capability]] = frozenset(
         {Capability.CATALOG_SOURCE, Capability.STOCK_SOURCE, Capability.DOCUMENTS, Capability.SHIPMENTS}
     )
+    product_fields: ClassVar[frozenset[str]] = goods.FIELDS
     limits: ClassVar[Limits] = Limits(rate=50.0, burst=100.0, in_flight=4, batch=100)
     evidence: ClassVar[Tier] = Tier.A
     idempotent: ClassVar[bool] = False

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -11,6 +12,9 @@ from malha.channels.connectors.tryton.values import instant, major, micros_of, m
 from malha.channels.contract import Ctx, ExtProduct, ExtStock, Page
 
 LOOK_BACK = timedelta(minutes=2)  # a change gets its time when its transaction begins, and shows when that ends
+CATEGORIES = ("template.categories.", "template.categories.parent.")  # one further up that is renamed is not noticed
+PATH = " / "  # between the names of a category and what it is in
+FIELDS = frozenset({"name", "description", "category", "variant_name", "gtin", "price"})
 CODES = 20  # asked for at once: an address may not be long
 _encode = msgspec.json.Encoder().encode
 PRODUCT = (
@@ -23,7 +27,13 @@ PRODUCT = (
     "identifiers.code",
     "create_date",
     "write_date",
+    "description",
     "template.active",
+    "template.id",
+    "template.name",
+    "template.code",
+    "template.products",
+    "template.categories.rec_name",
     "template.create_date",
     "template.write_date",
 )
@@ -40,9 +50,9 @@ class _Round(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def _changed_since(at: datetime) -> list[Any]:
-    """Return the condition that a product, its template, its price or its codes changed since an instant."""
+    """Return the condition that a product, its template, price, codes or categories changed since an instant."""
     when = at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds")
-    paths = ("", "template.", "template.list_prices.", "list_prices.", "identifiers.")
+    paths = ("", "template.", "template.list_prices.", "list_prices.", "identifiers.", *CATEGORIES)
     return ["OR", *([f"{path}{field}", ">=", when] for path in paths for field in ("create_date", "write_date"))]
 
 
@@ -59,11 +69,33 @@ def _product(ctx: Ctx, row: Mapping[str, Any]) -> ExtProduct:
         price=minor_of(price, ctx.connection.currency) if price is not None else None,
         active=bool(row["active"] and template["active"] and row["salable"]),
         version=max((micros_of(instant(d)) for d in dates), default=0),
+        product=_code_of(template),
+        product_name=template["name"] or "",
+        description=row.get("description") or "",
+        category=_category(template["categories"]),
     )
 
 
+def _code_of(template: Mapping[str, Any]) -> str:
+    """Return how a template is called: by its code; one without a code and with one product stands alone."""
+    code = str(template.get("code") or "").strip()
+    return code or (str(template["id"]) if len(template["products"]) > 1 else "")
+
+
+def _category(said: Sequence[Mapping[str, Any]]) -> str:
+    """Return the category that is deepest in the tree, the first by name of these; a product can be in several."""
+    paths = [str(each["rec_name"]).replace(" > ", " - ").split(PATH) for each in said]
+    deepest: list[str] = max(sorted(paths), key=len, default=[])
+    return " > ".join(deepest)
+
+
 def _print(item: ExtProduct) -> str:
-    return f"{item.version}:{item.price}:{item.gtin}:{int(item.active)}:{item.sku}"
+    return sha256(_encode(item)).hexdigest()[:16]
+
+
+def _is_new(item: ExtProduct, began: datetime) -> bool:
+    """Tell whether the next round may find a product again that the first one told."""
+    return item.version >= micros_of(began - 2 * LOOK_BACK)
 
 
 async def pull_products(ctx: Ctx, cursor: str | None) -> Page[ExtProduct]:
@@ -86,7 +118,8 @@ async def pull_products(ctx: Ctx, cursor: str | None) -> Page[ExtProduct]:
     prints = {item.id: _print(item) for item in items}
     fresh = [item for item in items if kept.told.get(item.id) != prints[item.id]]
     more = len(rows) == ctx.config.page
-    told = {**kept.now, **prints} if kept.since is not None else {}
+    recent = prints if kept.since is not None else {i.id: prints[i.id] for i in items if _is_new(i, began)}
+    told = {**kept.now, **recent}
     after = msgspec.structs.replace(kept, began=began, after=rows[-1]["id"] if rows else kept.after, now=told)
     if not more:
         after = _Round(since=began, told=told)

@@ -8,7 +8,7 @@ What a listing may sell is `on hand - allocated - threshold` there, and Vendure 
 Malha's quantity has those taken off already, so what is written is the quantity and what Vendure has allocated.
 
 `operations` holds the queries; `asking` the way there and what errors mean; `reading` how changes are read; `orders`
-turns an order into ours; `listings` writes what is sold.
+turns an order into ours; `selling` reads what is sold, `listings` writes it.
 """
 
 from malha.channels.connectors.vendure.connector import Vendure

@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Meta
 
 PAGE = 50
+REREAD_MINUTES = 60
 BATCH = 100
 
 
@@ -24,4 +25,13 @@ class VendureConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     fulfillment_handler: Annotated[
         str, Meta(min_length=1, max_length=100, description="Code of the fulfillment handler.")
     ] = "manual-fulfillment"
+    reread_minutes: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=10_080,
+            description="Minutes between two readings of the whole catalogue, by which changed texts, pictures and"
+            " collections are found; 0: each time.",
+        ),
+    ] = REREAD_MINUTES
     page: Annotated[int, Meta(ge=1, le=500, description="Orders asked for at once.")] = PAGE

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from malha.channels.connectors.vendure import listings
+from malha.channels.connectors.vendure import listings, selling
 from malha.channels.connectors.vendure.asking import ask, mark_of, variants, written
 from malha.channels.connectors.vendure.config import BATCH, VendureConfig
 from malha.channels.connectors.vendure.operations import (
@@ -19,7 +19,6 @@ from malha.channels.connectors.vendure.operations import (
     MARKS,
     ONE_ORDER,
     ORDERS,
-    PRODUCTS,
     REFUND,
     SUMS,
     TRANSITION,
@@ -75,6 +74,7 @@ class Vendure:
             Capability.SUMMARIES,
         }
     )
+    product_fields: ClassVar[frozenset[str]] = selling.FIELDS
     listing_fields: ClassVar[ListingFields] = listings.FIELDS
     limits: ClassVar[Limits] = Limits(rate=20.0, burst=40.0, in_flight=4, batch=BATCH)
     evidence: ClassVar[Tier] = Tier.A
@@ -95,23 +95,8 @@ class Vendure:
     # --- products ---
 
     async def pull_products(self, ctx: Ctx, cursor: str | None) -> Page[ExtProduct]:
-        """Return the variants that changed after a cursor."""
-        kept = cursor_of(cursor, None)
-        options = changed_after(kept, {}, ctx.config.page)
-        found = (await ask(ctx, PRODUCTS, {"options": options}, "pull_products"))["productVariants"]
-        fresh = fresh_of(kept, found["items"])
-        items = [
-            ExtProduct(
-                id=id_,
-                sku=row["sku"],
-                name=row["name"],
-                price=row["priceWithTax"],
-                active=row["enabled"],
-                version=micros,
-            )
-            for row, id_, micros in fresh
-        ]
-        return Page(items=items, cursor=advanced(kept, fresh), more=more(found, options))
+        """Return the variants that changed after a cursor, in what way ever; see `selling`."""
+        return await selling.pull_products(ctx, cursor)
 
     async def upsert_products(self, ctx: Ctx, items: Sequence[ProductPush]) -> Sequence[Result]:
         """Change what is there by its SKU, and make what is not; see `listings`."""

@@ -23,7 +23,20 @@ query ($options: OrderListOptions) { orders(options: $options) {
 """
 PRODUCTS = """
 query ($options: ProductVariantListOptions) {
-  productVariants(options: $options) { totalItems items { id sku name priceWithTax enabled updatedAt } }
+  productVariants(options: $options) {
+    totalItems
+    items {
+      id sku name priceWithTax enabled updatedAt
+      options { id name group { id name } }
+      product {
+        id name slug description enabled
+        featuredAsset { id type source }
+        assets { id type source }
+        facetValues { id name facet { id name isPrivate } }
+        collections { id isPrivate breadcrumbs { id name } }
+      }
+    }
+  }
 }
 """
 STOCK = """

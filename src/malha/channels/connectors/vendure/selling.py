@@ -1,0 +1,162 @@
+"""What a shop sells, as Malha takes it, and how its changes are found.
+
+Vendure dates a variant when its price, its SKU or whether it is sold changes. A text, a picture, a facet or a
+collection that changes leaves no date on the variant, and often none anywhere: which pictures a product has is a table
+of its own there. So variants are read by when they changed each time, and all of them by id every so often: what then
+says otherwise than it did, by a digest that is kept in the cursor, is told.
+"""
+
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+
+from malha.channels.connectors.reading_html import text_of
+from malha.channels.connectors.vendure.asking import ask
+from malha.channels.connectors.vendure.operations import PRODUCTS
+from malha.channels.connectors.vendure.reading import (
+    Cursor,
+    advanced,
+    changed_after,
+    cursor_of,
+    fresh_of,
+    instant,
+    micros_of,
+    more,
+)
+from malha.channels.contract import Ctx, ExtProduct, Page
+
+FIELDS = frozenset({"name", "description", "category", "attributes", "options", "pictures", "variant_name", "price"})
+LONGEST_CODE = 64
+MOST_KEPT = (
+    20_000  # variants whose digests are kept; of a larger catalogue the others are told each time it is read whole
+)
+_encode = msgspec.json.Encoder().encode
+
+
+class Place(Cursor, frozen=True, omit_defaults=True):
+    """Where reading variants is: see `Cursor` for those that changed; `said` are digests of what was told, by id.
+
+    `whole` is when the last reading of all began, None before the first; `skip` how many of it were read, None while
+    none is under way. `found` are the ids that it found so far.
+    """
+
+    said: dict[str, str] = {}  # noqa: RUF012 -- msgspec copies it
+    whole: datetime | None = None
+    skip: int | None = None
+    found: list[str] = []  # noqa: RUF012 -- likewise
+
+
+async def pull_products(ctx: Ctx, text: str | None) -> Page[ExtProduct]:
+    """Return what changed after a cursor: variants by their dates, then, where it is time, what says otherwise."""
+    place = Place(cursor_of(None, None).at, whole=ctx.now()) if text is None else msgspec.json.decode(text, type=Place)
+    return await (_changed(ctx, place) if place.skip is None else _whole(ctx, place))
+
+
+async def _changed(ctx: Ctx, place: Place) -> Page[ExtProduct]:
+    options = changed_after(place, {}, ctx.config.page)
+    found = (await ask(ctx, PRODUCTS, {"options": options}, "pull_products"))["productVariants"]
+    fresh = fresh_of(place, found["items"])
+    items = [product_of(row) for row, _id, _micros in fresh]
+    moved = msgspec.json.decode(advanced(place, fresh), type=Cursor)
+    said = _with(place.said, items)
+    further = more(found, options)
+    due = not further and _is_due(ctx, place)
+    after = msgspec.structs.replace(place, at=moved.at, seen=moved.seen, said=said)
+    if due:
+        after = msgspec.structs.replace(after, whole=ctx.now(), skip=0, found=[])
+    return Page(items=items, cursor=_encode(after).decode(), more=further or due)
+
+
+def _is_due(ctx: Ctx, place: Place) -> bool:
+    return place.whole is None or ctx.now() - place.whole >= timedelta(minutes=ctx.config.reread_minutes)
+
+
+async def _whole(ctx: Ctx, place: Place) -> Page[ExtProduct]:
+    skip = place.skip or 0
+    options = {"take": ctx.config.page, "skip": skip, "sort": {"id": "ASC"}}
+    found = (await ask(ctx, PRODUCTS, {"options": options}, "pull_products"))["productVariants"]
+    items = [product_of(row) for row in found["items"]]
+    fresh = [item for item in items if place.said.get(item.id) != digest_of(item)]
+    ids = [*place.found, *(item.id for item in items)]
+    said = _with(place.said, fresh)
+    further = bool(found["items"]) and skip + len(items) < int(found["totalItems"])
+    after = msgspec.structs.replace(place, said=said, skip=skip + len(items), found=ids)
+    if not further:  # what is gone there is forgotten
+        still = set(ids)
+        kept = {id_: digest for id_, digest in said.items() if id_ in still}
+        after = msgspec.structs.replace(after, said=kept, skip=None, found=[])
+    return Page(items=fresh, cursor=_encode(after).decode(), more=further)
+
+
+def _with(said: Mapping[str, str], items: Sequence[ExtProduct]) -> dict[str, str]:
+    """Return the digests with those of variants, as far as there is room for them."""
+    kept = dict(said)
+    for item in items:
+        if item.id in kept or len(kept) < MOST_KEPT:
+            kept[item.id] = digest_of(item)
+    return kept
+
+
+def digest_of(item: ExtProduct) -> str:
+    """Return a short mark of all that a variant says."""
+    return urlsafe_b64encode(sha256(_encode(item)).digest()[:6]).decode()
+
+
+def product_of(row: Mapping[str, Any]) -> ExtProduct:
+    """Return a variant as Malha takes it, with the texts of its product."""
+    product = row["product"]
+    options = sorted(row["options"], key=lambda each: int(each["group"]["id"]))
+    return ExtProduct(
+        id=str(row["id"]),
+        sku=row["sku"],
+        name=row["name"],
+        price=row["priceWithTax"],
+        active=bool(row["enabled"] and product["enabled"]),
+        version=micros_of(instant(row["updatedAt"]).astimezone(UTC)),
+        product=_code_of(product),
+        product_name=product["name"],
+        description=text_of(product["description"] or ""),
+        category=_category(product["collections"]),
+        attributes=_attributes(product["facetValues"]),
+        options={str(each["group"]["name"]): str(each["name"]) for each in options},
+        pictures=_pictures(product),
+    )
+
+
+def _code_of(product: Mapping[str, Any]) -> str:
+    """Return how a product is called: by the end of its address, unless that is too long."""
+    slug = str(product["slug"] or "")
+    return slug if 0 < len(slug) <= LONGEST_CODE else str(product["id"])
+
+
+def _category(collections: Sequence[Mapping[str, Any]]) -> str:
+    """Return the public collection that is deepest in the tree, the oldest of these, without the root's own name."""
+    paths = [
+        [str(each["name"]).replace(">", "-") for each in collection["breadcrumbs"][1:]]
+        for collection in sorted(collections, key=lambda each: int(each["id"]))
+        if not collection["isPrivate"]
+    ]
+    deepest: list[str] = max(paths, key=len, default=[])
+    return " > ".join(deepest)
+
+
+def _attributes(values: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return the public facets with their values, in the order in which they were made."""
+    found: dict[str, list[str]] = {}
+    for value in sorted(values, key=lambda each: (int(each["facet"]["id"]), int(each["id"]))):
+        if not value["facet"]["isPrivate"]:
+            found.setdefault(str(value["facet"]["name"]), []).append(str(value["name"]))
+    return {name: ", ".join(names) for name, names in found.items()}
+
+
+def _pictures(product: Mapping[str, Any]) -> list[str]:
+    """Return the addresses of a product's pictures, the featured one first; those that are not https are no use."""
+    featured = [product["featuredAsset"]] if product["featuredAsset"] else []
+    shown = {
+        str(each["id"]): str(each["source"]) for each in (*featured, *product["assets"]) if each["type"] == "IMAGE"
+    }
+    return [address for address in shown.values() if address.startswith("https://")]
