@@ -82,6 +82,11 @@ class VendureRig:
 
     async def offer(self, product: Offered) -> Offered:
         """Have it sold; pictures stand in the database, as an upload leaves them, and so does where a job puts it."""
+        chosen = [tuple(sorted(variant.options.items())) for variant in product.variants]
+        if len({tuple(name for name, _ in each) for each in chosen}) > 1 or len(set(chosen)) < len(chosen):
+            raise NotImplementedError("a variant has one value of each option, and no two have the same")
+        if "\x00" in product.description:  # which its database keeps in no text
+            product = msgspec.structs.replace(product, description=product.description.replace("\x00", ""))
         id_ = await self._apart.later(self.shop.offer(product))
         of = 'SELECT id FROM product_variant WHERE "productId" = %s::int'
         in_any = f'DELETE FROM collection_product_variants_product_variant WHERE "productVariantId" IN ({of})'

@@ -246,7 +246,10 @@ class ContentChecks(Kit):
         self.speaks(rig)
         given = ODD[odd]
         strange = a_product("ODD", **{"variants": (Sold("ODD-1"),), **given})
-        await rig.offer(strange)
+        try:
+            await rig.offer(strange)
+        except NotImplementedError as error:
+            pytest.skip(f"the peer takes no such product: {error}")
         await rig.offer(a_product("PLAIN"))
         ctx = context(self.connector, rig, self.spec)
         said, _ = await self.reading(ctx)

@@ -123,6 +123,9 @@ class Rig(Protocol):
         """Have the peer sell a product; one that it sells under this code is changed to it, nothing else is touched.
 
         Returns it as the peer has it by then, which may give pictures addresses of its own.
+
+        Raises:
+            NotImplementedError: the peer takes no such product.
         """
         ...
 
