@@ -160,6 +160,10 @@ OWN_WORDS = (
     N_("Key that is sent as Authorization: Bearer"),
     N_("First refresh token, where access is by tokens"),
     N_("Secret that webhooks are signed with"),
+    N_(
+        "Minutes between two readings of the whole catalogue, by which changed texts, pictures and"
+        " collections are found; 0: each time."
+    ),
     N_("Key of a user application for REST, of a user who may sell and ship"),
     N_("Address with the database, as in https://erp.example.com/shop."),
     N_("Id of the company in Tryton."),
