@@ -22,6 +22,7 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 import pytest
 from hypothesis import settings as hypothesis_settings
+from tests.bytecode import Bytecode
 from tests.memory import Scratch
 
 from malha.platform import jobs
@@ -38,11 +39,13 @@ DEBIAN_15 = Path("/usr/lib/postgresql/15")
 SMALL = {"max_wal_size": "256MB", "min_wal_size": "64MB"}  # it may be in memory
 _cluster = pytest.StashKey[EmbeddedPostgres]()
 _scratch = pytest.StashKey[Scratch]()
+_bytecode = pytest.StashKey[Bytecode]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):  # workers have their controller's
         config.stash[_scratch] = Scratch.open()
+        config.stash[_bytecode] = Bytecode.open()
 
 
 def _start_cluster(config: pytest.Config) -> str:
@@ -59,6 +62,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     if _cluster in config.stash:
         config.stash[_cluster].stop()
         shutil.rmtree(config.stash[_cluster].home, ignore_errors=True)
+    if _bytecode in config.stash:
+        config.stash[_bytecode].close()
     if _scratch in config.stash:
         config.stash[_scratch].close()
 
