@@ -14,6 +14,7 @@ It exits 2 with the exact command to run when something must be installed by an 
 
 import argparse
 import base64
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -25,6 +26,7 @@ import sys
 import tarfile
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -371,30 +373,46 @@ def second_python() -> None:
     compiled(ROOT / ".venv313")
 
 
+@contextlib.contextmanager
+def one_at_a_time(what: Path) -> "Iterator[None]":
+    """Let nobody else into this part of the set-up of this checkout: two at once would tear each other's work down.
+
+    Parts that do not touch one another may go on at the same time, as `make check` has them do.
+    """
+    handle = os.open(what, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
 def main() -> None:
     """Bring the checkout to the state that the mode asks for."""
     arguments = argparse.ArgumentParser(description="Set up a checkout of Malha.")
     arguments.add_argument("mode", choices=("runtime", "dev", "test", "peers", "py313"))
     mode = arguments.parse_args().mode
-    # Two set-ups of one checkout at once would tear each other's environment down.
-    with Path(__file__).open(encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if mode == "py313":
+    if mode == "py313":
+        with one_at_a_time(ROOT / "requirements"):
             second_python()
-            return
-        interpreter = main_interpreter()
-        system(mode, interpreter)
-        venv = ROOT / ".venv"
+        return
+    interpreter = main_interpreter()
+    if missing_packages(mode, interpreter):
+        with one_at_a_time(ROOT / "tools"):
+            system(mode, interpreter)
+    venv = ROOT / ".venv"
+    # Large downloads: outside CI by `make peers` alone, and the tests skip and say so.
+    everything = mode == "peers" or bool(os.environ.get("CI"))
+    with one_at_a_time(Path(__file__)):
         python_packages(venv, interpreter, "runtime" if mode == "runtime" else "dev")
         front_end(venv, dev=mode != "runtime")
         messages(venv)
         if mode == "test":
             compiled(venv)
-        # Large downloads: outside CI by `make peers` alone, and the tests skip and say so.
-        everything = mode == "peers" or bool(os.environ.get("CI"))
         if everything and mode != "runtime":
             artefacts(venv)
-        if everything and mode in {"peers", "test"}:
+    if everything and mode in {"peers", "test"}:
+        with one_at_a_time(ROOT / "tests" / "peers"):
             peers(venv, interpreter)
 
 
