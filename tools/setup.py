@@ -370,7 +370,6 @@ def second_python() -> None:
         say(f"{found[0]} cannot make environments (its venv package is missing), so there is no second one")
         return
     python_packages(ROOT / ".venv313", found[0], "dev")
-    compiled(ROOT / ".venv313")
 
 
 @contextlib.contextmanager
