@@ -31,7 +31,8 @@ import walk
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "screenshots"
 DOCS = ROOT / "docs" / "images"
-CHROMIUM = os.environ.get("MALHA_TEST_CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
+BUILDS = ("chromium", "chromium-headless-shell")  # the whole one first: it drew the pictures of the documentation
+CHROMIUM = os.environ.get("MALHA_TEST_CHROMIUM") or next(filter(None, map(shutil.which, BUILDS)), "/usr/bin/chromium")
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",

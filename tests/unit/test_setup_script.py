@@ -38,7 +38,7 @@ def test_without_root_it_prints_the_exact_command_and_exits_2(setup, monkeypatch
     assert stopped.value.code == 2
     assert (
         "sudo apt-get update && sudo apt-get install -y --no-install-recommends "
-        "python3-venv chromium postgresql-15 wrk libgomp1" in capsys.readouterr().err
+        "python3-venv chromium-headless-shell postgresql-15 wrk libgomp1" in capsys.readouterr().err
     )
 
 
@@ -50,6 +50,15 @@ def test_continuous_integration_also_gets_the_proxies_whose_recipes_are_tested(s
     at_a_desk = setup.missing_packages("test", "/usr/bin/python3")
     monkeypatch.setenv("CI", "true")
     assert setup.missing_packages("test", "/usr/bin/python3") == [*at_a_desk, "nginx-light", "caddy"]
+
+
+def test_any_chromium_is_enough_at_a_desk_and_continuous_integration_has_the_quick_one(setup, monkeypatch):
+    monkeypatch.setattr(setup.shutil, "which", lambda name, **_: name if name in {"apt-get", "chromium"} else None)
+    assert "chromium-headless-shell" not in setup.missing_packages("test", "/usr/bin/python3")
+    monkeypatch.setenv("CI", "true")
+    assert "chromium-headless-shell" in setup.missing_packages("test", "/usr/bin/python3")
+    monkeypatch.setattr(setup, "debian_release", lambda: "")  # elsewhere there is no such package
+    assert "chromium-headless-shell" not in setup.missing_packages("test", "/usr/bin/python3")
 
 
 def test_with_uv_no_venv_package_is_needed(setup, monkeypatch):
