@@ -44,6 +44,7 @@ from malha.platform.db import Database
 
 EXAMPLES = int(os.environ.get("MALHA_FUZZ_EXAMPLES", "0"))
 SEED = int(os.environ.get("MALHA_FUZZ_SEED", "1"))
+PATIENCE_S = max(1_200, EXAMPLES * 72)  # a search computes all the time, and the machine may be busy
 PASSWORD = "correct horse battery"
 EMAIL = "dona@loja.test"
 
@@ -618,7 +619,7 @@ def permissions_of(served: Served) -> dict[str, str]:
     return {o.ok().label: o.ok().definition.raw["x-permission"] for o in schema.get_all_operations()}
 
 
-@pytest.mark.timeout(max(1_200, EXAMPLES * 72))  # it computes all the time, and the machine may be busy
+@pytest.mark.timeout(PATIENCE_S)
 def test_made_up_requests_meet_no_fault_and_nothing_undocumented(served: Served, told: Story) -> None:
     phases = ("coverage", "fuzzing") if EXAMPLES else ("fuzzing",)
     found = searched(served, served.owner, examples=EXAMPLES or 8, phases=phases)
@@ -628,6 +629,7 @@ def test_made_up_requests_meet_no_fault_and_nothing_undocumented(served: Served,
     assert "Traceback" not in served.serving.said()
 
 
+@pytest.mark.timeout(PATIENCE_S)
 def test_a_key_that_may_read_orders_gets_nothing_else_whatever_it_sends(served: Served, told: Story) -> None:
     found = searched(served, served.narrow, examples=EXAMPLES or 3, phases=("fuzzing",))
     assert not found.wrong, "\n\n".join(found.wrong[:20])
