@@ -10,7 +10,8 @@ PURE := $(wildcard tests/unit tests/property)
 SPREAD := $(wildcard tests/unit tests/property tests/contract tests/postgres)
 PLANNER := $(wildcard tests/unit/test_routing*.py tests/property/test_routing*.py tests/property/test_costs_on_paper.py \
 	tests/property/test_simulation_worlds.py)
-ALONE := $(wildcard tests/scenarios tests/browser)
+SERVED := $(wildcard tests/scenarios tests/browser)
+BY_FILE := -n auto --dist loadfile --no-loadscope-reorder
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
@@ -41,15 +42,16 @@ types: setup-dev ## The strict type checker on src
 contracts: setup-dev ## The layers, and what is private to whom
 	@$(BIN)/lint-imports --no-logo
 
-# What needs a server or a browser of its own comes after the rest, alone: it measures itself against the clock. With
-# ARGS one of the halves may have nothing to run (exit code 5); ARGS that name files are all that is run.
+# What needs a server or a browser of its own comes after the rest, a file at a time: the tests of a file share one. In
+# the order of the files, so that no worker comes from a browser back to scenarios: Playwright keeps the thread's event
+# loop. With ARGS one of the halves may have nothing to run (exit code 5); ARGS that name files are all that is run.
 ifneq (,$(findstring tests/,$(ARGS)))
-test: setup ## The whole test suite, most of it on all cores (ARGS="-k cancel")
+test: setup ## The whole test suite, on all cores (ARGS="-k cancel")
 	@$(PYTEST) $(ARGS)
 else
 test: setup
 	@$(PYTEST) -n auto $(SPREAD) $(ARGS) || { [ $$? = 5 ] && [ -n "$(ARGS)" ]; }
-	@$(PYTEST) $(ALONE) $(ARGS) || { [ $$? = 5 ] && [ -n "$(ARGS)" ]; }
+	@$(PYTEST) $(BY_FILE) $(SERVED) $(ARGS) || { [ $$? = 5 ] && [ -n "$(ARGS)" ]; }
 endif
 
 test-fast: setup-dev ## The tests that need neither database nor browser; seconds

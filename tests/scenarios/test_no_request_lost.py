@@ -17,11 +17,24 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from traffic import Serving, a_retailer, a_retailer_in, buyers, drained, environment, eventually, malha, url_of
+from traffic import (
+    PATIENCE_S,
+    Serving,
+    a_retailer,
+    a_retailer_in,
+    buyers,
+    drained,
+    environment,
+    eventually,
+    malha,
+    url_of,
+)
 
 import malha as package
 from malha.platform.embedded import EmbeddedPostgres
 from malha.platform.processes import descendants, name_of
+
+pytestmark = pytest.mark.timeout(4 * PATIENCE_S)  # several servers, one after the other
 
 
 @pytest.fixture
@@ -73,7 +86,7 @@ class Activated:
     def stop(self) -> None:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        assert self.process.wait(60) == 0, self.said()
+        assert self.process.wait(PATIENCE_S) == 0, self.said()
 
     def answered(self) -> int:
         """How many orders it took."""

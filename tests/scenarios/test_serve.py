@@ -21,8 +21,10 @@ from tests.ports import free_port
 from malha.platform.processes import descendants, is_alive, name_of
 from malha.platform.settings import Settings
 
+PATIENCE_S = 240.0
 
-def eventually(condition, seconds: float = 60):
+
+def eventually(condition, seconds: float = PATIENCE_S):
     deadline = time.monotonic() + seconds
     while True:
         found = condition()
@@ -46,7 +48,7 @@ def malha(home: Path, *arguments: str, **variables: str) -> subprocess.Completed
         env=environment(home, **variables),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_S,
         check=False,
     )
 
@@ -80,11 +82,11 @@ class Server:
     def __exit__(self, *_):
         if self.process.poll() is None:
             self.process.kill()
-        _, self.said = self.process.communicate(timeout=60)
+        _, self.said = self.process.communicate(timeout=PATIENCE_S)
 
     def stop(self, sig: signal.Signals = signal.SIGTERM) -> int:
         self.process.send_signal(sig)
-        return self.process.wait(60)
+        return self.process.wait(PATIENCE_S)
 
     def get(self, path: str) -> tuple[int, bytes]:
         try:
@@ -181,7 +183,7 @@ def test_a_worker_alone_works_beside_a_server_without_one(home: Path) -> None:
             os.getpriority(os.PRIO_PROCESS, 0) + Settings().worker_nice, 19
         )
         worker.send_signal(signal.SIGTERM)
-        said = worker.communicate(timeout=60)[1]
+        said = worker.communicate(timeout=PATIENCE_S)[1]
         assert worker.returncode == 0
         assert json.loads(said.splitlines()[-1])["event"] == "worker_stopped"
         assert server.answers()  # the database was the server's, and still is

@@ -24,6 +24,7 @@ from malha.platform.embedded import EmbeddedPostgres
 from malha.platform.settings import Settings
 
 SKUS = 30
+PATIENCE_S = 240.0  # beside others a server may take a minute to start; what is wrong is that it never does
 UNDRAINED = """
 SELECT (SELECT count(*) FROM outbox) + (SELECT coalesce(max(q.position - s.position), 0) FROM subscriber s, sequencer q)
 """
@@ -42,12 +43,12 @@ def malha(home: Path, *arguments: str, **variables: str) -> subprocess.Completed
         env=environment(home, **variables),
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=PATIENCE_S,
         check=False,
     )
 
 
-def eventually(condition, seconds: float = 60):
+def eventually(condition, seconds: float = PATIENCE_S):
     deadline = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < deadline, "it did not come true"
@@ -81,7 +82,7 @@ def drained(url: str) -> None:
     """Wait until everybody has read every event."""
 
     async def wait() -> None:
-        async with Database(url, "malha") as db, asyncio.timeout(60):
+        async with Database(url, "malha") as db, asyncio.timeout(PATIENCE_S):
             while True:
                 async with db.transaction() as tx:
                     if not await tx.value(UNDRAINED):
@@ -118,7 +119,7 @@ class Serving:
     def stop(self) -> int:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(60)
+        return self.process.wait(PATIENCE_S)
 
     def __exit__(self, *_) -> None:
         if self.process.poll() is None:
