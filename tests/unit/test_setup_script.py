@@ -52,13 +52,58 @@ def test_continuous_integration_also_gets_the_proxies_whose_recipes_are_tested(s
     assert setup.missing_packages("test", "/usr/bin/python3") == [*at_a_desk, "nginx-light", "caddy"]
 
 
-def test_any_chromium_is_enough_at_a_desk_and_continuous_integration_has_the_quick_one(setup, monkeypatch):
-    monkeypatch.setattr(setup.shutil, "which", lambda name, **_: name if name in {"apt-get", "chromium"} else None)
-    assert "chromium-headless-shell" not in setup.missing_packages("test", "/usr/bin/python3")
+class Apt:
+    """What is asked of apt-get, and what it answers."""
+
+    def __init__(self, returncode: int) -> None:
+        self.returncode = returncode
+        self.asked: list[list[str]] = []
+
+    def run(self, words, **_kwargs):
+        self.asked.append(words)
+        return self
+
+
+@pytest.fixture
+def apt(setup, monkeypatch) -> Apt:
+    """A machine of continuous integration with the whole Chromium, where root may install."""
+    answers = Apt(0)
     monkeypatch.setenv("CI", "true")
-    assert "chromium-headless-shell" in setup.missing_packages("test", "/usr/bin/python3")
-    monkeypatch.setattr(setup, "debian_release", lambda: "")  # elsewhere there is no such package
-    assert "chromium-headless-shell" not in setup.missing_packages("test", "/usr/bin/python3")
+    monkeypatch.setattr(setup.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(setup.shutil, "which", lambda name, **_: name if name in {"apt-get", "chromium"} else None)
+    monkeypatch.setattr(setup.subprocess, "run", answers.run)
+    return answers
+
+
+def test_any_chromium_is_enough(setup, monkeypatch):
+    monkeypatch.setattr(setup.shutil, "which", lambda name, **_: name if name == "chromium" else None)
+    assert not [name for name in setup.missing_packages("test", "/usr/bin/python3") if "chromium" in name]
+
+
+def test_continuous_integration_is_given_the_quick_browser_besides(setup, apt):
+    setup.quick_browser()
+    assert [words[1] for words in apt.asked] == ["update", "install"]
+    assert apt.asked[-1][-1] == "chromium-headless-shell"
+
+
+def test_where_the_quick_browser_cannot_be_had_it_says_so_and_goes_on(setup, apt, capsys):
+    apt.returncode = 100
+    setup.quick_browser()
+    assert "the browser's tests take longer" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("where", ["at a desk", "not root", "not Debian", "it is there"])
+def test_the_quick_browser_is_not_asked_for(setup, apt, monkeypatch, where: str):
+    if where == "at a desk":
+        monkeypatch.delenv("CI")
+    elif where == "not root":
+        monkeypatch.setattr(setup.os, "geteuid", lambda: 1000)
+    elif where == "not Debian":
+        monkeypatch.setattr(setup, "debian_release", lambda: "")
+    else:
+        monkeypatch.setattr(setup.shutil, "which", lambda name, **_: name)
+    setup.quick_browser()
+    assert apt.asked == []
 
 
 def test_with_uv_no_venv_package_is_needed(setup, monkeypatch):
