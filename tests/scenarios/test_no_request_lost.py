@@ -24,6 +24,7 @@ from traffic import (
     a_retailer_in,
     buyers,
     drained,
+    ended_unless_ready,
     environment,
     eventually,
     malha,
@@ -76,8 +77,9 @@ class Activated:
             )
 
     def ready(self) -> "Activated":
-        eventually(lambda: self.process.poll() is not None or "Malha answers" in self.said())
-        assert self.process.poll() is None, self.said()
+        with ended_unless_ready(self.process):
+            eventually(lambda: self.process.poll() is not None or "Malha answers" in self.said())
+            assert self.process.poll() is None, self.said()
         return self
 
     def said(self) -> str:

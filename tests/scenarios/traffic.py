@@ -92,6 +92,17 @@ def drained(url: str) -> None:
     asyncio.run(wait())
 
 
+@contextmanager
+def ended_unless_ready(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """End a process that did not become what the block waits for: nobody else would, and the next test would suffer."""
+    try:
+        yield
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+
+
 class Serving:
     """`malha serve`, ready when the block begins, ended with it."""
 
@@ -109,8 +120,9 @@ class Serving:
                 stdout=log,
                 stderr=log,
             )
-        eventually(lambda: self.process.poll() is not None or "Malha answers" in self.said())
-        assert self.process.poll() is None, self.said()
+        with ended_unless_ready(self.process):
+            eventually(lambda: self.process.poll() is not None or "Malha answers" in self.said())
+            assert self.process.poll() is None, self.said()
         return self
 
     def said(self) -> str:
