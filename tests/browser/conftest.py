@@ -242,8 +242,9 @@ def visit(
     wrong: list[str] = []
 
     def hear(kind: str, text: str) -> None:
-        # A refusal (4xx) is part of the tests; a fault (5xx) is found by its status.
-        if kind == "error" and not text.startswith("Failed to load resource"):
+        # A refusal (4xx) is part of the tests; a fault (5xx) is found by its status. Who leaves a page, or types on, gives up
+        # what was asked: htmx calls that an error, and names what did fail once more, as htmx:sendError or htmx:timeout.
+        if kind == "error" and not text.startswith(("Failed to load resource", "htmx:sendAbort", "htmx:afterRequest")):
             wrong.append(f"console: {text}")
 
     def watch(page: Page) -> None:
