@@ -25,6 +25,7 @@ PACKAGE = Path(__file__).resolve().parent.parent
 LOCALES = PACKAGE / "locale"
 PLACEHOLDER = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
 _CALLS = {"_": 0, "N_": 0, "n_": 0, "translate": 1}
+CONNECTORS = ("channels/connectors/", "channels/contract/")
 SOURCES = "sources of this catalogue"  # a message whose "translation" is their hash
 
 
@@ -108,7 +109,8 @@ def translations(language: str) -> dict[str, list[tuple[str, Any, bool]]]:
 def messages(capability: str | None = None) -> list[Message]:
     """Return every sentence of the product, or of one capability.
 
-    These are `_`, `N_`, `n_` and `translate` in Python and templates, and `says` and `mend` of refusals.
+    These are `_`, `N_`, `n_` and `translate` in Python and templates, `says` and `mend` of refusals, and what
+    connectors, which see only their contract, say of their configuration and secrets.
     """
     found: dict[str, Message] = {}
     root = PACKAGE / (capability or "")
@@ -116,8 +118,12 @@ def messages(capability: str | None = None) -> list[Message]:
         root = PACKAGE
     for path in sorted(root.rglob("*.py")):
         where = path.relative_to(PACKAGE).as_posix()
-        for line, text, plural in _in_python(ast.parse(path.read_text("utf-8"))):
+        tree = ast.parse(path.read_text("utf-8"))
+        for line, text, plural in _in_python(tree):
             found.setdefault(text, Message(text, f"{where}:{line}", plural))
+        if where.startswith(CONNECTORS):
+            for line, text in _of_connectors(tree):
+                found.setdefault(text, Message(text, f"{where}:{line}"))
     for path in sorted(p for kind in ("*.html", "*.xml", "*.txt", "*.jinja") for p in root.rglob(kind)):
         where = path.relative_to(PACKAGE).as_posix()
         if "/static/" not in where:
@@ -142,6 +148,28 @@ def _in_python(tree: ast.Module) -> Iterator[tuple[int, str, str | None]]:
                 target, value = _assigned(part)
                 if target in {"says", "mend"} and value is not None and (text := _constant(value)):
                     yield part.lineno, text, None
+
+
+def _of_connectors(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Yield titles, descriptions and words of choices of fields that have a title, and what secrets are."""
+    for node in ast.walk(tree):
+        values: list[ast.expr] = []
+        if isinstance(node, ast.Call) and getattr(node.func, "id", None) == "Meta":
+            given = {keyword.arg: keyword.value for keyword in node.keywords}
+            if "title" in given:
+                values = [given[name] for name in ("title", "description") if name in given]
+                values += [word for each in _values(given.get("extra_json_schema")) for word in _values(each)]
+        elif isinstance(node, ast.ClassDef):
+            for part in node.body:
+                target, value = _assigned(part)
+                values += _values(value) if target == "secrets" else []
+        for each in values:
+            if text := _constant(each):
+                yield each.lineno, text
+
+
+def _values(node: ast.expr | None) -> list[ast.expr]:
+    return node.values if isinstance(node, ast.Dict) else []
 
 
 def _assigned(part: ast.stmt) -> tuple[str | None, ast.expr | None]:

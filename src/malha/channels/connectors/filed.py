@@ -36,18 +36,42 @@ class FilesConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     errors: Annotated[Folder, Meta(title="Folder for errors", description="Files to mend, and the rows.")] = "errors"
     encoding: Annotated[
         Literal["utf-8", "latin-1"],
-        Meta(title="Encoding", description="Of what we write. UTF-8 is recognised when read, whatever is set here."),
+        Meta(
+            title="Encoding",
+            description="Of what we write. UTF-8 is recognised when read, whatever is set here.",
+            extra_json_schema={"x-choices": {"utf-8": "UTF-8", "latin-1": "Latin-1 (ISO 8859-1)"}},
+        ),
     ] = "utf-8"
-    delimiter: Annotated[Literal[";", ",", "\t", "|"], Meta(title="Separator", description="Between columns.")] = ";"
+    delimiter: Annotated[
+        Literal[";", ",", "\t", "|"],
+        Meta(
+            title="Separator",
+            description="Between columns.",
+            extra_json_schema={
+                "x-choices": {";": "Semicolon (;)", ",": "Comma (,)", "\t": "Tab", "|": "Vertical bar (|)"}
+            },
+        ),
+    ] = ";"
     numbers: Annotated[
-        Literal["comma", "point"], Meta(title="Decimals", description="Whether 1,5 or 1.5 is one and a half.")
+        Literal["comma", "point"],
+        Meta(
+            title="Decimals",
+            description="Whether 1,5 or 1.5 is one and a half.",
+            extra_json_schema={"x-choices": {"comma": "With a comma: 1,5", "point": "With a point: 1.5"}},
+        ),
     ] = "comma"
     timezone: Annotated[str, Meta(title="Time zone", description="Of times without one.")] = "America/Sao_Paulo"
     whole: Annotated[
         Literal["quiet", "marker"],
         Meta(
             title="When a file is whole",
-            description="So that no half of a file is read. The mark is an empty file.",
+            description="So that no half of a file is read.",
+            extra_json_schema={
+                "x-choices": {
+                    "quiet": "It did not change between two looks",
+                    "marker": "An empty file NAME.done is beside it",
+                }
+            },
         ),
     ] = "quiet"
     most_mb: Annotated[int, Meta(ge=1, le=64, title="Largest file", description="In megabytes.")] = 20

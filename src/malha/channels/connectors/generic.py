@@ -93,7 +93,13 @@ class GenericConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     ]
     access: Annotated[
         Literal["key", "token"],
-        Meta(title="Access", description="Whether a key is sent as it is, or tokens are renewed at /token."),
+        Meta(
+            title="Access",
+            description="Whether a key is sent as it is, or tokens are renewed at /token.",
+            extra_json_schema={
+                "x-choices": {"key": "By a key that is sent as it is", "token": "By tokens that are renewed"}
+            },
+        ),
     ] = "key"
     page: Annotated[int, Meta(ge=1, le=500, title="Orders of a page", description="Orders asked for at once.")] = PAGE
     rate: Annotated[

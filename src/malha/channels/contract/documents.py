@@ -23,17 +23,36 @@ class DocumentRules(msgspec.Struct, frozen=True, kw_only=True):
     """What documents a connection posts: a connector that is a `DocumentSink` has these among its configuration."""
 
     document_when: Annotated[
-        Literal["placed", "shipped"], Meta(description="Whether a sale is posted when it is placed or first ships.")
+        Literal["placed", "shipped"],
+        Meta(
+            title="When a sale is posted",
+            description="Whether a sale is posted when it is placed or first ships.",
+            extra_json_schema={"x-choices": {"placed": "When it is placed", "shipped": "When it first ships"}},
+        ),
     ] = "placed"
     document_cancels: Annotated[
-        Literal["credit", "none"], Meta(description="Whether what is cancelled afterwards is posted as a credit.")
+        Literal["credit", "none"],
+        Meta(
+            title="What is cancelled afterwards",
+            description="Whether what is cancelled afterwards is posted as a credit.",
+            extra_json_schema={"x-choices": {"credit": "Posted as a credit", "none": "Not posted"}},
+        ),
     ] = "credit"
     document_refunds: Annotated[
         Literal["credit", "none"],
-        Meta(description="Whether money that goes back beyond what was cancelled is posted as a credit."),
+        Meta(
+            title="Other money that goes back",
+            description="Whether money that goes back beyond what was cancelled is posted as a credit.",
+            extra_json_schema={"x-choices": {"credit": "Posted as a credit", "none": "Not posted"}},
+        ),
     ] = "credit"
     document_channels: Annotated[
-        str, Meta(max_length=1_000, description="Channels whose orders are posted, by commas; empty: all of them.")
+        str,
+        Meta(
+            max_length=1_000,
+            title="Channels that are posted",
+            description="Channels whose orders are posted, by commas; empty: all of them.",
+        ),
     ] = ""
 
 

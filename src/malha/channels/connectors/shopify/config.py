@@ -29,41 +29,71 @@ class ShopifyConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         Meta(
             pattern=r"^[a-z0-9][a-z0-9-]*\.myshopify\.com$",
             max_length=100,
+            title="Shop domain",
             description="The shop's own domain at Shopify, as loja.myshopify.com.",
         ),
     ]
     location: Annotated[
         str,
         Meta(
-            pattern=r"^[0-9]{1,20}$", description="Id of the Shopify location that holds what Malha says may be sold."
+            pattern=r"^[0-9]{1,20}$",
+            title="Location for Malha's stock",
+            description="Id of the Shopify location that holds what Malha says may be sold.",
         ),
     ]
     locations: Annotated[
         dict[str, str],
-        Meta(description="Shopify's id of each location of ours: where parcels leave from and orders are picked up."),
+        Meta(
+            title="Our locations at Shopify",
+            description="Shopify's id of each location of ours: where parcels leave from and orders are picked up.",
+            examples=[{"SP-MOEMA": "61234567890"}],
+        ),
     ] = {}
     own_stock: Annotated[
         list[Annotated[str, Meta(pattern=r"^[0-9]{1,20}$")]],
-        Meta(description="Ids of Shopify locations whose stock is Shopify's own, as shops with its till: only read."),
+        Meta(
+            title="Locations with Shopify's own stock",
+            description="Ids of Shopify locations whose stock is Shopify's own, as shops with its till: only read.",
+            examples=[["61234567891"]],
+        ),
     ] = []
-    plus: Annotated[bool, Meta(description="The shop is on Shopify Plus, which takes ten times as much.")] = False
+    plus: Annotated[
+        bool, Meta(title="Shopify Plus", description="The shop is on Shopify Plus, which takes ten times as much.")
+    ] = False
     price_lists: Annotated[
         dict[str, str],
         Meta(
-            description="Id of the price list that takes prices in a currency that is not the shop's own, by currency."
+            title="Price lists by currency",
+            description="Id of the price list that takes prices in a currency that is not the shop's own, by currency.",
+            examples=[{"USD": "31168201"}],
         ),
     ] = {}
     pos_orders: Annotated[
         TillOrders,
-        Meta(description="Orders of Shopify POS: park (a person decides), leave (not told) or take (as any other)."),
+        Meta(
+            title="Orders of Shopify POS",
+            description="What becomes of orders that were placed at Shopify's till.",
+            extra_json_schema={
+                "x-choices": {
+                    "park": "Held: a person decides about each",
+                    "leave": "Left to Shopify",
+                    "take": "Taken like any other",
+                }
+            },
+        ),
     ] = TillOrders.PARK
-    test_orders: Annotated[bool, Meta(description="Take test orders as if they were real; only for a test shop.")] = (
-        False
-    )
-    notify: Annotated[bool, Meta(description="Have Shopify write to the customer about parcels and cancels.")] = False
-    page: Annotated[int, Meta(ge=1, le=100, description="Orders of one page.")] = PAGE
+    test_orders: Annotated[
+        bool,
+        Meta(title="Take test orders", description="Take test orders as if they were real; only for a test shop."),
+    ] = False
+    notify: Annotated[
+        bool,
+        Meta(title="Tell the customer", description="Have Shopify write to the customer about parcels and cancels."),
+    ] = False
+    page: Annotated[int, Meta(ge=1, le=100, title="Orders of a page", description="Orders asked for at once.")] = PAGE
     address: Annotated[
-        str, Meta(max_length=200, description="Address of the shop; empty: https and the domain above.")
+        str,
+        Meta(max_length=200, title="Address", description="Address of the shop; empty: https and the domain above."),
     ] = ""
 
 
