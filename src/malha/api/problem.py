@@ -17,10 +17,10 @@ from psycopg_pool import PoolTimeout
 
 from malha.api import errors
 from malha.api.replies import Raw
-from malha.api.validation import flaw_of, words_of
 from malha.platform.errors import Busy, MalhaError
 from malha.platform.flaws import Flaw, Invalid
 from malha.platform.i18n import N_, current_language, translate
+from malha.platform.shapes import flaw_of, words_of
 
 MEDIA_TYPE = "application/problem+json"
 _log = structlog.get_logger("malha.http")

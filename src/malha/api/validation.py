@@ -1,85 +1,22 @@
 """Reading bodies: strict decoding, and every flaw at once, with its JSON pointer and in words people understand.
 
-msgspec stops at the first flaw and speaks of types. On the way of a good body it is all there is: one decode. Only for
-a bad one the decoded value is walked along its type to collect all flaws.
+A good body costs one decode; what is wrong with a bad one says `malha.platform.shapes`.
 """
 
 import re
-import types
-import typing
-from collections.abc import Callable
-from typing import Annotated, Any, Union, get_args, get_origin
+from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 
 from malha.api.errors import MalformedBody
 from malha.platform.flaws import Flaw, Invalid
 from malha.platform.i18n import N_
+from malha.platform.shapes import TOO_BIG, flaws_in, joined
 
-MAX_FLAWS = 50
-_PATH = re.compile(r" - at `(?:key in )?\$(.*)`$|- at `key` in `\$(.*)`$")
-_STEP = re.compile(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]")
 _DIGITS = re.compile(rb"\d{19}")
 _INT64 = 2**63
-
-_TYPES: dict[str, str] = {
-    "int": N_("a whole number"),
-    "float": N_("a number"),
-    "str": N_("a text"),
-    "bool": N_("true or false"),
-    "array": N_("a list"),
-    "object": N_("an object"),
-    "null": N_("nothing"),
-    "datetime": N_("a date with time"),
-    "date": N_("a date"),
-    "time": N_("a time"),
-    "uuid": N_("a UUID"),
-    "bytes": N_("base64 text"),
-}
-REQUIRED = N_("This is required.")
-UNKNOWN = N_("There is no such field here.")
-WRONG_TYPE = N_("This must be {expected}.")
-AT_LEAST = N_("This must be at least {limit}.")
-AT_MOST = N_("This must be at most {limit}.")
-MORE_THAN = N_("This must be more than {limit}.")
-LESS_THAN = N_("This must be less than {limit}.")
-LONGER = N_("This must have at least {limit} characters.")
-SHORTER = N_("This must have at most {limit} characters.")
-MORE_ITEMS = N_("This must have at least {limit} items.")
-FEWER_ITEMS = N_("This must have at most {limit} items.")
-EMPTY = N_("This must not be empty.")
-PATTERN = N_("This does not have the expected form.")
-NOT_ONE_OF = N_("{value} is not one of the possible values.")
-NOT_UUID = N_("This is not a UUID.")
-NOT_TIME = N_("This is not a date with time, like 2026-11-23T14:05:00-03:00.")
-NOT_DATE = N_("This is not a date, like 2026-11-23.")
-NO_ZONE = N_("This needs a time zone, like 2026-11-23T14:05:00-03:00.")
 NUL = N_("This holds a NUL character.")
-TOO_BIG = N_("This number is too large.")
-NOT_VALID = N_("This is not valid.")
-
-_RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
-    (re.compile(pattern), says)
-    for pattern, says in (
-        (r"^Expected `(?:int|float|decimal)` >= (?P<limit>\S+)", AT_LEAST),
-        (r"^Expected `(?:int|float|decimal)` <= (?P<limit>\S+)", AT_MOST),
-        (r"^Expected `(?:int|float|decimal)` > (?P<limit>\S+)", MORE_THAN),
-        (r"^Expected `(?:int|float|decimal)` < (?P<limit>\S+)", LESS_THAN),
-        (r"^Expected `(?:str|bytes)` of length >= (?P<limit>\d+)", LONGER),
-        (r"^Expected `(?:str|bytes)` of length <= (?P<limit>\d+)", SHORTER),
-        (r"^Expected `(?:array|object)` of length >= (?P<limit>\d+)", MORE_ITEMS),
-        (r"^Expected `(?:array|object)` of length <= (?P<limit>\d+)", FEWER_ITEMS),
-        (r"^Expected `str` matching regex", PATTERN),
-        (r"^Expected `datetime` with a timezone", NO_ZONE),
-        (r"^Invalid enum value (?P<value>.+)", NOT_ONE_OF),
-        (r"^Invalid UUID", NOT_UUID),
-        (r"^Invalid RFC3339 encoded datetime", NOT_TIME),
-        (r"^Invalid RFC3339 encoded date", NOT_DATE),
-        (r"^Integer value out of range", TOO_BIG),
-    )
-)
-_EXPECTED = re.compile(r"^Expected `([^`]+)`")
-_FIELD = re.compile(r"^Object (missing required|contains unknown) field `(.+?)`")
 
 
 class Body:
@@ -129,7 +66,7 @@ def _malformed(raw: bytes, error: Exception) -> MalformedBody:
     return MalformedBody(reason=reason)
 
 
-def _unstorable(value: Any, at: str) -> "typing.Iterator[Flaw]":
+def _unstorable(value: Any, at: str) -> Iterator[Flaw]:
     if isinstance(value, str):
         if "\0" in value:
             yield Flaw(at, NUL)
@@ -140,110 +77,7 @@ def _unstorable(value: Any, at: str) -> "typing.Iterator[Flaw]":
         for name, item in value.items():
             if "\0" in name:
                 yield Flaw(at, NUL)
-            yield from _unstorable(item, _join(at, name))
+            yield from _unstorable(item, joined(at, name))
     elif isinstance(value, list):
         for i, item in enumerate(value):
-            yield from _unstorable(item, _join(at, i))
-
-
-def flaws_in(value: Any, kind: Any, first: str) -> list[Flaw]:
-    """Return every flaw of a decoded value; `first` is msgspec's own message, for what the walk cannot see."""
-    found: list[Flaw] = []
-    _walk(value, kind, "", found.append)
-    return found[:MAX_FLAWS] or [flaw_of(first)]
-
-
-def flaw_of(message: str, at: str = "") -> Flaw:
-    """Return a flaw in plain words for one message of msgspec, its path made a JSON pointer under `at`."""
-    text, _separator, _rest = message.partition(" - at `")
-    where = _PATH.search(message)
-    pointer = at
-    if where:
-        for name, index in _STEP.findall(where.group(1) or where.group(2) or ""):
-            pointer = _join(pointer, name or index)
-    field = _FIELD.match(text)
-    if field:
-        return Flaw(_join(pointer, field.group(2)), REQUIRED if field.group(1).startswith("missing") else UNKNOWN)
-    for pattern, says in _RULES:
-        match = pattern.match(text)
-        if match:
-            facts = match.groupdict()
-            if says in {LONGER, MORE_ITEMS} and facts["limit"] == "1":
-                return Flaw(pointer, EMPTY)
-            return Flaw(pointer, says, facts=facts)
-    expected = _EXPECTED.match(text)
-    if expected:
-        names = [name.strip() for name in expected.group(1).split("|")]
-        return Flaw(pointer, WRONG_TYPE, facts={"expected": _Kinds(names)})
-    return Flaw(pointer, NOT_VALID)
-
-
-class _Kinds(list[str]):
-    """Names of JSON types; translated where they are shown."""
-
-    def words(self) -> list[str]:
-        """Return the message ids."""
-        return [_TYPES[name] for name in self if name in _TYPES]
-
-
-def words_of(value: Any) -> list[str] | None:
-    """Return the message ids in a fact that is itself to be translated, else None."""
-    return value.words() if isinstance(value, _Kinds) else None
-
-
-def _join(at: str, step: object) -> str:
-    # RFC 6901 escapes; the first slash is added by `Invalid`.
-    name = str(step).replace("~", "~0").replace("/", "~1")
-    return f"{at}/{name}" if at else name
-
-
-def _walk(value: Any, kind: Any, at: str, add: Callable[[Flaw], None]) -> None:
-    """Collect flaws below `value`; a flaw of a container is only told when none of its parts has one."""
-    try:
-        msgspec.convert(value, kind, builtin_types=())
-    except msgspec.ValidationError as error:
-        told: list[Flaw] = []
-        _parts(value, _plain(kind), at, told.append)
-        for flaw in told or [flaw_of(str(error), at)]:
-            add(flaw)
-
-
-def _plain(kind: Any) -> Any:
-    """Return the type inside Annotated and Optional."""
-    while True:
-        origin = get_origin(kind)
-        if origin is Annotated:
-            kind = get_args(kind)[0]
-        elif origin in {Union, types.UnionType}:
-            inner = [part for part in get_args(kind) if part is not type(None)]
-            if len(inner) != 1:
-                return kind
-            kind = inner[0]
-        else:
-            return kind
-
-
-def _parts(value: Any, kind: Any, at: str, add: Callable[[Flaw], None]) -> None:
-    origin = get_origin(kind) or kind
-    inner = get_args(kind)
-    if isinstance(value, dict) and isinstance(origin, type) and issubclass(origin, msgspec.Struct):
-        _fields(value, kind, origin.__struct_config__, at, add)
-    elif isinstance(value, list) and origin in {list, tuple, set, frozenset} and inner:
-        for i, item in enumerate(value):
-            _walk(item, inner[0], _join(at, i), add)
-    elif isinstance(value, dict) and origin is dict and len(inner) == 2:
-        for name, item in value.items():
-            _walk(item, inner[1], _join(at, name), add)
-
-
-def _fields(value: dict[str, Any], kind: Any, config: Any, at: str, add: Callable[[Flaw], None]) -> None:
-    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
-    for name, field in fields.items():
-        if name in value:
-            _walk(value[name], field.type, _join(at, name), add)
-        elif field.required:
-            add(Flaw(_join(at, name), REQUIRED))
-    if config.forbid_unknown_fields:
-        for name in value:
-            if name not in fields and name != config.tag_field:
-                add(Flaw(_join(at, name), UNKNOWN))
+            yield from _unstorable(item, joined(at, i))

@@ -22,7 +22,7 @@ from litestar.types import ASGIApp
 
 from malha.api.errors import StaleVersion, VersionRequired
 from malha.api.replies import Raw
-from malha.api.validation import NUL, Body, flaw_of
+from malha.api.validation import NUL, Body
 from malha.channels.connecting.receiving import Receiver
 from malha.identity import oidc
 from malha.identity.model import PERMISSIONS, PUBLIC, SIGNED_IN, Caller
@@ -32,6 +32,7 @@ from malha.platform.db import Actor, Database, Tx
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_, current_language
 from malha.platform.settings import Settings
+from malha.platform.shapes import flaw_of
 
 Method = Literal["POST", "PUT", "PATCH", "DELETE"]
 T = TypeVar("T")

@@ -10,7 +10,7 @@ first needed. See `locale/README.md`.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import date as Date  # noqa: N812 -- `date` is the formatter here
@@ -104,6 +104,22 @@ class Word(str):
     __slots__ = ()
 
 
+class Phrase:
+    """A fact of a sentence that is itself a sentence with facts: shown in the reader's language."""
+
+    __slots__ = ("facts", "msgid")
+
+    def __init__(self, msgid: str, facts: Mapping[str, Any] | None = None) -> None:
+        self.msgid = msgid
+        self.facts = dict(facts or {})
+
+    def __str__(self) -> str:
+        return self.msgid.format_map(_Facts(self.facts))
+
+    def __repr__(self) -> str:
+        return f"Phrase({self.msgid!r}, {self.facts!r})"
+
+
 def _(msgid: str, **facts: Any) -> str:
     """Return `msgid` in the current language with its facts filled in."""
     return translate(_language.get(), msgid, **facts)
@@ -140,9 +156,15 @@ def _fill(text: str, facts: dict[str, Any], language: str) -> str:
         return text
 
 
+def _said(value: Word | Phrase, language: str) -> str:
+    if isinstance(value, Phrase):
+        return translate(language, value.msgid, **value.facts)
+    return translate(language, value)
+
+
 def _shown(value: Any, language: str) -> Any:
-    if isinstance(value, Word):
-        return translate(language, value)
+    if isinstance(value, Word | Phrase):
+        return _said(value, language)
     if isinstance(value, Money):
         return money(value, language=language)
     if isinstance(value, DateTime):
