@@ -8,7 +8,7 @@ from malha.api.work import Work, command, query
 from malha.channels.partners import list_reads as partners
 from malha.channels.partners.list_reads import Overdue
 from malha.ordering import reads as orders
-from malha.platform import audit, parking
+from malha.platform import audit, failures, parking
 from malha.platform.parking import ParkedKey
 from malha.webhooks import service as webhooks
 from malha.webhooks.model import EndpointState
@@ -46,7 +46,7 @@ async def list_attention(work: Work) -> Attention:
     scope = work.actor.locations
     own = parked if scope is None else await orders.parked_at(work.tx, parked, sorted(scope))
     disabled = [
-        DisabledWebhook(e.id, e.name, e.stopped_at, e.why, e.error)
+        DisabledWebhook(e.id, e.name, e.stopped_at, e.why, e.error and failures.shown(e.error))
         for e in await webhooks.all_seen(work.tx)
         if e.state == EndpointState.DISABLED
     ]

@@ -8,6 +8,7 @@ from msgspec import Meta
 
 from malha.api.work import Work, command, query
 from malha.channels import feed, reads, service
+from malha.channels.connecting import failures
 from malha.channels.contract import StockUpdate
 from malha.channels.model import ListingDraft, PushDraft, PushKind
 from malha.network.service import refuse_limited
@@ -146,7 +147,7 @@ def _view(row: reads.ListingRow) -> ListingView:
         active=row.active,
         sent_quantity=row.sent_quantity,
         sent_at=row.sent_at,
-        error=row.error,
+        error=row.error and failures.shown(row.error),
     )
 
 

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from malha.api.work import Work, command, query
-from malha.channels.connecting import service, stock_reads, stock_rules, stock_service
+from malha.channels.connecting import failures, service, stock_reads, stock_rules, stock_service
 from malha.channels.connecting.stock_rules import Cause
 from malha.channels.connecting.stock_service import RoleDraft
 from malha.platform import paging
@@ -151,7 +151,7 @@ def _difference(row: stock_reads.Difference) -> DifferenceView:
         told=row.told,
         ours=row.ours,
         places=row.places,
-        error=row.error or "",
+        error=failures.shown(row.error),
         since=row.since,
         told_again_at=row.told_again_at,
         repairs=row.repairs,

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from malha.api.work import Work, command, query
-from malha.channels.connecting import following, reads, registry, rules, service, stuck_reads
+from malha.channels.connecting import failures, following, reads, registry, rules, service, stuck_reads
 from malha.channels.connecting.errors import UnknownEntry
 from malha.channels.connecting.model import ConnectionDraft
 from malha.channels.connecting.runtime import Runtime
@@ -73,6 +73,7 @@ class ConnectionState(msgspec.Struct, frozen=True, kw_only=True):
     why: str
     version: int
     checked_at: datetime | None
+    check_ok: bool | None  # null: not tested yet
     check_says: str
     budget: float | None
     resting_until: datetime | None
@@ -237,10 +238,11 @@ def _state(row: reads.Standing) -> ConnectionState:
         connector=row.connector,
         channel=row.channel or None,
         status=row.status,
-        why=row.why,
+        why=failures.shown(row.why),
         version=row.version,
         checked_at=row.checked_at,
-        check_says=row.check_says,
+        check_ok=row.check_ok,
+        check_says=failures.shown(row.check_says),
         budget=budget,
         resting_until=until,
         calls=row.calls,
@@ -261,6 +263,10 @@ def _state(row: reads.Standing) -> ConnectionState:
     )
 
 
+def _cursor(row: reads.Cursor) -> reads.Cursor:
+    return msgspec.structs.replace(row, error=row.error and failures.shown(row.error))
+
+
 @query("/connections/{code:str}", permission="network:read", tag=TAG)
 async def get_connection(work: Work, code: str) -> ConnectionView:
     """Return a connection: its set-up without secrets, how far it has read, why things stopped."""
@@ -272,7 +278,7 @@ async def get_connection(work: Work, code: str) -> ConnectionView:
         state=_state(row),
         config=found.config,
         webhook_url=_webhook(work, code),
-        cursors=await reads.cursors(work.tx, found.id),
+        cursors=[_cursor(row) for row in await reads.cursors(work.tx, found.id)],
         causes=[
             CauseView(way=c.way, cause=c.cause or "", count=c.count, oldest=c.oldest, mend=_fix(c.cause))
             for c in causes
@@ -327,7 +333,7 @@ async def test_connection(work: Work, code: str) -> HealthView:
     """Ask the channel something harmless that proves address and secrets."""
     runtime = Runtime(work.database, work.services.settings, timeout_s=CHECK_S)
     found = await service.test(runtime, work.actor, code)
-    return HealthView(found.ok, found.says)
+    return HealthView(found.ok, found.says if found.ok else failures.shown(found.says))
 
 
 @query("/connections/{code:str}/inbox", permission="network:read", tag=TAG)
@@ -351,7 +357,7 @@ def _stuck(row: reads.Stuck) -> StuckView:
         entity=row.entity,
         state=row.state,
         cause=row.cause or "",
-        error=row.error or "",
+        error=failures.shown(row.error),
         wants=row.wants or [],
         mend=_fix(row.cause),
         received_at=row.received_at,
@@ -379,7 +385,7 @@ def _dead(row: reads.Dead) -> DeadView:
         kind=row.kind,
         entity=row.entity,
         cause=row.cause or "",
-        error=row.error or "",
+        error=failures.shown(row.error),
         mend=_fix(row.cause),
         attempts=row.attempts,
         created_at=row.created_at,
@@ -437,7 +443,8 @@ async def put_method(work: Work, code: str, data: StateMethod) -> Done:
 async def list_calls(work: Work, code: str, failed: bool = False) -> list[reads.Call]:
     """Return the last calls to the channel, without secrets and personal data, the newest first."""
     found = await service.connection_of(work.tx, code)
-    return await reads.calls(work.tx, found.id, bad=failed, most=200)
+    calls = await reads.calls(work.tx, found.id, bad=failed, most=200)
+    return [msgspec.structs.replace(call, says=failures.shown(call.says)) for call in calls]
 
 
 @command("/connections/{code:str}/read-again", permission="network:write", tag=TAG)

@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from malha.api.work import Work, command, query
 from malha.network import reads as network
-from malha.platform import paging
+from malha.platform import failures, paging
 from malha.platform.clock import now
 from malha.platform.db import Tx
 from malha.platform.flaws import Flaw, refuse
@@ -245,7 +245,9 @@ async def test_webhook(work: Work, webhook_id: int) -> Tried:
     sender = sending.sending_of(work.services.settings)
     async with sender.kept:
         outcome = await sending.send_test(work.database, sender, endpoint)
-    return Tried(outcome.delivered, outcome.status, outcome.ms, outcome.error, outcome.answer)
+    return Tried(
+        outcome.delivered, outcome.status, outcome.ms, outcome.error and failures.shown(outcome.error), outcome.answer
+    )
 
 
 @query("/webhooks/{webhook_id:int}/health", permission=MANAGE, tag=TAG)
@@ -299,6 +301,7 @@ async def list_webhook_deliveries(
 async def get_webhook_delivery(work: Work, webhook_id: int, position: int) -> DeliveryDetail:
     """Return one delivery by its `cursor`, with its attempts and its body."""
     row, tried, body = await service.delivery_of(work.tx, webhook_id, position)
+    tried = [msgspec.structs.replace(each, error=each.error and failures.shown(each.error)) for each in tried]
     return DeliveryDetail(delivery=_delivery(row), tried=tried, body=None if body is None else msgspec.Raw(body))
 
 
@@ -354,7 +357,7 @@ def _view(
         version=endpoint.version,
         created_at=endpoint.created_at,
         failing_since=endpoint.failing_since,
-        error=endpoint.error,
+        error=endpoint.error and failures.shown(endpoint.error),
         resumes_at=max(rests, default=None),
         former_secret_until=endpoint.former_until,
         waiting=backlog.waiting,
@@ -376,7 +379,7 @@ def _delivery(row: reads.DeliveryRow) -> DeliveryView:
         done_at=row.done_at,
         status=row.status,
         ms=row.ms,
-        error=row.error,
+        error=row.error and failures.shown(row.error),
     )
 
 

@@ -7,6 +7,7 @@ from litestar.params import FromPath
 from litestar.response import Response, Stream
 
 from malha.channels import reads, service
+from malha.channels.connecting import failures
 from malha.channels.model import ListingDraft, PushDraft, PushKind
 from malha.channels.reads import ListingRow
 from malha.console import export, filling, render, shell, web
@@ -123,7 +124,7 @@ async def stock_export(request: Request[Any, Any, Any], code: FromPath[str]) -> 
 
     def cells(row: ListingRow) -> list[Any]:
         used = _("yes") if row.active else _("no")
-        return [row.sku, row.name, row.code, used, row.sent_quantity, row.sent_at, row.error or ""]
+        return [row.sku, row.name, row.code, used, row.sent_quantity, row.sent_at, failures.shown(row.error)]
 
     pages = export.pages(
         request,

@@ -8,7 +8,16 @@ from litestar import Request, get, post
 from litestar.params import FromPath
 from litestar.response import Response, Stream
 
-from malha.channels.connecting import reads, registry, service, stock_looks, stock_reads, stock_rules, stock_service
+from malha.channels.connecting import (
+    failures,
+    reads,
+    registry,
+    service,
+    stock_looks,
+    stock_reads,
+    stock_rules,
+    stock_service,
+)
 from malha.channels.connecting.stock_reads import Difference
 from malha.channels.connecting.stock_rules import TELLABLE, Cause
 from malha.channels.connecting.stock_service import RoleDraft
@@ -146,7 +155,7 @@ async def stock_export(request: Request[Any, Any, Any], code: FromPath[str]) -> 
         said = _row(row)
         return [
             row.code, row.sku or "", row.name or "", said.cause, row.shown, row.told, row.ours, row.since,
-            row.told_again_at, row.repairs, " ".join(part for part in (row.error, said.mend) if part),
+            row.told_again_at, row.repairs, " ".join(part for part in (failures.shown(row.error), said.mend) if part),
         ]  # fmt: skip
 
     pages = export.pages(

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 from litestar import Request, post
 from litestar.response import Response
 
-from malha.channels.connecting import reads, rules, service, stock_reads
+from malha.channels.connecting import failures, reads, rules, service, stock_reads
 from malha.channels.connecting import troubles as not_working
 from malha.channels.partners import list_reads
 from malha.console import filling, render, web
@@ -82,7 +82,7 @@ def _address(code: str) -> str:
 
 def _broken(why: str) -> str:
     mend = _("Nothing is asked or sent, what comes in is kept. Test it, enter its secrets again, and let it go on.")
-    return f"{why[:200]} · {mend}" if why else mend
+    return f"{failures.shown(why)[:200]} · {mend}" if why else mend
 
 
 def _silent(s: not_working.Silent) -> Trouble:
@@ -91,7 +91,7 @@ def _silent(s: not_working.Silent) -> Trouble:
     else:
         title = _("{connection} does not answer", connection=s.name)
     mend = _("What it is to be told waits, and is sent once it answers: it is asked every ten minutes at the latest.")
-    says = f"{s.says[:200]} · {mend}" if s.says else mend
+    says = f"{failures.shown(s.says)[:200]} · {mend}" if s.says else mend
     return Trouble(s.code, "", "", 0, title, says, _address(s.code))
 
 
@@ -99,7 +99,7 @@ def _unread(u: not_working.Unread) -> Trouble:
     stream = _(STREAMS[u.stream]) if u.stream in STREAMS else u.stream
     title = _("{connection} cannot be read: {stream}", connection=u.name, stream=stream)
     mend = _("It is tried again by itself. Test the connection, and look at its last calls.")
-    return Trouble(u.code, "", "", 0, title, f"{u.says[:200]} · {mend}" if u.says else mend, _address(u.code))
+    return Trouble(u.code, "", "", 0, title, f"{failures.shown(u.says)[:200]} · {mend}" if u.says else mend, _address(u.code))
 
 
 def _waiting(t: reads.Trouble) -> Trouble:

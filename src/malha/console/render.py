@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import MediaType, Response
 from markupsafe import Markup, escape
 
+from malha.channels.connecting import failures
 from malha.console import assets, stock_words, words
 from malha.platform import brazil, i18n
 from malha.platform.clock import now
@@ -195,6 +196,7 @@ def environment() -> Environment:
         "initials": initials,
         "address_line": address_line,
         "paragraphs": paragraphs,
+        "failure": failures.shown,
         "format_cep": brazil.format_cep,
         "format_document": brazil.format_document,
         "format_cnpj": brazil.format_cnpj,

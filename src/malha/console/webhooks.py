@@ -14,7 +14,7 @@ from malha.console import export, filling, forms, plots, render, shell, web
 from malha.console.filling import Filled
 from malha.console.words import Sign
 from malha.network import reads as network
-from malha.platform import i18n
+from malha.platform import failures, i18n
 from malha.platform.clock import now
 from malha.platform.db import Tx
 from malha.platform.i18n import N_, _
@@ -355,7 +355,7 @@ async def delivery_export(request: Asking, webhook_id: FromPath[int]) -> Stream:
     def cells(row: reads.DeliveryRow) -> list[Any]:
         return [
             row.type, row.key, row.at, _(DELIVERIES[row.state].word), row.attempts, row.done_at, row.status, row.ms,
-            row.error or "",
+            failures.shown(row.error),
         ]  # fmt: skip
 
     pages = export.pages(
@@ -404,7 +404,7 @@ async def webhook_test(request: Asking, webhook_id: FromPath[int]) -> Response[b
         outcome = await sending.send_test(services.database, sender, endpoint)
     said = _("The test event arrived: HTTP {status} after {ms} ms.", status=outcome.status, ms=outcome.ms)
     if not outcome.delivered:
-        said = _("The test event was not taken: {error}", error=outcome.error)
+        said = _("The test event was not taken: {error}", error=failures.shown(outcome.error))
     return web.see_other(f"/webhooks/{webhook_id}", notice=said)
 
 

@@ -52,8 +52,11 @@ async def test_a_connection_is_made_paused_tested_and_resumed(made):
 @pytest.mark.parametrize(
     ("change", "at"),
     [
-        ({"config": {}}, "/config"),
-        ({"config": {"base_url": "https://ok.example", "colour": "red"}}, "/config"),
+        ({"config": {}}, "/config/base_url"),
+        ({"config": {"base_url": "https://ok.example", "colour": "red"}}, "/config/colour"),
+        ({"config": {"base_url": "https://ok.example", "page": "ten"}}, "/config/page"),
+        ({"config": {"base_url": "https://ok.example", "rate": 0}}, "/config/rate"),
+        ({"config": {"base_url": "https://ok.example", "access": "door"}}, "/config/access"),
         ({"config": {"base_url": "ftp://ok.example"}}, "/config/base_url"),
         ({"config": {"base_url": "https://user:pass@ok.example"}}, "/config/base_url"),
         ({"config": {"base_url": "https://ok.example"}, "secrets": {"pin": "1234"}}, "/secrets/pin"),

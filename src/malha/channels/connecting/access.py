@@ -7,7 +7,7 @@ from contextvars import ContextVar
 
 import msgspec
 
-from malha.channels.connecting import reads, writes
+from malha.channels.connecting import failures, reads, writes
 from malha.channels.connecting.model import Linked
 from malha.channels.contract import AuthExpired, Retryable, Tokens
 from malha.platform import sealing, signing
@@ -76,7 +76,7 @@ class Safe:
         """Return a secret; see `contract.Access`."""
         found = self._secrets.get(name, "")
         if not found:
-            raise AuthExpired(f"the secret {name} was not entered")
+            raise AuthExpired(failures.NO_SECRET.format(name=name))
         return found
 
     def begin(self) -> None:
@@ -97,7 +97,7 @@ class Safe:
             async with self._db.transaction() as tx:
                 kept = await tx.maybe(reads.Kept, reads.TOKENS, {"id": self._connection.id, "early": EARLY_S})
                 if kept is None:
-                    raise AuthExpired("no token was entered")
+                    raise AuthExpired(failures.NO_TOKEN)
                 tokens = _tokens(sealing.unseal(self._keys, PURPOSE, kept.tokens))
                 if not kept.over and kept.generation > self._spoiled:
                     _USED.set(kept.generation)
@@ -107,9 +107,9 @@ class Safe:
             if mine:
                 return await self._renewed(kept.generation, tokens.refresh)
             if self.renew is None:
-                raise AuthExpired("the token ran out, and this connector cannot renew it")
+                raise AuthExpired(failures.TOKEN_OVER)
             if loop.time() > until:
-                raise Retryable("somebody else renews the token and does not end")
+                raise Retryable(failures.RENEWED_BY_ANOTHER)
             await asyncio.sleep(LOOK_EVERY_S * random.uniform(0.5, 1.5))  # noqa: S311 -- jitter
 
     async def _renewed(self, generation: int, refresh: str) -> str:

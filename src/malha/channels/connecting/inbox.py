@@ -12,7 +12,7 @@ from functools import partial
 import msgspec
 import structlog
 
-from malha.channels.connecting import mapping, orders, reads, together, writes
+from malha.channels.connecting import failures, mapping, orders, reads, together, writes
 from malha.channels.connecting.model import Came, InboxState, Linked
 from malha.channels.connecting.orders import Parked, Unmapped
 from malha.channels.connecting.runtime import Runtime
@@ -173,7 +173,7 @@ async def _order_of(runtime: Runtime, connection: Linked, came: Came) -> ExtOrde
     line = runtime.line(connection)
     source = line.connector
     if not isinstance(source, OrderSource):
-        raise Invalid("the connector cannot read orders")
+        raise Invalid(failures.UNREADABLE_ORDERS)
     return await line.call(lambda: source.get_order(line.ctx, came.payload.decode()))
 
 

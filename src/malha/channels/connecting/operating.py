@@ -16,7 +16,7 @@ import msgspec
 import structlog
 
 from malha.channels import service as channels
-from malha.channels.connecting import documenting, reads, rules, writes
+from malha.channels.connecting import documenting, failures, reads, rules, writes
 from malha.channels.connecting.model import NEWEST_WINS, Linked, Op, OpKind
 from malha.channels.connecting.runtime import Line, Runtime
 from malha.channels.connecting.wire import Resting, Waiting
@@ -186,7 +186,7 @@ class _Turn:
 
     async def _one(self, op: Op) -> None:
         if _NEEDS[op.kind] not in self._line.connector.capabilities:
-            await self._bury(op, "no_capability", "the connector cannot tell it", doubtful=False)
+            await self._bury(op, "no_capability", failures.NOT_TOLD, doubtful=False)
             return
         try:
             told = await self._what(op)
@@ -277,13 +277,13 @@ class _Turn:
         """Tell prices; return what becomes of each."""
         sink: Any = self._line.connector
         if not isinstance(sink, PriceSink):
-            return [self._dead(op, "no_capability", "the connector cannot tell it", doubtful=False) for op in ops]
+            return [self._dead(op, "no_capability", failures.NOT_TOLD, doubtful=False) for op in ops]
         items = [msgspec.convert(op.payload, PricePush) for op in ops]
         try:
             results = await self._line.call(lambda: sink.set_prices(self._line.repeatable, items))
         except Exception as error:  # noqa: BLE001 -- as above
             return [self._end_of_failed(op, error, doubtful=False) for op in ops]
-        missing = [Unknown("the channel said nothing of it")] * (len(ops) - len(results))
+        missing = [Unknown(failures.NOTHING_SAID)] * (len(ops) - len(results))
         return [self._end(op, result) for op, result in zip(ops, [*results, *missing], strict=False)]
 
     async def listings(self, ops: Sequence[Op]) -> "list[_End]":
@@ -310,7 +310,7 @@ class _Turn:
             results = await self._line.call(lambda: sink.upsert_products(self._line.ctx, items))
         except Exception as error:  # noqa: BLE001 -- as above
             return [*ends, *(self._end_of_failed(op, error, doubtful=False) for op, _, _ in sent)]
-        results = [*results, *[Unknown("the channel said nothing of it")] * (len(sent) - len(results))]
+        results = [*results, *[Unknown(failures.NOTHING_SAID)] * (len(sent) - len(results))]
         # Before the operations end: a crash in between tells them again, and loses nothing of what came of them.
         await self._note_listings([(each, result) for (_, each, _), result in zip(sent, results, strict=False)])
         return [*ends, *(self._end(op, result) for (op, _, _), result in zip(sent, results, strict=False))]

@@ -10,6 +10,7 @@ from functools import partial
 import structlog
 
 from malha.channels.connecting import (
+    failures,
     making,
     mapping,
     mapping_rules,
@@ -43,7 +44,7 @@ async def read(reading: Reading) -> tuple[float, str | None]:
     line = reading.runtime.line(reading.connection)
     source = line.connector
     if not isinstance(source, CatalogSource):
-        raise Retryable("the connector does not say what the channel sells", after=3600.0)
+        raise Retryable(failures.NO_PRODUCTS, after=3600.0)
     cursor = reading.cursor
     for _ in range(turns.PAGES):
         page = await reading.page(line, partial(source.pull_products, line.ctx), cursor)
@@ -68,10 +69,10 @@ async def read(reading: Reading) -> tuple[float, str | None]:
         if not page.more:
             break
         if page.cursor == cursor:
-            raise Retryable("the channel promises more pages and gives the same one again")
+            raise Retryable(failures.SAME_PAGE)
         cursor = page.cursor
         if reading.stop.is_set() or not await reading.still_mine():
-            raise Retryable("the reading was broken off", after=0.0)
+            raise Retryable(failures.READING_BROKEN_OFF, after=0.0)
     async with reading.runtime.db.transaction() as tx:
         await mapping.settle_exact(tx, reading.connection.id)
     return EVERY_S, None

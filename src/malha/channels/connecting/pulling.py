@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import structlog
 
-from malha.channels.connecting import inbox, reads, writes
+from malha.channels.connecting import failures, inbox, reads, writes
 from malha.channels.connecting.model import Linked, Turn
 from malha.channels.connecting.runtime import Line, Runtime
 from malha.channels.contract import ChannelError, ExtOrder, OrderSource, Page
@@ -50,7 +50,7 @@ async def _read(runtime: Runtime, connection: Linked, turn: Turn, pause_s: float
             return await _files(runtime, line, turn, pause_s)
         source = line.connector
         if not isinstance(source, OrderSource):
-            await _fail(runtime, connection, turn, "the connector reads no orders", None)
+            await _fail(runtime, connection, turn, failures.NO_ORDERS, None)
             return 0
         if turn.handles:
             await _acknowledge(runtime, line, source, turn, turn.handles)

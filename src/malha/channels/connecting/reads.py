@@ -100,7 +100,9 @@ ORDER BY at DESC LIMIT %(most)s::int
 # Each count by a partial index on what it counts.
 HEALTH = """
 SELECT c.code, c.name, c.connector, coalesce(ch.code, '') AS channel, c.status, c.why, c.version, c.checked_at,
-       c.check_says, p.calls, p.failures, p.refused, p.refused_at, p.limited_at, p.bucket, p.breaker,
+       CASE WHEN c.checked_at IS NOT NULL THEN NOT starts_with(c.check_says, '! ') END AS check_ok,
+       CASE WHEN starts_with(c.check_says, '! ') THEN substr(c.check_says, 3) ELSE c.check_says END AS check_says,
+       p.calls, p.failures, p.refused, p.refused_at, p.limited_at, p.bucket, p.breaker,
        extract(epoch FROM clock_timestamp())::float8 AS clock,
        (SELECT count(*) FROM channel_inbox i WHERE i.connection_id = c.id AND i.state = 'waiting') AS inbox_waiting,
        (SELECT min(i.received_at) FROM channel_inbox i WHERE i.connection_id = c.id AND i.state = 'waiting')
@@ -314,6 +316,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     why: str
     version: int
     checked_at: datetime | None
+    check_ok: bool | None  # None: not checked yet
     check_says: str
     calls: int
     failures: int

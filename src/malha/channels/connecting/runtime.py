@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import msgspec
 import structlog
 
-from malha.channels.connecting import access, registry, writes
+from malha.channels.connecting import access, configuring, failures, registry, writes
 from malha.channels.connecting.access import Safe
 from malha.channels.connecting.model import Linked
 from malha.channels.connecting.wire import Repeatable, Wire
@@ -87,16 +87,17 @@ class Runtime:
         connector = registry.connector_of(connection.connector)
         try:
             config = msgspec.convert(connection.config, connector.config_model)
-        except msgspec.ValidationError as error:
-            raise AuthExpired(f"the configuration does not fit: {error}") from None
+        except msgspec.ValidationError:
+            (flaw, *_) = configuring.flaws_of(connector, connection.config)
+            raise AuthExpired(failures.MISFIT.format(field=flaw.at, what=flaw.text())) from None
         secrets = access.unseal(self.keys, connection.secrets)
         try:
             limits = connector.limits_for(config) if isinstance(connector, Paced) else connector.limits
             server = connector.server(config) if isinstance(connector, FileSource) else None
         except Exception as error:  # the defect of one connector is its connections' trouble, not the others'
             log.exception("connector_failed", connection=connection.code)
-            why = f"the connector breaks down over its configuration: {type(error).__name__}: {error}"
-            raise AuthExpired(why) from None
+            why = f"{type(error).__name__}: {error}"
+            raise AuthExpired(failures.BREAKS_DOWN.format(why=why)) from None
         wire = Wire(self.db, self._way, connection.id, limits, secrets.values())
         safe = Safe(self.db, self.keys, connection, secrets)
         files = None

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from malha.catalog import ownership
-from malha.channels.connecting import access, reads, registry, stuck_reads, writes
+from malha.channels.connecting import access, configuring, reads, registry, stuck_reads, writes
 from malha.channels.connecting.errors import ConnectionChanged, ConnectionExists, UnknownConnection, UnknownEntry
 from malha.channels.connecting.model import ConnectionDraft, Linked, OpState, Status
 from malha.channels.connecting.runtime import Runtime
@@ -20,14 +20,14 @@ from malha.platform import audit, signing
 from malha.platform.db import Actor, Tx
 from malha.platform.errors import MalhaError
 from malha.platform.flaws import Flaw, refuse
-from malha.platform.i18n import N_
+from malha.platform.i18n import N_, Phrase
 from malha.platform.ids import UUID
-from malha.platform.outward import OutwardRefused, check_address
 from malha.platform.retrying import Breaker, Bucket
 
 OVERLAP_S = 3 * 86_400.0  # how long a replaced secret is believed
 BACK = timedelta(days=1)  # where reading of orders begins
 REFRESH = "refresh_token"
+FAILED = "! "  # before what a failed check said, where it is kept
 
 
 async def connection_of(tx: Tx, code: str) -> Linked:
@@ -51,18 +51,11 @@ def _check(connector: Connector, draft: ConnectionDraft) -> list[Flaw]:
     if draft.channel and not registry.is_selling(connector):
         says = N_("{connector} sells nothing: such a connection has no sales channel.")
         flaws.append(Flaw("channel", says, N_("Leave the sales channel out."), {"connector": connector.name}))
-    try:
-        config = msgspec.convert(draft.config, connector.config_model)
-    except msgspec.ValidationError as error:
-        says = N_("The configuration does not fit: {why}")
-        flaws.append(Flaw("config", says, N_("Correct it as the connector describes it."), {"why": str(error)}))
-    else:
-        address = getattr(config, "base_url", None)
-        if address is not None:
-            try:
-                check_address(address)
-            except OutwardRefused as error:
-                flaws.append(Flaw("config/base_url", N_("{why}"), "", {"why": str(error)}))
+    says = N_("{field}: {what}")
+    for flaw in configuring.flaws_of(connector, draft.config):
+        what = Phrase(flaw.says, flaw.facts)
+        told = {**flaw.facts, "field": configuring.field_of(connector, flaw.at).word, "what": what}
+        flaws.append(Flaw(f"config/{flaw.at}" if flaw.at else "config", says, flaw.mend, told))
     says = N_("The connector has no secret {name}.")
     flaws += [
         Flaw(f"secrets/{n}", says, facts={"name": n}) for n in sorted(set(draft.secrets) - set(connector.secrets))
@@ -184,7 +177,7 @@ async def test(runtime: Runtime, actor: Actor, code: str) -> Health:
         found = await connection_of(tx, code)
     health = await check(runtime, found)
     async with runtime.db.transaction(actor) as tx:
-        says = ("" if health.ok else "! ") + health.says[:300]
+        says = health.says.lstrip("! ")[:300] if health.ok else FAILED + health.says[:300]
         await tx.execute(writes.NOTE_CHECK, {"id": found.id, "says": says})
         await audit.record(tx, action="try", entity="connection", entity_id=code, after={"ok": health.ok})
     return health

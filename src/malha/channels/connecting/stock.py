@@ -5,7 +5,7 @@ Quantities are absolute and carry a version, so what nobody knows the fate of is
 
 from collections.abc import Sequence
 
-from malha.channels.connecting import reads, registry, wire
+from malha.channels.connecting import failures, reads, registry, wire
 from malha.channels.connecting.model import Linked
 from malha.channels.connecting.runtime import Line, Runtime
 from malha.channels.contract import (
@@ -75,7 +75,7 @@ class ConnectionSender:
             for start in range(0, len(updates), size):
                 part = updates[start : start + size]
                 results = await self._hand(line, part)
-                missing = [Unknown("the channel said nothing of it")] * (len(part) - len(results))
+                missing = [Unknown(failures.NOTHING_SAID)] * (len(part) - len(results))
                 for update, result in zip(part, [*results, *missing], strict=False):
                     if isinstance(result, Rejected):
                         refused[update.code] = f"{result.code} {result.message}".strip()

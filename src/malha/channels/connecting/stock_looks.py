@@ -13,8 +13,8 @@ import msgspec
 import structlog
 
 from malha.channels import quantities
+from malha.channels.connecting import failures, registry, stock_reads, stock_rules, stock_writes, turns, writes
 from malha.channels.connecting import reads as connections
-from malha.channels.connecting import registry, stock_reads, stock_rules, stock_writes, turns, writes
 from malha.channels.connecting.model import Linked, Status
 from malha.channels.connecting.runtime import Runtime
 from malha.channels.connecting.stock_rules import Cause, Ours, Shown
@@ -77,7 +77,7 @@ async def look(reading: Reading, *, again_s: float = AGAIN_S) -> tuple[float, st
     if first.found:
         await rest(reading.stop, again_s)
         if reading.stop.is_set() or not await reading.still_mine():
-            raise Retryable("the comparison was broken off", after=0.0)
+            raise Retryable(failures.LOOK_BROKEN_OFF, after=0.0)
         skus = sorted(found.ours.sku_id for found in first.found.values() if found.ours is not None)
         lasting = await _compared(reading, await _shown(reading, apart), began, skus)
     both = [second for code, second in sorted(lasting.found.items()) if code in first.found]
@@ -89,7 +89,7 @@ async def look(reading: Reading, *, again_s: float = AGAIN_S) -> tuple[float, st
 
 
 async def _shown(reading: Reading, apart: frozenset[str]) -> dict[str, Shown]:
-    nothing = Retryable("the connector does not say what stock the channel shows", after=EVERY_S)
+    nothing = Retryable(failures.NO_SHOWN_STOCK, after=EVERY_S)
     return stock_rules.shown_of(await reading.stock(without=nothing), apart)
 
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import structlog
 
-from malha.channels.connecting import reads, stock_writes, writes
+from malha.channels.connecting import failures, reads, stock_writes, writes
 from malha.channels.connecting.model import Linked, Turn
 from malha.channels.connecting.runtime import Line, Runtime
 from malha.channels.contract import ChannelError, ExtStock, Page, Retryable, StockSource, Unsure
@@ -78,10 +78,10 @@ class Reading:
             if not page.more:
                 return
             if page.cursor == cursor:
-                raise Retryable("the channel promises more pages and gives the same one again")
+                raise Retryable(failures.SAME_PAGE)
             cursor = page.cursor
             if self.stop.is_set() or not await self.still_mine():
-                raise Retryable("the reading was broken off", after=0.0)
+                raise Retryable(failures.READING_BROKEN_OFF, after=0.0)
 
     async def stock(self, *, without: Retryable) -> list[ExtStock]:
         """Return all stock that the peer states, page after page.

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import msgspec
 import structlog
 
-from malha.channels.connecting import rules, writes
+from malha.channels.connecting import failures, rules, writes
 from malha.channels.contract import AuthExpired, ChannelError, Invalid, Limits, RateLimited, Reply, Retryable, Unsure
 from malha.platform import retrying
 from malha.platform.clock import now
@@ -281,7 +281,7 @@ class Wire:
             await self.flush()
 
     async def _cut_off(self, method: str, url: str, operation: str, begun: float) -> None:
-        await self._leave(method, url, operation, None, begun, Unsure("cut off"))
+        await self._leave(method, url, operation, None, begun, Unsure(failures.CUT_OFF))
         await self.flush()
 
     async def settle(self, tx: Tx) -> None:
@@ -346,10 +346,10 @@ def _taken(pace: Pace) -> tuple[Pace, float]:
     """
     if not pace.breaker.allows(pace.clock):
         until = pace.breaker.until or pace.clock
-        raise Resting("the peer failed often and rests", after=max(1.0, until - pace.clock))
+        raise Resting(failures.RESTS, after=max(1.0, until - pace.clock))
     bucket, wait = pace.bucket.take(pace.clock)
     if wait > LONGEST_WAIT_S:
-        raise Waiting("the budget is used up", after=wait)
+        raise Waiting(failures.BUDGET_OVER, after=wait)
     return Pace(bucket, pace.breaker.tries(pace.clock), pace.clock), wait
 
 

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, TypeVar, cast
 import asyncssh
 from asyncssh.constants import FILEXFER_TYPE_REGULAR, FILEXFER_TYPE_UNKNOWN
 
+from malha.channels.connecting import failures
 from malha.channels.connecting.wire import Wire
 from malha.channels.contract import (
     Access,
@@ -62,9 +63,9 @@ async def host_key(outward: Outward, server: FileServer) -> HostKey:
         async with asyncio.timeout(CONNECT_S):
             key = await asyncssh.get_server_host_key(address, server.port, config=None)
     except (*AWAY, asyncssh.Error) as error:
-        raise Retryable(f"{server.host}: {_said(error)}") from None
+        raise Retryable(failures.UNREACHABLE.format(host=server.host, answer=_said(error))) from None
     if key is None:
-        raise Retryable(f"{server.host} shows no key")
+        raise Retryable(failures.NO_KEY.format(host=server.host))
     return HostKey(f"{server.host}:{server.port}", key.export_public_key().decode().strip(), key.get_fingerprint())
 
 
@@ -140,7 +141,7 @@ class Sftp:
                 while piece := cast("bytes", await file.read(PIECE)):
                     read += into.write(piece)
                     if read > most:
-                        raise Invalid(f"it is larger than {most} bytes", code="too_large")
+                        raise Invalid(failures.TOO_LARGE.format(most=most), code="too_large")
 
         await self._call("READ", path, ask)
 
@@ -246,7 +247,7 @@ class Sftp:
                     self._sftp = await self._link.start_sftp_client()
                 except (*AWAY, asyncssh.Error) as error:
                     await self.close()
-                    raise Retryable(f"{self._server.host} offers no files: {_said(error)}") from None
+                    raise Retryable(failures.NO_FILES.format(host=self._server.host, why=_said(error))) from None
             return self._sftp
 
     async def _connect(self) -> asyncssh.SSHClientConnection:
@@ -254,7 +255,7 @@ class Sftp:
         trusted = await self._trusted()
         name = f"{server.host}:{server.port}"
         if trusted is None or trusted.server != name:
-            raise AuthExpired(f"nobody has trusted the key of {name} yet")
+            raise AuthExpired(failures.KEY_NOT_TRUSTED.format(host=name))
         address = await _judged(self._outward, server)
         known: Any = ([asyncssh.import_public_key(trusted.public_key)], [], [])
         try:
@@ -263,11 +264,11 @@ class Sftp:
                     address, server.port, config=None, username=server.user, known_hosts=known, **self._credentials()
                 )
         except asyncssh.HostKeyNotVerifiable:
-            raise AuthExpired(f"{name} shows another key than the one that was trusted") from None
+            raise AuthExpired(failures.OTHER_KEY.format(host=name)) from None
         except asyncssh.PermissionDenied as error:
-            raise AuthExpired(f"{name} refuses the login: {_said(error)}") from None
+            raise AuthExpired(failures.LOGIN_REFUSED.format(host=name, why=_said(error))) from None
         except (*AWAY, asyncssh.Error) as error:
-            raise Retryable(f"{name}: {_said(error)}") from None
+            raise Retryable(failures.UNREACHABLE.format(host=name, answer=_said(error))) from None
 
     def _credentials(self) -> dict[str, Any]:
         """Return how to log in: nothing of the machine (agent, key files, configuration) is ever offered."""
@@ -278,7 +279,7 @@ class Sftp:
         try:
             read = asyncssh.import_private_key(key, passphrase=_optional(self._access, "passphrase"))
         except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError) as error:
-            raise AuthExpired(f"the private key cannot be read: {_said(error)}") from None
+            raise AuthExpired(failures.PRIVATE_KEY_UNREADABLE.format(why=_said(error))) from None
         return {**common, "client_keys": [read], "password": _optional(self._access, "password")}
 
 
