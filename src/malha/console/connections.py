@@ -1,20 +1,20 @@
 """Connections to channels, on screen: how each is, what waits for a person and why, what words mean, the last calls."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-import msgspec
 from litestar import Request, get, post
 from litestar.params import FromPath
 from litestar.response import Response, Stream
 
-from malha.channels.connecting import mapping_reads, reads, registry, rules, service, stuck_reads
+from malha.channels.connecting import failures, mapping_reads, reads, registry, rules, service, stuck_reads
 from malha.channels.connecting.model import ConnectionDraft, Linked, Status
 from malha.channels.connecting.reads import Dead, Standing, Stuck
 from malha.channels.connecting.runtime import Runtime
 from malha.channels.contract import Capability, Connector
 from malha.channels.listings import making
-from malha.console import export, filling, meanwhile, render, shell, web
+from malha.console import connection_config, export, filling, meanwhile, render, shell, web
 from malha.console.filling import Filled
 from malha.console.words import TENDER, Sign
 from malha.network import reads as network
@@ -75,15 +75,6 @@ STREAMS = {
     "stock_source": N_("Stock read that it states"),
 }
 REACHED = frozenset({"host", "user", "port"})  # of a server with files
-SHORT, LONG = 200, 2_048  # letters of a field that is half as wide as the form, and of one that says nothing
-# Words of configurations that say little by themselves; others are shown as they are.
-CHOICES = {
-    "comma": N_("comma: 1.234,56"),
-    "point": N_("point: 1,234.56"),
-    "quiet": N_("when it did not change between two looks"),
-    "marker": N_("when NAME.done is beside it"),
-    "\t": N_("tab"),
-}
 TIERS = {
     "A": N_("proved on the real product"),
     "B": N_("proved on the vendor's own artefacts"),
@@ -226,19 +217,6 @@ class Item(NamedTuple):
     at: datetime
 
 
-class Field(NamedTuple):
-    """One field of a connector's configuration."""
-
-    name: str
-    label: str
-    hint: str
-    value: str
-    options: list[tuple[str, str]]
-    number: bool
-    required: bool
-    span: int  # of six columns
-
-
 def _person(row: Standing) -> int:
     return row.inbox_parked + row.inbox_unmapped + row.ops_dead
 
@@ -326,6 +304,7 @@ async def connection(request: Request[Any, Any, Any], code: FromPath[str]) -> Re
         fulfils=connector is not None and Capability.FULFILMENT in connector.capabilities,
         by_files=connector is not None and Capability.FILES in connector.capabilities,
         connector=connector.name if connector else found.connector,
+        config=list(connection_config.said(connector, found.config)),
         webhook=f"{services.settings.address}/in/{code}",
         budget=budget,
         resting=resting,
@@ -362,13 +341,14 @@ def came_item(row: Stuck) -> Item:
         if variants:
             mends.append(_("Say in the mapping which SKU this is: {variants}", variants=", ".join(variants)))
         mend = " ".join(mends)
-    return Item(str(row.id), _("Message"), row.entity, word, row.error or "", mend, row.received_at)
+    return Item(str(row.id), _("Message"), row.entity, word, failures.shown(row.error), mend, row.received_at)
 
 
 def gone_item(row: Dead) -> Item:
     """Return what could not be told, in the reader's words."""
     word, mend = _cause(row.cause)
-    return Item(str(row.key), _(KINDS.get(row.kind, row.kind)), row.entity, word, row.error or "", mend, row.created_at)
+    what = _(KINDS.get(row.kind, row.kind))
+    return Item(str(row.key), what, row.entity, word, failures.shown(row.error), mend, row.created_at)
 
 
 # --- what people do ---
@@ -384,7 +364,9 @@ async def connection_act(request: Request[Any, Any, Any], code: FromPath[str]) -
         runtime = Runtime(web.database_of(request), services.settings, timeout_s=CHECK_S)
         health = await service.test(runtime, web.actor_of(request), code)
         says = _("The channel answers: {says}", says=health.says or "OK")
-        return web.go_on(request, address, says if health.ok else _("It does not work: {why}", why=health.says[:200]))
+        if not health.ok:
+            says = _("It does not work: {why}", why=failures.shown(health.says)[:200])
+        return web.go_on(request, address, says)
     async with web.writing(request) as tx:
         await (service.pause if act == "pause" else service.resume)(tx, code)
     return web.go_on(request, address, _("Paused") if act == "pause" else _("It goes on"))
@@ -455,76 +437,29 @@ async def _form(request: Request[Any, Any, Any], connector: Connector, found: Li
         connector=connector,
         tier=_tier(connector),
         channels=channels if registry.is_selling(connector) else None,
-        panels=_panels(connector, found.config if found else {}),
+        panels=_panels(connector, connection_config.fields(connector, found.config if found else {})),
         secrets=[(name, _(text)) for name, text in connector.secrets.items()],
         action=f"/connections/{found.code}/edit" if found else "/connections:new",
         back=f"/connections/{found.code}" if found else "/connections",
     )
 
 
-def _schema(connector: Connector) -> tuple[dict[str, Any], set[str]]:
-    schema = msgspec.json.schema(connector.config_model)
-    name = schema["$ref"].rpartition("/")[2]
-    return schema["$defs"][name]["properties"], set(schema["$defs"][name].get("required", ()))
-
-
-def _fields(connector: Connector, config: dict[str, Any]) -> list[Field]:
-    properties, required = _schema(connector)
-    return [
-        Field(
-            name=name,
-            label=_(said.get("title", name)),
-            hint=_(said["description"]) if said.get("description") else "",
-            value=_written(config.get(name, said.get("default"))),
-            options=_options(said),
-            number=said.get("type") == "integer",
-            required=name in required,
-            span=3 if said.get("type") == "integer" or said.get("maxLength", LONG) <= SHORT else 6,
-        )
-        for name, said in properties.items()
-    ]
-
-
-def _panels(connector: Connector, config: dict[str, Any]) -> list[tuple[str, str, list[Field]]]:
+def _panels(
+    connector: Connector, fields: Sequence[connection_config.Shown]
+) -> list[tuple[str, str, list[connection_config.Shown]]]:
     """Return the fields of the form by panel; of who speaks by files, the way there and the files stand apart."""
-    fields = _fields(connector, config)
     if Capability.FILES not in connector.capabilities:
-        return [("config", _("How it is reached"), fields)]
+        return [("config", _("How it is reached"), [*fields])]
     way = [field for field in fields if field.name in REACHED]
     files = [field for field in fields if field.name not in REACHED]
     return [("config", _("How it is reached"), way), ("files", _("Its files"), files)]
-
-
-def _written(value: Any) -> str:
-    return "" if value is None else str(value)
-
-
-def _options(said: dict[str, Any]) -> list[tuple[str, str]]:
-    if said.get("type") == "boolean":
-        return [("True", _("Yes")), ("False", _("No"))]
-    return [(str(each), _(CHOICES.get(str(each), str(each)))) for each in said.get("enum", ())]
-
-
-def _config(read: Filled, connector: Connector) -> dict[str, Any]:
-    config: dict[str, Any] = {}
-    for name, said in _schema(connector)[0].items():
-        text = read.text(f"config/{name}", 2_048)
-        if text == "":
-            continue
-        if said.get("type") == "integer":
-            config[name] = read.whole(f"config/{name}")
-        elif said.get("type") == "boolean":
-            config[name] = text in {"on", "true", "True"}
-        else:
-            config[name] = text
-    return config
 
 
 @post("/connections:new", opt={"permission": DECLARE}, status_code=200)
 async def connection_make(request: Request[Any, Any, Any]) -> Response[Any]:
     """Make a connection; it is paused."""
     read = filling.filled(await request.form())
-    draft = _draft(read, read.text("code", 40))
+    draft = _draft(read, read.text("code", 40), registry.connector_of(read.text("connector", 80)), {})
     services: Any = request.app.state.services
     async with web.writing(request) as tx:
         await service.add_connection(tx, draft, services.signing)
@@ -535,16 +470,16 @@ async def connection_make(request: Request[Any, Any, Any]) -> Response[Any]:
 async def connection_change(request: Request[Any, Any, Any], code: FromPath[str]) -> Response[Any]:
     """Change a connection. Secrets that are left empty stay."""
     read = filling.filled(await request.form())
-    draft = _draft(read, code)
     services: Any = request.app.state.services
     address = f"/connections/{code}"
     async with meanwhile.told(request, address, "connection", code, {"change"}), web.writing(request) as tx:
+        found = await service.connection_of(tx, code)
+        draft = _draft(read, code, registry.connector_of(found.connector), found.config)
         await service.change_connection(tx, draft, read.version(), services.signing)
     return web.go_on(request, f"/connections/{code}", _("Saved"))
 
 
-def _draft(read: Filled, code: str) -> ConnectionDraft:
-    connector = registry.connector_of(read.text("connector", 80))
+def _draft(read: Filled, code: str, connector: Connector, kept: Mapping[str, Any]) -> ConnectionDraft:
     secrets = {name: read.text(f"secrets/{name}", 4_000) for name in connector.secrets}
     name = read.text("name", 200)
     for at, value in (("code", code), ("name", name)):
@@ -552,7 +487,7 @@ def _draft(read: Filled, code: str) -> ConnectionDraft:
             read.wrong(at, N_("This field is empty."), N_("Fill it in."))
     if not all(c.isascii() and (c.isalnum() or c in "._-") for c in code):
         read.wrong("code", N_("Only letters, digits, dots, dashes and underscores."))
-    config = _config(read, connector)
+    config = connection_config.read(read, connector, kept)
     read.refuse()
     return ConnectionDraft(
         code=code,
