@@ -158,3 +158,40 @@ def test_what_is_chosen_yes_or_no_stays_chosen(visit: Visit, seeded: str) -> Non
             await tx.execute("DELETE FROM connection WHERE code = 'woo'")
 
     apart(away)
+
+
+@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
+@pytest.mark.parametrize("language", ["pt-BR", "en"])
+@pytest.mark.parametrize("connector", ["shopify", "vendure", "tryton", "partner_files"])
+def test_the_form_of_a_connector_is_whole(
+    visit: Visit, connector: str, language: str, viewport: dict[str, int]
+) -> None:
+    page = visit(f"/connections:new?connector={connector}", language=language, size=viewport)
+    assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    shot(page, f"connection-form-{connector}-{language}-{viewport['width']}")
+
+
+def test_a_line_that_cannot_be_read_is_named_and_what_was_typed_stays(visit: Visit, seeded: str) -> None:
+    page = visit("/connections:new?connector=shopify", language="en")
+    page.get_by_label("Name").fill("Loja Shopify")
+    page.get_by_label("Code", exact=True).fill("shopify")
+    page.get_by_label("Shop domain").fill("loja.myshopify.com")
+    page.get_by_label("Location for Malha's stock").fill("61234567890")
+    places = page.get_by_label("Our locations at Shopify")
+    places.fill("SP-MOEMA = 61234567890\nRJ 61234567891")
+    page.get_by_role("button", name="Make connection").click()
+    expect(page.locator("#refusal")).to_contain_text("Line 2, RJ 61234567891: there is no = in it.")
+    expect(places).to_have_value("SP-MOEMA = 61234567890\nRJ 61234567891")
+    shot(page, "connection-form-refused-en-1366")
+    places.fill("SP-MOEMA = 61234567890\nRJ = 61234567891")
+    page.get_by_role("button", name="Make connection").click()
+    expect(page.get_by_role("heading", name="Loja Shopify")).to_be_visible()
+    for language in ("pt-BR", "en"):
+        shot(visit("/connections/shopify", language=language), f"connection-shopify-{language}-1366")
+
+    async def away() -> Any:
+        async with Database(seeded) as db, db.transaction() as tx:
+            await tx.execute("DELETE FROM connection WHERE code = 'shopify'")
+
+    apart(away)
