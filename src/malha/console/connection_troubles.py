@@ -99,7 +99,8 @@ def _unread(u: not_working.Unread) -> Trouble:
     stream = _(STREAMS[u.stream]) if u.stream in STREAMS else u.stream
     title = _("{connection} cannot be read: {stream}", connection=u.name, stream=stream)
     mend = _("It is tried again by itself. Test the connection, and look at its last calls.")
-    return Trouble(u.code, "", "", 0, title, f"{failures.shown(u.says)[:200]} · {mend}" if u.says else mend, _address(u.code))
+    says = f"{failures.shown(u.says)[:200]} · {mend}" if u.says else mend
+    return Trouble(u.code, "", "", 0, title, says, _address(u.code))
 
 
 def _waiting(t: reads.Trouble) -> Trouble:
