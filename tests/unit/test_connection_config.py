@@ -183,7 +183,7 @@ def test_a_field_without_a_title_is_called_by_its_name_and_never_translated() ->
 def test_a_page_tells_a_configuration_in_words() -> None:
     with i18n.speaking("en"):
         said = {str(s.label): s.text for s in connection_config.said(EVERY, FULL)}
-    assert said["Places"] == "SP-MOEMA = gid://shopify/Location/1?x=2, RJ = a = b"
+    assert said["Places"] == "RJ = a = b, SP-MOEMA = gid://shopify/Location/1?x=2"
     assert said['<span class="m-mono">size</span>'] == "Large"
     assert said['<span class="m-mono">yes</span>'] == "No"
 

@@ -135,7 +135,7 @@ def written(field: Field, value: Any) -> str:
             case Kind.LIST:
                 return "\n".join(_text(each) for each in value)
             case Kind.MAP:
-                return "\n".join(f"{key} = {_text(each)}" for key, each in value.items())
+                return "\n".join(f"{key} = {_text(each)}" for key, each in sorted(value.items()))
             case Kind.JSON:
                 return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
             case _:

@@ -94,7 +94,7 @@ async def test_what_the_api_was_told_stays_when_only_a_secret_is_changed(shop: S
     assert world
     owner = await shop.session()
     form = filled_in((await shop.http.get("/connections/loja/edit", headers=owner)).text)
-    assert form["config/locations"] == "SP-MOEMA = 456\r\nRJ = 7"
+    assert form["config/locations"] == "RJ = 7\r\nSP-MOEMA = 456"
     saved = await shop.http.post(
         "/connections/loja/edit", data={**form, "secrets/access_token": "t" * 20}, headers=owner
     )
@@ -109,5 +109,5 @@ async def test_what_the_api_was_told_stays_when_only_a_secret_is_changed(shop: S
     assert 'data-at="config/locations"' in told
     assert "Line 1, SP-MOEMA 456: there is no = in it." in told
     shown = html.unescape((await shop.http.get("/connections/loja", headers=owner)).text)
-    assert "SP-MOEMA = 456, RJ = 7" in shown
+    assert "RJ = 7, SP-MOEMA = 456" in shown
     assert "Our locations at Shopify" in shown

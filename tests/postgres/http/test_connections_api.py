@@ -69,6 +69,29 @@ async def test_what_does_not_fit_the_connector_is_refused_where_it_is_wrong(made
     assert [e["at"] for e in answer.json()["errors"]] == [at]
 
 
+async def test_a_failed_test_is_told_in_the_readers_language_and_without_a_mark(made):
+    world, shop, key = made
+    body = {**BODY, "config": {"base_url": world.peer.url}, "secrets": {}}
+    assert (await shop.http.post("/v1/connections", json=body, headers=key)).status_code == 201
+    portuguese = {**key, "accept-language": "pt-BR"}
+    tested = await shop.http.post("/v1/connections/loja2/test", headers=portuguese)
+    assert tested.json() == {"ok": False, "says": "o segredo api_key não foi informado"}
+    state = (await shop.http.get("/v1/connections/loja2", headers=key)).json()["state"]
+    assert (state["check_ok"], state["check_says"]) == (False, "the secret api_key was not entered")
+    state = (await shop.http.get("/v1/connections/loja2", headers=portuguese)).json()["state"]
+    assert state["check_says"] == "o segredo api_key não foi informado"
+
+
+async def test_what_does_not_fit_is_told_with_the_title_of_its_field(made):
+    _, shop, key = made
+    body = {**BODY, "config": {"base_url": "https://ok.example", "page": "ten", "access": "door"}}
+    told = (await shop.http.post("/v1/connections", json=body, headers={**key, "accept-language": "pt-BR"})).json()
+    assert {e["at"]: e["says"] for e in told["errors"]} == {
+        "/config/access": "Acesso: 'door' não é um dos valores possíveis.",
+        "/config/page": "Pedidos por página: Deve ser um número inteiro.",
+    }
+
+
 PARTNER = {"code": "parceiro", "name": "Parceiro", "connector": "partner_http", "config": {}}
 
 
