@@ -57,8 +57,12 @@ class _Bad(Exception):
 
 
 def fields(connector: Connector, config: Mapping[str, Any]) -> list[Shown]:
-    """Return the fields of the form, filled in with a configuration and else with the connector's own values."""
-    return [_shown(field, _held(field, config)) for field in configuring.fields_of(connector).values()]
+    """Return the fields of the form, filled in with a configuration and else with the connector's own values.
+
+    What must be filled in stands first.
+    """
+    ordered = sorted(configuring.fields_of(connector).values(), key=lambda field: not field.required)
+    return [_shown(field, _held(field, config)) for field in ordered]
 
 
 def _held(field: Field, config: Mapping[str, Any]) -> Any:

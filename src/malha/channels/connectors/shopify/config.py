@@ -75,7 +75,7 @@ class ShopifyConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             description="What becomes of orders that were placed at Shopify's till.",
             extra_json_schema={
                 "x-choices": {
-                    "park": "Held: a person decides about each",
+                    "park": "Held for a person to decide",
                     "leave": "Left to Shopify",
                     "take": "Taken like any other",
                 }
