@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from malha.api.replies import Raw
 from malha.api.work import Work, command, query
+from malha.channels.connecting import failures
 from malha.channels.connecting.runtime import Runtime
 from malha.channels.contract import ChannelError
 from malha.channels.partners import filing, list_reads, reads, service
@@ -114,7 +115,7 @@ async def look_at_host_key(work: Work, code: str) -> HostKeyView:
     try:
         shown = await service.look_at_host(_runtime(work), work.actor, code)
     except ChannelError as error:
-        raise HostUnreachable(why=error.why) from None
+        raise HostUnreachable(why=failures.shown(error.why)) from None
     return HostKeyView(shown.server, shown.fingerprint)
 
 
@@ -130,7 +131,7 @@ async def trust_host_key(work: Work, code: str, data: TrustKey) -> None:
     try:
         await service.trust_host(_runtime(work), work.actor, code, data.fingerprint)
     except ChannelError as error:
-        raise HostUnreachable(why=error.why) from None
+        raise HostUnreachable(why=failures.shown(error.why)) from None
 
 
 def _runtime(work: Work) -> Runtime:

@@ -9,7 +9,7 @@ from litestar import Request, get, post
 from litestar.params import FromPath
 from litestar.response import Response, Stream
 
-from malha.channels.connecting import registry
+from malha.channels.connecting import failures, registry
 from malha.channels.connecting.runtime import Runtime
 from malha.channels.contract import Capability, ChannelError
 from malha.channels.partners import filing, list_reads, reads, service
@@ -278,7 +278,7 @@ async def partner_key(request: Request[Any, Any, Any], code: FromPath[str]) -> R
             return web.go_on(request, address, _("The key is trusted"))
         shown = await service.look_at_host(runtime, web.actor_of(request), code)
     except ChannelError as error:
-        raise HostUnreachable(why=error.why) from None
+        raise HostUnreachable(why=failures.shown(error.why)) from None
     notice = _("{server} shows {fingerprint}", server=shown.server, fingerprint=shown.fingerprint)
     return web.go_on(request, f"{address}?shown={quote(shown.fingerprint, safe='')}", notice)
 

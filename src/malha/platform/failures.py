@@ -36,6 +36,7 @@ OUTWARD = (
     N_("[Errno -5] No address associated with hostname"),
     N_("[Errno 104] Connection reset by peer"),
     N_("[Errno 111] Connection refused"),
+    N_("[Errno 111] Connect call failed {address}"),
     N_("[Errno 113] No route to host"),
     N_("ConnectTimeout"),
     N_("ReadTimeout"),

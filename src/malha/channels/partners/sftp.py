@@ -63,7 +63,7 @@ async def host_key(outward: Outward, server: FileServer) -> HostKey:
         async with asyncio.timeout(CONNECT_S):
             key = await asyncssh.get_server_host_key(address, server.port, config=None)
     except (*AWAY, asyncssh.Error) as error:
-        raise Retryable(failures.UNREACHABLE.format(host=server.host, answer=_said(error))) from None
+        raise Retryable(_said(error)) from None
     if key is None:
         raise Retryable(failures.NO_KEY.format(host=server.host))
     return HostKey(f"{server.host}:{server.port}", key.export_public_key().decode().strip(), key.get_fingerprint())
