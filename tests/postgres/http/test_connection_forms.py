@@ -111,3 +111,24 @@ async def test_what_the_api_was_told_stays_when_only_a_secret_is_changed(shop: S
     shown = html.unescape((await shop.http.get("/connections/loja", headers=owner)).text)
     assert "RJ = 7, SP-MOEMA = 456" in shown
     assert "Our locations at Shopify" in shown
+
+
+async def test_a_page_tells_a_failed_test_in_the_readers_language_and_without_a_mark(shop: Shop) -> None:
+    async with shop.database.transaction() as tx:
+        await a_network(tx)
+        channel = await tx.value("SELECT code FROM channel ORDER BY id LIMIT 1")
+        config = {"base_url": "https://shop.example"}
+        draft = ConnectionDraft(code="loja", name="L", connector="generic", channel=channel, config=config)
+        await service.add_connection(tx, draft, shop.app.state.services.signing)
+        await tx.execute(
+            "INSERT INTO api_log (connection_id, slot, at, operation, method, path, status, ms, says)"
+            " SELECT id, 1, now(), 'pull', 'GET', '/', NULL, 1,"
+            " '127.0.0.1 cannot be reached: All connection attempts failed' FROM connection"
+        )
+    owner = {**await shop.session(), "accept-language": "pt-BR"}
+    tested = await shop.http.post("/connections/loja/act", data={"act": "test"}, headers=owner)
+    assert tested.status_code == 303
+    page = html.unescape((await shop.http.get("/connections/loja", headers=owner)).text)
+    assert '<span class="m-late">o segredo api_key não foi informado</span>' in page
+    assert ": ! " not in page
+    assert "Não foi possível alcançar 127.0.0.1: nenhuma tentativa de conexão teve êxito" in page
