@@ -206,7 +206,9 @@ CREATE TABLE capacity_override (
 CREATE TABLE capacity_plan (
     location_id integer NOT NULL,
     version integer DEFAULT 0 NOT NULL,
-    CONSTRAINT capacity_plan_pkey PRIMARY KEY (location_id)
+    measure text DEFAULT 'orders'::text NOT NULL,
+    CONSTRAINT capacity_plan_pkey PRIMARY KEY (location_id),
+    CONSTRAINT capacity_plan_measure_check CHECK ((measure = ANY (ARRAY['orders'::text, 'units'::text])))
 );
 
 CREATE TABLE capacity_reservation (
@@ -241,10 +243,14 @@ CREATE TABLE capacity_slot (
     widest integer NOT NULL,
     held integer DEFAULT 0 NOT NULL,
     confirmed integer DEFAULT 0 NOT NULL,
+    measure text DEFAULT 'orders'::text NOT NULL,
+    units integer DEFAULT 0 NOT NULL,
     CONSTRAINT capacity_slot_pkey PRIMARY KEY (location_id, kind, day, starts),
     CONSTRAINT capacity_slot_confirmed_check CHECK ((confirmed >= 0)),
     CONSTRAINT capacity_slot_held_check CHECK ((held >= 0)),
-    CONSTRAINT capacity_slot_quota_check CHECK ((quota >= 0))
+    CONSTRAINT capacity_slot_measure_check CHECK ((measure = ANY (ARRAY['orders'::text, 'units'::text]))),
+    CONSTRAINT capacity_slot_quota_check CHECK ((quota >= 0)),
+    CONSTRAINT capacity_slot_units_check CHECK ((units >= 0))
 ) WITH (fillfactor = 70);
 
 CREATE TABLE capacity_template (
@@ -406,6 +412,7 @@ CREATE TABLE channel_variant (
     to_make boolean DEFAULT false NOT NULL,
     make_batch bigint,
     make_flaws jsonb,
+    held boolean DEFAULT false NOT NULL,
     CONSTRAINT channel_variant_pkey PRIMARY KEY (connection_id, code),
     CONSTRAINT channel_variant_check CHECK (((sku_id IS NULL) = (how IS NULL))),
     CONSTRAINT channel_variant_code_check CHECK ((code <> ''::text)),
@@ -886,11 +893,13 @@ CREATE TABLE fulfillment_order (
     slot_location_id integer,
     slot_starts time without time zone,
     slot_ends time without time zone,
+    units integer DEFAULT 0 NOT NULL,
     CONSTRAINT fulfillment_order_pkey PRIMARY KEY (id),
     CONSTRAINT fulfillment_order_number_key UNIQUE (number),
     CONSTRAINT fulfillment_order_method_check CHECK ((method = ANY (ARRAY['ship'::text, 'pickup'::text]))),
     CONSTRAINT fulfillment_order_slot_check CHECK ((num_nulls(slot_location_id, slot_starts, slot_ends) = ANY (ARRAY[0, 3]))),
-    CONSTRAINT fulfillment_order_state_check CHECK ((state = ANY (ARRAY['open'::text, 'accepted'::text, 'picking'::text, 'picked'::text, 'packed'::text, 'ready'::text, 'closed'::text, 'rejected'::text, 'cancelled'::text])))
+    CONSTRAINT fulfillment_order_state_check CHECK ((state = ANY (ARRAY['open'::text, 'accepted'::text, 'picking'::text, 'picked'::text, 'packed'::text, 'ready'::text, 'closed'::text, 'rejected'::text, 'cancelled'::text]))),
+    CONSTRAINT fulfillment_order_units_check CHECK ((units >= 0))
 );
 
 CREATE TABLE idempotency (
@@ -1687,6 +1696,7 @@ CREATE TABLE partner_file (
     says text DEFAULT ''::text NOT NULL,
     at timestamp with time zone DEFAULT now() NOT NULL,
     ended_at timestamp with time zone,
+    listed integer DEFAULT 0 NOT NULL,
     CONSTRAINT partner_file_pkey PRIMARY KEY (id),
     CONSTRAINT partner_file_connection_id_way_fingerprint_key UNIQUE (connection_id, way, fingerprint),
     CONSTRAINT partner_file_number_key UNIQUE (number),
@@ -1896,6 +1906,21 @@ CREATE TABLE product (
     CONSTRAINT product_pkey PRIMARY KEY (id),
     CONSTRAINT product_code_key UNIQUE (code),
     CONSTRAINT product_origin_check CHECK (((origin >= 0) AND (origin <= 8)))
+);
+
+CREATE TABLE product_at_once (
+    connection_id integer NOT NULL,
+    code text NOT NULL,
+    sku text NOT NULL,
+    product text NOT NULL,
+    made_at timestamp with time zone DEFAULT now() NOT NULL,
+    state text DEFAULT 'made'::text NOT NULL,
+    reasons text[] DEFAULT '{}'::text[] NOT NULL,
+    undo_at timestamp with time zone,
+    undo_actor text,
+    undo_person text,
+    CONSTRAINT product_at_once_pkey PRIMARY KEY (connection_id, code),
+    CONSTRAINT product_at_once_state_check CHECK ((state = ANY (ARRAY['made'::text, 'going'::text, 'undone'::text, 'kept'::text])))
 );
 
 CREATE TABLE product_batch (
@@ -2901,11 +2926,14 @@ CREATE TABLE transfer (
     closed_at timestamp with time zone,
     eta_usual boolean DEFAULT false NOT NULL,
     crosses text DEFAULT 'nothing'::text NOT NULL,
+    closed_short_at timestamp with time zone,
+    closed_short_by text,
+    closed_short_reason text,
     CONSTRAINT transfer_pkey PRIMARY KEY (id),
     CONSTRAINT transfer_number_key UNIQUE (number),
     CONSTRAINT transfer_check CHECK ((origin_id <> destination_id)),
     CONSTRAINT transfer_crosses_check CHECK ((crosses = ANY (ARRAY['nothing'::text, 'establishment'::text, 'company'::text]))),
-    CONSTRAINT transfer_state_check CHECK ((state = ANY (ARRAY['requested'::text, 'approved'::text, 'shipped'::text, 'received'::text, 'closed'::text, 'cancelled'::text])))
+    CONSTRAINT transfer_state_check CHECK ((state = ANY (ARRAY['requested'::text, 'approved'::text, 'partly_shipped'::text, 'shipped'::text, 'received'::text, 'closed'::text, 'cancelled'::text])))
 );
 
 CREATE TABLE transfer_discrepancy (
@@ -2921,6 +2949,7 @@ CREATE TABLE transfer_discrepancy (
     note text DEFAULT ''::text NOT NULL,
     decided_at timestamp with time zone,
     decided_by text,
+    shipment_id uuid,
     CONSTRAINT transfer_discrepancy_pkey PRIMARY KEY (id),
     CONSTRAINT transfer_discrepancy_check CHECK (((decision IS NULL) = (decided_at IS NULL))),
     CONSTRAINT transfer_discrepancy_decision_check CHECK ((decision = ANY (ARRAY['arrived_late'::text, 'found_at_origin'::text, 'lost'::text, 'carrier_claim'::text, 'kept'::text, 'taken_from_origin'::text]))),
@@ -2937,6 +2966,7 @@ CREATE TABLE transfer_eta (
     reason text DEFAULT ''::text NOT NULL,
     at timestamp with time zone DEFAULT now() NOT NULL,
     actor text NOT NULL,
+    shipment smallint,
     CONSTRAINT transfer_eta_pkey PRIMARY KEY (id)
 );
 
@@ -2950,14 +2980,51 @@ CREATE TABLE transfer_line (
     arrived integer DEFAULT 0 NOT NULL,
     settled integer DEFAULT 0 NOT NULL,
     transit integer GENERATED ALWAYS AS (((shipped - arrived) - settled)) STORED,
+    dropped integer DEFAULT 0 NOT NULL,
     CONSTRAINT transfer_line_pkey PRIMARY KEY (transfer_id, line),
     CONSTRAINT transfer_line_transfer_id_sku_id_key UNIQUE (transfer_id, sku_id),
     CONSTRAINT transfer_line_approved_check CHECK ((approved >= 0)),
     CONSTRAINT transfer_line_arrived_check CHECK ((arrived >= 0)),
-    CONSTRAINT transfer_line_asked_check CHECK ((asked > 0)),
+    CONSTRAINT transfer_line_asked_check CHECK ((asked >= 0)),
+    CONSTRAINT transfer_line_dropped_check CHECK ((dropped >= 0)),
     CONSTRAINT transfer_line_settled_check CHECK ((settled >= 0)),
     CONSTRAINT transfer_line_shipped_check CHECK ((shipped >= 0)),
     CONSTRAINT transfer_line_transit_check CHECK ((transit >= 0))
+);
+
+CREATE TABLE transfer_shipment (
+    id uuid NOT NULL,
+    transfer_id uuid NOT NULL,
+    number smallint NOT NULL,
+    document text,
+    carrier text,
+    tracking_code text,
+    eta date,
+    eta_usual boolean DEFAULT false NOT NULL,
+    shipped_at timestamp with time zone DEFAULT now() NOT NULL,
+    shipped_by text NOT NULL,
+    arrived_at timestamp with time zone,
+    CONSTRAINT transfer_shipment_pkey PRIMARY KEY (id),
+    CONSTRAINT transfer_shipment_transfer_id_number_key UNIQUE (transfer_id, number)
+);
+
+CREATE TABLE transfer_shipment_line (
+    shipment_id uuid NOT NULL,
+    line smallint NOT NULL,
+    sku_id integer NOT NULL,
+    shipped integer NOT NULL,
+    arrived integer DEFAULT 0 NOT NULL,
+    settled integer DEFAULT 0 NOT NULL,
+    missing integer DEFAULT 0 NOT NULL,
+    transit integer GENERATED ALWAYS AS (((shipped - arrived) - settled)) STORED,
+    coming integer GENERATED ALWAYS AS ((((shipped - arrived) - settled) - missing)) STORED,
+    CONSTRAINT transfer_shipment_line_pkey PRIMARY KEY (shipment_id, line),
+    CONSTRAINT transfer_shipment_line_arrived_check CHECK ((arrived >= 0)),
+    CONSTRAINT transfer_shipment_line_coming_check CHECK ((coming >= 0)),
+    CONSTRAINT transfer_shipment_line_missing_check CHECK ((missing >= 0)),
+    CONSTRAINT transfer_shipment_line_settled_check CHECK ((settled >= 0)),
+    CONSTRAINT transfer_shipment_line_shipped_check CHECK ((shipped > 0)),
+    CONSTRAINT transfer_shipment_line_transit_check CHECK ((transit >= 0))
 );
 
 CREATE TABLE variant (
@@ -3220,6 +3287,8 @@ CREATE INDEX person_identity_provider ON person_identity USING btree (provider_i
 CREATE INDEX person_location_location ON person_location USING btree (location_id);
 CREATE INDEX picture_told ON picture USING btree (told_at);
 CREATE INDEX product_category ON product USING btree (category_id);
+CREATE INDEX product_at_once_going ON product_at_once USING btree (undo_at, connection_id) WHERE (state = 'going'::text);
+CREATE INDEX product_at_once_newest ON product_at_once USING btree (connection_id, made_at, code);
 CREATE INDEX product_batch_of ON product_batch USING btree (connection_id, id);
 CREATE INDEX promise_outcome_order ON promise_outcome USING btree (order_id);
 CREATE INDEX promise_outcome_promised ON promise_outcome USING btree (promised_at DESC, work_id DESC);
@@ -3264,6 +3333,7 @@ CREATE INDEX stock_delta_recorded ON stock_delta USING brin (recorded_at);
 CREATE INDEX stock_difference_cause ON stock_difference USING btree (look_id, cause);
 CREATE INDEX stock_draw_fence ON stock_draw USING btree (allotment_id, sku_id, location_id) WHERE (allotment_id IS NOT NULL);
 CREATE INDEX stock_drift_count ON stock_drift USING btree (count_id) WHERE (count_id IS NOT NULL);
+CREATE INDEX stock_drift_found ON stock_drift USING btree (found_at DESC, source_id DESC, sku_id DESC);
 CREATE INDEX stock_drift_open ON stock_drift USING btree (found_at DESC, id) WHERE (state = ANY (ARRAY['open'::text, 'counting'::text]));
 CREATE INDEX stock_hold_expiry ON stock_hold USING btree (expires_at) WHERE (state = 'active'::text);
 CREATE UNIQUE INDEX stock_hold_reference ON stock_hold USING btree (reference) WHERE (state = 'active'::text);
@@ -3292,6 +3362,8 @@ CREATE INDEX transfer_discrepancy_open ON transfer_discrepancy USING btree (foun
 CREATE INDEX transfer_eta_transfer ON transfer_eta USING btree (transfer_id);
 CREATE INDEX transfer_line_sku ON transfer_line USING btree (sku_id, transfer_id);
 CREATE INDEX transfer_line_transit ON transfer_line USING btree (sku_id) WHERE (transit > 0);
+CREATE INDEX transfer_shipment_document ON transfer_shipment USING gin (document gin_trgm_ops) WHERE (document IS NOT NULL);
+CREATE INDEX transfer_shipment_line_coming ON transfer_shipment_line USING btree (sku_id) WHERE (coming > 0);
 CREATE INDEX variant_folded ON variant USING gin (folded gin_trgm_ops);
 CREATE UNIQUE INDEX variant_gtin ON variant USING btree (gtin) WHERE (gtin IS NOT NULL);
 CREATE INDEX variant_product ON variant USING btree (product_id);
@@ -3438,6 +3510,7 @@ ALTER TABLE person_identity ADD CONSTRAINT person_identity_provider_id_fkey FORE
 ALTER TABLE person_location ADD CONSTRAINT person_location_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
 ALTER TABLE person_location ADD CONSTRAINT person_location_person_id_fkey FOREIGN KEY (person_id) REFERENCES person(id);
 ALTER TABLE product ADD CONSTRAINT product_category_id_fkey FOREIGN KEY (category_id) REFERENCES category(id);
+ALTER TABLE product_at_once ADD CONSTRAINT product_at_once_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connection(id) ON DELETE CASCADE;
 ALTER TABLE product_batch ADD CONSTRAINT product_batch_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connection(id) ON DELETE CASCADE;
 ALTER TABLE product_held ADD CONSTRAINT product_held_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connection(id) ON DELETE CASCADE;
 ALTER TABLE product_made ADD CONSTRAINT product_made_batch_id_fkey FOREIGN KEY (batch_id) REFERENCES product_batch(id) ON DELETE CASCADE;
@@ -3504,10 +3577,14 @@ ALTER TABLE supply_queue ADD CONSTRAINT supply_queue_location_id_fkey FOREIGN KE
 ALTER TABLE supply_queue ADD CONSTRAINT supply_queue_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
 ALTER TABLE transfer ADD CONSTRAINT transfer_destination_id_fkey FOREIGN KEY (destination_id) REFERENCES location(id);
 ALTER TABLE transfer ADD CONSTRAINT transfer_origin_id_fkey FOREIGN KEY (origin_id) REFERENCES location(id);
+ALTER TABLE transfer_discrepancy ADD CONSTRAINT transfer_discrepancy_shipment_id_fkey FOREIGN KEY (shipment_id) REFERENCES transfer_shipment(id);
 ALTER TABLE transfer_discrepancy ADD CONSTRAINT transfer_discrepancy_transfer_id_line_fkey FOREIGN KEY (transfer_id, line) REFERENCES transfer_line(transfer_id, line);
 ALTER TABLE transfer_eta ADD CONSTRAINT transfer_eta_transfer_id_fkey FOREIGN KEY (transfer_id) REFERENCES transfer(id);
 ALTER TABLE transfer_line ADD CONSTRAINT transfer_line_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
 ALTER TABLE transfer_line ADD CONSTRAINT transfer_line_transfer_id_fkey FOREIGN KEY (transfer_id) REFERENCES transfer(id);
+ALTER TABLE transfer_shipment ADD CONSTRAINT transfer_shipment_transfer_id_fkey FOREIGN KEY (transfer_id) REFERENCES transfer(id);
+ALTER TABLE transfer_shipment_line ADD CONSTRAINT transfer_shipment_line_shipment_id_fkey FOREIGN KEY (shipment_id) REFERENCES transfer_shipment(id);
+ALTER TABLE transfer_shipment_line ADD CONSTRAINT transfer_shipment_line_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
 ALTER TABLE variant ADD CONSTRAINT variant_product_id_fkey FOREIGN KEY (product_id) REFERENCES product(id);
 ALTER TABLE variant_owner ADD CONSTRAINT variant_owner_variant_id_fkey FOREIGN KEY (variant_id) REFERENCES variant(id) ON DELETE CASCADE;
 ALTER TABLE variant_substitute ADD CONSTRAINT variant_substitute_substitute_id_fkey FOREIGN KEY (substitute_id) REFERENCES variant(id);
