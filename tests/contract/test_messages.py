@@ -10,6 +10,11 @@ def test_every_sentence_has_a_portuguese_text_with_the_same_facts() -> None:
     assert not wrong, "python -m malha.platform.messages missing <capability> prints what to add:\n" + "\n".join(wrong)
 
 
+def test_a_sentence_is_translated_in_one_way() -> None:
+    said = {text: {str(told) for _file, told, _fuzzy in entries} for text, entries in translations("pt-BR").items()}
+    assert {text: told for text, told in said.items() if len(told) > 1} == {}
+
+
 def test_english_overrides_keep_their_facts() -> None:
     assert all(not fuzzy for entries in translations("en").values() for _file, _text, fuzzy in entries)
 

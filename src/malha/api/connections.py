@@ -15,7 +15,8 @@ from malha.network.service import refuse_limited
 from malha.ordering import reads as orders
 from malha.ordering.errors import OrderNotFound
 from malha.platform import paging
-from malha.platform.i18n import _
+from malha.platform.flaws import Flaw, refuse
+from malha.platform.i18n import N_, _
 from malha.platform.ids import UUID
 from malha.platform.paging import Page
 
@@ -392,13 +393,25 @@ def _dead(row: reads.Dead) -> DeadView:
     )
 
 
+def _by_cause(data: Chosen) -> bool:
+    """Return whether all of a cause are meant.
+
+    Raises:
+        Invalid: single entries are named beside it: which of both is meant is not guessed.
+    """
+    both = data.cause and (data.inbox or data.operations)
+    says = N_("Name a cause, or entries of it, not both.")
+    refuse([Flaw("cause", says, N_("Leave out the cause to settle these entries alone."))] if both else [])
+    return bool(data.cause)
+
+
 @command("/connections/{code:str}/replay", permission="network:write", tag=TAG)
 async def replay_entries(work: Work, code: str, data: Chosen) -> Done:
     """Have things tried again. Whoever replays an operation says that it did not arrive at the channel.
 
     By `cause`, operations that may have arrived are left out: of each of these somebody says so by its key.
     """
-    if data.cause:
+    if _by_cause(data):
         return Done(await service.replay_cause(work.tx, code, data.way, data.cause))
     return Done(await service.replay(work.tx, code, came=data.inbox, ops=data.operations))
 
@@ -406,7 +419,7 @@ async def replay_entries(work: Work, code: str, data: Chosen) -> Done:
 @command("/connections/{code:str}/drop", permission="network:write", tag=TAG)
 async def drop_entries(work: Work, code: str, data: Chosen) -> Done:
     """Give things up for good."""
-    if data.cause:
+    if _by_cause(data):
         return Done(await service.drop_cause(work.tx, code, data.way, data.cause))
     return Done(await service.drop(work.tx, code, came=data.inbox, ops=data.operations))
 

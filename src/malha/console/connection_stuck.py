@@ -32,7 +32,7 @@ OUTCOMES = {
     "ok": N_("arrived"),
     "pending": N_("taken, not done yet"),
     "waits": N_("put off"),
-    "not sent": N_("not sent"),
+    "not sent": N_("not sent to the channel"),
 }
 
 
@@ -92,7 +92,8 @@ async def stuck_list(request: Request[Any, Any, Any], code: FromPath[str]) -> Re
             for way, word in WAYS.items()
         ],
         causes=[(c.cause, _(CAUSES.get(c.cause, c.cause)), c.count) for c in causes[terms.way] if c.cause],
-        of_cause=sum(c.count for c in causes[terms.way] if c.cause == terms.cause),
+        # All of a cause are settled together only where all of it is what the list shows.
+        of_cause=0 if terms.q else sum(c.count for c in causes[terms.way] if c.cause == terms.cause),
         terms=terms,
         exports=export.choices(lambda path: web.address(path, terms, {}, usual), f"{base}:export"),
     )  # fmt: skip

@@ -207,6 +207,9 @@ async def test_all_of_a_cause_is_found_tried_again_and_given_up_and_attempts_are
     all_of_it = {"cause": "unknown_status", "way": "in"}
     assert (await shop.http.post(f"{url}/replay", json=all_of_it, headers=key)).json() == {"count": 2}
     await world.handle()
+    both = {**all_of_it, "inbox": [1]}
+    refused = await shop.http.post(f"{url}/drop", json=both, headers=key)
+    assert (refused.status_code, refused.json()["errors"][0]["at"]) == (422, "/cause")
     assert (await shop.http.post(f"{url}/drop", json=all_of_it, headers=key)).json() == {"count": 2}
     assert (await shop.http.post(f"{url}/drop", json=all_of_it, headers=key)).status_code == 404
     op = new_id()
