@@ -60,7 +60,7 @@ CAUSES = {
 }
 KINDS = {
     "push_shipment": N_("Parcel that left"),
-    "cancel": N_("Cancel"),
+    "cancel": N_("Cancellation"),
     "refund": N_("Refund"),
     "set_price": N_("Price"),
     "put_listing": N_("Listing"),
