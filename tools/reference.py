@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 import observed
+import protocol
 import typer.main
 
 import malha
@@ -148,6 +149,7 @@ def main() -> None:
         "command-line.md": command_page(),
         "metrics.md": observed.metrics_page(GENERATED),
         "logs.md": observed.logs_page(GENERATED),
+        "channel-protocol.md": protocol.page(GENERATED),
     }
     stale = [name for name, text in pages.items() if not same(PAGES / name, text)]
     if check and stale:

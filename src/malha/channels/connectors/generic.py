@@ -270,6 +270,15 @@ class _Error(msgspec.Struct):
     version: str = ""
 
 
+# What its answers are read as, for the page that describes them (`tools/protocol.py`).
+MESSAGES: Mapping[str, type[msgspec.Struct]] = {
+    "order": _Order,
+    "product": _Product,
+    "stock": _Stock,
+    "summary": _Summary,
+    "result": _ItemResult,
+    "refusal": _Error,
+}
 REFUNDED = {state.value: state for state in RefundState}
 PAID = {state.value: state for state in PaidState}
 STATES = {"open": ExtState.OPEN, "paid": ExtState.OPEN, "cancelled": ExtState.CANCELLED}
