@@ -47,9 +47,7 @@ class Erp:
         quiet, stop = 0, asyncio.Event()
         for _ in range(rounds):
             await drain(self.database, SUBSCRIPTIONS)
-            async with self.database.transaction() as tx:
-                for statement in NOW_DUE:
-                    await tx.execute(statement)
+            await self.now_due()
             done = await pulling.work(self.runtime, pause_s=0)
             await making.work(self.runtime, stop)
             await mastering.work(self.runtime, stop)
@@ -59,6 +57,12 @@ class Erp:
             quiet = 0 if done else quiet + 1
             if quiet == 4:
                 return
+
+    async def now_due(self) -> None:
+        """Have nothing wait for its time."""
+        async with self.database.transaction() as tx:
+            for statement in NOW_DUE:
+                await tx.execute(statement)
 
     async def keeps(self, *fields: str, creates: str = "never") -> None:
         """Say which fields of products the ERP keeps, and what becomes of products that are not here."""

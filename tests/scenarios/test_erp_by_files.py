@@ -171,6 +171,39 @@ async def test_a_worker_that_dies_between_two_pages_goes_on_where_it_was(
     assert (await erp.files())[-1] == ("orders", "PEDIDOS.csv", "done", 5, 0, 5)
 
 
+@pytest.mark.parametrize("whole", ["quiet", "marker"])
+async def test_a_file_that_is_written_anew_under_its_name_before_it_is_put_away_is_read_too(
+    database: Database, tmp_path: Path, whole: str
+) -> None:
+    async with an_erp(database, tmp_path, whole=whole) as erp:
+        mark = erp.host.files / "in" / "PEDIDOS.csv.done"
+
+        def puts(name: str, text: str, at: int) -> None:
+            erp.host.put(name, text, "latin-1", at)
+            (mark.parent / f"{name}.done").touch()
+
+        await erp.keeps(creates="once")
+        puts("PRODUTOS.csv", PRODUCTS, 1_000)
+        puts("ESTOQUE.csv", "depósito;código;saldo\n01;CAM-AZ;5\n01;CAM-VD;5\n", 1_000)
+        await erp.go(16)
+        puts("PEDIDOS.csv", HEAD + a_row("P-1", "CAM-AZ"), 1_000)
+        for _ in range(2):  # seen, and taken
+            await erp.now_due()
+            await pulling.work(erp.runtime, pause_s=0)
+        assert (await erp.files())[-1][:3] == ("orders", "PEDIDOS.csv", "taken")
+        mark.unlink()  # as who writes anew does: it is no whole file meanwhile
+        erp.host.put("PEDIDOS.csv", HEAD + a_row("P-2", "CAM-AZ"), "latin-1", 1_300)
+        if whole == "marker":
+            await erp.go()
+            assert erp.host.names("in") == ["PEDIDOS.csv"], "nobody said yet that it is whole"
+        mark.touch()
+        await erp.go()
+        assert [row[0] for row in await erp.orders()] == ["P-1", "P-2"]
+        assert [row[2] for row in await erp.files()] == ["done"] * 4
+        assert "PEDIDOS.csv" not in erp.host.names("in")
+        assert [n for n in erp.host.names("processed") if "PEDIDOS" in n] == ["PEDIDOS_4.csv"]
+
+
 async def test_a_server_that_dies_while_a_file_is_put_away_loses_and_doubles_nothing(erp: Erp) -> None:
     await stocked(erp)
     for when in ("rename", "renamed"):

@@ -137,12 +137,16 @@ class Folders:
         await files_of(ctx).read(f"{ctx.config.incoming}/{name}", into, most=ctx.config.most_mb * MB)
 
     async def put_away(self, ctx: Ctx, name: str, number: int, errors: bytes | None) -> None:
-        """Move a file, and write the rows to mend beside it."""
+        """Move a file, and write the rows to mend beside it. One whose mark is gone is written anew, and stays."""
         config: FilesConfig = ctx.config
         stem, dot, ending = name.rpartition(".")
         stem, ending = (stem, f"{dot}{ending}") if stem else (name, "")
         if errors is not None:
             await files_of(ctx).write(config.errors, f"{stem}_{number}.errors.csv", errors)
+        if config.whole == "marker":
+            there = {f.name for f in await files_of(ctx).list(config.incoming)}
+            if name in there and f"{name}{MARKER}" not in there:
+                return
         to = config.processed if errors is None else config.errors
         await files_of(ctx).move(f"{config.incoming}/{name}", f"{to}/{stem}_{number}{ending}")
         if config.whole == "marker":

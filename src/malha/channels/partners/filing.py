@@ -129,11 +129,17 @@ async def _take(db: Database, line: Line, source: FileSource, file: RemoteFile) 
             params = {"connection_id": connection.id, "fingerprint": print_}
             known = await tx.tuples(reads.FILE_BY_FINGERPRINT, params)
             new = not known and await _keep(tx, connection, file, content, print_, told)
-    if known and known[0][2] in {"done", "held"}:
+    if known and known[0][2] in {"done", "held"} and not await _rewritten(line, source, file):
         # Handled before and here once more: the partner sent it again, or we died before it was out of the way.
         number = known[0][1]
         await line.call(lambda: source.put_away(line.ctx, file.name, number, None))
     return int(new)
+
+
+async def _rewritten(line: Line, source: FileSource, file: RemoteFile) -> bool:
+    """Tell whether another file stands under the name by now: it is not to be moved away unread."""
+    found = await line.call(lambda: source.look(line.ctx))
+    return any(each.name == file.name and each != file for each in found)
 
 
 def _understood(line: Line, source: FileSource, file: RemoteFile, body: BinaryIO) -> FileTold | Invalid:
@@ -164,17 +170,15 @@ async def _keep(
     if isinstance(told, Invalid):
         problem = {"problem": told.code or "no_table", "value": told.why[:200]}
         says = _encode(problem).decode()
-        return await tx.value(writes.ADD_FILE, row | {"state": "applied", "says": says}) is not None
+        row |= {"stated": _encode({"modified": file.modified}).decode(), "state": "applied", "says": says}
+        return await tx.value(writes.ADD_FILE, row) is not None
     said = told.said
     unknown = await answering.is_known(tx, connection.id, [s.answer for s in said])
     flaws = [*told.flaws, *(f for s, bad in zip(said, unknown, strict=True) if bad for f in _flaws_of(s, bad))]
     good = [s for s, bad in zip(said, unknown, strict=True) if bad is None]
     row |= {"kind": told.kind, "rows": told.rows, "held": len(flaws)}
-    if told.listed is not None:
-        as_of = datetime.fromtimestamp(file.modified, UTC)
-        row["stated"] = _encode({"as_of": as_of, "modified": file.modified}).decode()
-    if told.stock is not None:
-        row["stated"] = _encode({"as_of": told.stock.as_of}).decode()
+    as_of = datetime.fromtimestamp(file.modified, UTC) if told.stock is None else told.stock.as_of
+    row["stated"] = _encode({"as_of": as_of, "modified": file.modified}).decode()
     if await tx.value(writes.ADD_FILE, row) is None:
         return False
     await _add_flaws(tx, row["id"], flaws)
@@ -402,10 +406,19 @@ def _stock_of(line: Line, file: OpenFile, body: BinaryIO) -> tuple[StockTold, Se
 
 
 async def _put_away(db: Database, line: Line, file: OpenFile, language: str) -> None:
+    """Move a file out of the way, unless the partner wrote a new one under its name: that one is read first."""
     source = line.connector
+    stated = file.stated or {}
     async with db.transaction() as tx:
         errors = await errors_of(tx, file.id, language)
-    if isinstance(source, FileSource) and not (file.stated or {}).get("json"):
+    if (
+        isinstance(source, FileSource)
+        and not stated.get("json")
+        and not (
+            "modified" in stated
+            and await _rewritten(line, source, RemoteFile(file.name, file.bytes, stated["modified"]))
+        )
+    ):
         body = None
         if errors:
             async with db.transaction() as tx:
