@@ -190,6 +190,23 @@ def test_an_order_with_a_row_that_is_wrong_is_held_as_a_whole() -> None:
     ]
 
 
+PEOPLE = {
+    "cliente": "Ana Souza", "cpf": "52998224725", "email": "ana@loja.example", "telefone": "11987654321",
+    "cep": "01310-100", "endereço": "Rua das Flores", "número": "1000", "complemento": "ap 7", "bairro": "Bela Vista",
+    "cidade": "Ouro Preto", "uf": "MG", "observação": "deixar com Rui",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("heading", PEOPLE)
+def test_what_rows_say_of_a_buyer_is_not_told_where_they_differ(heading: str) -> None:
+    rows = f"1;27/11/2026;A;1;10,00;outro\n1;27/11/2026;B;1;10,00;{PEOPLE[heading]}\n"
+    found = told("PEDIDOS.csv", f"pedido;data;sku;quantidade;preco;{heading}\n{rows}")
+    assert [(flaw.row, flaw.problem, flaw.value) for flaw in found.flaws] == [
+        (2, "with_others", ""),
+        (3, "other_person", ""),
+    ]
+
+
 @pytest.mark.parametrize("broken", ["2;27/11/2026;B;1;10,00;;;;;zu;viel\n", ";27/11/2026;B;1;10,00;;;;\n"])
 def test_a_row_that_may_be_of_the_orders_beside_it_holds_them(broken: str) -> None:
     """Else an order would be taken without the line that nobody could read."""

@@ -89,6 +89,7 @@ class File(NamedTuple):
     sign: Sign
     says: str
     reading: int  # how much of what it lists is taken, while it is read
+    names: bool  # it may name people
 
 
 def _sign(row: RequestRow) -> Sign:
@@ -179,6 +180,7 @@ def _file(row: FileRow) -> File:
         FILE_SIGNS[row.state],
         says,
         row.listed if row.state == "taken" else 0,
+        row.kind not in service.NAMELESS,
     )
 
 
@@ -226,12 +228,9 @@ async def partner_file(request: Request[Any, Any, Any], code: FromPath[str], num
 async def partner_file_content(
     request: Request[Any, Any, Any], code: FromPath[str], number: FromPath[int]
 ) -> Response[bytes]:
-    """Send a file as it was."""
-    async with web.reading(request) as tx:
-        found = await service.partner_of(tx, code)
-        file = await list_reads.file(tx, found.id, number)
-    if file is None:
-        raise UnknownFile(key=number)
+    """Send a file as it was; see `service.file_of`."""
+    async with web.writing(request) as tx:
+        file = await service.file_of(tx, code, number)
     name = re.sub(r"[^A-Za-z0-9._-]", "_", file.name)[:120]
     headers = {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
     return Response(file.body(), media_type="application/octet-stream", headers=headers)

@@ -37,6 +37,11 @@ OPEN = frozenset({
     "confirmado", "confirmada", "confirmed", "pago", "paga", "paid", "faturar", "liberado", "liberada", "processing",
 })  # fmt: skip
 CANCELLED = frozenset({"cancelado", "cancelada", "cancelled", "canceled"})
+# Of the buyer, and where it goes: what stands there is shown to nobody who only mends files.
+OF_PEOPLE = frozenset({
+    "buyer_name", "buyer_document", "buyer_email", "buyer_phone", "postal_code", "street", "number", "complement",
+    "district", "city", "state", "country", "note",
+})  # fmt: skip
 OF_LINES = frozenset({"line", "cancelled", "sku", "gtin", "name", "quantity", "unit_price", "line_discount"})
 
 
@@ -151,7 +156,7 @@ class Orders:
             if not text or name in OF_LINES or ":" in name:  # of its line, or an attribute
                 continue
             if order.said.setdefault(name, text) != text:
-                raise Bad("other_value", name, text)
+                raise Bad("other_person", name, "") if name in OF_PEOPLE else Bad("other_value", name, text)
         if not row["quantity"] and tables.fold(row["status"] or order.said.get("status", "")) in CANCELLED:
             return  # that it is cancelled says all
         order.attributes.append(under(row, ATTRIBUTE))

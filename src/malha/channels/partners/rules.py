@@ -44,6 +44,7 @@ PROBLEMS: Mapping[str, str] = {
     "no_picture": N_("{field}: “{value}” is no address of a picture. It begins with https://."),
     "too_long": N_("{field}: “{value}” is too long."),
     "other_value": N_("{field}: “{value}” is not what other rows of this order say. Write the same in all of them."),
+    "other_person": N_("{field}: other rows of this order say something else. Write the same in all of them."),
     "beside_unreadable": N_("A row beside it cannot be read and may belong to this order: mend that one, send both."),
     "nothing_said": N_("The row says neither how many left nor how many are short."),
     "with_others": N_("Another row of the same statement has an error: all of them are taken together."),

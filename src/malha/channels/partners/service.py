@@ -9,14 +9,42 @@ from malha.channels.connecting.model import Linked, NewOp, OpKind
 from malha.channels.connecting.runtime import Runtime
 from malha.channels.connecting.service import connection_of
 from malha.channels.contract import Capability, FileServer, FileSource
-from malha.channels.partners import asking, reads, writes
-from malha.channels.partners.errors import HostKeyChanged, LocationTaken, NoFiles, NotAPartner, NothingSent
+from malha.channels.partners import asking, list_reads, reads, writes
+from malha.channels.partners.errors import (
+    HostKeyChanged,
+    LocationTaken,
+    NoFiles,
+    NotAPartner,
+    NothingSent,
+    UnknownFile,
+)
+from malha.channels.partners.list_reads import FileKept
 from malha.channels.partners.model import HostKey
 from malha.network import reads as network
 from malha.platform import audit
 from malha.platform.db import Actor, Tx
+from malha.platform.errors import Forbidden
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_
+
+REVEAL = "customers:reveal"
+# Kinds of files that name no buyer. What else there is may: orders, requests to pick, rows to mend, what nobody knows.
+NAMELESS = frozenset(
+    {
+        "acknowledgements",
+        "shipments",
+        "adjustments",
+        "receipts",
+        "stock",
+        "products",
+        "prices",
+        "cancel",
+        "asn",
+        "shipment",
+        "cancellation",
+        "refund",
+    }
+)
 
 
 async def partner_of(tx: Tx, code: str) -> Linked:
@@ -161,3 +189,23 @@ async def send_again(tx: Tx, code: str, names: Sequence[str]) -> int:
         tx, action="send_again", entity="connection", entity_id=code, after={"names": sorted(names)[:100]}
     )
     return count
+
+
+async def file_of(tx: Tx, code: str, number: int) -> FileKept:
+    """Return a file as it was; of one that may name people, that it was looked at is written down.
+
+    Raises:
+        SharedByAll, UnknownConnection, NotAPartner: as `partner_of`.
+        UnknownFile: there is no such file.
+        Forbidden: it may name people, and the actor may not see personal data in full.
+    """
+    found = await partner_of(tx, code)
+    file = await list_reads.file(tx, found.id, number)
+    if file is None:
+        raise UnknownFile(key=number)
+    if file.kind not in NAMELESS:
+        if not tx.actor.may(REVEAL):
+            raise Forbidden(permission=REVEAL)
+        after = {"files": [number], "name": file.name}
+        await audit.record(tx, action="reveal", entity="connection", entity_id=code, after=after)
+    return file
