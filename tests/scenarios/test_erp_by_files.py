@@ -108,6 +108,22 @@ async def test_a_file_that_is_put_again_makes_no_order_twice_and_products_follow
     assert erp.host.names("in") == []
 
 
+async def test_what_is_not_sold_any_more_stays_so_until_a_file_says_that_it_is(erp: Erp) -> None:
+    await erp.keeps(creates="once")
+    head, row = PRODUCTS.splitlines()[:2]
+    sold = "SELECT code, price, active FROM channel_variant"
+    wanted = [
+        ("PRODUTOS.csv", f"{head};ATIVO\n{row};não\n", ("CAM-AZ", 5990, False)),
+        ("PRECOS.csv", "codigo;preco\nCAM-AZ;49,90\n", ("CAM-AZ", 4990, False)),
+        ("PRODUTOS-2.csv", PRODUCTS.replace("59,90", "39,90").rpartition("CAM-VD")[0], ("CAM-AZ", 3990, False)),
+        ("PRODUTOS-3.csv", "codigo;ativo\nCAM-AZ;sim\n", ("CAM-AZ", 3990, True)),
+    ]
+    for name, text, kept in wanted:
+        erp.host.put(name, text, "latin-1")
+        await erp.go()
+        assert await erp.rows(sold) == [kept], name
+
+
 async def test_rows_that_cannot_be_used_are_told_and_the_good_ones_are_taken(erp: Erp) -> None:
     await erp.keeps(creates="once")
     bad = "X-1;Sem peso;;123;;;muito;12,00;\nX-2;Boa;;;;;1;1.234,50;\n"

@@ -48,6 +48,7 @@ def test_a_product_is_read_whatever_its_file_is_written_in(encoding: str) -> Non
             gtin="7891000100103",
             name="Camisa azul",
             price=125_990,
+            active=None,
             product="CAM",
             product_name="Camisa",
             weight_grams=250,
@@ -67,6 +68,7 @@ def test_a_lone_description_is_the_name_and_what_has_no_column_is_not_told() -> 
     (product,) = items(told("PROD.csv", "codigo,descricao\nA,Camisa\n"))
     assert (product.name, product.product_name, product.description) == ("Camisa", "Camisa", None)
     assert (product.price, product.weight_grams, product.ncm, product.attributes) == (None, None, None, None)
+    assert product.active is None
 
 
 def test_an_empty_cell_of_a_text_says_that_there_is_none_and_one_of_a_number_says_nothing() -> None:
@@ -95,7 +97,7 @@ def test_money_is_read_as_the_erp_writes_it_or_the_other_way_where_that_is_clear
 ) -> None:
     config = msgspec.structs.replace(CONFIG, numbers=numbers)
     (product,) = items(told("PRECOS.csv", f'codigo;preco\nA;"{written}"\n', config))
-    assert product == ExtProduct(id="", sku="A", price=minor)
+    assert product == ExtProduct(id="", sku="A", price=minor, active=None)
 
 
 @pytest.mark.parametrize("wrong", ["abc", "-1", "12,905", "1,2,3", "12.3.4", "9" * 20])

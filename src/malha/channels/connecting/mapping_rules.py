@@ -25,7 +25,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     gtin: str = ""
     name: str = ""
     price: int | None = None
-    active: bool = True
+    active: bool | None = True  # null: it is not told
     version: int = 0
     parent: str = ""  # how the channel calls its product
     told: Mapping[str, Any] = {}  # by the name of a product's field, what it tells beside these

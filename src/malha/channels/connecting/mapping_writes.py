@@ -3,11 +3,14 @@
 # In the order of codes. An older version says nothing; what an order names keeps what the catalogue said of it. Of a
 # connection that keeps fields of products it is to be taken; of one that makes products at once, but for what a person
 # took back, and where somebody accepted it before, it is to be made. Where only a part is told, as by a file of prices,
-# the rest stays.
+# the rest stays; so does whether it is sold, where that is not told.
 NOTE_SEEN = """
 INSERT INTO channel_variant AS m (connection_id, code, external_id, gtin, name, price, active, version, told, parent,
                                   source, to_take, to_make)
-SELECT %(connection_id)s::int, w.*, %(source)s::text,
+SELECT %(connection_id)s::int, w.code, w.external_id, w.gtin, w.name, w.price,
+       coalesce(w.active, (SELECT b.active FROM channel_variant b
+                           WHERE b.connection_id = %(connection_id)s::int AND b.code = w.code), true),
+       w.version, w.told, w.parent, %(source)s::text,
        %(source)s::text = 'catalog' AND EXISTS (SELECT FROM connection_master k
                                                 WHERE k.connection_id = %(connection_id)s::int AND k.fields <> '{}'),
        %(source)s::text = 'catalog' AND EXISTS (SELECT FROM connection_master k

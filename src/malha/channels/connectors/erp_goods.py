@@ -58,7 +58,7 @@ class Goods:
 
     def _price(self, row: Row) -> ExtProduct:
         price = minor_of(row["price"], self._config.numbers, self._currency, "price")
-        return ExtProduct(id="", sku=_sku(row), price=price)
+        return ExtProduct(id="", sku=_sku(row), price=price, active=None)
 
     def _product(self, row: Row) -> ExtProduct:
         numbers = self._config.numbers
@@ -71,7 +71,7 @@ class Goods:
             gtin=_gtin(row),
             name=name,
             price=price,
-            active=yes_of(row, "active", empty=True),
+            active=yes_of(row, "active", empty=True) if "active" in row.cells else None,
             product=group,
             weight_grams=grams,
             dimensions=self._dimensions(row),

@@ -22,7 +22,7 @@ class ExtProduct(msgspec.Struct, frozen=True, kw_only=True):
     gtin: str = ""
     name: str = ""
     price: int | None = None
-    active: bool = True
+    active: bool | None = True
     version: int = 0
     product: str = ""
     weight_grams: int | None = None

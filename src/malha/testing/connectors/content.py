@@ -110,7 +110,7 @@ class ContentChecks(Kit):
             sku=item.sku,
             product=item.product or item.sku,
             told=master_rules.said(beside, name=item.name, gtin=item.gtin, price=item.price),
-            active=item.active,
+            active=item.active is not False,
         )
         draft, flaws = catalog.draft_of(new.product, None, [new], ())
         return [*flaws, *rules.check_product(draft)]
