@@ -90,6 +90,9 @@ def test_an_empty_cell_of_a_text_says_that_there_is_none_and_one_of_a_number_say
         ("1,234", "point", 123_400),
         ("12,9", "point", 1290),
         ("0", "comma", 0),
+        ("0.500", "comma", 50),
+        ("0,500", "point", 50),
+        ("00.500", "comma", 50),
     ],
 )
 def test_money_is_read_as_the_erp_writes_it_or_the_other_way_where_that_is_clear(
@@ -98,6 +101,13 @@ def test_money_is_read_as_the_erp_writes_it_or_the_other_way_where_that_is_clear
     config = msgspec.structs.replace(CONFIG, numbers=numbers)
     (product,) = items(told("PRECOS.csv", f'codigo;preco\nA;"{written}"\n', config))
     assert product == ExtProduct(id="", sku="A", price=minor, active=None)
+
+
+@pytest.mark.parametrize(("written", "numbers"), [("0.500", "comma"), ("0,500", "point"), ("0,500", "comma")])
+def test_half_a_kilogram_is_not_half_a_ton(written: str, numbers: Any) -> None:
+    config = msgspec.structs.replace(CONFIG, numbers=numbers)
+    (product,) = items(told("PROD.csv", f'codigo;nome;peso kg\nA;x;"{written}"\n', config))
+    assert product.weight_grams == 500
 
 
 @pytest.mark.parametrize("wrong", ["abc", "-1", "12,905", "1,2,3", "12.3.4", "9" * 20])

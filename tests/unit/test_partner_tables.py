@@ -80,6 +80,14 @@ def test_the_rows_to_mend_are_those_that_were_named():
     assert back.splitlines() == ["reference;location;sku;quantity;error", "2;DC;B;um;no number"]
 
 
+@pytest.mark.parametrize(
+    ("written", "numbers", "units"),
+    [("1.500", "comma", 1500), ("0.500", "comma", None), ("1,500", "point", 1500), ("0,500", "point", None)],
+)
+def test_a_group_that_begins_with_a_nought_is_no_thousand(written: str, numbers: Any, units: int | None):
+    assert tables.whole(written, numbers) == units
+
+
 def test_stock_is_read_from_its_file_again_each_time_and_says_the_same():
     body = io.BytesIO(b"location;sku;quantity;as_of\nDC;A;2;2026-11-27T10:00:00Z\nDC;B;x;\nS1;A;1;\n")
     told = PartnerFiles().understand(CONFIG, "STOCK.csv", body, AT)

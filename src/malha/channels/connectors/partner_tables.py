@@ -29,9 +29,10 @@ HEAD, PIECE = 4_096, 1 << 16
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")  # noqa: RUF001 -- full-width signs start formulas too
 _DAY_FIRST = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})(?:[ T]+(\d{1,2}):(\d{2})(?::(\d{2}))?)?")
 _CURRENCY = re.compile(r"^(R\$|BRL|US\$|\$|€)\s*")
+# What begins with a nought is in no thousands: 0.500 is a half, whatever is decimal.
 _NUMBER = {
-    "comma": re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+)(,\d+)?"),
-    "point": re.compile(r"[+-]?(\d+|\d{1,3}(,\d{3})+)(\.\d+)?"),
+    "comma": re.compile(r"[+-]?(\d+|[1-9]\d{0,2}(\.\d{3})+)(,\d+)?"),
+    "point": re.compile(r"[+-]?(\d+|[1-9]\d{0,2}(,\d{3})+)(\.\d+)?"),
 }
 _YES = frozenset({"", "sim", "s", "yes", "y", "1", "true", "aceito", "aceita", "accepted", "ok"})
 _NO = frozenset({"nao", "n", "no", "0", "false", "recusado", "recusada", "refused", "rejected"})
