@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tests.erp_world import CODE, Erp, an_erp, yesterday
 
-from malha.channels.connecting import doctor, pulling
+from malha.channels.connecting import at_once, doctor, making_reads, master_reads, mastering, pulling
 from malha.channels.partners import listing
 from malha.doctor import examine
 from malha.platform.db import Database
@@ -122,6 +122,45 @@ async def test_what_is_not_sold_any_more_stays_so_until_a_file_says_that_it_is(e
         erp.host.put(name, text, "latin-1")
         await erp.go()
         assert await erp.rows(sold) == [kept], name
+
+
+async def test_saving_which_fields_it_keeps_makes_nothing_that_was_taken_back_nor_what_only_a_price_names(
+    erp: Erp,
+) -> None:
+    await stocked(erp)
+    erp.host.put("PRODUTOS-B.csv", "CÓDIGO;DESCRIÇÃO;PREÇO\nBONE;Boné;39,90\nLUVA;Luva;29,90\n")
+    erp.host.put("PRECOS.csv", "codigo;preco\nSO-PRECO;9,90\n")
+    await erp.go()
+    async with erp.database.transaction() as tx:
+        assert await at_once.take_back(tx, CODE, ["BONE", "LUVA"]) == 2
+    await erp.go()
+    skus = "SELECT sku FROM variant WHERE sku IN ('BONE', 'LUVA', 'SO-PRECO') ORDER BY sku"
+    waiting = "SELECT code, held, to_make, make_flaws FROM channel_variant WHERE sku_id IS NULL ORDER BY code"
+    assert await erp.rows(skus) == []
+    for creates, fields in (("once", ("name", "price")), ("held", ("name",)), ("once", ("name", "brand"))):
+        async with erp.database.transaction() as tx:
+            ((connection,),) = await tx.tuples("SELECT id FROM connection WHERE code = %s::text", [CODE])
+            version = (await master_reads.master(tx, connection)).version
+            await mastering.put_fields(tx, CODE, fields, version, creates, "made")
+        await erp.go()
+        assert await erp.rows(waiting) == [
+            ("BONE", True, False, None), ("LUVA", True, False, None), ("SO-PRECO", False, False, None),
+        ]  # fmt: skip
+    assert await erp.rows(skus) == []
+    async with erp.database.transaction() as tx:
+        assert (await making_reads.counts(tx, connection)).refused == 0
+
+
+async def test_what_waits_is_made_once_a_connection_by_files_makes_products_at_once(erp: Erp) -> None:
+    await erp.keeps("name", creates="held")
+    erp.host.put("PRODUTOS.csv", PRODUCTS, "latin-1")
+    await erp.go()
+    skus = "SELECT sku FROM variant WHERE starts_with(sku, 'CAM-') ORDER BY sku"
+    assert await erp.rows(skus) == []
+    async with erp.database.transaction() as tx:
+        await mastering.put_fields(tx, CODE, ["name"], 1, "once", "made")
+    await erp.go()
+    assert await erp.rows(skus) == [("CAM-AZ",), ("CAM-VD",)]
 
 
 async def test_rows_that_cannot_be_used_are_told_and_the_good_ones_are_taken(erp: Erp) -> None:

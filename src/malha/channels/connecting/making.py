@@ -60,7 +60,7 @@ async def accept(tx: Tx, code: str, codes: Sequence[str] | None, *, refused: boo
     if (await master_reads.master(tx, found.id)).creates == "never":
         raise MakesNoProducts(key=code)
     named = None if codes is None else list(codes)
-    params = {"connection_id": found.id, "codes": named, "refused": refused}
+    params = {"connection_id": found.id, "codes": named, "refused": refused, "at_once": False}
     asked = await tx.values(making_writes.ASK, params)
     if not asked:
         raise UnknownEntry(key=", ".join(named[:3]) if named else code)

@@ -8,13 +8,15 @@ ADD_BATCH = """
 INSERT INTO product_batch (connection_id, asked, person)
 VALUES (%(connection_id)s::int, %(asked)s::int, %(person)s::text) RETURNING id
 """
-# In the order of codes; those that are named, or all that wait (`refused`: that could not be made before).
+# In the order of codes; those that are named, or all that wait (`refused`: that could not be made before). What is made
+# `at_once`, by nobody's word, is not what a person took back, nor what only a file of prices names.
 ASK = """
 UPDATE channel_variant m SET to_make = true, make_flaws = NULL, held = false
 FROM (SELECT code FROM channel_variant
       WHERE connection_id = %(connection_id)s::int AND sku_id IS NULL AND NOT ignored AND source = 'catalog'
         AND NOT to_make AND CASE WHEN %(codes)s::text[] IS NULL THEN (make_flaws IS NOT NULL) = %(refused)s::boolean
                                  ELSE code = ANY (%(codes)s::text[]) END
+        AND (NOT %(at_once)s::boolean OR NOT held AND (name <> '' OR parent <> '' OR told ? 'name'))
       ORDER BY code FOR NO KEY UPDATE) w
 WHERE m.connection_id = %(connection_id)s::int AND m.code = w.code
 RETURNING m.code

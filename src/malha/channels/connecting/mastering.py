@@ -89,8 +89,9 @@ async def put_fields(
     else:
         await tx.execute(master_writes.HOLD_NOTHING, {"connection_id": found.id})
     if not registry.is_asked(registry.connector_of(found.connector), Capability.CATALOG_SOURCE):
-        if creates == "once":  # its files were read: what they told of is made now
-            await tx.values(making_writes.ASK, {"connection_id": found.id, "codes": None, "refused": False})
+        if creates == "once" and before.creates != "once":  # its files were read: what they told of is made now
+            waiting = {"connection_id": found.id, "codes": None, "refused": False, "at_once": True}
+            await tx.values(making_writes.ASK, waiting)
     elif fields or creates != "never":
         await tx.execute(writes.ADD_CURSOR, {"id": found.id, "stream": STREAM, "since": None})
         await tx.value(writes.REWIND, {"id": found.id, "stream": STREAM, "since": None})
