@@ -91,7 +91,10 @@ async def test_what_was_told_by_its_date_is_not_told_again_by_its_digest() -> No
     assert (await shop.read(cursor))[0] == []
 
 
-async def test_what_is_gone_there_is_forgotten_and_what_moved_up_is_told_later_and_not_lost() -> None:
+async def test_what_is_gone_there_is_forgotten_and_what_moved_up_is_told_later_and_not_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(selling, "PIECES", 1)
     shop = Shop(*(a_row(n) for n in range(1, 6)), reread=0)
     _, cursor = await shop.read()
     page = await pull_products(shop.ctx, cursor)
@@ -103,6 +106,45 @@ async def test_what_is_gone_there_is_forgotten_and_what_moved_up_is_told_later_a
     told, cursor = await shop.read(cursor)
     assert told == ["S-3"]
     assert sorted(json.loads(cursor)["said"]) == ["2", "3", "4", "5"]
+
+
+async def test_a_large_catalogue_is_read_whole_with_few_cursors_and_none_holds_more_than_its_digests() -> None:
+    shop = Shop(*(a_row(n, changed=n) for n in range(1, 2_101)), page=50)
+    _, cursor = await shop.read()
+    shop.rows[77] = a_row(78, changed=78, name="Outra")
+    shop.clock += timedelta(minutes=61)
+    page = await pull_products(shop.ctx, cursor)
+    kept, told = [page.cursor], [item.sku for item in page.items]
+    while page.more:
+        page = await pull_products(shop.ctx, page.cursor)
+        kept.append(page.cursor)
+        told += [item.sku for item in page.items]
+    assert told == ["S-78"]
+    assert len(kept) <= 4, "one after what changed, and one after each thousand variants"
+    assert max(map(len, kept)) <= 21 * 2_100 + 500
+    assert {len(digest) for digest in json.loads(kept[-1])["said"].values()} == {9}
+    assert all(options["take"] <= 50 for options in shop.asked[-42:]), "an answer stays small"
+
+
+async def test_a_slow_shop_has_what_was_read_of_it_kept_before_long() -> None:
+    shop = Shop(*(a_row(n) for n in range(1, 21)), reread=0)
+    _, cursor = await shop.read()
+    shop.send = slow(shop)  # type: ignore[method-assign]
+    page = await pull_products(shop.ctx, cursor)
+    page = await pull_products(shop.ctx, page.cursor)
+    assert page.more
+    assert json.loads(page.cursor)["skip"] == 4, "two pages, each of which took half a minute"
+
+
+def slow(shop: Shop) -> Any:
+    """The shop's answers, each half a minute late."""
+    answer = shop.send
+
+    async def send(*args: Any, **kwargs: Any) -> Reply:
+        shop.clock += timedelta(seconds=30)
+        return await answer(*args, **kwargs)
+
+    return send
 
 
 async def test_a_cursor_of_a_former_version_has_everything_told_once_more() -> None:

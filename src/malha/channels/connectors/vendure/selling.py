@@ -3,7 +3,8 @@
 Vendure dates a variant when its price, its SKU or whether it is sold changes. A text, a picture, a facet or a
 collection that changes leaves no date on the variant, and often none anywhere: which pictures a product has is a table
 of its own there. So variants are read by when they changed each time, and all of them by id every so often: what then
-says otherwise than it did, by a digest that is kept in the cursor, is told.
+says otherwise than it did, by a digest that is kept in the cursor, is told. The digests make the cursor large, and each
+page of ours has it written: so one of them, when all is read, is many of Vendure's.
 """
 
 from base64 import urlsafe_b64encode
@@ -34,6 +35,10 @@ LONGEST_CODE = 64
 MOST_KEPT = (
     20_000  # variants whose digests are kept; of a larger catalogue the others are told each time it is read whole
 )
+PIECES = (
+    20  # of Vendure's pages in one of ours, when all is read; an answer with a thousand variants would be too large
+)
+LONGEST = timedelta(seconds=60)  # then what was read is kept, however little
 _encode = msgspec.json.Encoder().encode
 
 
@@ -41,13 +46,13 @@ class Place(Cursor, frozen=True, omit_defaults=True):
     """Where reading variants is: see `Cursor` for those that changed; `said` are digests of what was told, by id.
 
     `whole` is when the last reading of all began, None before the first; `skip` how many of it were read, None while
-    none is under way. `found` are the ids that it found so far.
+    none is under way. Each digest begins with the `mark`, 0 or 1 in turn, of the reading of all that found it last.
     """
 
     said: dict[str, str] = {}  # noqa: RUF012 -- msgspec copies it
     whole: datetime | None = None
     skip: int | None = None
-    found: list[str] = []  # noqa: RUF012 -- likewise
+    mark: str = "0"
 
 
 async def pull_products(ctx: Ctx, text: str | None) -> Page[ExtProduct]:
@@ -62,12 +67,13 @@ async def _changed(ctx: Ctx, place: Place) -> Page[ExtProduct]:
     fresh = fresh_of(place, found["items"])
     items = [product_of(row) for row, _id, _micros in fresh]
     moved = msgspec.json.decode(advanced(place, fresh), type=Cursor)
-    said = _with(place.said, items)
+    said = _with(place.said, items, place.mark)
     further = more(found, options)
     due = not further and _is_due(ctx, place)
     after = msgspec.structs.replace(place, at=moved.at, seen=moved.seen, said=said)
     if due:
-        after = msgspec.structs.replace(after, whole=ctx.now(), skip=0, found=[])
+        mark = "1" if place.mark == "0" else "0"
+        after = msgspec.structs.replace(after, whole=ctx.now(), skip=0, mark=mark)
     return Page(items=items, cursor=_encode(after).decode(), more=further or due)
 
 
@@ -76,28 +82,32 @@ def _is_due(ctx: Ctx, place: Place) -> bool:
 
 
 async def _whole(ctx: Ctx, place: Place) -> Page[ExtProduct]:
-    skip = place.skip or 0
-    options = {"take": ctx.config.page, "skip": skip, "sort": {"id": "ASC"}}
-    found = (await ask(ctx, PRODUCTS, {"options": options}, "pull_products"))["productVariants"]
-    items = [product_of(row) for row in found["items"]]
-    fresh = [item for item in items if place.said.get(item.id) != digest_of(item)]
-    ids = [*place.found, *(item.id for item in items)]
-    said = _with(place.said, fresh)
-    further = bool(found["items"]) and skip + len(items) < int(found["totalItems"])
-    after = msgspec.structs.replace(place, said=said, skip=skip + len(items), found=ids)
+    skip, said, until = place.skip or 0, place.said, ctx.now() + LONGEST
+    fresh: list[ExtProduct] = []
+    further = True
+    for _ in range(PIECES):
+        options = {"take": ctx.config.page, "skip": skip, "sort": {"id": "ASC"}}
+        found = (await ask(ctx, PRODUCTS, {"options": options}, "pull_products"))["productVariants"]
+        items = [product_of(row) for row in found["items"]]
+        fresh += [item for item in items if said.get(item.id, "")[1:] != digest_of(item)]
+        said = _with(said, items, place.mark)
+        skip += len(items)
+        further = bool(items) and skip < int(found["totalItems"])
+        if not further or ctx.now() >= until:
+            break
+    after = msgspec.structs.replace(place, said=said, skip=skip)
     if not further:  # what is gone there is forgotten
-        still = set(ids)
-        kept = {id_: digest for id_, digest in said.items() if id_ in still}
-        after = msgspec.structs.replace(after, said=kept, skip=None, found=[])
+        kept = {id_: digest for id_, digest in said.items() if digest.startswith(place.mark)}
+        after = msgspec.structs.replace(after, said=kept, skip=None)
     return Page(items=fresh, cursor=_encode(after).decode(), more=further)
 
 
-def _with(said: Mapping[str, str], items: Sequence[ExtProduct]) -> dict[str, str]:
+def _with(said: Mapping[str, str], items: Sequence[ExtProduct], mark: str) -> dict[str, str]:
     """Return the digests with those of variants, as far as there is room for them."""
     kept = dict(said)
     for item in items:
         if item.id in kept or len(kept) < MOST_KEPT:
-            kept[item.id] = digest_of(item)
+            kept[item.id] = mark + digest_of(item)
     return kept
 
 
