@@ -259,6 +259,17 @@ async def test_all_that_is_read_again_is_known_already(made):
     assert len(await world.values("SELECT 1 FROM channel_inbox")) == 5
 
 
+async def test_where_a_stream_is_is_told_by_its_beginning(made):
+    world, shop, key = made
+    await world.settle()
+    async with world.database.transaction() as tx:
+        await tx.execute("UPDATE connection_cursor SET value = 'place ' || repeat('x', 500000) WHERE stream = 'orders'")
+    answer = await shop.http.get(f"/v1/connections/{CODE}", headers=key)
+    values = {cursor["stream"]: cursor["value"] for cursor in answer.json()["cursors"]}
+    assert values["orders"] == "place " + "x" * 194
+    assert len(answer.content) < 10_000
+
+
 async def test_who_sees_only_some_locations_sees_no_connection(made):
     world, shop, _ = made
     key = await shop.key(PERMISSIONS, locations=["DC"])

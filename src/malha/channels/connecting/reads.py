@@ -139,8 +139,10 @@ SELECT c.code AS connection, c.name, x.way, x.cause, x.count, x.oldest FROM (
 ) x JOIN connection c ON c.id = x.connection_id ORDER BY x.oldest
 """
 BROKEN = "SELECT code, name, why FROM connection WHERE status = 'broken' ORDER BY name"
+# To be shown: where a catalogue is read holds hundreds of thousands of characters.
 CURSORS = """
-SELECT stream, value, since, read_at, next_at, failures, error, cardinality(handles) AS unacknowledged
+SELECT stream, left(value, 200) AS value, since, read_at, next_at, failures, error,
+       cardinality(handles) AS unacknowledged
 FROM connection_cursor WHERE connection_id = %(connection_id)s::int ORDER BY stream
 """
 RECONCILIATIONS = """
@@ -367,7 +369,7 @@ class Broken(msgspec.Struct, frozen=True):
 
 
 class Cursor(msgspec.Struct, frozen=True):
-    """How far a stream was read."""
+    """How far a stream was read. `value` is the beginning of where it is, at most 200 characters."""
 
     stream: str
     value: str | None
