@@ -7,8 +7,10 @@ from collections.abc import AsyncIterator
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
+from waiting import waiting
 
 from malha.platform import migrate as runner
+from malha.platform.db import Database
 from malha.platform.migrate import (
     DatabaseNewer,
     Migration,
@@ -162,6 +164,27 @@ async def test_a_lock_that_is_not_granted_stops_the_migration_and_not_the_shop(
         with pytest.raises(MigrationBlocked, match="did not get its locks in 2 tries"):
             await migrate(empty, "malha")
     assert await migrate(empty, "malha") == ["0002_pre_step.sql"]
+
+
+async def test_a_migration_that_gives_way_in_a_deadlock_is_tried_again(empty: str, plan: list[Migration]) -> None:
+    plan.append(a_file(1, "CREATE TABLE a AS SELECT 1 AS n; CREATE TABLE b AS SELECT 1 AS n"))
+    await migrate(empty, "malha")
+    plan.append(a_file(2, "UPDATE a SET n = n + 1; UPDATE b SET n = n + 1", "post"))
+    async with (
+        await psycopg.AsyncConnection.connect(empty) as shop,
+        Database(empty, "malha", min_size=1, max_size=1) as looking,
+    ):
+        await shop.execute(
+            "SET deadlock_timeout = '1h'"
+        )  # so that the migration is the one that finds it, and gives way
+        await shop.execute("UPDATE malha.b SET n = 10")
+        running = asyncio.create_task(migrate(empty, "malha"))
+        while not await waiting(looking):
+            await asyncio.sleep(0.01)
+        await shop.execute("UPDATE malha.a SET n = 10")
+        await shop.commit()
+        assert await running == ["0002_post_step.sql"]
+    assert await run(empty, "SELECT a.n, b.n FROM malha.a, malha.b") == [(11, 11)]
 
 
 def test_migrations_are_named_numbered_and_none_repeats_a_number() -> None:

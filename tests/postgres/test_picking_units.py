@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from test_picking_slots import NINE, NOON, SIX, Shop, shop, week
+from waiting import waiting
 
 from malha.capacity import picking, reads, service
 from malha.capacity.model import Key, Kind, Measure, Override
@@ -20,6 +21,7 @@ from malha.ordering.model import CancelWish
 from malha.platform.db import Database
 from malha.platform.errors import MalhaError
 from malha.platform.ids import UUID
+from malha.platform.migrate import migrate
 from malha.testing.builders import Sold, a_product, an_order, an_owner_at, in_days
 
 __all__ = ["shop"]
@@ -280,6 +282,33 @@ async def test_whatever_happens_at_once_no_unit_is_leaked_and_none_too_many_gets
         "SELECT slot_location_id, 'pick', capacity_day, slot_starts FROM fulfillment_order WHERE state = 'picking'"
     )}  # fmt: skip
     assert over.keys() <= begun  # what has begun stays where it is
+
+
+async def migrate_again(shop: Shop, before: str) -> None:
+    """Run the migration that gives work its units, on what stands as old code left it."""
+    url, retailer = shop.database.url, shop.database.retailer
+    async with shop.database.transaction() as tx:
+        await tx.execute("DELETE FROM migration WHERE name = '0113_post_fulfillment.sql'")
+        if before:
+            await tx.execute(before)
+    assert await migrate(url, retailer, "post") == ["0113_post_fulfillment.sql"]
+
+
+async def test_while_units_are_counted_for_the_first_time_a_cancel_that_has_its_slot_is_waited_for(units: Shop) -> None:
+    first, second = await sized(units, 4, 3)
+    await units.release([first, second])
+    async with units.database.transaction() as tx:  # as old code left it
+        await tx.execute("UPDATE fulfillment_order SET units = 0")
+        await tx.execute("UPDATE capacity_slot SET units = 0")
+    async with units.database.transaction() as tx:
+        key = Key(units.place.id, Kind.PICK.value, in_days(1), NINE)
+        await picking.lock(tx, [picking.Place(key, 1, 0)])
+        running = asyncio.create_task(migrate_again(units, ""))
+        while not await waiting(units.database):
+            await asyncio.sleep(0.01)
+        await fulfillment.cancel(tx, second, reason="mudou de ideia")
+    await running
+    assert await units.tuples(COUNTERS) == [(in_days(1), NINE, 1, 4)]
 
 
 async def test_the_doctor_finds_units_that_are_not_those_of_the_work(units: Shop) -> None:

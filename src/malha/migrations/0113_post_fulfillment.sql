@@ -1,6 +1,8 @@
 -- Work of before, and work that older code made meanwhile, has its units: what is open, and what is in slots of today and
--- later. Who takes or gives back a place waits; work in other hands is left, nobody waits for it.
-LOCK TABLE capacity_slot IN SHARE ROW EXCLUSIVE MODE;
+-- later. Who takes or gives back a place waits, and so does who locks a slot first, to give its place back afterwards: the
+-- lock waits for those that have one, and lets nobody have one until all is counted. Work in other hands is left, nobody
+-- waits for it.
+LOCK TABLE capacity_slot IN EXCLUSIVE MODE;
 WITH unsaid AS MATERIALIZED (
     SELECT f.id FROM fulfillment_order f
     WHERE f.units = 0 AND f.state NOT IN ('rejected', 'cancelled')

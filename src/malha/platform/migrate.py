@@ -2,8 +2,8 @@
 
 `NNNN_pre_name.sql` runs before new code is started and must leave old code working; `NNNN_post_name.sql` runs after the
 last old process has gone. A pre file needs no post file of its own release. Each file is one transaction with a
-`lock_timeout`, so a migration never queues the shop behind itself; it is tried again when a lock was not granted. An
-advisory lock lets one runner work at a time. A file that was applied never changes again: its checksum is kept and
+`lock_timeout`, so a migration never queues the shop behind itself; it is tried again when a lock was not granted, or
+when it was chosen to give way in a deadlock. An advisory lock lets one runner work at a time. A file that was applied never changes again: its checksum is kept and
 compared.
 
 `schema.sql` beside the files is what they add up to, written by `python -m malha.platform.migrate --write-schema URL`
@@ -22,7 +22,7 @@ from typing import Any, Literal
 import msgspec
 from psycopg import AsyncConnection, ConnectionInfo, sql
 from psycopg.conninfo import make_conninfo
-from psycopg.errors import LockNotAvailable
+from psycopg.errors import DeadlockDetected, LockNotAvailable
 
 from malha.platform.db import EXTENSIONS_SCHEMA
 from malha.platform.errors import MalhaError
@@ -297,7 +297,7 @@ async def _apply(connection: AsyncConnection[Any], migration: Migration) -> None
                         "milliseconds": int((monotonic() - begun) * 1000),
                     },
                 )
-        except LockNotAvailable as error:
+        except (LockNotAvailable, DeadlockDetected) as error:
             if attempt == LOCK_TRIES:
                 raise MigrationBlocked(name=migration.name, tries=LOCK_TRIES) from error
             await asyncio.sleep(0.2 * attempt)
