@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
-from waiting import waiting
 
 from malha.platform import migrate as runner
 from malha.platform.db import Database
@@ -24,6 +23,7 @@ from malha.platform.migrate import (
     require,
     status,
 )
+from waiting import waiting
 
 
 @pytest.fixture

@@ -6,10 +6,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from test_picking_slots import NINE, NOON, SIX, Shop, shop, week
-from waiting import waiting
 
 from malha.capacity import picking, reads, service
-from malha.capacity.model import Key, Kind, Measure, Override
+from malha.capacity.model import Key, Kind, Measure, Override, Template
 from malha.flows.order_to_cash import follow_slots
 from malha.fulfillment import moving, parting
 from malha.fulfillment import service as fulfillment
@@ -23,6 +22,7 @@ from malha.platform.errors import MalhaError
 from malha.platform.ids import UUID
 from malha.platform.migrate import migrate
 from malha.testing.builders import Sold, a_product, an_order, an_owner_at, in_days
+from waiting import waiting
 
 __all__ = ["shop"]
 
@@ -163,6 +163,39 @@ async def test_work_without_a_slot_fills_the_first_ones_with_its_units(units: Sh
     async with units.database.transaction() as tx:
         found = await reads.slots(tx, [units.place], [Kind.PICK], [in_days(1)])
     assert [s.taken for s in found] == [10, 4]
+
+
+async def test_who_moves_work_to_a_slot_that_work_without_one_leaves_free_gets_in(shop: Shop) -> None:
+    first, second, three = in_days(1), in_days(2), time(15)
+    hours = ((NINE, NOON), (NOON, three), (three, SIX))
+    await shop.restate(*[Template(d, *hour, 40) for d in range(1, 8) for hour in hours], measure=Measure.UNITS)
+    await shop.release(await sized(shop, 30, 25, 5))
+    async with shop.database.transaction() as tx:  # as it was released before slots were stated
+        await tx.execute("UPDATE fulfillment_order SET slot_location_id = NULL, slot_starts = NULL, slot_ends = NULL")
+        await tx.execute("UPDATE capacity_slot SET confirmed = 0, units = 0")
+    await shop.release(await sized(shop, 40, 40))
+    *_, five, last, later = await shop.work()
+    assert (await shop.tuples(SLOTS))[2:] == [(first, None, 5), (first, three, 40), (second, NINE, 40)]
+    await move(shop, last, second, NOON)
+    with pytest.raises(PickingSlotFull):
+        await move(shop, five, first, NINE)  # the others without a slot fill it
+    await move(shop, five, first, NOON)  # they leave 25 there; with its own units it would be 20 and five
+    with pytest.raises(PickingSlotFull):
+        await move(shop, later, first, NOON)
+    await move(shop, five, first, three)
+    await move(shop, five, second, three)
+    await move(shop, later, first, three)
+    assert await shop.tuples(COUNTERS) == [(first, three, 1, 40), (second, NOON, 1, 40), (second, three, 1, 5)]
+
+
+async def test_the_units_of_moved_work_do_not_stand_in_its_own_way(units: Shop) -> None:
+    await units.release(await sized(units, 10, 10))
+    async with units.database.transaction() as tx:  # as it was released before slots were stated
+        await tx.execute("UPDATE fulfillment_order SET slot_location_id = NULL, slot_starts = NULL, slot_ends = NULL")
+        await tx.execute("UPDATE capacity_slot SET confirmed = 0, units = 0")
+    _, second = await units.work()
+    await move(units, second, in_days(1), NOON)
+    assert await units.tuples(SLOTS) == [(in_days(1), None, 10), (in_days(1), NOON, 10)]
 
 
 async def test_routing_compares_the_units_of_today_with_what_its_slots_take(units: Shop) -> None:

@@ -98,7 +98,9 @@ class Place(NamedTuple):
 class Wanted(msgspec.Struct, frozen=True):
     """Work for the slots of a day, the earliest first. `location_id` is the first of its site.
 
-    `sizes` are the units of each piece, the first to be seated first.
+    `sizes` are the units of each piece, the first to be seated first. `usable` are all slots of the day that work may
+    be given, where `windows` are some of them: what is in no slot fills the first of these. `loose` units of the pieces
+    are in no slot of the day until now, and fill none.
     """
 
     location_id: int
@@ -106,6 +108,13 @@ class Wanted(msgspec.Struct, frozen=True):
     windows: Sequence[Window]
     sizes: Sequence[int]
     measure: Measure
+    usable: Sequence[Window] = ()
+    loose: int = 0
+
+    @property
+    def every(self) -> list[Window]:
+        """Return the slots that are asked for, and those beside them, by their start."""
+        return sorted({*self.windows, *self.usable})
 
 
 async def take(tx: Tx, wanted: Sequence[Wanted]) -> dict[tuple[int, date], list[Window | None]]:
@@ -117,7 +126,7 @@ async def take(tx: Tx, wanted: Sequence[Wanted]) -> dict[tuple[int, date], list[
     found: dict[tuple[int, date], list[Window | None]] = {(w.location_id, w.day): [None] * len(w.sizes) for w in wanted}
     if not asked:
         return found
-    rows = [(w, window) for w in asked for window in w.windows]
+    rows = [(w, window) for w in asked for window in w.every]
     columns = columns_of([_key(w, window) for w, window in rows])
     more = {
         "ends": [window.ends for _, window in rows],
@@ -142,15 +151,15 @@ def _key(w: Wanted, window: Window) -> Key:
 
 def _seat(w: Wanted, counted: Mapping[Key, Sequence[int]], loose: Mapping[tuple[int, date], int]) -> list[int | None]:
     """Return which of its windows each piece gets. Work that is in no slot of the day fills the first ones."""
-    outside = loose.get((w.location_id, w.day), 0) if w.measure is Measure.UNITS else 0
-    rooms = []
-    for window in w.windows:
+    outside = max(loose.get((w.location_id, w.day), 0) - w.loose, 0) if w.measure is Measure.UNITS else 0
+    rooms = {}
+    for window in w.every:
         held, confirmed, units = counted[_key(w, window)]
         taken = units if w.measure is Measure.UNITS else held + confirmed
         here = min(outside, max(window.quota - taken, 0))
         outside -= here
-        rooms.append(rules.Room(window.quota, taken + here))
-    return rules.seat(rooms, w.measure, w.sizes)
+        rooms[window] = rules.Room(window.quota, taken + here)
+    return rules.seat([rooms[window] for window in w.windows], w.measure, w.sizes)
 
 
 async def _count_in(

@@ -106,8 +106,16 @@ async def _take(tx: Tx, work: Work, place: Location, key: Key) -> Window:
         there = {"locations": [place.id], "days": [key.day], "wanted": [1], "capacities": [most]}
         if dict(await tx.tuples(writes.TAKE_CAPACITY, there)) != {place.id: 1}:
             raise PickingSlotFull(**facts)
-    taken = await picking.take(tx, [picking.Wanted(place.home, key.day, [window], [work.units], stated.measure)])
-    if taken[place.home, key.day] != [window]:
+    wanted = picking.Wanted(
+        location_id=place.home,
+        day=key.day,
+        windows=[window],
+        sizes=[work.units],
+        measure=stated.measure,
+        usable=stated.windows(key.day, now),
+        loose=work.units if work.slot is None and work.capacity_day == key.day else 0,
+    )
+    if (await picking.take(tx, [wanted]))[place.home, key.day] != [window]:
         raise PickingSlotFull(**facts)
     return window
 

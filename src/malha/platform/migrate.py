@@ -3,8 +3,8 @@
 `NNNN_pre_name.sql` runs before new code is started and must leave old code working; `NNNN_post_name.sql` runs after the
 last old process has gone. A pre file needs no post file of its own release. Each file is one transaction with a
 `lock_timeout`, so a migration never queues the shop behind itself; it is tried again when a lock was not granted, or
-when it was chosen to give way in a deadlock. An advisory lock lets one runner work at a time. A file that was applied never changes again: its checksum is kept and
-compared.
+when it had to give way in a deadlock. An advisory lock lets one runner work at a time. A file that was applied never
+changes again: its checksum is kept and compared.
 
 `schema.sql` beside the files is what they add up to, written by `python -m malha.platform.migrate --write-schema URL`
 and compared by a test; a reviewer reads there what a migration does to the whole.
