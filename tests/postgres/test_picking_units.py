@@ -317,13 +317,11 @@ async def test_whatever_happens_at_once_no_unit_is_leaked_and_none_too_many_gets
     assert over.keys() <= begun  # what has begun stays where it is
 
 
-async def migrate_again(shop: Shop, before: str) -> None:
-    """Run the migration that gives work its units, on what stands as old code left it."""
+async def migrate_again(shop: Shop) -> None:
+    """Run the migration that gives work its units once more."""
     url, retailer = shop.database.url, shop.database.retailer
     async with shop.database.transaction() as tx:
         await tx.execute("DELETE FROM migration WHERE name = '0113_post_fulfillment.sql'")
-        if before:
-            await tx.execute(before)
     assert await migrate(url, retailer, "post") == ["0113_post_fulfillment.sql"]
 
 
@@ -336,12 +334,43 @@ async def test_while_units_are_counted_for_the_first_time_a_cancel_that_has_its_
     async with units.database.transaction() as tx:
         key = Key(units.place.id, Kind.PICK.value, in_days(1), NINE)
         await picking.lock(tx, [picking.Place(key, 1, 0)])
-        running = asyncio.create_task(migrate_again(units, ""))
+        running = asyncio.create_task(migrate_again(units))
         while not await waiting(units.database):
             await asyncio.sleep(0.01)
         await fulfillment.cancel(tx, second, reason="mudou de ideia")
     await running
     assert await units.tuples(COUNTERS) == [(in_days(1), NINE, 1, 4)]
+
+
+async def test_work_that_old_code_cut_meanwhile_has_its_living_units_and_nobody_waits_for_work_in_hand(
+    units: Shop,
+) -> None:
+    await units.release(await sized(units, 4, 3, 1))
+    unsaid, cut, busy = await units.work()
+    async with units.database.transaction() as tx:  # new code released the second with five, old code cut it
+        await tx.execute("UPDATE fulfillment_order SET units = 5 WHERE id = %(id)s", {"id": cut})
+        await tx.execute("UPDATE fulfillment_order SET units = 0 WHERE id = ANY (%(ids)s)", {"ids": [unsaid, busy]})
+        await tx.execute("UPDATE capacity_slot SET units = 5 WHERE confirmed > 0")
+    async with units.database.transaction() as tx:
+        await tx.tuples("SELECT 1 FROM fulfillment_order WHERE id = %(id)s FOR NO KEY UPDATE", {"id": busy})
+        await migrate_again(units)
+    assert [row[2] for row in await units.tuples(SLOTS)] == [4, 3, 0]
+    assert await units.tuples(COUNTERS) == [(in_days(1), NINE, 3, 7)]
+    await migrate_again(units)
+    assert [row[2] for row in await units.tuples(SLOTS)] == [4, 3, 1]
+
+
+async def test_work_in_hand_while_units_were_first_counted_says_its_own_when_they_next_change(units: Shop) -> None:
+    await units.release(await sized(units, 4, 5))
+    work, _ = await units.work()
+    async with units.database.transaction() as tx:
+        await tx.execute("UPDATE fulfillment_order SET units = 0 WHERE id = %(id)s", {"id": work})
+        await tx.execute("UPDATE capacity_slot SET units = 5 WHERE confirmed > 0")
+    async with units.database.transaction() as tx:
+        await fulfillment.confirm_pick(tx, work, [], [Short(1, 1, RejectReason.OTHER)])
+    assert [row[2] for row in await units.tuples(SLOTS)] == [3, 5]
+    assert await units.tuples(COUNTERS) == [(in_days(1), NINE, 2, 8)]
+    assert await units.drift() == []
 
 
 async def test_the_doctor_finds_units_that_are_not_those_of_the_work(units: Shop) -> None:

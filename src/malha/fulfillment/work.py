@@ -119,7 +119,8 @@ async def restate(
 ) -> dict[UUID, WorkState]:
     """Write where pieces of work stand after their units moved; capacity of work that did not happen is free again.
 
-    So is, in slots that count units, that of the units which work has no more.
+    So is, in slots that count units, that of the units which work has no more. Work whose units nobody said yet, as it
+    is from before they were counted, says them now.
 
     Args:
         tx: The transaction.
@@ -141,25 +142,31 @@ async def restate(
             },
         )
     undone = [w for w in changed if states[w.id] in {WorkState.REJECTED, WorkState.CANCELLED}]
-    fewer = _fewer([w for w in work if states[w.id] not in {WorkState.REJECTED, WorkState.CANCELLED}], every)
-    if fewer:
-        await tx.execute(writes.SET_UNITS, {"ids": [w.id for w, _ in fewer], "units": [n for _, n in fewer]})
-        await _lock_days(tx, [*undone, *(w for w, _ in fewer)])
+    others = _with_other_units(
+        [w for w in work if states[w.id] not in {WorkState.REJECTED, WorkState.CANCELLED}], every
+    )
+    if others:
+        await tx.execute(writes.SET_UNITS, {"ids": [w.id for w, _ in others], "units": [n for _, n in others]})
+        await _lock_days(tx, [*undone, *(w for w, _ in others)])
     if undone:
         back = {"locations": [w.location_id for w in undone], "days": [w.capacity_day for w in undone]}
         await tx.execute(writes.GIVE_CAPACITY_BACK, back)
-    gone = [Place(w.slot, 0, w.units - n) for w, n in fewer if w.slot is not None]
+    gone = [Place(w.slot, 0, w.units - n) for w, n in others if w.slot is not None and n < w.units]
+    said = [Place(w.slot, 0, n) for w, n in others if w.slot is not None and n > w.units]
+    await picking.lock(tx, [*slots_of(undone), *gone, *said] if said else [])
     await picking.give_back(tx, [*slots_of(undone), *gone])
+    await picking.add(tx, said)
     return states
 
 
-def _fewer(work: Sequence[Work], units: Sequence[Unit]) -> list[tuple[Work, int]]:
-    """Return the work that has fewer units than it had, with how many."""
+def _with_other_units(work: Sequence[Work], units: Sequence[Unit]) -> list[tuple[Work, int]]:
+    """Return the work that has fewer units than it had, or has never said them, with how many."""
     living_units: dict[UUID | None, int] = {}
     for unit in units:
         if unit.state is not UnitState.CANCELLED:
             living_units[unit.fulfillment_id] = living_units.get(unit.fulfillment_id, 0) + unit.quantity
-    return [(w, n) for w in work if (n := living_units.get(w.id, 0)) < w.units]
+    counted = [(w, living_units.get(w.id, 0)) for w in work]
+    return [(w, n) for w, n in counted if n < w.units or (n and not w.units)]
 
 
 def slots_of(work: Iterable[Work]) -> list[Place]:

@@ -1,19 +1,21 @@
--- Work of before, and work that older code made meanwhile, has its units: what is open, and what is in slots of today and
--- later. Who takes or gives back a place waits, and so does who locks a slot first, to give its place back afterwards: the
--- lock waits for those that have one, and lets nobody have one until all is counted. Work in other hands is left, nobody
--- waits for it.
+-- Work of before, and work that older code made or cut meanwhile, has its units: what is open, and what is in slots of
+-- today and later. Who takes or gives back a place waits, and so does who locks a slot first, to give its place back
+-- afterwards: the lock waits for those that have one, and lets nobody have one until all is counted. Work in other hands
+-- is left, nobody waits for it; whoever has it says its units when they next change.
 LOCK TABLE capacity_slot IN EXCLUSIVE MODE;
-WITH unsaid AS MATERIALIZED (
+-- Locked in a statement of their own: the next one sees what was done to their units before they were.
+CREATE TEMPORARY TABLE in_hand ON COMMIT DROP AS
     SELECT f.id FROM fulfillment_order f
-    WHERE f.units = 0 AND f.state NOT IN ('rejected', 'cancelled')
+    WHERE f.state NOT IN ('rejected', 'cancelled')
       AND (f.state <> 'closed' OR f.slot_starts IS NOT NULL AND f.capacity_day >= current_date - 1)
-    FOR NO KEY UPDATE SKIP LOCKED
-)
+      AND f.units <> (SELECT coalesce(sum(quantity), 0) FROM order_unit
+                      WHERE fulfillment_id = f.id AND state <> 'cancelled')
+    FOR NO KEY UPDATE SKIP LOCKED;
 UPDATE fulfillment_order f SET units = u.units
-FROM unsaid n
-CROSS JOIN LATERAL (SELECT sum(quantity)::int AS units FROM order_unit
+FROM in_hand n
+CROSS JOIN LATERAL (SELECT coalesce(sum(quantity), 0)::int AS units FROM order_unit
                     WHERE fulfillment_id = n.id AND state <> 'cancelled') u
-WHERE f.id = n.id AND u.units > 0;
+WHERE f.id = n.id;
 WITH work AS (
     SELECT slot_location_id, capacity_day, slot_starts, sum(units)::int AS units FROM fulfillment_order
     WHERE slot_starts IS NOT NULL AND state NOT IN ('rejected', 'cancelled')
