@@ -4,20 +4,26 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from datetime import time
 
+import msgspec
 import pytest
 from psycopg.errors import DeadlockDetected
 from two_wares import a_gate, an_order, open_shop, stocked
 
+from malha.capacity import service as capacity
+from malha.capacity.model import Kind, Measure, Template
 from malha.doctor import examine
 from malha.flows import order_waves
 from malha.flows.subscriptions import SUBSCRIPTIONS
 from malha.fulfillment import service as fulfillment
 from malha.fulfillment.model import RejectReason, Short
 from malha.intake.gate import Gate
+from malha.intake.model import NewLine
 from malha.intake.moving import NOTHING, Outcome
 from malha.inventory import service as inventory
 from malha.inventory.model import Claim, Reference
+from malha.network import reads as network
 from malha.ordering import service as ordering
 from malha.ordering.model import HoldKind
 from malha.platform.db import Database
@@ -189,6 +195,25 @@ async def test_what_changed_after_the_proposal_stays(dear: UUID, retailer: Datab
     assert await order_waves.carry_out(retailer, wave, proposed, 100) == NOTHING
     assert [at for _, at in await places(retailer, dear)] == [2]
     assert await balances(retailer) == before
+
+
+@pytest.mark.parametrize(("measure", "moved"), [(Measure.UNITS, 1), (Measure.ORDERS, 2)])
+async def test_of_a_group_no_more_units_move_than_the_picking_slots_of_today_take(
+    gate: Gate, retailer: Database, measure: Measure, moved: int
+):
+    asked = [msgspec.structs.replace(an_order(n, "A"), lines=[NewLine("A", 2, 1990)]) for n in (1, 2)]
+    orders = [(await gate.submit(order)).id for order in asked]
+    await stock(retailer, {(1, 1): 5})
+    proposed = await plan_held(retailer, least=100)
+    together = [step for group in proposed.groups for step in group]
+    assert sorted(step.order_id for step in together) == sorted(orders)
+    async with retailer.transaction() as tx:  # the first that goes there fills the day, where units count
+        (near,) = (await network.locations_by_id(tx, [1])).values()
+        week = [Template(day, time(0), time(23, 59), 2) for day in range(1, 8)]
+        await capacity.set_templates(tx, near, {Kind.PICK: week}, measure=measure)
+        wave = await waves.begin(tx)
+    proposed = Proposed(orders=2, groups=[together])
+    assert (await order_waves.carry_out(retailer, wave, proposed, 100)).moved == moved
 
 
 @pytest.mark.parametrize("why", ["hold", "soon", "excluded", "moved", "ahead"])

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import NamedTuple
 
+from malha.capacity.model import Measure
 from malha.intake import promised, ruled
 from malha.intake.reference import Reference, reference_in
 from malha.inventory import reads as stock
@@ -198,11 +199,27 @@ def _decide(group: Sequence[_Held], free: dict[int, list[int]], reference: Refer
             return []
         shift(held, at, -1)
         if at != held.at:
-            for place in {*at.values()} - {*held.at.values()}:
-                taken[index[place]] += 1
+            for place, places in _coming(held, at, reference).items():
+                taken[index[place]] += places
             turns.append(_Turn(held, plan, at))
     saved = sum(turn.saved for turn in turns)
     return turns if turns and saved >= least * len(turns) else []
+
+
+def _coming(held: _Held, at: Mapping[int, int], reference: Reference) -> dict[int, int]:
+    """Return how much of the day of each location an order that moves takes: one, or its units where slots count them.
+
+    A location that has a line of the order already counts it; its units are others.
+    """
+    coming: dict[int, int] = {}
+    for line in held.request.lines:
+        place = at[line.line]
+        stated = reference.picking.get(place)
+        if stated is not None and stated.measure is Measure.UNITS:
+            coming[place] = coming.get(place, 0) + (line.quantity if held.at[line.line] != place else 0)
+        elif place not in held.at.values():
+            coming[place] = 1
+    return coming
 
 
 async def _reserve(tx: Tx, turns: Sequence[_Turn]) -> None:
