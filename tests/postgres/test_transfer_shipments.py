@@ -16,7 +16,13 @@ from malha.inventory.buckets.model import Bucket
 from malha.inventory.model import Claim
 from malha.inventory.supply import reads as supply
 from malha.inventory.transfers import reads, service
-from malha.inventory.transfers.errors import DocumentNeeded, NothingOnItsWay, UnknownTransfer, WrongTransferState
+from malha.inventory.transfers.errors import (
+    DocumentNeeded,
+    NotEnoughToTransfer,
+    NothingOnItsWay,
+    UnknownTransfer,
+    WrongTransferState,
+)
 from malha.inventory.transfers.model import Arrival, Arrived, Decision, Departure, Left, TransferDraft
 from malha.inventory.transfers.reads import ShipmentRow
 from malha.platform.db import Actor, Database, Tx
@@ -283,15 +289,43 @@ async def test_goods_of_every_shipment_may_be_claimed_before_they_come(shop: Dat
     await sound(shop)
 
 
-async def test_a_hold_that_ended_holds_nothing_and_goods_leave_all_the_same(shop: Database) -> None:
-    number = await approved(shop, (1, 6))
-    async with shop.transaction() as tx:
+async def let_holds_end(db: Database) -> None:
+    async with db.transaction() as tx:
         await tx.execute("UPDATE stock_hold SET expires_at = now() - interval '1 second'")
         await stock.retire_expired(tx)
-    assert (await part(shop, number, {1: 2})).to_ship == 4
+
+
+async def test_what_stays_is_set_aside_anew_when_the_time_of_the_first_hold_is_over(shop: Database) -> None:
+    number = await approved(shop, (1, 6), (2, 3))
+    await let_holds_end(shop)
     assert await held(shop) == 0
-    assert await give_back(shop, number) == 4
+    assert (await part(shop, number, {1: 2, 2: 3})).to_ship == 4
+    assert (await held(shop), await held(shop, 2)) == (4, 0)
+    async with shop.transaction() as tx:
+        assert await stock.place_hold(tx, "cart", [Claim(1, CENTRE, 5)], seconds=60) != [], "4 of 8 are set aside"
     await sound(shop)
+    await let_holds_end(shop)
+    assert (await part(shop, number, {1: 1})).to_ship == 3
+    assert await held(shop) == 3
+    assert await give_back(shop, number) == 3
+    assert await held(shop) == 0
+    await sound(shop)
+
+
+async def test_what_would_stay_and_was_sold_since_its_hold_ended_is_not_said_to_be_set_aside(shop: Database) -> None:
+    number = await approved(shop, (1, 6), (2, 3))
+    await let_holds_end(shop)
+    async with shop.transaction() as tx:
+        assert await stock.place_hold(tx, "cart", [Claim(1, CENTRE, 6)], seconds=3600) == []
+    with pytest.raises(NotEnoughToTransfer) as refused:
+        await part(shop, number, {1: 2})
+    assert [(p["at"], p["facts"]) for p in refused.value.facts["problems"]] == [
+        ("/quantities/1", {"units": 4, "free": 2})
+    ]
+    assert (await state(shop, number), await shipments(shop, number)) == ("approved", []), "nothing has left"
+    assert (await held(shop), await held(shop, 2)) == (6, 0)
+    assert (await part(shop, number, {1: 6, 2: 0})).to_ship == 3, "what goes is gone, and the rest is free"
+    assert (await held(shop), await held(shop, 2)) == (6, 3)
 
 
 async def test_who_sees_neither_end_ships_receives_and_gives_back_nothing(shop: Database) -> None:

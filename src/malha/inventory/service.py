@@ -379,13 +379,21 @@ async def release_holds(tx: Tx, references: Sequence[str], also: Sequence[Claim]
     await _give_back(tx, holds, Reason.HOLD_RELEASED)
 
 
-async def take_from_hold(tx: Tx, reference: str, claims: Sequence[Claim], *, seconds: float) -> None:
+async def take_from_hold(
+    tx: Tx, reference: str, claims: Sequence[Claim], *, seconds: float, also: Sequence[Claim] = ()
+) -> bool:
     """Let units of a hold go that lasts at least `seconds` from now, whoever asks; the caller changes them next.
 
-    It is one that Malha itself placed, which draws on no fence. Of units that it does not hold nothing happens.
+    It is one that Malha itself placed, which draws on no fence. Of units that it does not hold nothing happens. The
+    balances of `also` are locked at the same time: where no hold is left the caller may place one of them anew.
+
+    Returns:
+        Whether there was a hold: its time may be over, and its units may have been given back.
     """
     wanted = sum_claims(claims)
     holds: list[UUID] = await tx.values(writes.KEEP_HOLD, {"reference": reference, "seconds": seconds})
+    if not holds:  # what other holds give back goes to fences before any balance is locked
+        await retire_expired(tx, sorted({c.sku_id for c in also}), also=[*claims, *also])
     rows = await tx.tuples(writes.HOLD_LINES, {"holds": holds})
     held = {(sku, location): quantity for sku, location, quantity in rows}
     taken = [
@@ -393,13 +401,14 @@ async def take_from_hold(tx: Tx, reference: str, claims: Sequence[Claim], *, sec
         for c in wanted
         if (c.sku_id, c.location_id) in held
     ]
-    await tx.tuples(writes.LOCK_BALANCES, _keys(wanted))
+    await tx.tuples(writes.LOCK_BALANCES, _keys(sum_claims([*claims, *also])))
     if not taken:
-        return
+        return bool(holds)
     await tx.execute(writes.TAKE_FROM_HOLD, arrays(taken) | {"hold_id": holds[0]})
     await tx.execute(writes.UNHOLD, arrays(taken))
     await _record(tx, taken, Reason.HOLD_RELEASED, Reference("hold", holds[0], reference), held=-1)
     await announcing.increased(tx, _at(taken), Reason.HOLD_RELEASED.value)
+    return True
 
 
 async def convert_hold(tx: Tx, reference: str, order: Reference) -> list[Claim] | None:

@@ -1,6 +1,6 @@
 """Goods of a transfer leave, in one or several shipments; what is not going to leave is given back."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
@@ -13,7 +13,7 @@ from malha.inventory.model import Claim, Reason
 from malha.inventory.supply import service as supply
 from malha.inventory.supply.model import ReceiptDraft, ReceivedLine
 from malha.inventory.transfers import writes
-from malha.inventory.transfers.errors import DocumentNeeded
+from malha.inventory.transfers.errors import DocumentNeeded, NotEnoughToTransfer
 from malha.inventory.transfers.events import TransferClosedShort, TransferReceived, TransferShipped
 from malha.inventory.transfers.model import (
     LEAVING,
@@ -52,7 +52,8 @@ async def ship(tx: Tx, number: int, departure: Departure) -> Left:
     """Let goods leave: they are the destination's from now on, on their way, or there at once at the same site.
 
     Where nobody stated a day they are expected after the days that the way usually takes: they are supply like others.
-    What does not leave stays set aside when more follows, as long again as after the approval; else it is given back.
+    What does not leave stays set aside when more follows, as long again as after the approval, also where the time of
+    what was set aside was over; else it is given back.
 
     Returns:
         The shipment, and what is promised at the origin and, after this, not there: goods that left did leave.
@@ -62,6 +63,7 @@ async def ship(tx: Tx, number: int, departure: Departure) -> Left:
         WrongTransferState: it is not approved, or all of it has left.
         LocationFrozen, ZoneFrozen: everything at the origin, or some of this, is being counted.
         DocumentNeeded: it goes to another establishment without a fiscal document of its own.
+        NotEnoughToTransfer: more follows, nothing is set aside any more, and what would stay is not free.
         Invalid: more than is left, or nothing.
     """
     transfer = await lock_transfer(tx, number)
@@ -92,7 +94,11 @@ async def ship(tx: Tx, number: int, departure: Departure) -> Left:
     stays = departure.more_follows and rest > 0
     if stays:
         taken = [Claim(sku, transfer.origin_id, units) for _, sku, units in gone]
-        await stock.take_from_hold(tx, hold_of(number), taken, seconds=SET_ASIDE_S)
+        waits = {line.line: Claim(line.sku_id, transfer.origin_id, line.left - leaving[line.line]) for line in lines}
+        waits = {line: claim for line, claim in waits.items() if claim.quantity}
+        set_aside = await stock.take_from_hold(
+            tx, hold_of(number), taken, seconds=SET_ASIDE_S, also=list(waits.values())
+        )
     else:
         await stock.release_holds(tx, [hold_of(number)])
     arriving = Bucket.SELLABLE if there else Bucket.IN_TRANSIT
@@ -105,6 +111,8 @@ async def ship(tx: Tx, number: int, departure: Departure) -> Left:
         )
     ]
     left = await buckets.move(tx, legs, Reason.TRANSFER, reference(transfer))
+    if stays and not set_aside:
+        await _set_aside_anew(tx, number, waits)
     shipment_id = transfer.id if shipment == 1 else new_id()  # as the migration says it
     params = {
         "id": transfer.id,
@@ -142,6 +150,23 @@ async def ship(tx: Tx, number: int, departure: Departure) -> Left:
     facts |= {"to_ship": rest} if stays else {}
     await audit.record(tx, action="ship", entity="transfer", entity_id=number, after=facts)
     return Left(shipment, rest if stays else 0, state, left)
+
+
+async def _set_aside_anew(tx: Tx, number: int, waits: Mapping[int, Claim]) -> None:
+    """Set aside what stays, by line, where the time of what was set aside is over and somebody may have taken it."""
+    short = await stock.place_hold(tx, hold_of(number), list(waits.values()), seconds=SET_ASIDE_S)
+    if not short:
+        return
+    at = {claim.sku_id: line for line, claim in waits.items()}
+    problems = [
+        {
+            "at": f"/quantities/{at[s.sku_id]}",
+            "says": N_("{units} would stay, and only {free} are free: let it leave too, or say that nothing follows."),
+            "facts": {"units": s.asked, "free": max(s.free, 0)},
+        }
+        for s in short
+    ]
+    raise NotEnoughToTransfer(count=len(problems), problems=problems)
 
 
 def _flaws_of_departure(leaving: dict[int, int], lines: Sequence[TransferLine]) -> list[Flaw]:
