@@ -163,6 +163,20 @@ async def test_without_a_shipment_the_first_to_leave_is_taken_from_first_and_oth
     await sound(shop)
 
 
+async def test_goods_that_nobody_sent_do_not_say_which_of_several_shipments_is_missing(shop: Database) -> None:
+    number = await approved(shop, (1, 8))
+    for units in (3, 2):
+        await part(shop, number, {1: units})
+    assert await arrive_of(shop, number, None, Arrived(4, 2)) == ("partly_shipped", 0, 0, 2)
+    assert [(one.coming, one.state) for one in await shipments(shop, number)] == [(3, "shipped"), (2, "shipped")]
+    assert await arrive_of(shop, number, 2, Arrived(4, 1)) == ("partly_shipped", 2, 0, 1), "of that one all is missing"
+    assert await arrive_of(shop, number, None, Arrived(4, 1)) == ("partly_shipped", 3, 0, 1), "there is only one left"
+    await part(shop, number, {1: 1})
+    await part(shop, number)
+    assert await arrive_of(shop, number, None) == ("received", 3, 0, 0), "nothing came of either"
+    await sound(shop)
+
+
 async def test_the_rest_is_given_back_with_a_reason_and_is_not_expected_any_more(shop: Database) -> None:
     number = await approved(shop, (1, 8))
     with pytest.raises(WrongTransferState):

@@ -85,7 +85,7 @@ async def receive(tx: Tx, number: int, arrival: Arrival) -> Outcome:
     queues = {(line.sku_id, transfer.destination_id) for line in await lines_of(tx, transfer)}
     await ahead.lock_queues(tx, queues)
     left = await _put_away(tx, transfer, told)
-    ended = (of.keys() or {way.shipment for way in ways}) if arrival.complete else set()
+    ended = _ended(arrival, ways, of.keys())
     found = await _note_discrepancies(tx, transfer, told, min(of, default=ways[0].shipment), ended)
     state = await derived_state(tx, transfer)
     seq = await step(tx, transfer, state)
@@ -105,6 +105,17 @@ async def receive(tx: Tx, number: int, arrival: Arrival) -> Outcome:
     facts: dict[str, int] = {"receipt": receipt, **found} | ({} if about_one is None else {"shipment": about_one})
     await audit.record(tx, action="receive", entity="transfer", entity_id=number, after=facts)
     return Outcome(receipt, False, state, event.missing, event.damaged, event.excess, left)
+
+
+def _ended(arrival: Arrival, ways: Sequence[OnItsWay], taken: Collection[int]) -> Collection[int]:
+    """Return the shipments of which nothing more comes, where something was taken from those of `taken`.
+
+    Goods that nobody sent say of several shipments that one of them came, and not which: none of them is missing.
+    """
+    if not arrival.complete:
+        return set()
+    numbers = {way.shipment for way in ways}
+    return taken or (set() if arrival.lines and len(numbers) > 1 else numbers)
 
 
 async def _on_their_way(tx: Tx, transfer: Transfer, shipment: int | None) -> list[OnItsWay]:
