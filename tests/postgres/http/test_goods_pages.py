@@ -207,6 +207,13 @@ async def test_a_transfer_leaves_in_shipments_that_are_received_one_by_one_and_t
     )
     again = {"shipment": "2", "complete": "on", "id": str(new_id()), "q/1/sellable": "1"}
     assert "Nothing of shipment 2" in await send(stocked, lead, "/transfers/1/receive", 409, **again)
+    for made_up in ("9", "-1", "40000", "2147483647"):
+        said = await send(stocked, lead, "/transfers/1/receive", 409, **again | {"shipment": made_up})
+        assert f"Nothing of shipment {made_up}" in said
+        said = await send(
+            stocked, lead, "/transfers/1/reschedule", 422, eta="2026-12-30", shipment=made_up, version="5"
+        )
+        assert "Nothing of it is to come any more" in said
     shown = await page(stocked, lead, "/transfers/1")
     version = shown.partition('name="version" value="')[2].partition('"')[0]
     moved = {"eta": "2026-12-30", "reason": "rain", "version": version, "shipment": "1"}

@@ -120,7 +120,8 @@ def _ended(arrival: Arrival, ways: Sequence[OnItsWay], taken: Collection[int]) -
 
 async def _on_their_way(tx: Tx, transfer: Transfer, shipment: int | None) -> list[OnItsWay]:
     """Return what may arrive, of one shipment or of all; never nothing."""
-    ways = await tx.all(OnItsWay, writes.ON_ITS_WAY, {"id": transfer.id, "shipment": shipment})
+    away = await tx.all(OnItsWay, writes.ON_ITS_WAY, {"id": transfer.id})
+    ways = [way for way in away if shipment in (None, way.shipment)]
     if ways:
         return ways
     if shipment is None:
@@ -192,7 +193,7 @@ async def _note_discrepancies(
         with_ = {number: id_ for id_, number in await tx.tuples(writes.SHIPMENT_IDS, {"id": transfer.id})}[shipment]
         rows += [_Found(with_, by_sku[sku], DiscrepancyKind.EXCESS, units) for sku, units in strange.items()]
     if ended:
-        away = await tx.all(OnItsWay, writes.ON_ITS_WAY, {"id": transfer.id, "shipment": None})
+        away = await tx.all(OnItsWay, writes.ON_ITS_WAY, {"id": transfer.id})
         lost = [
             _Found(way.shipment_id, way.line, DiscrepancyKind.MISSING, way.coming)
             for way in away

@@ -188,7 +188,7 @@ async def reschedule(tx: Tx, number: int, day: date, reason: str = "", shipment:
         "head": 0 in parts or transfer.state == TransferState.SHIPPED,
     }
     seq: int = await tx.value(writes.RESCHEDULE, params)
-    ways = await tx.all(OnItsWay, writes.ON_ITS_WAY, {"id": transfer.id, "shipment": None})
+    ways = await tx.all(OnItsWay, writes.ON_ITS_WAY, {"id": transfer.id})
     away = [(way.line, way.sku_id, way.coming) for way in ways if way.shipment in parts]
     coming = {(line, sku): 0 for line, sku, _ in away}
     for line, sku, units in away:

@@ -59,7 +59,6 @@ ON_ITS_WAY = """
 SELECT s.id AS shipment_id, s.number AS shipment, l.line, l.sku_id, l.coming
 FROM transfer_shipment s JOIN transfer_shipment_line l ON l.shipment_id = s.id
 WHERE s.transfer_id = %(id)s::uuid AND l.coming > 0
-  AND (%(shipment)s::smallint IS NULL OR s.number = %(shipment)s::smallint)
 ORDER BY s.number, l.line
 """
 SHIPMENT_IDS = "SELECT id, number FROM transfer_shipment WHERE transfer_id = %(id)s::uuid ORDER BY number"
