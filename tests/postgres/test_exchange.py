@@ -280,7 +280,7 @@ async def test_what_is_exported_imports_back_and_changes_nothing(database, world
         said = [("SKU-1", "title", "Só na loja"), ("SKU-1", "images", ["https://a.example/1", "https://a.example/2"])]
         async with database.transaction() as tx:
             await connections.add_connection(tx, draft, Keys(b"k" * 32))
-            await listings.say_many(tx, "loja", [*said, ("SKU-2", "Composição", "=lã")])
+            await listings.say_many(tx, "loja", [*said, ("SKU-2", "Composição", "=lã")], {"SKU-3": 123_456})
     pieces = [piece async for piece in kinds.export(kind, format_, database, SYSTEM)]
     file = io.BytesIO(b"".join(pieces))
     report = await run_import(database, kinds.target_of(kind), file, mode=Mode.VALID)

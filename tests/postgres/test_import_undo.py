@@ -268,6 +268,27 @@ async def test_what_a_table_says_of_listings_is_taken_back_but_for_what_somebody
             await undone(database, run_id, MAYA)
 
 
+async def test_prices_of_a_table_of_listings_are_taken_back_but_for_what_somebody_gave_since(database, tmp_path):
+    async with linked(database, tmp_path):
+        async with database.transaction(MAYA) as tx:
+            await listings.say_many(tx, CODE, [], {"A": 1_000, "B": 1_100})
+        run_id = await imported(
+            database, Kind.LISTINGS, f"connection;sku;price\n{CODE};A;10,50\n{CODE};B;nenhum\n", MAYA
+        )
+        run, left = await undone(database, run_id, MAYA)
+        assert (run.undone, run.kept, left) == (2, 0, {})
+        costs = "SELECT v.sku, l.price FROM listing_price l JOIN variant v ON v.id = l.sku_id ORDER BY 1"
+        async with database.transaction() as tx:
+            assert await tx.tuples(costs) == [("A", 1_000), ("B", 1_100)]
+        run_id = await imported(database, Kind.LISTINGS, f"connection;sku;price\n{CODE};A;7\n{CODE};B;8\n", MAYA)
+        async with database.transaction(MAYA) as tx:
+            await listings.say_many(tx, CODE, [], {"B": 900})
+        run, left = await undone(database, run_id, MAYA)
+        assert (run.undone, run.kept, list(left)) == (1, 1, [f"{CODE}, B, price"])
+        async with database.transaction() as tx:
+            assert await tx.tuples(costs) == [("A", 1_000), ("B", 900)]
+
+
 async def test_what_a_table_said_of_a_connection_that_is_gone_stays_as_it_is(database, tmp_path):
     async with linked(database, tmp_path):
         run_id = await imported(database, Kind.LISTINGS, IT_SAYS, MAYA)

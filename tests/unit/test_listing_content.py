@@ -8,7 +8,9 @@ from malha.channels.contract import Field, Kind, ListingFields
 from malha.channels.feeds.model import Mapped, Origin
 from malha.channels.feeds.rules import Compiled
 from malha.channels.listings import rules
+from malha.channels.listings.imports import TAKEN_BACK, own_price
 from malha.channels.listings.model import Content, Explained, Source
+from malha.platform.tabular import BadCell
 
 FIELDS = ListingFields(
     (
@@ -146,3 +148,37 @@ def test_a_mapping_of_some_fields_leaves_the_others_as_usual_and_one_of_a_field_
     assert [f.at for f in rules.check_mapping(profile, [Mapped(target="gone", value="name")], "BRL")] == [
         "mapping/0/target"
     ]
+
+
+@pytest.mark.parametrize(
+    "name", ["price", "Price", "currency", "stock", "quantity", "availability", "sku", "code", "active"]
+)
+def test_what_has_a_place_of_its_own_is_not_taken_for_an_attribute_and_it_is_said_where_it_goes(name: str):
+    profile = rules.profile_of("shop", ListingFields(FIELDS.fields, attributes=True))
+    (flaw,) = rules.check_said(profile, {name: "88.80"})
+    assert (flaw.at, flaw.facts) == (name, {"name": name})
+    assert flaw.mend == rules.RESERVED[name.casefold()]
+
+
+def test_a_field_that_the_channel_states_itself_may_be_called_so():
+    profile = rules.profile_of("shop", ListingFields((*FIELDS.fields, Field("code")), attributes=True))
+    assert list(rules.check_said(profile, {"code": "X", "Cor": "azul"})) == []
+
+
+@pytest.mark.parametrize(("price", "flaws"), [(None, 0), (1, 0), (rules.MOST_PRICE, 0), (0, 1), (-5, 1), (2**31, 1)])
+def test_a_price_is_more_than_nothing_and_none_takes_it_back(price: int | None, flaws: int):
+    assert len(list(rules.check_price(price))) == flaws
+
+
+@pytest.mark.parametrize(
+    ("text", "price"),
+    [("88,80", 8_880), ("88.80", 8_880), ("R$ 1.234,50", 123_450), ("none", TAKEN_BACK), ("Nenhum", TAKEN_BACK)],
+)
+def test_a_cell_is_a_price_with_comma_or_point_or_the_word_that_takes_it_back(text: str, price: int):
+    assert own_price(text) == price
+
+
+@pytest.mark.parametrize("text", ["0", "0,00", "-1", "barato", "1,234,5"])
+def test_a_cell_that_is_no_price_is_told_so(text: str):
+    with pytest.raises(BadCell):
+        own_price(text)

@@ -13,12 +13,17 @@ from malha.channels.listings import making, reads, service
 from malha.channels.listings.mapping import MOST_SHOWN, Foreseen, foresee
 from malha.channels.listings.model import Explained, ListingError, Status
 from malha.channels.listings.reads import Listed
+from malha.channels.listings.rules import MOST_PRICE
 from malha.platform import paging
+from malha.platform.flaws import Flaw, refuse
+from malha.platform.i18n import N_
 from malha.platform.paging import Page
 
 TAG = "connections"
+_NOTHING = Flaw("", N_("Nothing is said here."), N_("Say a field otherwise, or a price."))
 
 Sku = Annotated[str, Meta(min_length=1, max_length=80)]
+Price = Annotated[int, Meta(gt=0, le=MOST_PRICE)]
 Said = dict[Annotated[str, Meta(min_length=1, max_length=80)], str | list[str] | None]
 
 
@@ -27,13 +32,15 @@ class ConnectionListingView(msgspec.Struct, frozen=True, kw_only=True):
 
     `status` at the channel: draft (never published), submitted (on its way), live, rejected (by the channel) or ended.
     `wanted`: somebody published it; it is for sale there while it is for sale here. `overrides`: fields that are said
-    otherwise there. `errors`: of the channel, or of our own checks, which keep it from being sent.
+    otherwise there. `errors`: of the channel, or of our own checks, which keep it from being sent. `price` is what the
+    channel gets, in centavos: its own (`own_price`), or the catalogue's.
     """
 
     sku: str
     name: str
     code: str
     price: int | None
+    own_price: int | None
     status: Status
     wanted: bool
     on_sale: bool
@@ -69,13 +76,18 @@ class ExplainedField(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ExplainedListing(msgspec.Struct, frozen=True, kw_only=True):
-    """What a channel gets of a SKU. `ready`: nothing keeps it from being sent. `version` is of what is said of it."""
+    """What a channel gets of a SKU. `ready`: nothing keeps it from being sent. `version` is of what is said of it.
+
+    `price` is its own (`own_price`), or else the catalogue's (`catalog_price`), in centavos.
+    """
 
     sku: str
     name: str
     code: str
     product: str
     price: int | None
+    own_price: int | None
+    catalog_price: int | None
     currency: str
     status: Status
     wanted: bool
@@ -89,15 +101,23 @@ class ExplainedListing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SayFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Fields to say otherwise, by name: a text, a list of addresses, or null to take back what was said."""
+    """Fields to say otherwise, by name: a text, a list of addresses, or null to take back what was said.
 
-    overrides: Annotated[Said, Meta(min_length=1, max_length=200)]
+    `price`: what the SKU costs on this channel, in centavos; null: what the catalogue says. Left out, it stays.
+    """
+
+    overrides: Annotated[Said, Meta(max_length=200)] = {}
+    price: Price | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class SayMany(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Fields of several SKUs to say otherwise, whatever is said of them now; all of it, or nothing."""
+    """Fields of several SKUs to say otherwise, whatever is said of them now; all of it, or nothing.
 
-    items: Annotated[dict[Sku, Said], Meta(min_length=1, max_length=500)]
+    `prices`: what SKUs cost on this channel, in centavos; null: what the catalogue says.
+    """
+
+    items: Annotated[dict[Sku, Said], Meta(max_length=500)] = {}
+    prices: Annotated[dict[Sku, Price | None], Meta(max_length=500)] = {}
 
 
 class ChosenListings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -107,7 +127,7 @@ class ChosenListings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ListingsChanged(msgspec.Struct, frozen=True):
-    """How many fields are other than before."""
+    """How many fields and prices are other than before."""
 
     changed: int
 
@@ -255,6 +275,7 @@ def _view(row: Listed) -> ConnectionListingView:
         name=row.name,
         code=row.code,
         price=row.price,
+        own_price=row.own_price,
         status=row.status,
         wanted=row.wanted,
         on_sale=row.on_sale and row.active,
@@ -277,6 +298,8 @@ async def get_connection_listing(work: Work, code: str, sku: str) -> ExplainedLi
         code=goods.code,
         product=goods.product,
         price=goods.price,
+        own_price=goods.own_price,
+        catalog_price=goods.catalog_price,
         currency=connection.currency,
         status=goods.status,
         wanted=goods.wanted,
@@ -312,19 +335,24 @@ async def get_connection_listing(work: Work, code: str, sku: str) -> ExplainedLi
     tag=TAG,
 )
 async def say_connection_listing(work: Work, code: str, sku: str, data: SayFields) -> ListingSaid:
-    """Say fields of a SKU otherwise on this channel, or take back what was said. What is published follows."""
-    version = await service.say(work.tx, code, sku, data.overrides, work.expected_version or 0)
+    """Say fields of a SKU otherwise on this channel, or what it costs there, or take it back. The channel is told."""
+    refuse([] if data.overrides or data.price is not msgspec.UNSET else [_NOTHING])
+    version = await service.say(work.tx, code, sku, data.overrides, work.expected_version or 0, price=data.price)
     work.tag(version)
     return ListingSaid(sku, version)
 
 
 @command("/connections/{code:str}/listings", method="PATCH", permission="network:write", tag=TAG)
 async def say_connection_listings(work: Work, code: str, data: SayMany) -> ListingsChanged:
-    """Say fields of several SKUs otherwise on this channel, or take back what was said; all of it, or nothing."""
+    """Say fields of several SKUs otherwise on this channel, or what they cost there; null takes it back.
+
+    All of it, or nothing.
+    """
+    refuse([] if data.items or data.prices else [_NOTHING])
     items: list[tuple[str, str, Any]] = [
         (sku, name, value) for sku, said in data.items.items() for name, value in said.items()
     ]
-    return ListingsChanged(await service.say_many(work.tx, code, items))
+    return ListingsChanged(await service.say_many(work.tx, code, items, data.prices))
 
 
 @command("/connections/{code:str}/listings/publish", permission="network:write", tag=TAG)

@@ -171,9 +171,10 @@ async def export_ahead_policies(work: Work, format: Format = Format.CSV) -> byte
 
 @command("/listings:import", permission="network:write", transaction=False, media_type=TABLES, tag="connections")
 async def import_listings(work: Work, data: bytes, mode: Mode = Mode.PREVIEW, name: str = "") -> ImportReport:
-    """Import what is said of listings: a row says one field of a SKU on a connection otherwise.
+    """Import what is said of listings: a row says one field of a SKU on a connection otherwise, or what it costs there.
 
-    One without a value takes back what was said. Fields that are not there stay as they are. What is published follows.
+    A field without a value takes back what was said; an empty `price` leaves it, `none` has the catalogue's count.
+    Fields that are not there stay as they are. What is published follows.
     """
     if work.actor.locations is not None:
         raise NeedsEverywhere

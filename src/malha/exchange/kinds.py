@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequen
 from types import MappingProxyType
 
 from malha.catalog.imports import PriceImport, ProductImport, price_pages, product_pages
-from malha.channels.listings.imports import OverrideImport, override_pages
+from malha.channels.listings.imports import OverrideImport, override_pages, own_price
 from malha.customers import reads as customers
 from malha.customers.imports import CustomerImport, customer_pages
 from malha.customers.model import Customer
@@ -121,7 +121,7 @@ WHOLE = {
 
 def numbers_of(kind: Kind) -> dict[str, sheets.Kind]:
     """Return the columns of a kind whose cells are numbers for a spreadsheet too."""
-    kinds = {tabular.centavos: sheets.Kind.MONEY}
+    kinds = {tabular.centavos: sheets.Kind.MONEY, own_price: sheets.Kind.MONEY}
     found = {column.name: kinds[column.parse] for column in target_of(kind).columns if column.parse in kinds}
     return found | dict.fromkeys(WHOLE.get(kind, ()), sheets.Kind.WHOLE)
 

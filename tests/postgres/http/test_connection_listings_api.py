@@ -169,10 +169,10 @@ async def test_what_is_said_comes_and_goes_as_a_table_and_every_wrong_row_is_tol
     assert (await shop.http.patch(URL, json=empty, headers=key)).json() == {"changed": 2}
     file = (await shop.http.get("/v1/listings:export", headers=key)).text.lstrip("\ufeff").splitlines()
     assert file == [
-        "connection;sku;field;value",
-        f"{CODE};A;brand;Marca",
-        f"{CODE};A;images;https://img.example/1.jpg https://img.example/2.jpg",
-        f"{CODE};A;title;Da tabela",
+        "connection;sku;field;value;price",
+        f"{CODE};A;brand;Marca;",
+        f"{CODE};A;images;https://img.example/1.jpg https://img.example/2.jpg;",
+        f"{CODE};A;title;Da tabela;",
     ]
     again = {**csv, "Idempotency-Key": "the-same-table"}
     whole = "\n".join(file).encode()
@@ -186,3 +186,51 @@ async def test_what_is_said_comes_and_goes_as_a_table_and_every_wrong_row_is_tol
     assert world.peer.listings["A"]["fields"]["title"] != "Da tabela"
     kept = await shop.http.post("/v1/imports/listings?name=a.csv", content=table, headers=csv)
     assert kept.status_code == 201, kept.text
+
+
+async def test_a_price_of_the_channels_own_is_given_in_centavos_and_taken_back(made):
+    world, shop, key = made
+    async with world.database.transaction() as tx:
+        await tx.execute("UPDATE variant SET price = 10990 WHERE sku = 'A'")
+    first = await shop.http.get(f"{URL}/A", headers=key)
+    etag = {**key, "If-Match": first.headers["etag"]}
+    for body in ({"price": 0}, {"price": "88.80"}, {"price": 2**31}, {}):
+        wrong = await shop.http.patch(f"{URL}/A", json=body, headers=etag)
+        assert wrong.status_code == 422, wrong.text
+    given = await shop.http.patch(f"{URL}/A", json={"price": 8880, "overrides": {"title": "Oferta"}}, headers=etag)
+    assert given.status_code == 200, given.text
+    now = await shop.http.get(f"{URL}/A", headers=key)
+    assert [now.json()[each] for each in ("price", "own_price", "catalog_price", "version")] == [8880, 8880, 10990, 2]
+    assert (await shop.http.patch(f"{URL}/A", json={"price": 1}, headers=etag)).json()["code"] == "listing_changed"
+    await shop.http.post(f"{URL}/publish", json={"skus": ["A"]}, headers=key)
+    await world.tell()
+    assert (world.peer.listings["A"]["price"], world.peer.listings["A"]["attributes"]) == (8880, {})
+    (row,) = (await shop.http.get(f"{URL}?q=A&limit=1", headers=key)).json()["items"]
+    assert (row["price"], row["own_price"], row["overrides"]) == (8880, 8880, 1)
+    etag = {**key, "If-Match": now.headers["etag"]}
+    await shop.http.patch(f"{URL}/A", json={"price": None}, headers=etag)
+    assert (await shop.http.get(f"{URL}/A", headers=key)).json()["price"] == 10990
+    many = await shop.http.patch(URL, json={"prices": {"A": 100, "B": 200}}, headers=key)
+    assert many.json() == {"changed": 2}, many.text
+    none = await shop.http.patch(URL, json={"prices": {"A": 5, "NOPE": 200}}, headers=key)
+    assert (none.status_code, [e["at"] for e in none.json()["errors"]]) == (422, ["/sku"])
+    assert (await shop.http.get(f"{URL}/A", headers=key)).json()["price"] == 100, "all of it, or nothing"
+    nothing = (await shop.http.patch(URL, json={}, headers=key)).json()["errors"]
+    assert [e["says"] for e in nothing] == ["Nothing is said here."]
+
+
+async def test_a_price_said_as_an_attribute_is_refused_with_where_it_is_said(made):
+    world, shop, key = made
+    etag = {**key, "If-Match": (await shop.http.get(f"{URL}/A", headers=key)).headers["etag"]}
+    wrong = await shop.http.patch(f"{URL}/A", json={"overrides": {"price": "88.80", "stock": "3"}}, headers=etag)
+    assert wrong.status_code == 422
+    assert [e["at"] for e in wrong.json()["errors"]] == ["/price", "/stock"]
+    assert "listing's own price" in wrong.text
+    reader = await shop.key(["network:read"])
+    refused = await shop.http.patch(URL, json={"prices": {"A": 5}}, headers=reader)
+    assert refused.status_code == 403
+    async with world.database.transaction() as tx:
+        place = await tx.value("SELECT code FROM location ORDER BY id LIMIT 1")
+    narrow = await shop.key(["network:write"], locations=[place])
+    limited = await shop.http.patch(URL, json={"prices": {"A": 5}}, headers=narrow)
+    assert (limited.status_code, limited.json()["code"]) == (403, "shared_by_all")

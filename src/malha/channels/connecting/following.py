@@ -141,7 +141,10 @@ async def ask_refund(tx: Tx, code: str, order_id: UUID, payment: str, amount: in
 
 
 async def offer_prices(db: Database) -> int:
-    """Queue prices that differ from what channels were told, once for each state of the catalogue; return how many."""
+    """Queue prices that differ from what channels were told; return how many.
+
+    Once for each state of the catalogue and of what channels ask themselves.
+    """
     async with db.transaction() as tx:
         linked = [c for c in await reads.all_linked(tx) if c.status == Status.ACTIVE]
     able = registry.connectors()

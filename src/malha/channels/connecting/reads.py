@@ -165,17 +165,27 @@ LISTINGS_UNDER_WAY = """
 SELECT EXISTS (SELECT FROM channel_op WHERE connection_id = %(id)s::int AND state = 'waiting' AND kind = 'put_listing'
                AND taken_until >= clock_timestamp())
 """
-# Prices that differ from what the peer was told last, by primary key of the listings.
+# Prices that differ from what the peer is about to be told, or was told last: the channel's own, or the catalogue's. By
+# primary key of the listings.
 PRICES_TO_TELL = """
-SELECT v.sku, l.code, v.price, b.remote_version FROM listing l JOIN variant v ON v.id = l.sku_id
+WITH waiting AS MATERIALIZED (
+    SELECT DISTINCT ON (entity) entity, (payload ->> 'price')::bigint AS price FROM channel_op
+    WHERE connection_id = %(connection_id)s::int AND kind = 'set_price' AND state = 'waiting'
+    ORDER BY entity, version DESC
+)
+SELECT v.sku, l.code, coalesce(a.price, v.price), b.remote_version FROM listing l JOIN variant v ON v.id = l.sku_id
+LEFT JOIN listing_price a ON a.channel_id = l.channel_id AND a.sku_id = l.sku_id
 LEFT JOIN binding b ON b.connection_id = %(connection_id)s::int AND b.entity = 'price' AND b.internal_id = v.sku
-WHERE l.channel_id = %(channel_id)s::int AND l.active AND v.price IS NOT NULL AND v.sku > %(after)s::text
-  AND b.content_hash IS DISTINCT FROM int8send(v.price::bigint)
+LEFT JOIN waiting w ON w.entity = 'price:' || v.sku
+WHERE l.channel_id = %(channel_id)s::int AND l.active AND coalesce(a.price, v.price) IS NOT NULL
+  AND v.sku > %(after)s::text
+  AND CASE WHEN w.entity IS NULL THEN b.content_hash IS DISTINCT FROM int8send(coalesce(a.price, v.price)::bigint)
+      ELSE w.price <> coalesce(a.price, v.price) END
 ORDER BY v.sku LIMIT %(most)s::int
 """
-# The revision of the catalogue, and the one whose prices were queued.
+# What the prices of the catalogue and those of channels are at (either makes the sum grow), and what was queued.
 PRICES_SEEN = """
-SELECT coalesce((SELECT n FROM revision WHERE name = 'catalog'), 0)::bigint, prices_seen
+SELECT (SELECT coalesce(sum(n), 0) FROM revision WHERE name IN ('catalog', 'prices'))::bigint, prices_seen
 FROM connection WHERE id = %(id)s::int
 """
 # What left in parcels, in units as they were sold: of a kit, as many as its components make. By primary keys.

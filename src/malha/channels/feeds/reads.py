@@ -79,10 +79,13 @@ PART = "SELECT data FROM feed_part WHERE build_id = %(id)s::uuid AND part = %(pa
 HAS_PARTS = "SELECT EXISTS (SELECT FROM feed_part WHERE build_id = %(id)s::uuid)"
 
 # What a row is made of. The stamp changes when anything of it does that has no place in the log of stock: versions,
-# pictures (which are replaced, not changed), what a kit holds. Pictures of the variant come before the product's.
+# pictures (which are replaced, not changed), what a kit holds, the channel's own price. Pictures of the variant come
+# before the product's.
 STAMP = """hashtextextended(concat_ws('|', v.version, p.version, p.category_id, l.code, l.active, v.active, p.active,
     m.ids, CASE WHEN v.is_kit THEN (SELECT string_agg(k.component_id || 'x' || k.quantity, ',' ORDER BY k.component_id)
-                                    FROM kit_component k WHERE k.kit_id = v.id) END), 0)"""
+                                    FROM kit_component k WHERE k.kit_id = v.id) END,
+    'price ' || a.price), 0)"""
+PRICE = "coalesce(a.price, v.price)"
 PICTURES = """
 LEFT JOIN LATERAL (
     SELECT array_agg(m.url ORDER BY m.variant_id NULLS LAST, m.position, m.id) AS urls,
@@ -93,11 +96,12 @@ LEFT JOIN LATERAL (
 OF_LISTING = f"""
 JOIN variant v ON v.id = l.sku_id
 JOIN product p ON p.id = v.product_id
+LEFT JOIN listing_price a ON a.channel_id = l.channel_id AND a.sku_id = l.sku_id
 {PICTURES}
 """
 _GOODS = f"""
 SELECT l.sku_id, l.code, l.active, v.sku, v.name, v.gtin, v.options, v.weight_grams, v.length_mm, v.width_mm,
-       v.height_mm, v.price, v.active AND p.active AS on_sale, p.code AS product, p.name AS product_name,
+       v.height_mm, {PRICE} AS price, v.active AND p.active AS on_sale, p.code AS product, p.name AS product_name,
        p.description, p.brand, p.ncm, p.attributes, p.options <> '[]' AS has_variants, c.code AS category,
        m.urls, {STAMP} AS stamp
 FROM listing l

@@ -23,16 +23,18 @@ LEFT JOIN listing_post w ON w.connection_id = %(connection_id)s::int AND w.sku_i
 LEFT JOIN listing_override o ON o.connection_id = %(connection_id)s::int AND o.product_id = p.id AND o.sku_id = v.id
 LEFT JOIN listing_override q ON q.connection_id = %(connection_id)s::int AND q.product_id = p.id AND q.sku_id IS NULL
 LEFT JOIN listing_plan k ON k.connection_id = %(connection_id)s::int
+LEFT JOIN listing_price a ON a.channel_id = %(channel_id)s::int AND a.sku_id = v.id
 LEFT JOIN category c ON c.id = p.category_id
 {feeds.PICTURES}
 """
 _GOODS = f"""
 SELECT v.id AS sku_id, coalesce(l.code, v.sku) AS code, coalesce(l.active, false) AS active, v.sku, v.name, v.gtin,
-       v.options, v.weight_grams, v.length_mm, v.width_mm, v.height_mm, v.price, v.active AND p.active AS on_sale,
+       v.options, v.weight_grams, v.length_mm, v.width_mm, v.height_mm, {feeds.PRICE} AS price, a.price AS own_price,
+       v.price AS catalog_price, v.active AND p.active AS on_sale,
        p.id AS product_id, p.code AS product, p.name AS product_name, p.description, p.brand, p.ncm, p.attributes,
        p.options <> '[]' AS has_variants, c.code AS category, m.urls, {_STAMP} AS stamp,
        coalesce(o.said, '{{}}') AS said, coalesce(q.said, '{{}}') AS said_of_product,
-       coalesce(o.version, 0) + coalesce(q.version, 0) AS said_version,
+       coalesce(o.version, 0) + coalesce(q.version, 0) + coalesce(a.version, 0) AS said_version,
        coalesce(w.status, 'draft') AS status, coalesce(w.wanted, false) AS wanted, coalesce(w.version, 0) AS version,
        w.queued, w.sent_version, w.sent_at, coalesce(w.reference, '') AS reference, coalesce(w.errors, '[]') AS errors
 {_OF}
@@ -59,12 +61,14 @@ _LISTED = """
 FROM variant v
 LEFT JOIN listing l ON l.channel_id = %(channel_id)s::int AND l.sku_id = v.id
 LEFT JOIN listing_post w ON w.connection_id = %(connection_id)s::int AND w.sku_id = v.id
+LEFT JOIN listing_price a ON a.channel_id = %(channel_id)s::int AND a.sku_id = v.id
 """
-_IS_LISTED = "(l.sku_id IS NOT NULL OR w.sku_id IS NOT NULL)"
+_IS_LISTED = "(l.sku_id IS NOT NULL OR w.sku_id IS NOT NULL OR a.price IS NOT NULL)"
 # A page by the index on SKU.
 LISTED = f"""
-SELECT v.id AS sku_id, v.sku, v.name, coalesce(l.code, v.sku) AS code, v.price, v.active AND p.active AS on_sale,
-       coalesce(l.active, false) AS active, coalesce(w.status, 'draft') AS status, coalesce(w.wanted, false) AS wanted,
+SELECT v.id AS sku_id, v.sku, v.name, coalesce(l.code, v.sku) AS code, {feeds.PRICE} AS price, a.price AS own_price,
+       v.active AND p.active AS on_sale, coalesce(l.active, false) AS active, coalesce(w.status, 'draft') AS status,
+       coalesce(w.wanted, false) AS wanted,
        w.sent_at, coalesce(w.reference, '') AS reference, coalesce(w.errors, '[]') AS errors,
        (SELECT count(*) FROM listing_override o CROSS JOIN LATERAL jsonb_object_keys(o.said)
         WHERE o.connection_id = %(connection_id)s::int AND o.product_id = v.product_id
@@ -89,6 +93,22 @@ NEVER_TAKEN = """
 SELECT v.sku FROM listing_post w JOIN variant v ON v.id = w.sku_id
 WHERE w.connection_id = %(connection_id)s::int AND w.sku_id = ANY (%(skus)s::int[])
   AND w.sent_version IS NULL
+"""
+# What a channel asks itself; by primary key.
+PRICES_OF = """
+SELECT sku_id, price FROM listing_price
+WHERE channel_id = %(channel_id)s::int AND sku_id = ANY (%(skus)s::int[]) AND price IS NOT NULL
+"""
+# Rows for a file, by primary key, under the first connection of a channel that reads them back.
+PRICES_AFTER = """
+SELECT k.code, v.sku, a.price, a.channel_id, a.sku_id
+FROM listing_price a
+JOIN variant v ON v.id = a.sku_id
+JOIN LATERAL (SELECT c.code FROM connection c
+              WHERE c.channel_id = a.channel_id AND c.connector = ANY (%(connectors)s::text[])
+              ORDER BY c.id LIMIT 1) AS k ON true
+WHERE a.price IS NOT NULL AND (a.channel_id, a.sku_id) > (%(channel_id)s::int, %(sku_id)s::int)
+ORDER BY a.channel_id, a.sku_id LIMIT %(most)s::int
 """
 OVERRIDES_OF = """
 SELECT o.product_id, coalesce(o.sku_id, 0), o.said FROM listing_override o
@@ -115,13 +135,18 @@ PLAN = "SELECT mapping, version, seen FROM listing_plan WHERE connection_id = %(
 # What no row of a listing has a mark of changes with one of these.
 REVISIONS = """
 SELECT coalesce(string_agg(name || n, ' ' ORDER BY name), '') FROM revision
-WHERE name IN ('catalog', 'listings', 'network')
+WHERE name IN ('catalog', 'listings', 'network', 'prices')
 """
 
 
 class Goods(feeds.Goods, frozen=True, kw_only=True):
-    """A variant with everything that a channel can be told of it, what is said of it there, and how it stands."""
+    """A variant with everything that a channel can be told of it, what is said of it there, and how it stands.
 
+    `price` is what the channel gets: its own (`own_price`), or the catalogue's.
+    """
+
+    own_price: int | None
+    catalog_price: int | None
     product_id: int
     said: dict[str, Any]
     said_of_product: dict[str, Any]
@@ -144,6 +169,7 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     code: str
     price: int | None
+    own_price: int | None
     on_sale: bool
     active: bool
     status: Status
@@ -231,6 +257,23 @@ async def overrides_of(tx: Tx, connection_id: int, products: Sequence[int]) -> d
     """Return what is said of products (variant 0) and their variants."""
     rows = await tx.tuples(OVERRIDES_OF, {"connection_id": connection_id, "products": list(products)})
     return {(product, sku): said for product, sku, said in rows}
+
+
+async def prices_of(tx: Tx, channel_id: int, skus: Sequence[int]) -> dict[int, int]:
+    """Return what a channel asks itself, by variant."""
+    return dict(await tx.tuples(PRICES_OF, {"channel_id": channel_id, "skus": list(skus)}))
+
+
+PricePlace = tuple[int, int]
+
+
+async def prices_after(
+    tx: Tx, after: PricePlace, connectors: Sequence[str], most: int
+) -> list[tuple[str, str, int, PricePlace]]:
+    """Return what channels ask themselves after a place: connection, SKU, price, and the place of each."""
+    channel_id, sku_id = after
+    asked = {"channel_id": channel_id, "sku_id": sku_id, "connectors": list(connectors), "most": most}
+    return [(code, sku, price, (at, id_)) for code, sku, price, at, id_ in await tx.tuples(PRICES_AFTER, asked)]
 
 
 OverridePlace = tuple[int, int, int]

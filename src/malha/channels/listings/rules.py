@@ -31,6 +31,20 @@ USUAL: dict[str, str] = {
 LONGEST = 50_000  # characters of one override
 MOST_IMAGES = 50
 PRICE = "price"
+MOST_PRICE = 2_147_483_647  # centavos
+_IS_TOLD = N_("It is told from the stock, as the channel hears of it.")
+_IS_CODE = N_("The SKU is the catalogue's; what the channel calls it is said in the listings of the channel.")
+# What is not a word of the goods has a place of its own: where it is said instead.
+RESERVED: dict[str, str] = {
+    PRICE: N_("Say it as the listing's own price: on its page, as price by the API, or in a column price of a table."),
+    "currency": N_("It is the currency of the channel."),
+    "stock": _IS_TOLD,
+    "quantity": _IS_TOLD,
+    "availability": _IS_TOLD,
+    "sku": _IS_CODE,
+    "code": _IS_CODE,
+    "active": N_("Publish the listing, or end it."),
+}
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -206,10 +220,13 @@ def digest_of(push: ProductPush) -> bytes:
 
 def check_said(profile: Profile, said: Mapping[str, Any]) -> Iterator[Flaw]:
     """Yield what is wrong with overrides before they are kept; what a rule finds in a value is shown, not refused."""
+    stated = {f.name for f in profile.fields}
     for name, value in said.items():
         field = profile.field(name)
         facts = {"name": name[:80]}
-        if field is None or not name or len(name) > 80:
+        if name not in stated and (instead := RESERVED.get(name.strip().casefold())):
+            yield Flaw(name, N_("{name} is not said as a field of a listing."), instead, facts)
+        elif field is None or not name or len(name) > 80:
             says, known = N_("The channel has no field {name}."), ", ".join(f.name for f in profile.fields)
             yield Flaw(name[:80] or "field", says, N_("It has: {known}."), {**facts, "known": known})
         elif field.kind is Kind.URLS:
@@ -221,6 +238,12 @@ def check_said(profile: Profile, said: Mapping[str, Any]) -> Iterator[Flaw]:
             yield Flaw(name, N_("{name} takes a text."), facts=facts)
         if isinstance(value, str) and len(value) > LONGEST:
             yield Flaw(name, N_("At most {most} characters."), facts={"most": LONGEST})
+
+
+def check_price(price: int | None, at: str = PRICE) -> Iterator[Flaw]:
+    """Yield what is wrong with a channel's own price in centavos; None takes it back."""
+    if price is not None and not 0 < price <= MOST_PRICE:
+        yield Flaw(at, N_("A price is more than nothing."), N_("Take it back to have the catalogue's."))
 
 
 def shared_of(profile: Profile, name: str) -> bool:

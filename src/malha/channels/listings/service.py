@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from malha.catalog import ownership
 from malha.channels import service as channels
 from malha.channels.connecting import queueing
 from malha.channels.connecting import reads as connections
@@ -21,13 +22,14 @@ from malha.channels.listings.errors import ListingChanged, UnknownListing
 from malha.channels.listings.making import Maker
 from malha.channels.listings.model import Content, ListingError, Status
 from malha.channels.listings.reads import Goods, Place
-from malha.platform import audit
+from malha.platform import audit, revisions
 from malha.platform.db import Database, Tx
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_
 
 AT_ONCE = 500
 MOST = 1_000  # listings of one call
+REVISION = "prices"  # of what channels ask themselves
 _encode = msgspec.json.Encoder().encode
 
 
@@ -52,6 +54,13 @@ class Published(msgspec.Struct, frozen=True, kw_only=True):
     unknown: list[str] = []
 
 
+class Changed(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of what is said is other than before, prices included, and how many prices."""
+
+    all: int = 0
+    prices: int = 0
+
+
 async def listing_of(tx: Tx, code: str, sku: str) -> tuple[Linked, Listing]:
     """Return what a channel gets of a SKU, field by field.
 
@@ -71,8 +80,18 @@ async def listing_of(tx: Tx, code: str, sku: str) -> tuple[Linked, Listing]:
 # --- saying it otherwise ---
 
 
-async def say(tx: Tx, code: str, sku: str, said: Mapping[str, Any], version: int) -> int:
+async def say(
+    tx: Tx,
+    code: str,
+    sku: str,
+    said: Mapping[str, Any],
+    version: int,
+    *,
+    price: int | msgspec.UnsetType | None = msgspec.UNSET,
+) -> int:
     """Say fields of a listing otherwise; None takes back what was said. A shared field is said of the whole product.
+
+    `price`: what the SKU costs on this channel, in centavos; None: what the catalogue says.
 
     Returns:
         The new version.
@@ -80,7 +99,7 @@ async def say(tx: Tx, code: str, sku: str, said: Mapping[str, Any], version: int
     Raises:
         SharedByAll, UnknownConnection, NoListings, UnknownListing: as the names say.
         ListingChanged: somebody else said something meanwhile.
-        Invalid: the channel has no such field, or the value is of another kind.
+        Invalid: the channel has no such field, the value is of another kind, or the channel keeps the price itself.
     """
     connection = await connection_of(tx, code)
     maker = await making.maker_of(tx, connection)
@@ -90,22 +109,32 @@ async def say(tx: Tx, code: str, sku: str, said: Mapping[str, Any], version: int
         raise UnknownListing(key=sku)
     if before.said_version != version:
         raise ListingChanged(what="listing", key=sku)
-    await say_all(tx, connection, maker, [(sku, name, value) for name, value in said.items()])
+    prices = {} if isinstance(price, msgspec.UnsetType) else {sku: price}
+    if (await say_all(tx, connection, maker, [(sku, name, value) for name, value in said.items()], prices)).prices:
+        await revisions.bump(tx, REVISION)
     after = await reads.goods_of_sku(tx, maker.place, sku)
     return version if after is None else after.said_version
 
 
-async def say_many(tx: Tx, code: str, said: Sequence[tuple[str, str, Any]]) -> int:
-    """Say fields (second) of SKUs (first) otherwise, each as in `say`; return how many are other than before.
+async def say_many(
+    tx: Tx, code: str, said: Sequence[tuple[str, str, Any]], prices: Mapping[str, int | None] | None = None
+) -> int:
+    """Say fields (second) of SKUs (first) otherwise, and what SKUs cost there, each as in `say`.
+
+    Returns:
+        How many are other than before.
 
     Raises:
         SharedByAll, UnknownConnection, NoListings: as the names say.
-        Invalid: a SKU or a field is unknown, or a value is of another kind.
+        Invalid: a SKU or a field is unknown, a value is of another kind, or the channel keeps a price itself.
     """
     connection = await connection_of(tx, code)
     maker = await making.maker_of(tx, connection)
     await lock(tx, connection)
-    return await say_all(tx, connection, maker, said)
+    changed = await say_all(tx, connection, maker, said, prices or {})
+    if changed.prices:
+        await revisions.bump(tx, REVISION)
+    return changed.all
 
 
 async def lock(tx: Tx, connection: Linked) -> None:
@@ -114,11 +143,34 @@ async def lock(tx: Tx, connection: Linked) -> None:
     await tx.execute(writes.LOCK_PLAN, {"connection_id": connection.id})
 
 
-async def say_all(tx: Tx, connection: Linked, maker: Maker, said: Sequence[tuple[str, str, Any]]) -> int:
-    """Do what `say_many` does, for who has the lock already and what makes the connection's content."""
-    known = await reads.skus_of(tx, sorted({sku for sku, _, _ in said}))
-    flaws = [Flaw("sku", N_("There is no SKU {value}."), facts={"value": s[:80]}) for s, _, _ in said if s not in known]
+async def kept_prices(tx: Tx, connection: Linked, skus: Mapping[str, int]) -> dict[str, Flaw]:
+    """Return why a connection is told no price of its own of some SKUs, given with their ids: it keeps the price."""
+    kept = await ownership.prices_kept(tx, skus)
+    return {
+        sku: Flaw(rules.PRICE, ownership.SAYS, ownership.MEND, {"connection": by.owner, "name": by.name})
+        for sku, by in kept.items()
+        if by.owner == connection.code
+    }
+
+
+async def say_all(
+    tx: Tx,
+    connection: Linked,
+    maker: Maker,
+    said: Sequence[tuple[str, str, Any]],
+    prices: Mapping[str, int | None],
+) -> Changed:
+    """Do what `say_many` does, for who has the lock already and what makes the connection's content.
+
+    Who changed prices bumps `REVISION` when nothing else is left to be locked.
+    """
+    asked = [sku for sku, _, _ in said] + list(prices)
+    known = await reads.skus_of(tx, sorted(set(asked)))
+    flaws = [Flaw("sku", N_("There is no SKU {value}."), facts={"value": s[:80]}) for s in asked if s not in known]
     flaws += [f for _, name, value in said if value is not None for f in rules.check_said(maker.profile, {name: value})]
+    flaws += [f for price in prices.values() for f in rules.check_price(price)]
+    given = {sku: known[sku][0] for sku, price in prices.items() if price is not None and sku in known}
+    flaws += (await kept_prices(tx, connection, given)).values() if given else []
     refuse(flaws)
     products = sorted({product for _, product in known.values()})
     now = await reads.overrides_of(tx, connection.id, products)
@@ -134,23 +186,36 @@ async def say_all(tx: Tx, connection: Linked, maker: Maker, said: Sequence[tuple
             row.pop(name, None)
         else:
             row[name] = value
+    if changed:
+        await tx.execute(
+            writes.PUT_OVERRIDES,
+            {
+                "connection_id": connection.id,
+                "products": [product for product, _ in wanted],
+                "skus": [sku or None for _, sku in wanted],
+                "saids": [_encode(row).decode() for row in wanted.values()],
+            },
+        )
+    priced = await _put_prices(tx, connection, {known[sku][0]: price for sku, price in prices.items()})
+    for sku, price in prices.items():
+        if known[sku][0] in priced:
+            changed.setdefault(sku, {})[rules.PRICE] = price
     if not changed:
-        return 0
-    await tx.execute(
-        writes.PUT_OVERRIDES,
-        {
-            "connection_id": connection.id,
-            "products": [product for product, _ in wanted],
-            "skus": [sku or None for _, sku in wanted],
-            "saids": [_encode(row).decode() for row in wanted.values()],
-        },
-    )
+        return Changed()
     facts = {"count": sum(map(len, changed.values())), "listings": dict(list(changed.items())[:50])}
     await audit.record(tx, action="change", entity="listing", entity_id=connection.code, after=facts)
     touched = await reads.of_products(tx, connection.id, products)
     for n in range(0, len(touched), AT_ONCE):
         await _work_out(tx, connection, maker, touched[n : n + AT_ONCE])
-    return sum(map(len, changed.values()))
+    return Changed(all=sum(map(len, changed.values())), prices=len(priced))
+
+
+async def _put_prices(tx: Tx, connection: Linked, prices: Mapping[int, int | None]) -> set[int]:
+    """Write what SKUs cost on a channel; return of which that is other than before."""
+    if not prices:
+        return set()
+    columns = {"skus": list(prices), "prices": list(prices.values())}
+    return set(await tx.values(writes.PUT_PRICES, {"channel_id": connection.channel_id, **columns}))
 
 
 async def put_mapping(tx: Tx, code: str, mapping: Sequence[Mapped] | None, version: int) -> int:
