@@ -56,7 +56,8 @@ FIELDS = {
 }
 COLUMNS = (
     Column(N_("SKU")), Column(N_("Product"), width=28), Column(N_("Code on the channel")), Column(N_("State")),
-    Column(N_("Price"), sheets.Kind.MONEY), Column(N_("Said otherwise"), sheets.Kind.WHOLE),
+    Column(N_("Price"), sheets.Kind.MONEY), Column(N_("Price said here"), sheets.Kind.MONEY),
+    Column(N_("Said otherwise"), sheets.Kind.WHOLE),
     Column(N_("Its name there")), Column(N_("Last sent"), sheets.Kind.MOMENT), Column(N_("What is wrong"), width=48),
 )  # fmt: skip
 
@@ -162,8 +163,8 @@ async def listings_export(request: Request[Any, Any, Any], code: FromPath[str]) 
 
     def cells(row: Listed) -> list[Any]:
         return [
-            row.sku, row.name, row.code, _(SIGNS[row.status].word), row.price, row.overrides, row.reference,
-            row.sent_at, "; ".join(_in_list(e) for e in row.errors),
+            row.sku, row.name, row.code, _(SIGNS[row.status].word), row.price, row.own_price, row.overrides,
+            row.reference, row.sent_at, "; ".join(_in_list(e) for e in row.errors),
         ]  # fmt: skip
 
     pages = export.pages(
@@ -235,7 +236,6 @@ async def listing_show(request: Request[Any, Any, Any], code: FromPath[str], sku
         sells=listing.sells,
         sign_=SIGNS[goods.status],
         fields=[_field(request, each, errors) for each in listing.content.fields],
-        price_missing=goods.price is None,
         beside=[_in_list(e) for e in errors if e.field not in known and e.field != rules.PRICE],
         ready=not listing.content.errors,
         withdrawn=_withdrawn(goods),
@@ -268,20 +268,33 @@ def _field(request: Request[Any, Any, Any], said: Explained, errors: list[Listin
 
 @post("/connections/{code:str}/listings/{sku:str}", opt={"permission": CHANGE}, status_code=200)
 async def listing_say(request: Request[Any, Any, Any], code: FromPath[str], sku: FromPath[str]) -> Response[Any]:
-    """Say one field (`field`) otherwise (`value`), or take back what was said (`act`)."""
+    """Say one field (`field`) otherwise (`value`), or what it costs there (`price`); or take it back (`act`)."""
     read = filling.filled(await request.form())
+    clear = read.text("act") == "clear"
     name = read.text("field", 80)
+    priced = name == rules.PRICE and read.flag("own_price")
+    price = None if clear or not priced else _price(read)
     if not name:
         read.wrong("field", N_("This field is empty."), N_("Fill it in."))
     read.refuse()
     address = f"/connections/{code}/listings/{quote(sku, safe='')}"
     async with meanwhile.told(request, address, "listing", code, {"change"}), web.writing(request) as tx:
-        profile = making.profile_of(await connection_of(tx, code))
-        clear = read.text("act") == "clear"
-        value = None if clear else rules.texts_of(profile, name, read.text("value", rules.LONGEST + 1))
-        await service.say(tx, code, sku, {name: value}, read.version())
+        if priced:
+            await service.say(tx, code, sku, {}, read.version(), price=price)
+        else:
+            profile = making.profile_of(await connection_of(tx, code))
+            value = None if clear else rules.texts_of(profile, name, read.text("value", rules.LONGEST + 1))
+            await service.say(tx, code, sku, {name: value}, read.version())
     notice = _("It is again as it would be without a word here") if clear else _("Saved")
     return web.go_on(request, address, notice)
+
+
+def _price(read: filling.Filled) -> int | None:
+    price = read.maybe_scaled("price", 2)
+    if price is None and not read.flaws:
+        read.wrong("price", N_("This field is empty."), N_("Fill it in."))
+    read.flaws += rules.check_price(price)
+    return price
 
 
 HANDLERS = [listings_show, listings_export, listings_act, listing_show, listing_say]
