@@ -101,6 +101,35 @@ def test_a_field_is_said_otherwise_and_taken_back(visit: Visit, sold: list[str])
     expect(page.get_by_text("Nobody's brand", exact=True)).to_have_count(0)
 
 
+def test_a_price_is_given_on_the_page_refused_beside_the_field_and_taken_back(visit: Visit, sold: list[str]) -> None:
+    page = visit(f"/connections/{CODE}/listings/{sold[5]}", language="pt-BR")
+    row = page.locator("#field-price")
+    usual = row.locator("td.m-full").inner_text()
+    expect(row).to_contain_text("O produto")
+    page.get_by_role("button", name="Dizer Preço de outro modo").click()
+    page.locator("dialog[open] [name=price]").fill("0,00")
+    page.locator("dialog[open]").get_by_role("button", name="Salvar").click()
+    expect(page.locator("dialog[open]")).to_contain_text("Um preço é maior que zero.")
+    page.locator("dialog[open] [name=price]").fill("1.088,80")
+    shot(page, "listing_price_dialog")
+    page.locator("dialog[open]").get_by_role("button", name="Salvar").click()
+    expect(row).to_contain_text("1.088,80")
+    expect(row).to_contain_text("Dito aqui")
+    expect(row).to_contain_text(f"no lugar de: {usual}")
+    expect(page.locator(".m-answers")).to_contain_text("dito aqui, só para este canal")
+    for size in (WIDE, NARROW):
+        page.set_viewport_size(size)
+        assert violations(page) == []
+        shot(page, f"listing_price-{size['width']}")
+    page.goto(page.url.rsplit("/", 1)[0] + f"?q={sold[5]}")
+    expect(page.locator("tr", has_text=sold[5])).to_contain_text("dito aqui")
+    shot(page, "listing_price_list")
+    page.go_back()
+    page.get_by_role("button", name="Desfazer o que se diz de Preço").click()
+    expect(row).to_contain_text("O produto")
+    expect(row.locator("td.m-full")).to_have_text(usual)
+
+
 def test_what_the_channel_refuses_stands_beside_the_field_it_concerns(visit: Visit, sold: list[str]) -> None:
     page = visit(f"/connections/{CODE}/listings/{sold[2]}", language="en")
     row = page.locator("tr", has=page.get_by_role("button", name="Say Description otherwise"))

@@ -78,7 +78,8 @@ JOIN product p ON p.id = v.product_id
 WHERE {_IS_LISTED} AND v.sku > %(after)s::text
   AND (%(status)s::text IS NULL OR coalesce(w.status, 'draft') = %(status)s::text)
   AND (NOT %(wrong)s::boolean OR w.errors <> '[]')
-  AND (%(sought)s::text IS NULL OR v.folded LIKE '%%' || %(folded)s::text || '%%' OR l.code = %(sought)s::text)
+  AND (%(sought)s::text IS NULL OR v.folded LIKE '%%' || %(folded)s::text || '%%' OR l.code = %(sought)s::text
+       OR v.sku = %(sought)s::text)
 ORDER BY v.sku LIMIT %(most)s::int
 """
 COUNTS = f"""
