@@ -10,6 +10,7 @@ from malha.channels.feeds.rules import Compiled
 from malha.channels.listings import rules
 from malha.channels.listings.imports import TAKEN_BACK, own_price
 from malha.channels.listings.model import Content, Explained, Source
+from malha.channels.service import MOST_PRICE, check_price
 from malha.platform.tabular import BadCell
 
 FIELDS = ListingFields(
@@ -165,9 +166,9 @@ def test_a_field_that_the_channel_states_itself_may_be_called_so():
     assert list(rules.check_said(profile, {"code": "X", "Cor": "azul"})) == []
 
 
-@pytest.mark.parametrize(("price", "flaws"), [(None, 0), (1, 0), (rules.MOST_PRICE, 0), (0, 1), (-5, 1), (2**31, 1)])
+@pytest.mark.parametrize(("price", "flaws"), [(None, 0), (1, 0), (MOST_PRICE, 0), (0, 1), (-5, 1), (2**31, 1)])
 def test_a_price_is_more_than_nothing_and_none_takes_it_back(price: int | None, flaws: int):
-    assert len(list(rules.check_price(price))) == flaws
+    assert len(list(check_price(price))) == flaws
 
 
 @pytest.mark.parametrize(

@@ -42,11 +42,15 @@ class PushStored(msgspec.Struct, frozen=True):
 
 
 class StateListing(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A SKU on the channel, and what the channel calls it."""
+    """A SKU on the channel, and what the channel calls it: a code that is left out is the SKU.
+
+    `price`: what it costs there, in centavos; null: what the catalogue says. Left out, it stays.
+    """
 
     sku: Code
     code: Code | None = None
     active: bool = True
+    price: Annotated[int, Meta(gt=0, le=service.MOST_PRICE)] | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class StateListings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -63,11 +67,15 @@ class Listed(msgspec.Struct, frozen=True):
 
 
 class ListingView(msgspec.Struct, frozen=True, kw_only=True):
-    """A listing, what its channel was told last and, where it did not take it, why."""
+    """A listing, what its channel was told last and, where it did not take it, why.
+
+    `own_price`: what the SKU costs there, in centavos; null: what the catalogue says.
+    """
 
     sku: str
     code: str
     active: bool
+    own_price: int | None
     sent_quantity: int | None
     sent_at: datetime | None
     error: str | None
@@ -145,6 +153,7 @@ def _view(row: reads.ListingRow) -> ListingView:
         sku=row.sku,
         code=row.code,
         active=row.active,
+        own_price=row.own_price,
         sent_quantity=row.sent_quantity,
         sent_at=row.sent_at,
         error=row.error and failures.shown(row.error),
@@ -153,8 +162,8 @@ def _view(row: reads.ListingRow) -> ListingView:
 
 @command("/channels/{code:str}/listings", permission="network:write", tag=TAG)
 async def put_listings(work: Work, code: str, data: StateListings) -> Listed:
-    """List SKUs on a channel, or change how it calls them. Unknown SKUs are named and left out."""
-    drafts = [ListingDraft(item.sku, item.code, item.active) for item in data.items]
+    """List SKUs on a channel, or change how it calls them and what they cost there; unknown ones are left out."""
+    drafts = [ListingDraft(item.sku, item.code, item.active, item.price) for item in data.items]
     unknown = await service.put_listings(work.tx, code, drafts)
     return Listed(len(drafts) - len(unknown), unknown)
 

@@ -13,7 +13,7 @@ from malha.channels.listings import making, reads, service
 from malha.channels.listings.mapping import MOST_SHOWN, Foreseen, foresee
 from malha.channels.listings.model import Explained, ListingError, Status
 from malha.channels.listings.reads import Listed
-from malha.channels.listings.rules import MOST_PRICE
+from malha.channels.service import MOST_PRICE
 from malha.platform import paging
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_

@@ -25,11 +25,15 @@ class PushDraft(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ListingDraft(msgspec.Struct, frozen=True):
-    """A SKU on a channel; without a code the channel calls it as we do."""
+    """A SKU on a channel; without a code the channel calls it as we do.
+
+    `price`: what it costs there, in centavos; None: what the catalogue says. Left out, it stays.
+    """
 
     sku: str
     code: str | None = None
     active: bool = True
+    price: int | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class Taken(msgspec.Struct, frozen=True, kw_only=True):

@@ -67,13 +67,15 @@ WHERE %(channel)s::text IS NULL OR c.code = %(channel)s::text
 ORDER BY c.name
 """
 LISTED = """
-SELECT v.sku, v.name, l.code, l.active, l.sent_quantity, l.sent_at, l.error, l.sku_id
+SELECT v.sku, v.name, l.code, l.active, a.price AS own_price, l.sent_quantity, l.sent_at, l.error, l.sku_id
 FROM listing l JOIN variant v ON v.id = l.sku_id
+LEFT JOIN listing_price a ON a.channel_id = l.channel_id AND a.sku_id = l.sku_id
 WHERE l.channel_id = %(channel_id)s::int AND l.sku_id > %(after)s::int
   AND (%(sku)s::text IS NULL OR v.sku = %(sku)s::text)
   AND (NOT %(refused)s::boolean OR l.error IS NOT NULL)
 ORDER BY l.sku_id LIMIT %(most)s::int
 """
+CONNECTIONS_OF = "SELECT code FROM connection WHERE channel_id = %(channel_id)s::int"
 NEWEST = "SELECT max(version) FROM stock_change"
 COUNTS = """
 SELECT count(*) FILTER (WHERE active), count(*) FILTER (WHERE error IS NOT NULL) FROM listing
@@ -105,12 +107,16 @@ class PushRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ListingRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A listing, what its channel was told last, and why it did not take it."""
+    """A listing, what its channel was told last, and why it did not take it.
+
+    `own_price`: what the SKU costs there, in centavos; None: what the catalogue says.
+    """
 
     sku: str
     name: str
     code: str
     active: bool
+    own_price: int | None
     sent_quantity: int | None
     sent_at: datetime | None
     error: str | None

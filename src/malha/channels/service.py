@@ -1,8 +1,12 @@
 """Use cases of listings and of how channels hear of stock."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
+import msgspec
+
+from malha.catalog import ownership
 from malha.channels import reads, writes
 from malha.channels.errors import PushChanged, PushNotFound
 from malha.channels.events import ListingsUnsettled
@@ -21,6 +25,8 @@ from malha.platform.outward import check_address
 PURPOSE = "stock push"
 MOST_LISTINGS = 10_000
 SHORTEST_SECRET = 16
+MOST_PRICE = 2_147_483_647  # centavos
+PRICES = "prices"  # the revision of what channels ask themselves
 
 
 async def channel_of(tx: Tx, code: str) -> Channel:
@@ -140,12 +146,43 @@ async def unsettle(tx: Tx, channel_id: int, skus: Sequence[str]) -> None:
         await outbox.add(tx, ListingsUnsettled(id=new_id(), seq=1, channel_id=channel_id, skus=sorted(found)))
 
 
+def check_price(price: int | None) -> Iterator[Flaw]:
+    """Yield what is wrong with a channel's own price in centavos; None takes it back."""
+    if price is not None and not 0 < price <= MOST_PRICE:
+        yield Flaw("price", N_("A price is more than nothing."), N_("Take it back to have the catalogue's."))
+
+
+async def kept_prices(tx: Tx, channel_id: int, skus: Mapping[str, int]) -> dict[str, Flaw]:
+    """Return why a channel has no price of its own of some SKUs, given with their ids: it keeps the price itself."""
+    kept = await ownership.prices_kept(tx, skus) if skus else {}
+    own = set(await tx.values(reads.CONNECTIONS_OF, {"channel_id": channel_id})) if kept else set()
+    return {
+        sku: Flaw("price", ownership.SAYS, ownership.MEND, {"connection": by.owner, "name": by.name})
+        for sku, by in kept.items()
+        if by.owner in own
+    }
+
+
+async def write_prices(tx: Tx, channel_id: int, prices: Mapping[int, int | None]) -> set[int]:
+    """Write what SKUs cost on a channel, by id; return of which that is other than before.
+
+    Who changed any bumps `PRICES` when nothing else is left to be locked: channels and feeds look again.
+    """
+    if not prices:
+        return set()
+    columns = {"skus": list(prices), "prices": list(prices.values())}
+    return set(await tx.values(writes.PUT_PRICES, {"channel_id": channel_id, **columns}))
+
+
 async def put_listings(tx: Tx, code: str, drafts: Sequence[ListingDraft]) -> list[str]:
-    """List SKUs on a channel, or change how it calls them; return the SKUs that are unknown, which are left out.
+    """List SKUs on a channel, or change how it calls them and what they cost there.
+
+    Returns:
+        The SKUs that are unknown, which are left out.
 
     Raises:
         SharedByAll, UnknownChannel: as the names say.
-        Invalid: a SKU or a code is there twice.
+        Invalid: a SKU or a code is there twice, a price is none, or the channel keeps it itself.
     """
     channel = await channel_of(tx, code)
     for what, said in (("sku", [d.sku for d in drafts]), ("code", [d.code or d.sku for d in drafts])):
@@ -153,6 +190,10 @@ async def put_listings(tx: Tx, code: str, drafts: Sequence[ListingDraft]) -> lis
         refuse([Flaw(what, N_("{value} is there twice."), facts={"value": value}) for value in sorted(twice)])
     ids = await reads.sku_ids(tx, [d.sku for d in drafts])
     known = [d for d in drafts if d.sku in ids]
+    prices = {d.sku: d.price for d in known if d.price is not msgspec.UNSET}
+    flaws = [flaw for price in prices.values() for flaw in check_price(price)]
+    given = {sku: ids[sku] for sku, price in prices.items() if price is not None}
+    refuse([*flaws, *(await kept_prices(tx, channel.id, given)).values()])
     await tx.execute(
         writes.PUT_LISTINGS,
         {
@@ -163,6 +204,12 @@ async def put_listings(tx: Tx, code: str, drafts: Sequence[ListingDraft]) -> lis
         },
     )
     await look_again(tx, channel.id)
-    facts = {"count": len(known), "skus": [d.sku for d in known[:100]]}
+    changed = await write_prices(tx, channel.id, {ids[sku]: price for sku, price in prices.items()})
+    if changed:
+        await revisions.bump(tx, PRICES)
+    facts: dict[str, Any] = {"count": len(known), "skus": [d.sku for d in known[:100]]}
+    if changed:
+        told = [(sku, {"price": price}) for sku, price in prices.items() if ids[sku] in changed]
+        facts["listings"] = dict(told[:50])
     await audit.record(tx, action="list", entity="listing", entity_id=code, after=facts)
     return [d.sku for d in drafts if d.sku not in ids]

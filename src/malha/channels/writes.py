@@ -94,6 +94,17 @@ SELECT %(channel_id)s::int, * FROM unnest(%(skus)s::int[], %(codes)s::text[], %(
 ORDER BY 2
 ON CONFLICT (channel_id, sku_id) DO UPDATE SET code = excluded.code, active = excluded.active, sent_quantity = NULL
 """
+# In the order of the key. Taken back, a row stays: its version is part of what who says something read.
+PUT_PRICES = """
+INSERT INTO listing_price AS x (channel_id, sku_id, price)
+SELECT %(channel_id)s::int, w.sku_id, w.price FROM unnest(%(skus)s::int[], %(prices)s::int[]) AS w(sku_id, price)
+WHERE w.price IS NOT NULL
+   OR EXISTS (SELECT FROM listing_price y WHERE y.channel_id = %(channel_id)s::int AND y.sku_id = w.sku_id)
+ORDER BY 2
+ON CONFLICT (channel_id, sku_id) DO UPDATE SET price = excluded.price, version = x.version + 1, changed_at = now()
+WHERE x.price IS DISTINCT FROM excluded.price
+RETURNING sku_id
+"""
 PUT_PUSH = """
 INSERT INTO stock_push (channel_id, kind, url, secret, active, all_skus, resend_after, position)
 VALUES (%(channel_id)s::int, %(kind)s::text, %(url)s::text, %(secret)s::bytea, %(active)s::boolean,

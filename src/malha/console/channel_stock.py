@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 from litestar import Request, get, post
 from litestar.params import FromPath
 from litestar.response import Response, Stream
@@ -26,6 +27,7 @@ COLUMNS = (
     Column(N_("Product")),
     Column(N_("Code on the channel")),
     Column(N_("In use")),
+    Column(N_("Own price"), SheetKind.MONEY),
     Column(N_("Told quantity"), SheetKind.WHOLE),
     Column(N_("Told at"), SheetKind.MOMENT),
     Column(N_("Refused because")),
@@ -104,9 +106,13 @@ async def stock_resend(request: Request[Any, Any, Any], code: FromPath[str]) -> 
 
 @post("/channels/{code:str}/stock/listing", opt={"permission": "network:write"}, status_code=200)
 async def listing_put(request: Request[Any, Any, Any], code: FromPath[str]) -> Response[Any]:
-    """List a SKU, change what the channel calls it, or take it out of use."""
+    """List a SKU, change what the channel calls it and what it costs there, or take it out of use."""
     read = filling.filled(await request.form())
-    draft = ListingDraft(read.text("sku", 80), read.text("code", 80) or None, read.flag("active"))
+    price = read.maybe_scaled("price", 2)
+    said = price if price is not None else None if read.flag("usual_price") else msgspec.UNSET
+    draft = ListingDraft(read.text("sku", 80), read.text("code", 80) or None, read.flag("active"), said)
+    if price is not None and read.flag("usual_price"):
+        read.wrong("price", N_("Give it an own price or the catalogue's, not both."))
     if not draft.sku:
         read.wrong("sku", N_("This field is empty."), N_("Fill it in."))
     async with web.writing(request) as tx:
@@ -124,7 +130,8 @@ async def stock_export(request: Request[Any, Any, Any], code: FromPath[str]) -> 
 
     def cells(row: ListingRow) -> list[Any]:
         used = _("yes") if row.active else _("no")
-        return [row.sku, row.name, row.code, used, row.sent_quantity, row.sent_at, failures.shown(row.error)]
+        told = [row.sent_quantity, row.sent_at, failures.shown(row.error)]
+        return [row.sku, row.name, row.code, used, row.own_price, *told]
 
     pages = export.pages(
         request,

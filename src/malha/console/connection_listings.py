@@ -8,6 +8,7 @@ from litestar import Request, get, post
 from litestar.params import FromPath
 from litestar.response import Response, Stream
 
+from malha.channels import service as channels
 from malha.channels.connecting.service import connection_of
 from malha.channels.contract import Kind
 from malha.channels.feeds.rules import RULES
@@ -293,7 +294,7 @@ def _price(read: filling.Filled) -> int | None:
     price = read.maybe_scaled("price", 2)
     if price is None and not read.flaws:
         read.wrong("price", N_("This field is empty."), N_("Fill it in."))
-    read.flaws += rules.check_price(price)
+    read.flaws += channels.check_price(price)
     return price
 
 

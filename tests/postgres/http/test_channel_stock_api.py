@@ -174,3 +174,20 @@ async def test_a_manager_tells_a_channel_of_stock_on_its_page_and_sees_the_secre
     assert gone.status_code == 303
     clerk = await stocked.session(Role.CUSTOMER_SERVICE)
     assert (await stocked.http.post(address, data=form, headers=clerk)).status_code == 403
+
+
+async def test_a_channel_without_a_connection_has_prices_of_its_own_too(stocked: Shop) -> None:
+    url, key = "/v1/channels/web/listings", {"headers": stocked.headers}
+    items = [{"sku": "A", "price": 8880}, {"sku": "B"}, {"sku": "NOPE", "price": 5}]
+    assert (await stocked.http.post(url, json={"items": items}, **key)).json() == {"count": 2, "unknown": ["NOPE"]}
+
+    async def own() -> dict[str, int | None]:
+        return {row["sku"]: row["own_price"] for row in (await stocked.http.get(url, **key)).json()["items"]}
+
+    assert await own() == {"A": 8880, "B": None}
+    await stocked.http.post(url, json={"items": [{"sku": "A", "code": "A-1"}]}, **key)
+    assert await own() == {"A": 8880, "B": None}, "left out, it stays"
+    wrong = await stocked.http.post(url, json={"items": [{"sku": "A", "price": 0}]}, **key)
+    assert wrong.status_code == 422
+    await stocked.http.post(url, json={"items": [{"sku": "A", "price": None}]}, **key)
+    assert await own() == {"A": None, "B": None}

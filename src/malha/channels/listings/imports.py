@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from malha.channels import service as channels
 from malha.channels.connecting import reads as connections
 from malha.channels.connecting import registry
 from malha.channels.connecting.model import Linked
@@ -81,7 +82,7 @@ class OverrideImport:
                 continue
             await self._handle(tx, connection, maker, own, outcome, apply=apply)
         if apply and any("price" in row.values for row in rows):  # who waits for it holds nothing that is locked above
-            await revisions.bump(tx, service.REVISION)
+            await revisions.bump(tx, channels.PRICES)
         return outcome
 
     async def _handle(
@@ -93,7 +94,7 @@ class OverrideImport:
         now = await reads.overrides_of(tx, connection.id, sorted({product for _, product in known.values()}))
         asked = {row.values["sku"] for row in rows if row.values.get("price")}
         given = {sku: id_ for sku, (id_, _) in known.items() if sku in asked}
-        kept = await service.kept_prices(tx, connection, given) if given else {}
+        kept = await channels.kept_prices(tx, connection.channel_id, given)
         costs = await reads.prices_of(tx, connection.channel_id, [id_ for id_, _ in known.values()])
         wanted: list[tuple[str, str, Any]] = []
         for row in rows:
@@ -168,7 +169,7 @@ class OverrideImport:
                 continue
             left |= await _take_back(tx, connection, maker, own)
         if priced:
-            await revisions.bump(tx, service.REVISION)
+            await revisions.bump(tx, channels.PRICES)
         return left
 
 
@@ -177,7 +178,7 @@ async def _take_back(tx: Tx, connection: Linked, maker: Maker, own: Mapping[tupl
     await service.lock(tx, connection)
     now = await reads.overrides_of(tx, connection.id, sorted({product for _, product in known.values()}))
     costs = await reads.prices_of(tx, connection.channel_id, [id_ for id_, _ in known.values()])
-    kept = await service.kept_prices(tx, connection, {sku: id_ for sku, (id_, _) in known.items()})
+    kept = await channels.kept_prices(tx, connection.channel_id, {sku: id_ for sku, (id_, _) in known.items()})
     left: Left = {}
     back: list[tuple[str, str, Any]] = []
     for (sku, name), trace in own.items():

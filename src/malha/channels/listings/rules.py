@@ -31,7 +31,6 @@ USUAL: dict[str, str] = {
 LONGEST = 50_000  # characters of one override
 MOST_IMAGES = 50
 PRICE = "price"
-MOST_PRICE = 2_147_483_647  # centavos
 _IS_TOLD = N_("It is told from the stock, as the channel hears of it.")
 _IS_CODE = N_("The SKU is the catalogue's; what the channel calls it is said in the listings of the channel.")
 # What is not a word of the goods has a place of its own: where it is said instead.
@@ -238,12 +237,6 @@ def check_said(profile: Profile, said: Mapping[str, Any]) -> Iterator[Flaw]:
             yield Flaw(name, N_("{name} takes a text."), facts=facts)
         if isinstance(value, str) and len(value) > LONGEST:
             yield Flaw(name, N_("At most {most} characters."), facts={"most": LONGEST})
-
-
-def check_price(price: int | None, at: str = PRICE) -> Iterator[Flaw]:
-    """Yield what is wrong with a channel's own price in centavos; None takes it back."""
-    if price is not None and not 0 < price <= MOST_PRICE:
-        yield Flaw(at, N_("A price is more than nothing."), N_("Take it back to have the catalogue's."))
 
 
 def shared_of(profile: Profile, name: str) -> bool:

@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 
-from malha.catalog import ownership
 from malha.channels import service as channels
 from malha.channels.connecting import queueing
 from malha.channels.connecting import reads as connections
@@ -29,7 +28,6 @@ from malha.platform.i18n import N_
 
 AT_ONCE = 500
 MOST = 1_000  # listings of one call
-REVISION = "prices"  # of what channels ask themselves
 _encode = msgspec.json.Encoder().encode
 
 
@@ -111,7 +109,7 @@ async def say(
         raise ListingChanged(what="listing", key=sku)
     prices = {} if isinstance(price, msgspec.UnsetType) else {sku: price}
     if (await say_all(tx, connection, maker, [(sku, name, value) for name, value in said.items()], prices)).prices:
-        await revisions.bump(tx, REVISION)
+        await revisions.bump(tx, channels.PRICES)
     after = await reads.goods_of_sku(tx, maker.place, sku)
     return version if after is None else after.said_version
 
@@ -133,7 +131,7 @@ async def say_many(
     await lock(tx, connection)
     changed = await say_all(tx, connection, maker, said, prices or {})
     if changed.prices:
-        await revisions.bump(tx, REVISION)
+        await revisions.bump(tx, channels.PRICES)
     return changed.all
 
 
@@ -141,16 +139,6 @@ async def lock(tx: Tx, connection: Linked) -> None:
     """Let nobody else say anything of a connection's listings until the transaction ends."""
     await tx.execute(writes.ENSURE_PLAN, {"connection_id": connection.id})
     await tx.execute(writes.LOCK_PLAN, {"connection_id": connection.id})
-
-
-async def kept_prices(tx: Tx, connection: Linked, skus: Mapping[str, int]) -> dict[str, Flaw]:
-    """Return why a connection is told no price of its own of some SKUs, given with their ids: it keeps the price."""
-    kept = await ownership.prices_kept(tx, skus)
-    return {
-        sku: Flaw(rules.PRICE, ownership.SAYS, ownership.MEND, {"connection": by.owner, "name": by.name})
-        for sku, by in kept.items()
-        if by.owner == connection.code
-    }
 
 
 async def say_all(
@@ -162,15 +150,15 @@ async def say_all(
 ) -> Changed:
     """Do what `say_many` does, for who has the lock already and what makes the connection's content.
 
-    Who changed prices bumps `REVISION` when nothing else is left to be locked.
+    Who changed prices bumps `channels.PRICES` when nothing else is left to be locked.
     """
     asked = [sku for sku, _, _ in said] + list(prices)
     known = await reads.skus_of(tx, sorted(set(asked)))
     flaws = [Flaw("sku", N_("There is no SKU {value}."), facts={"value": s[:80]}) for s in asked if s not in known]
     flaws += [f for _, name, value in said if value is not None for f in rules.check_said(maker.profile, {name: value})]
-    flaws += [f for price in prices.values() for f in rules.check_price(price)]
+    flaws += [f for price in prices.values() for f in channels.check_price(price)]
     given = {sku: known[sku][0] for sku, price in prices.items() if price is not None and sku in known}
-    flaws += (await kept_prices(tx, connection, given)).values() if given else []
+    flaws += (await channels.kept_prices(tx, connection.channel_id, given)).values()
     refuse(flaws)
     products = sorted({product for _, product in known.values()})
     now = await reads.overrides_of(tx, connection.id, products)
@@ -196,7 +184,9 @@ async def say_all(
                 "saids": [_encode(row).decode() for row in wanted.values()],
             },
         )
-    priced = await _put_prices(tx, connection, {known[sku][0]: price for sku, price in prices.items()})
+    priced = await channels.write_prices(
+        tx, connection.channel_id, {known[sku][0]: price for sku, price in prices.items()}
+    )
     for sku, price in prices.items():
         if known[sku][0] in priced:
             changed.setdefault(sku, {})[rules.PRICE] = price
@@ -208,14 +198,6 @@ async def say_all(
     for n in range(0, len(touched), AT_ONCE):
         await _work_out(tx, connection, maker, touched[n : n + AT_ONCE])
     return Changed(all=sum(map(len, changed.values())), prices=len(priced))
-
-
-async def _put_prices(tx: Tx, connection: Linked, prices: Mapping[int, int | None]) -> set[int]:
-    """Write what SKUs cost on a channel; return of which that is other than before."""
-    if not prices:
-        return set()
-    columns = {"skus": list(prices), "prices": list(prices.values())}
-    return set(await tx.values(writes.PUT_PRICES, {"channel_id": connection.channel_id, **columns}))
 
 
 async def put_mapping(tx: Tx, code: str, mapping: Sequence[Mapped] | None, version: int) -> int:

@@ -21,17 +21,6 @@ ON CONFLICT (connection_id, product_id, sku_id) DO UPDATE SET said = excluded.sa
     changed_at = now()
 WHERE x.said IS DISTINCT FROM excluded.said
 """
-# In the order of the key. Taken back, a row stays: its version is part of what who says something read.
-PUT_PRICES = """
-INSERT INTO listing_price AS x (channel_id, sku_id, price)
-SELECT %(channel_id)s::int, w.sku_id, w.price FROM unnest(%(skus)s::int[], %(prices)s::int[]) AS w(sku_id, price)
-WHERE w.price IS NOT NULL
-   OR EXISTS (SELECT FROM listing_price y WHERE y.channel_id = %(channel_id)s::int AND y.sku_id = w.sku_id)
-ORDER BY 2
-ON CONFLICT (channel_id, sku_id) DO UPDATE SET price = excluded.price, version = x.version + 1, changed_at = now()
-WHERE x.price IS DISTINCT FROM excluded.price
-RETURNING sku_id
-"""
 # What is not listed on the channel is, under its own code unless something else has it; what was out of use is in use.
 LIST_THEM = """
 INSERT INTO listing (channel_id, sku_id, code)
