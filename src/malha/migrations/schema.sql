@@ -1115,6 +1115,16 @@ CREATE TABLE listing_post (
     CONSTRAINT listing_post_status_check CHECK ((status = ANY (ARRAY['draft'::text, 'submitted'::text, 'live'::text, 'rejected'::text, 'ended'::text])))
 ) WITH (fillfactor = 80);
 
+CREATE TABLE listing_price (
+    channel_id integer NOT NULL,
+    sku_id integer NOT NULL,
+    price integer,
+    version integer DEFAULT 1 NOT NULL,
+    changed_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT listing_price_pkey PRIMARY KEY (channel_id, sku_id),
+    CONSTRAINT listing_price_price_check CHECK ((price > 0))
+);
+
 CREATE TABLE location (
     id integer GENERATED ALWAYS AS IDENTITY NOT NULL,
     code text NOT NULL,
@@ -3232,6 +3242,7 @@ CREATE INDEX listing_sku ON listing USING btree (sku_id);
 CREATE INDEX listing_override_product ON listing_override USING btree (product_id);
 CREATE INDEX listing_override_sku ON listing_override USING btree (sku_id);
 CREATE INDEX listing_post_sku ON listing_post USING btree (sku_id);
+CREATE INDEX listing_price_sku ON listing_price USING btree (sku_id);
 CREATE INDEX location_establishment ON location USING btree (establishment_id);
 CREATE INDEX location_owner ON location USING btree (owner_id) WHERE (owner_id IS NOT NULL);
 CREATE UNIQUE INDEX location_site ON location USING btree (COALESCE(site_id, id), COALESCE(owner_id, establishment_id));
@@ -3466,6 +3477,8 @@ ALTER TABLE listing_override ADD CONSTRAINT listing_override_sku_id_fkey FOREIGN
 ALTER TABLE listing_plan ADD CONSTRAINT listing_plan_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connection(id) ON DELETE CASCADE;
 ALTER TABLE listing_post ADD CONSTRAINT listing_post_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connection(id) ON DELETE CASCADE;
 ALTER TABLE listing_post ADD CONSTRAINT listing_post_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id) ON DELETE CASCADE;
+ALTER TABLE listing_price ADD CONSTRAINT listing_price_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES channel(id);
+ALTER TABLE listing_price ADD CONSTRAINT listing_price_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id) ON DELETE CASCADE;
 ALTER TABLE location ADD CONSTRAINT location_establishment_id_fkey FOREIGN KEY (establishment_id) REFERENCES establishment(id);
 ALTER TABLE location ADD CONSTRAINT location_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES establishment(id);
 ALTER TABLE location ADD CONSTRAINT location_site_id_fkey FOREIGN KEY (site_id) REFERENCES location(id);
