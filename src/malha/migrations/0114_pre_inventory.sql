@@ -37,6 +37,7 @@ ALTER TABLE transfer ADD COLUMN closed_short_at timestamptz, ADD COLUMN closed_s
     ADD COLUMN closed_short_reason text;
 -- Of which shipment it was; none: of the first one, told by older code.
 ALTER TABLE transfer_discrepancy ADD COLUMN shipment_id uuid REFERENCES transfer_shipment;
+CREATE INDEX transfer_discrepancy_shipment ON transfer_discrepancy (shipment_id);
 -- Which shipment's day was moved; none: of what has not left.
 ALTER TABLE transfer_eta ADD COLUMN shipment smallint;
 
