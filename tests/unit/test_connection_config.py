@@ -171,6 +171,58 @@ def test_what_the_connector_does_not_take_is_told_at_its_field() -> None:
         assert dict(told(EVERY, {})) == {"/config/name": "This is required. Fill it in."}
 
 
+class Odd(msgspec.Struct):
+    """A configuration of somebody else that refuses values in its own words."""
+
+    least: int = 1
+    most: int = 9
+
+    def __post_init__(self) -> None:
+        if self.least > self.most:
+            raise ValueError("least is more than most")
+
+
+class Around(msgspec.Struct):
+    name: str = ""
+    odd: Odd = msgspec.field(default_factory=Odd)
+
+
+def test_what_a_connector_itself_refuses_is_told_with_its_reason() -> None:
+    odd: Any = SimpleNamespace(config_model=Odd)
+    around: Any = SimpleNamespace(config_model=Around)
+    with i18n.speaking("en"):
+        ((at, says),) = told(odd, {}, least="10")
+        assert at == "/config"
+        assert says.startswith("This is not valid: least is more than most")
+        ((at, says),) = told(around, {}, odd='{"least": 10}')
+        assert at == "/config/odd"
+        assert says.startswith("This is not valid: least is more than most")
+
+
+@pytest.mark.parametrize(
+    ("typed", "at", "words"),
+    [
+        ({"columns": "COD=sku, COR=foo"}, "columns", {
+            "en": "“COR=foo”: there is no column foo. Choose one of these: active, ",
+            "pt-BR": "“COR=foo”: não existe a coluna foo. Escolha ",
+        }),
+        ({"locations": "01"}, "locations", {
+            "en": "“01” is no pair. Write both sides with a = between them, as 01=LOJA-1.",
+            "pt-BR": "“01” não é um par. ",
+        }),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("language", i18n.LANGUAGES)
+def test_a_heading_that_means_nothing_is_told_at_its_field(
+    typed: dict[str, str], at: str, words: dict[str, str], language: str
+) -> None:
+    erp = registry.connectors()["erp_files"]
+    with i18n.speaking(language):
+        ((where, says),) = told(erp, {"host": "sftp.example", "user": "malha"}, **typed)
+    assert where == f"/config/{at}"
+    assert says.startswith(words[language]), says
+
+
 def test_a_field_without_a_title_is_called_by_its_name_and_never_translated() -> None:
     class Bare(msgspec.Struct):
         location: str = ""

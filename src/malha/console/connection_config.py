@@ -326,9 +326,10 @@ def _scalar(field: Field, text: str) -> Any:
 def _note(form: Filled, flaw: Flaw, lines: Mapping[str, int]) -> None:
     """Note what the connector does not take at the field of the form, with its line where it has several."""
     name = flaw.at.partition("/")[0].replace("~1", "/").replace("~0", "~")
+    at = f"config/{name}" if name else "config"
     line = lines.get(flaw.at)
     if line is None:
-        form.wrong(f"config/{name}", flaw.says, flaw.mend, **flaw.facts)
+        form.wrong(at, flaw.says, flaw.mend, **flaw.facts)
     else:
         what = Phrase(flaw.says, flaw.facts)
-        form.wrong(f"config/{name}", N_("Line {line}: {what}"), flaw.mend, **flaw.facts, line=line, what=what)
+        form.wrong(at, N_("Line {line}: {what}"), flaw.mend, **flaw.facts, line=line, what=what)

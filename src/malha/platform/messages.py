@@ -151,7 +151,7 @@ def _in_python(tree: ast.Module) -> Iterator[tuple[int, str, str | None]]:
 
 
 def _of_connectors(tree: ast.Module) -> Iterator[tuple[int, str]]:
-    """Yield titles, descriptions and words of choices of fields that have a title, and what secrets are."""
+    """Yield titles, descriptions and words of choices of fields that have a title, what secrets are, and misfits."""
     for node in ast.walk(tree):
         values: list[ast.expr] = []
         if isinstance(node, ast.Call) and getattr(node.func, "id", None) == "Meta":
@@ -159,6 +159,8 @@ def _of_connectors(tree: ast.Module) -> Iterator[tuple[int, str]]:
             if "title" in given:
                 values = [given[name] for name in ("title", "description") if name in given]
                 values += [word for each in _values(given.get("extra_json_schema")) for word in _values(each)]
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", None) == "Misfit":
+            values = node.args[1:3]
         elif isinstance(node, ast.ClassDef):
             for part in node.body:
                 target, value = _assigned(part)

@@ -14,6 +14,7 @@ from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_, Word
 
 MAX_FLAWS = 50
+LONGEST_REASON = 300  # characters of what a type says of a value that it refuses
 _PATH = re.compile(r" - at `(?:key in )?\$(.*)`$|- at `key` in `\$(.*)`$")
 _STEP = re.compile(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]")
 
@@ -51,10 +52,12 @@ NOT_DATE = N_("This is not a date, like 2026-11-23.")
 NO_ZONE = N_("This needs a time zone, like 2026-11-23T14:05:00-03:00.")
 TOO_BIG = N_("This number is too large.")
 NOT_VALID = N_("This is not valid.")
+NOT_VALID_AS = N_("This is not valid: {why}")
 
 SENTENCES = (
     REQUIRED, UNKNOWN, WRONG_TYPE, AT_LEAST, AT_MOST, MORE_THAN, LESS_THAN, LONGER, SHORTER, MORE_ITEMS, FEWER_ITEMS,
-    EMPTY, PATTERN, NOT_ONE_OF, NOT_UUID, NOT_TIME, NOT_DATE, NO_ZONE, TOO_BIG, NOT_VALID, *_TYPES.values(),
+    EMPTY, PATTERN, NOT_ONE_OF, NOT_UUID, NOT_TIME, NOT_DATE, NO_ZONE, TOO_BIG, NOT_VALID, NOT_VALID_AS,
+    *_TYPES.values(),
 )  # fmt: skip
 
 _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
@@ -140,8 +143,17 @@ def _walk(value: Any, kind: Any, at: str, add: Callable[[Flaw], None]) -> None:
     except msgspec.ValidationError as error:
         told: list[Flaw] = []
         _parts(value, _plain(kind), at, told.append)
-        for flaw in told or [flaw_of(str(error), at)]:
+        for flaw in told or [_flaw(error, at)]:
             add(flaw)
+
+
+def _flaw(error: msgspec.ValidationError, at: str) -> Flaw:
+    """Return a flaw for an error of msgspec; where a type refused the value by itself, with what it said."""
+    flaw = flaw_of(str(error), at)
+    why = error.__cause__
+    if flaw.says != NOT_VALID or not isinstance(why, ValueError | TypeError) or not str(why):
+        return flaw
+    return Flaw(flaw.at, NOT_VALID_AS, facts={"why": str(why)[:LONGEST_REASON]})
 
 
 def _plain(kind: Any) -> Any:

@@ -77,6 +77,21 @@ async def test_a_connection_is_made_in_the_form_and_edited_with_nothing_changed(
     assert (await shop.http.get("/connections/loja", headers=owner)).status_code == 200
 
 
+async def test_a_heading_that_means_nothing_is_refused_at_its_field_in_the_form(shop: Shop) -> None:
+    async with shop.database.transaction() as tx:
+        await a_network(tx)
+    owner = await shop.session()
+    form = filled_in((await shop.http.get("/connections:new?connector=erp_files", headers=owner)).text)
+    form |= {"name": "ERP", "code": "erp", "config/host": "sftp.example", "config/user": "malha"}
+    form["config/columns"] = "COD=foo"
+    htmx = {**owner, "hx-request": "true"}
+    refused = await shop.http.post("/connections:new", data=form, headers=htmx)
+    assert refused.status_code == 422
+    told = html.unescape(refused.text)
+    assert 'data-at="config/columns"' in told
+    assert "there is no column foo." in told or "não existe a coluna foo." in told
+
+
 async def test_what_the_api_was_told_stays_when_only_a_secret_is_changed(shop: Shop) -> None:
     config = {
         "shop": "loja.myshopify.com",

@@ -92,6 +92,19 @@ async def test_what_does_not_fit_is_told_with_the_title_of_its_field(made):
     }
 
 
+async def test_what_a_connector_itself_refuses_is_told_at_its_field_with_the_reason(made):
+    _, shop, key = made
+    config = {"host": "sftp.example", "user": "malha", "columns": "COD=foo"}
+    body = {**BODY, "connector": "erp_files", "config": config, "secrets": {}}
+    for language, says in (
+        ("en", "Headings of its own: “COD=foo”: there is no column foo."),
+        ("pt-BR", "Cabeçalhos próprios: “COD=foo”: não existe a coluna foo."),
+    ):
+        answer = await shop.http.post("/v1/connections", json=body, headers={**key, "accept-language": language})
+        assert answer.status_code == 422, answer.text
+        assert [(e["at"], e["says"]) for e in answer.json()["errors"]] == [("/config/columns", says)]
+
+
 PARTNER = {"code": "parceiro", "name": "Parceiro", "connector": "partner_http", "config": {}}
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from malha.channels.contract import Connector
+from malha.channels.contract import Connector, Misfit
 from malha.platform import shapes
 from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_, Word
@@ -160,6 +160,10 @@ def flaws_of(connector: Connector, config: Mapping[str, Any]) -> list[Flaw]:
     try:
         made = msgspec.convert(config, connector.config_model)
     except msgspec.ValidationError as error:
+        why = error.__cause__
+        if isinstance(why, Misfit):  # of a whole configuration, all of whose fields fit by themselves
+            place = shapes.flaw_of(str(error)).at
+            return [Flaw(shapes.joined(place, why.field), why.says, why.mend or MEND, why.facts)]
         return [_mended(connector, flaw) for flaw in shapes.flaws_in(dict(config), connector.config_model, str(error))]
     address = getattr(made, "base_url", None)
     if address is None:

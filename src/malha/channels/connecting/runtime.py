@@ -89,7 +89,7 @@ class Runtime:
             config = msgspec.convert(connection.config, connector.config_model)
         except msgspec.ValidationError:
             (flaw, *_) = configuring.flaws_of(connector, connection.config)
-            raise AuthExpired(failures.MISFIT.format(field=flaw.at, what=flaw.text())) from None
+            raise AuthExpired(failures.MISFIT.format(field=flaw.at or "config", what=flaw.text())) from None
         secrets = access.unseal(self.keys, connection.secrets)
         try:
             limits = connector.limits_for(config) if isinstance(connector, Paced) else connector.limits

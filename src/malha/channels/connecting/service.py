@@ -53,9 +53,12 @@ def _check(connector: Connector, draft: ConnectionDraft) -> list[Flaw]:
         flaws.append(Flaw("channel", says, N_("Leave the sales channel out."), {"connector": connector.name}))
     says = N_("{field}: {what}")
     for flaw in configuring.flaws_of(connector, draft.config):
+        if not flaw.at:
+            flaws.append(Flaw("config", flaw.says, flaw.mend, flaw.facts))
+            continue
         what = Phrase(flaw.says, flaw.facts)
         told = {**flaw.facts, "field": configuring.field_of(connector, flaw.at).word, "what": what}
-        flaws.append(Flaw(f"config/{flaw.at}" if flaw.at else "config", says, flaw.mend, told))
+        flaws.append(Flaw(f"config/{flaw.at}", says, flaw.mend, told))
     says = N_("The connector has no secret {name}.")
     flaws += [
         Flaw(f"secrets/{n}", says, facts={"name": n}) for n in sorted(set(draft.secrets) - set(connector.secrets))

@@ -31,6 +31,7 @@ from malha.channels.contract import (
     FileTold,
     Invalid,
     Limits,
+    Misfit,
     Ok,
     RefundPush,
     Result,
@@ -85,13 +86,33 @@ class ErpFilesConfig(FilesConfig, frozen=True, kw_only=True, forbid_unknown_fiel
         """Refuse pairs that cannot be read, and headings that would mean nothing.
 
         Raises:
-            ValueError: there is one.
+            Misfit: there is one.
         """
         known = erp_tables.KNOWN | set(erp_tables.STOCK)
-        for theirs, ours in erp_tables.pairs(self.columns):
+        for theirs, ours in _pairs("columns", self.columns, "COD_PROD=sku"):
             if ours not in known:
-                raise ValueError(f"“{theirs}={ours}”: there is no column {ours}.")
-        list(erp_tables.pairs(self.locations))
+                raise Misfit(
+                    "columns",
+                    "“{pair}”: there is no column {column}.",
+                    "Choose one of these: {choices}.",
+                    pair=f"{theirs}={ours}"[:80],
+                    column=ours[:40],
+                    choices=", ".join(sorted(known)),
+                )
+        _pairs("locations", self.locations, "01=LOJA-1")
+
+
+def _pairs(field: str, text: str, example: str) -> list[tuple[str, str]]:
+    try:
+        return list(erp_tables.pairs(text))
+    except erp_tables.NoPairError as error:
+        raise Misfit(
+            field,
+            "“{pair}” is no pair.",
+            "Write both sides with a = between them, as {example}.",
+            pair=error.part,
+            example=example,
+        ) from None
 
 
 class ErpFiles(Folders):

@@ -94,18 +94,26 @@ def table_of(kind: str, headings: Mapping[str, str]) -> Table:
     return Table(columns, mine, prefixes, HEADS.get(kind, ()))
 
 
+class NoPairError(ValueError):
+    """A part of a setting that is no pair."""
+
+    def __init__(self, part: str) -> None:
+        super().__init__(f"“{part}” is no pair like theirs=ours")
+        self.part = part
+
+
 def pairs(text: str) -> Iterator[tuple[str, str]]:
     """Yield what a setting says as `theirs=ours`, separated by commas or ends of lines.
 
     Raises:
-        ValueError: a part of it is no such pair.
+        NoPairError: a part of it is no such pair.
     """
     for each in text.replace("\n", ",").split(","):
         if not each.strip():
             continue
         theirs, sign, ours = (part.strip() for part in each.partition("="))
         if not sign or not theirs or not ours:
-            raise ValueError(f"“{each.strip()[:60]}” is no pair like theirs=ours")
+            raise NoPairError(each.strip()[:80])
         yield theirs, ours
 
 

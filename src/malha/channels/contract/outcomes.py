@@ -95,6 +95,20 @@ class Conflicting(ChannelError):
         self.version = version
 
 
+class Misfit(ValueError):
+    """What a configuration says does not fit: raised by its `__post_init__`, told at the field.
+
+    Both texts are English with `{facts}`; our own connectors' are also told in the reader's language.
+    """
+
+    def __init__(self, field: str, says: str, mend: str = "", **facts: str) -> None:
+        super().__init__(says.format_map(facts))
+        self.field = field
+        self.says = says
+        self.mend = mend
+        self.facts = facts
+
+
 # What became of a thing that was handed over.
 
 
