@@ -17,6 +17,7 @@ ADDRESS = "https://shop.example/admin-api"
 REQUIRED: dict[str, dict[str, str]] = {
     "shopify": {"shop": "loja.myshopify.com", "location": "61234567890"},
     "partner_files": {"host": "sftp.example", "user": "malha"},
+    "erp_files": {"host": "sftp.example", "user": "malha"},
 }
 
 
