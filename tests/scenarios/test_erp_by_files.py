@@ -202,6 +202,19 @@ async def test_stock_of_a_place_that_the_source_does_not_speak_for_is_held_and_t
     ]
 
 
+async def test_the_rows_to_mend_of_stock_put_back_alone_empty_no_other_shelf(erp: Erp) -> None:
+    await stocked(erp)
+    erp.host.put("ESTOQUE-2.csv", "local;sku;saldo\n01;CAM-AZ;9\n01;CAM-VD;muitos\n")
+    await erp.go()
+    (name,) = [each for each in erp.host.names("errors") if each.endswith(".errors.csv")]
+    erp.host.put(name, erp.host.text("errors", name).replace("muitos", "7"))
+    await erp.go()
+    on_hand = "SELECT v.sku, b.on_hand FROM balance b JOIN variant v ON v.id = b.sku_id ORDER BY 1"
+    assert await erp.rows(on_hand) == [("CAM-AZ", 9), ("CAM-VD", 5)]
+    says = "SELECT says ->> 'problem' FROM (SELECT says::jsonb FROM partner_file WHERE state = 'held' AND says <> '') f"
+    assert await erp.rows(says) == [("stock_in_part",)]
+
+
 async def test_a_worker_that_dies_between_two_pages_goes_on_where_it_was(
     erp: Erp, monkeypatch: pytest.MonkeyPatch
 ) -> None:

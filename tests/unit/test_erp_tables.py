@@ -156,6 +156,14 @@ def test_a_heading_of_its_own_counts_before_what_a_word_usually_means() -> None:
     assert product.price == 200
 
 
+@pytest.mark.parametrize("name", ["ESTOQUE_4.errors.csv", "Estoque_4.errors_9.CSV", "ESTOQUE_4.errors_9.errors.csv"])
+def test_the_rows_to_mend_of_stock_are_not_all_that_there_is(name: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        told(name, "local;codigo;saldo\n01;A;7\n")
+    assert caught.value.code == "stock_in_part"
+    assert told("ESTOQUE_4.csv", "local;codigo;saldo\n01;A;7\n").stock is not None
+
+
 ORDER = "pedido;data;sku;quantidade;preco;frete;situacao;atributo:Gravação;obs\n"
 
 

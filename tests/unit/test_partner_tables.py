@@ -88,6 +88,12 @@ def test_a_group_that_begins_with_a_nought_is_no_thousand(written: str, numbers:
     assert tables.whole(written, numbers) == units
 
 
+def test_the_rows_to_mend_of_a_partners_stock_are_not_all_that_there_is():
+    with pytest.raises(Invalid) as caught:
+        PartnerFiles().understand(CONFIG, "STOCK_7.errors.csv", io.BytesIO(b"location;sku;quantity\nDC;A;2\n"), AT)
+    assert caught.value.code == "stock_in_part"
+
+
 def test_stock_is_read_from_its_file_again_each_time_and_says_the_same():
     body = io.BytesIO(b"location;sku;quantity;as_of\nDC;A;2;2026-11-27T10:00:00Z\nDC;B;x;\nS1;A;1;\n")
     told = PartnerFiles().understand(CONFIG, "STOCK.csv", body, AT)

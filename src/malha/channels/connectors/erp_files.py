@@ -164,7 +164,7 @@ class ErpFiles(Folders):
         if kind is None:
             raise Invalid(name, code="unknown_file")
         if kind == "stock":
-            return stock_told(config, body, modified, places, erp_tables.table_of(kind, headings))
+            return stock_told(config, name, body, modified, places, erp_tables.table_of(kind, headings))
         if kind == "orders":
             return Orders(config, body, modified, headings, config.currency, places).told()
         return Goods(kind, config, body, headings, config.currency).told()

@@ -1,5 +1,6 @@
 """Stock that a file states: read from the file each time it is asked for, never as a whole."""
 
+import re
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -13,10 +14,12 @@ from malha.channels.connectors.partner_tables import Row, Table
 from malha.channels.contract import CountedLine, FileTold, Invalid, RowFlaw, StockTold
 
 STOCK_ROWS = 500_000
+_REST = re.compile(r"_\d+\.errors(_\d+)?\.csv$", re.IGNORECASE)  # as `Folders.put_away` calls the rows to mend
 
 
 def stock_told(
     config: FilesConfig,
+    name: str,
     body: BinaryIO,
     modified: datetime,
     ours: Mapping[str, str] | None = None,
@@ -28,8 +31,11 @@ def stock_told(
     of locations by the peer's, where the configuration says them; `table` has headings of its own.
 
     Raises:
-        Invalid: a row cannot be read at all: what it is of would be taken for gone.
+        Invalid: a row cannot be read at all, or the file is but the rows to mend of another one: what it leaves out
+            would be taken for gone.
     """
+    if _REST.search(name):
+        raise Invalid(name, code="stock_in_part")
     counting = _Counting(config, body, ours or {}, table)
     numbers = array("I", (line for line, _ in counting.rows()))
     broken = [f for f in counting.flaws if f.problem in {"unreadable", "too_many_cells", "empty_field"}]

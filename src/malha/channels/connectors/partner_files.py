@@ -114,7 +114,7 @@ class PartnerFiles(Folders):
         if kind is None:
             raise Invalid(name, code="unknown_file")
         if kind == "stock":
-            return stock_told(config, body, modified)
+            return stock_told(config, name, body, modified)
         return _READERS[kind](config, tables.rows(kind, body, style_of(config), most=ROWS), modified)
 
 

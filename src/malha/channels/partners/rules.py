@@ -68,6 +68,10 @@ FILE_PROBLEMS: Mapping[str, str] = {
     "too_many_rows": N_("The file has too many rows. Send it in parts."),
     "too_large": N_("The file is too large. Send it in parts."),
     "stock_unreadable": N_("A row cannot be read ({value}), and what is on its shelf would count as gone."),
+    "stock_in_part": N_(
+        "These are only the rows to mend of a stock file, and what it leaves out would count as gone. "
+        "Write the whole file again."
+    ),
     "no_source": N_("The connection names no stock source. Declare one and name it in the connection."),
     "refused": N_("The stock was refused: {value}"),
 }
