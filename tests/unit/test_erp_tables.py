@@ -164,6 +164,7 @@ def test_the_rows_to_mend_of_stock_are_not_all_that_there_is(name: str) -> None:
     assert told("ESTOQUE_4.csv", "local;codigo;saldo\n01;A;7\n").stock is not None
 
 
+TO = "pedido;data;sku;quantidade;preco;cep;pais\n"
 ORDER = "pedido;data;sku;quantidade;preco;frete;situacao;atributo:Gravação;obs\n"
 
 
@@ -208,6 +209,21 @@ def test_an_order_with_a_row_that_is_wrong_is_held_as_a_whole() -> None:
         (7, "other_value", "shipping"),
         (8, "empty_field", "placed_at"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("written", "country"), [("", "BR"), ("BR", "BR"), ("pt", "PT"), ("Brasil", "BR"), ("BRAZIL", "BR")]
+)
+def test_a_country_is_its_two_letters(written: str, country: str) -> None:
+    (order,) = items(told("PEDIDOS.csv", f"{TO}1;27/11/2026;A;1;10,00;01310-100;{written}\n"))
+    assert order.ship_to.country == country
+
+
+@pytest.mark.parametrize("wrong", ["Austrália", "Estados Unidos", "BRA", "1"])
+def test_a_country_by_another_name_is_not_cut_to_that_of_another(wrong: str) -> None:
+    found = told("PEDIDOS.csv", f"{TO}1;27/11/2026;A;1;10,00;01310-100;{wrong}\n")
+    assert items(found) == []
+    assert flaws(found) == [(2, "unknown_word", "country")]
 
 
 PEOPLE = {

@@ -5,6 +5,7 @@ to be whole when its last row comes, and only those that are begun are in memory
 used is held as a whole: half an order is another order.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -257,7 +258,17 @@ def _address(head: Row) -> ExtAddress | None:
     names = ("postal_code", "street", "number", "complement", "district", "city", "state")
     if not any(head[name] for name in names):
         return None
-    return ExtAddress(country=head["country"].upper()[:2] or "BR", **{name: head[name] for name in names})
+    return ExtAddress(country=_country(head), **{name: head[name] for name in names})
+
+
+def _country(head: Row) -> str:
+    """Return the two letters of a country; what else there is would be cut to those of another one."""
+    said = head["country"].strip()
+    if tables.fold(said) in {"", "brasil", "brazil"}:
+        return "BR"
+    if not re.fullmatch("[A-Za-z]{2}", said):
+        raise Bad("unknown_word", "country", said)
+    return said.upper()
 
 
 def _attributes(found: Sequence[Mapping[str, str]]) -> tuple[dict[str, str], list[dict[str, str]]]:
