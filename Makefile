@@ -27,9 +27,10 @@ setup: ## Install everything for work on Malha: Debian packages (as root), .venv
 demo: setup-runtime ## Run a synthetic retailer, from nothing to a console in the browser (ARGS="--orders 500")
 	@$(BIN)/malha demo $(ARGS)
 
-# What only the tests need is set up meanwhile: it waits for the network, and these wait for nothing.
+# What only the tests need is set up meanwhile: it waits for the network, and these wait for nothing. Ctrl-C ends both.
 check: setup-dev ## All that must be green: lint, types, contracts, tests
-	@$(PYTHON) tools/setup.py py313 & $(PYTHON) tools/setup.py test & \
+	@$(PYTHON) tools/setup.py py313 & a=$$!; $(PYTHON) tools/setup.py test & b=$$!; \
+	trap 'kill $$a $$b 2>/dev/null' INT TERM; \
 	{ $(MAKE) --no-print-directory lint types contracts test-313 test-uncompiled test; done=$$?; wait; exit $$done; }
 
 lint: setup-dev ## Style and format, of Python and of the docs' fences

@@ -21,6 +21,7 @@ import json
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
@@ -37,6 +38,7 @@ SECOND_PYTHON = (3, 13)
 CREATE_CLUSTER_CONF = Path("/etc/postgresql-common/createcluster.d/malha-setup.conf")
 POLICY = Path("/usr/sbin/policy-rc.d")
 QUICK_BROWSER = "chromium-headless-shell"  # Debian's Chromium without windows: tests take half the processor time
+GRACE_SECONDS = 60  # for what runs when the set-up is asked to end: apt-get finishes what it is at
 PROXIES = {"nginx-light": "nginx", "caddy": "caddy"}
 
 
@@ -54,9 +56,34 @@ def stop(what: str) -> "SystemExit":
 def run(*command: "str | Path", env: "dict[str, str] | None" = None) -> None:
     """Run a command of the set-up in the repository; its failure ends the set-up with its own output above."""
     words = [str(word) for word in command]
-    done = subprocess.run(words, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, check=False)
-    if done.returncode != 0:
-        raise stop(f"failed ({done.returncode}): {shlex.join(words)}")
+    code = ended(words, env)
+    if code != 0:
+        raise stop(f"failed ({code}): {shlex.join(words)}")
+
+
+def ended(words: "list[str]", env: "dict[str, str] | None" = None, grace: float = GRACE_SECONDS) -> int:
+    """Return how a command ended. Who is asked to end meanwhile asks it to, and kills it where it takes too long."""
+    with subprocess.Popen(words, cwd=ROOT, env=env, stdin=subprocess.DEVNULL) as child:
+        try:
+            return child.wait()
+        except BaseException:
+            child.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(grace)
+            child.kill()
+            raise
+
+
+def end_when_asked() -> None:
+    """End with what runs at Ctrl-C or SIGTERM, also in the background of `make check`, where a shell ignores Ctrl-C."""
+
+    def end(number: int, _: object) -> None:
+        for each in (signal.SIGINT, signal.SIGTERM):  # once is enough
+            signal.signal(each, signal.SIG_IGN)
+        raise SystemExit(128 + number)
+
+    signal.signal(signal.SIGINT, end)
+    signal.signal(signal.SIGTERM, end)
 
 
 def python_version(executable: "str | Path") -> "tuple[int, int] | None":
@@ -216,7 +243,7 @@ def install_locked(venv: Path, *locks: Path, local: bool = False) -> None:
     uv = shutil.which("uv")
     if uv:
         words = [uv, "pip", "install", "--quiet", "--python", str(python), *how, *what]
-        if subprocess.run(words, cwd=ROOT, stdin=subprocess.DEVNULL, check=False).returncode == 0:
+        if ended(words) == 0:
             return
         say("uv could not install, trying pip")
     if subprocess.run([str(python), "-m", "pip", "--version"], capture_output=True, check=False).returncode != 0:
@@ -395,7 +422,11 @@ def one_at_a_time(what: Path) -> "Iterator[None]":
     """
     handle = os.open(what, os.O_RDONLY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("waiting for another set-up of this checkout")
+            fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:
         os.close(handle)
@@ -406,6 +437,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description="Set up a checkout of Malha.")
     arguments.add_argument("mode", choices=("runtime", "dev", "test", "peers", "py313"))
     mode = arguments.parse_args().mode
+    end_when_asked()
     if mode == "py313":
         with one_at_a_time(ROOT / "requirements"):
             second_python()

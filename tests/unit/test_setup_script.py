@@ -1,6 +1,11 @@
 """`tools/setup.py`: what it asks of an administrator, and when it does nothing."""
 
 import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import threading
 from pathlib import Path
 from types import ModuleType
 
@@ -133,3 +138,50 @@ def test_an_environment_whose_interpreter_is_gone_is_not_usable(setup, tmp_path)
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "python").symlink_to(tmp_path / "gone")
     assert not setup.usable(tmp_path)
+
+
+BACKGROUND = """
+import importlib.util, signal, sys
+spec = importlib.util.spec_from_file_location("malha_setup", sys.argv[1])
+setup = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(setup)
+setup.end_when_asked()
+setup.run(sys.executable, "-c", "import os, time; print(os.getpid(), flush=True); time.sleep(600)")
+"""
+
+
+@pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
+def test_in_the_background_of_a_shell_it_ends_when_asked_with_what_runs(asked):
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell does to what it puts in the background
+    try:
+        words = [sys.executable, "-c", BACKGROUND, str(SOURCE)]
+        running = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with running:
+        try:
+            child = int(running.stdout.readline())
+            running.send_signal(asked)
+            assert running.wait(60) == 128 + asked
+            with pytest.raises(ProcessLookupError):
+                os.kill(child, 0)
+        finally:
+            running.kill()
+
+
+def test_who_waits_for_another_set_up_says_so(setup, tmp_path, monkeypatch):
+    said = threading.Event()
+    monkeypatch.setattr(setup, "say", lambda what: said.set() if "waiting for another set-up" in what else None)
+
+    def enter() -> None:
+        with setup.one_at_a_time(tmp_path):
+            pass
+
+    with setup.one_at_a_time(tmp_path):
+        assert not said.is_set()
+        second = threading.Thread(target=enter)
+        second.start()
+        assert said.wait(60)
+        assert second.is_alive()
+    second.join(60)
+    assert not second.is_alive()
