@@ -12,6 +12,7 @@ from tests.waiting import waiting
 
 from malha.doctor import examine
 from malha.inventory import service as stock
+from malha.inventory.ahead import service as ahead
 from malha.inventory.buckets.model import Bucket
 from malha.inventory.model import Claim
 from malha.inventory.supply import reads as supply
@@ -465,6 +466,15 @@ async def test_the_way_takes_as_long_as_its_shipments_took(shop: Database) -> No
     assert (await shipments(shop, number))[-1].eta == in_days(7)
 
 
+async def update_twice(db: Database) -> None:
+    """Run what comes after the last old process has gone; as newer code left it, it stays."""
+    (update,) = [m for m in migrations() if m.number == 115]
+    async with await psycopg.AsyncConnection.connect(db.url, autocommit=True) as connection:
+        await connection.execute("SET search_path TO malha, malha_ext")
+        for _ in range(2):
+            await connection.execute(update.text.encode())
+
+
 async def test_what_older_code_did_beside_newer_code_is_in_shipments_after_the_update(shop: Database) -> None:
     open_, over, missing = [await approved(shop, (1, 3), (2, 2)) for _ in range(3)]
     for number in (open_, over, missing):
@@ -478,11 +488,7 @@ async def test_what_older_code_did_beside_newer_code_is_in_shipments_after_the_u
         await tx.execute("DELETE FROM transfer_shipment_line")
         await tx.execute("DELETE FROM transfer_shipment")
         await tx.execute("UPDATE transfer_line SET dropped = 0")
-    (update,) = [m for m in migrations() if m.number == 115]
-    async with await psycopg.AsyncConnection.connect(shop.url, autocommit=True) as connection:
-        await connection.execute("SET search_path TO malha, malha_ext")
-        for _ in range(2):  # as newer code left it, it stays
-            await connection.execute(update.text.encode())
+    await update_twice(shop)
     assert {number: await shipments(shop, number) for number in (open_, over, missing)} == as_they_were
     await sound(shop)
     assert (await arrive(shop, open_, Arrived(1, 1), Arrived(2, 2))).state == "closed"
@@ -490,4 +496,79 @@ async def test_what_older_code_did_beside_newer_code_is_in_shipments_after_the_u
     async with shop.transaction(LEAD) as tx:
         await service.decide(tx, missing, id_, Decision.FOUND_AT_ORIGIN)
     assert [await state(shop, number) for number in (open_, over, missing)] == ["closed"] * 3
+    await sound(shop)
+
+
+async def offered_of(db: Database, *numbers: int) -> int:
+    """Return how many units of transfers are supply after those who wait are lined up anew."""
+    async with db.transaction() as tx:
+        await ahead.line_up(tx, {(sku, SHOP) for sku in (1, 2)})
+        units = await tx.value(
+            "SELECT coalesce(sum(u.expected), 0)::int FROM transfer t, supply u WHERE t.number = ANY (%(numbers)s)"
+            " AND (u.source_id = t.id OR u.source_id IN (SELECT id FROM transfer_shipment WHERE transfer_id = t.id))",
+            {"numbers": list(numbers)},
+        )
+        return int(units)
+
+
+async def laid_out(db: Database, number: int) -> list[tuple[int, str, bool, list[tuple[int, int, int, int]]]]:
+    return [
+        (
+            one.number,
+            one.state,
+            one.arrived_at is not None,
+            [(w.shipped, w.arrived, w.settled, w.missing) for w in one.lines],
+        )
+        for one in await shipments(db, number)
+    ]
+
+
+async def test_what_older_code_received_of_several_shipments_is_in_each_of_them_after_the_update(
+    shop: Database,
+) -> None:
+    some, none, decided, newer = [await approved(shop, (1, 2), (2, 2)) for _ in range(4)]
+    for number in (some, none, decided, newer):
+        await part(shop, number, {1: 1, 2: 1})
+        await part(shop, number)
+    await arrive(shop, some, Arrived(1, 2), Arrived(2, 1), complete=False)
+    await arrive(shop, none)
+    await arrive(shop, decided, Arrived(1, 1), Arrived(2, 1))
+    await arrive(shop, decided, Arrived(2, 1))
+    ((id_, _, _),) = await open_discrepancies(shop, decided)
+    async with shop.transaction(LEAD) as tx:
+        await service.decide(tx, decided, id_, Decision.LOST)
+    await arrive_of(shop, newer, 2, Arrived(1, 1))
+    as_they_were = [await laid_out(shop, number) for number in (some, none, decided, newer)]
+    async with shop.transaction() as tx:  # it knew lines alone, and of a line one thing that is missing
+        of = {"numbers": [some, none, decided]}
+        await tx.execute(
+            "UPDATE transfer_shipment_line SET arrived = 0, settled = 0, missing = 0 WHERE shipment_id IN"
+            " (SELECT s.id FROM transfer_shipment s JOIN transfer t ON t.id = s.transfer_id"
+            " WHERE t.number = ANY (%(numbers)s))",
+            of,
+        )
+        await tx.execute(
+            "WITH lines AS (DELETE FROM transfer_discrepancy d USING transfer t WHERE t.id = d.transfer_id"
+            " AND t.number = ANY (%(numbers)s) AND d.decision IS NULL RETURNING d.*)"
+            " INSERT INTO transfer_discrepancy (id, transfer_id, line, kind, quantity, found_at, found_by)"
+            " SELECT min(id::text)::uuid, transfer_id, line, kind, sum(quantity), min(found_at), min(found_by)"
+            " FROM lines GROUP BY transfer_id, line, kind",
+            of,
+        )
+        await tx.execute(
+            "UPDATE transfer_shipment s SET arrived_at = NULL FROM transfer t"
+            " WHERE t.id = s.transfer_id AND t.number = ANY (%(numbers)s) AND s.number = 2",
+            of,
+        )
+    assert [units for _, _, units in await open_discrepancies(shop, none)] == [2, 2]
+    assert await offered_of(shop, none, decided) == 0, "what is over by its state is no supply, whatever shipments say"
+    assert sum(units for _, _, units in await coming(shop)) == 4 + 2, "of the first, and of the last one's shipment"
+    await update_twice(shop)
+    assert [await laid_out(shop, number) for number in (some, none, decided, newer)] == as_they_were
+    assert [units for _, _, units in await open_discrepancies(shop, none)] == [1, 1, 1, 1]
+    await sound(shop)
+    assert (await arrive_of(shop, some, 2, Arrived(2, 1)))[0] == "closed"
+    for number in (none, newer):
+        await to_its_end(shop, number)
+    assert [await state(shop, number) for number in (some, none, decided, newer)] == ["closed"] * 4
     await sound(shop)

@@ -18,7 +18,8 @@ WITH stated AS (
     SELECT order_id AS source_id, line, expected, eta FROM inbound_line WHERE expected > 0
     UNION ALL
     SELECT s.id, l.line, l.coming, s.eta FROM transfer_shipment s JOIN transfer_shipment_line l ON l.shipment_id = s.id
-    WHERE s.eta IS NOT NULL AND l.coming > 0
+    JOIN transfer t ON t.id = s.transfer_id
+    WHERE s.eta IS NOT NULL AND l.coming > 0 AND t.state IN ('partly_shipped', 'shipped')
 )
 SELECT coalesce(o.number, t.number) AS number, coalesce(s.line, n.line) AS line, coalesce(s.expected, 0) AS offered,
        coalesce(n.expected, 0) AS expected, count(*) OVER () AS total

@@ -79,7 +79,7 @@ WITH want AS (
     FROM want w JOIN transfer_shipment_line l ON l.sku_id = w.sku_id AND l.coming > 0
     JOIN transfer_shipment s ON s.id = l.shipment_id
     JOIN transfer t ON t.id = s.transfer_id AND t.destination_id = w.location_id
-    WHERE s.eta IS NOT NULL
+    WHERE s.eta IS NOT NULL AND t.state IN ('partly_shipped', 'shipped')
 )
 """
 ADD_LINES = (

@@ -34,7 +34,7 @@ FROM (
     SELECT l.sku_id, t.destination_id, t.origin_id, t.number, s.eta, l.coming
     FROM transfer_shipment_line l
     JOIN transfer_shipment s ON s.id = l.shipment_id JOIN transfer t ON t.id = s.transfer_id
-    WHERE l.sku_id = ANY (%(skus)s::int[]) AND l.coming > 0
+    WHERE l.sku_id = ANY (%(skus)s::int[]) AND l.coming > 0 AND t.state IN ('partly_shipped', 'shipped')
 ) c
 JOIN location o ON o.id = c.origin_id
 WHERE %(locations)s::int[] IS NULL OR c.destination_id = ANY (%(locations)s::int[])
