@@ -523,6 +523,41 @@ async def laid_out(db: Database, number: int) -> list[tuple[int, str, bool, list
     ]
 
 
+async def test_what_older_code_ships_beside_newer_code_stays_supply_before_it_has_a_shipment(shop: Database) -> None:
+    number, over = await approved(shop, (1, 3), (2, 2)), await approved(shop, (1, 1))
+    await ship(shop, number)
+    await ship(shop, over)
+    await arrive(shop, over)
+    as_it_was = await coming(shop)
+    async with shop.transaction() as tx:
+        await tx.execute("UPDATE transfer_discrepancy SET shipment_id = NULL")
+        await tx.execute("DELETE FROM transfer_shipment_line")
+        await tx.execute("DELETE FROM transfer_shipment")
+    assert await offered_of(shop, number) == 5, "newer code that lines up others takes nothing away"
+    assert await offered_of(shop, over) == 0, "what is missing is not expected"
+    assert await coming(shop) == as_it_was == [(1, DAY, 3), (2, DAY, 2)]
+    report = await examine(shop)
+    assert "supply_stated" not in {one.check for one in report.findings}
+    await update_twice(shop)
+    assert await offered_of(shop, number) == 5
+    await sound(shop)
+
+
+async def test_what_older_code_said_to_be_missing_is_decided_before_the_update_has_ended(shop: Database) -> None:
+    number = await approved(shop, (1, 3))
+    await ship(shop, number)
+    await arrive(shop, number, Arrived(1, 1))
+    async with shop.transaction() as tx:  # it knew lines alone
+        await tx.execute("UPDATE transfer_discrepancy SET shipment_id = NULL")
+        await tx.execute("UPDATE transfer_shipment_line SET arrived = 0, missing = 0")
+    ((id_, _, _),) = await open_discrepancies(shop, number)
+    async with shop.transaction(LEAD) as tx:
+        await service.decide(tx, number, id_, Decision.LOST)
+    await update_twice(shop)
+    assert [(one.arrived, one.coming) for one in await shipments(shop, number)] == [(1, 0)]
+    await sound(shop)
+
+
 async def test_what_older_code_received_of_several_shipments_is_in_each_of_them_after_the_update(
     shop: Database,
 ) -> None:

@@ -20,6 +20,10 @@ WITH stated AS (
     SELECT s.id, l.line, l.coming, s.eta FROM transfer_shipment s JOIN transfer_shipment_line l ON l.shipment_id = s.id
     JOIN transfer t ON t.id = s.transfer_id
     WHERE s.eta IS NOT NULL AND l.coming > 0 AND t.state IN ('partly_shipped', 'shipped')
+    UNION ALL  -- what older code shipped during an update has no shipment yet
+    SELECT t.id, l.line, l.transit, t.eta FROM transfer t JOIN transfer_line l ON l.transfer_id = t.id
+    WHERE t.state = 'shipped' AND t.eta IS NOT NULL AND l.transit > 0
+      AND NOT EXISTS (SELECT FROM transfer_shipment s WHERE s.transfer_id = t.id)
 )
 SELECT coalesce(o.number, t.number) AS number, coalesce(s.line, n.line) AS line, coalesce(s.expected, 0) AS offered,
        coalesce(n.expected, 0) AS expected, count(*) OVER () AS total
@@ -27,7 +31,7 @@ FROM (SELECT * FROM supply WHERE expected > 0) s
 FULL JOIN stated n ON n.source_id = s.source_id AND n.line = s.line
 LEFT JOIN inbound_order o ON o.id = coalesce(s.source_id, n.source_id)
 LEFT JOIN transfer_shipment sh ON sh.id = coalesce(s.source_id, n.source_id)
-LEFT JOIN transfer t ON t.id = sh.transfer_id
+LEFT JOIN transfer t ON t.id = coalesce(sh.transfer_id, s.source_id, n.source_id)
 WHERE coalesce(s.expected, 0) <> coalesce(n.expected, 0) OR s.eta IS DISTINCT FROM n.eta
 ORDER BY 1, 2
 LIMIT %(cap)s::int

@@ -90,3 +90,15 @@ WHERE t.id = l.transfer_id AND t.state IN ('shipped', 'received', 'closed')
   AND l.approved > l.shipped + l.dropped;
 UPDATE transfer_discrepancy d SET shipment_id = d.transfer_id
 FROM transfer_shipment s WHERE s.id = d.transfer_id AND d.shipment_id IS NULL;
+-- Newer code that decided about what older code received could not see that nothing more comes.
+UPDATE transfer t
+SET state = CASE WHEN w.waits THEN 'received' ELSE 'closed' END, closed_at = CASE WHEN NOT w.waits THEN now() END
+FROM (
+    SELECT x.id, EXISTS (SELECT FROM transfer_line l WHERE l.transfer_id = x.id AND l.transit > 0)
+                 OR EXISTS (SELECT FROM transfer_discrepancy d WHERE d.transfer_id = x.id AND d.decision IS NULL) AS waits
+    FROM transfer x
+    WHERE x.state = 'shipped'
+      AND NOT EXISTS (SELECT FROM transfer_shipment s JOIN transfer_shipment_line l ON l.shipment_id = s.id
+                      WHERE s.transfer_id = x.id AND l.coming > 0)
+) w
+WHERE t.id = w.id;

@@ -80,6 +80,12 @@ WITH want AS (
     JOIN transfer_shipment s ON s.id = l.shipment_id
     JOIN transfer t ON t.id = s.transfer_id AND t.destination_id = w.location_id
     WHERE s.eta IS NOT NULL AND t.state IN ('partly_shipped', 'shipped')
+    UNION ALL  -- what older code shipped beside this during an update has no shipment yet
+    SELECT 'transfer', t.id, l.line, l.sku_id, t.destination_id, t.eta, l.transit
+    FROM want w JOIN transfer_line l ON l.sku_id = w.sku_id AND l.transit > 0
+    JOIN transfer t ON t.id = l.transfer_id AND t.destination_id = w.location_id
+    WHERE t.state = 'shipped' AND t.eta IS NOT NULL
+      AND NOT EXISTS (SELECT FROM transfer_shipment s WHERE s.transfer_id = t.id)
 )
 """
 ADD_LINES = (

@@ -35,6 +35,11 @@ FROM (
     FROM transfer_shipment_line l
     JOIN transfer_shipment s ON s.id = l.shipment_id JOIN transfer t ON t.id = s.transfer_id
     WHERE l.sku_id = ANY (%(skus)s::int[]) AND l.coming > 0 AND t.state IN ('partly_shipped', 'shipped')
+    UNION ALL  -- what older code shipped beside this during an update has no shipment yet
+    SELECT l.sku_id, t.destination_id, t.origin_id, t.number, t.eta, l.transit
+    FROM transfer_line l JOIN transfer t ON t.id = l.transfer_id
+    WHERE l.sku_id = ANY (%(skus)s::int[]) AND l.transit > 0 AND t.state = 'shipped'
+      AND NOT EXISTS (SELECT FROM transfer_shipment s WHERE s.transfer_id = t.id)
 ) c
 JOIN location o ON o.id = c.origin_id
 WHERE %(locations)s::int[] IS NULL OR c.destination_id = ANY (%(locations)s::int[])

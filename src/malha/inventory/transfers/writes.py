@@ -84,12 +84,13 @@ UPDATE transfer_shipment_line s SET missing = s.missing + w.units
 FROM unnest(%(shipments)s::uuid[], %(lines)s::smallint[], %(units)s::int[]) AS w(shipment_id, line, units)
 WHERE s.shipment_id = w.shipment_id AND s.line = w.line
 """
-# Units that were missing, in transit, came after all or went another way.
+# Units that were missing, in transit, came after all or went another way. Older code that runs beside this notes what
+# is missing without its shipment.
 SETTLE_LINE = """
 WITH shipment AS (
     UPDATE transfer_shipment_line
     SET arrived = arrived + %(arrived)s::int, settled = settled + %(settled)s::int,
-        missing = missing - %(arrived)s::int - %(settled)s::int
+        missing = greatest(missing - %(arrived)s::int - %(settled)s::int, 0)
     WHERE shipment_id = %(shipment_id)s::uuid AND line = %(line)s::smallint
 )
 UPDATE transfer_line SET arrived = arrived + %(arrived)s::int, settled = settled + %(settled)s::int
