@@ -381,7 +381,7 @@ async def test_a_cancel_and_a_pick_at_once_end_in_one_of_two_clean_worlds(databa
 
     async def cancel(order_id):
         async with database.transaction() as tx:
-            await ordering.cancel(tx, order_id, reason="race")
+            await service.cancel(tx, order_id, reason="race")
 
     async def pick(order_id):
         async with database.transaction() as tx:

@@ -57,7 +57,7 @@ def test_orders_that_fill_picking_slots_are_all_there_and_none_is_above_its_quot
     quotas: list[int], taken: int
 ) -> None:
     slots = [Slot(key=Key(1, "pick", MONDAY, time(n)), ends=time(n + 1), quota=q) for n, q in enumerate(quotas)]
-    filled = rules.fill_picking(slots, {(1, MONDAY): taken})
+    filled = rules.fill_picking(slots, {(1, MONDAY): taken}, {})
     assert sum(s.confirmed for s in filled) == taken
     assert all(s.confirmed <= s.quota for s in filled[:-1])
 

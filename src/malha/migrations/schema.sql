@@ -3370,6 +3370,7 @@ CREATE INDEX transfer_requested ON transfer USING btree (requested_at);
 CREATE INDEX transfer_way ON transfer USING btree (origin_id, destination_id, number) WHERE (shipped_at IS NOT NULL);
 CREATE INDEX transfer_discrepancy_line ON transfer_discrepancy USING btree (transfer_id, line);
 CREATE INDEX transfer_discrepancy_open ON transfer_discrepancy USING btree (found_at) WHERE (decision IS NULL);
+CREATE INDEX transfer_discrepancy_shipment ON transfer_discrepancy USING btree (shipment_id);
 CREATE INDEX transfer_eta_transfer ON transfer_eta USING btree (transfer_id);
 CREATE INDEX transfer_line_sku ON transfer_line USING btree (sku_id, transfer_id);
 CREATE INDEX transfer_line_transit ON transfer_line USING btree (sku_id) WHERE (transit > 0);
