@@ -75,7 +75,7 @@ async def test_a_page_far_behind_costs_what_the_first_one_costs(settled: Databas
     open_ = GOODS // (GOODS // 20)
     assert seen == 2 * (GOODS - open_)
     assert len(looked) > 4
-    assert max(looked) < 80 * PAGE  # of some 18,000 rows
+    assert max(looked) < 80 * PAGE  # of some 9,000 rows
     assert max(looked) < 2 * min(looked)
 
 
