@@ -96,5 +96,5 @@ def test_headings_that_mean_nothing_are_refused_on_the_form(told: None, visit: V
     page = visit(HERE + "/edit", size=WIDE, language="en")
     page.get_by_label("Headings of its own").fill("COD_PROD=sku, COR=colour")
     page.get_by_role("button", name="Save connection").click()
-    expect(page.get_by_text("there is no column colour")).to_be_visible()
+    expect(page.locator(".m-field-error", has_text="there is no column colour")).to_be_visible()
     shot(page, "erp_form_refused")

@@ -66,7 +66,7 @@ class TrytonRig:
 
     page = PAGE
     webhook_secret = ""
-    timeout_s = 5.0
+    timeout_s = 10.0
 
     def __init__(self, apart: Apart, erp: TrytonErp, proxy: FaultProxy) -> None:
         self.apart = apart
