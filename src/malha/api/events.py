@@ -20,6 +20,7 @@ from malha.platform.errors import Forbidden
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_
 from malha.platform.tail import tail_in
+from malha.platform.text import whole_in
 from malha.webhooks import catalogue, feed, rendering
 from malha.webhooks.catalogue import Envelope
 from malha.webhooks.errors import TooManyStreams
@@ -141,7 +142,7 @@ async def stream_events(request: Request[Any, Any, Any]) -> ASGIApp:
     work = Work(request, 200)
     wanted = _wanted(work, request.query_params.get("types"))
     said = [request.headers.get("last-event-id", ""), request.query_params.get("after", "")]
-    start = next((int(one) for one in said if one.isascii() and one.isdigit() and len(one) < 19), None)
+    start = next((n for one in said if (n := whole_in(one, 18)) is not None), None)
     open_: list[int] = work.services.extra.setdefault("event_streams", [0])
     if open_[0] >= STREAMS:
         raise TooManyStreams

@@ -44,6 +44,7 @@ from malha.platform.errors import MalhaError
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_, _, n_
 from malha.platform.ids import UUID
+from malha.platform.text import whole_in
 
 Form = FormMultiDict
 Act = Callable[[Tx, UUID, Form], Awaitable[str]]
@@ -62,7 +63,7 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
 
 def _whole(form: Form, name: str) -> int | None:
     text = forms.said(form, name, 20)
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 9 else None
+    return whole_in(text, 9)
 
 
 def centavos(text: str) -> int | None:

@@ -24,6 +24,7 @@ from malha.platform.errors import NotFound
 from malha.platform.i18n import N_, _
 from malha.platform.ids import id_in
 from malha.platform.sheets import Column, Kind
+from malha.platform.text import whole_in
 
 PAGE_SIZE = 50
 COLUMNS = (
@@ -121,7 +122,7 @@ def asked_of(query: Mapping[str, str]) -> Asked:
 
     def number(name: str) -> int:
         said = query.get(name, "")
-        return int(said) if said.isascii() and said.isdigit() and len(said) < 19 else 0
+        return whole_in(said, 18) or 0
 
     return Asked(
         entity=text("entity", 60),

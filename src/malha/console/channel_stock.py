@@ -15,6 +15,7 @@ from malha.console import export, filling, render, shell, web
 from malha.platform.i18n import N_, _
 from malha.platform.sheets import Column
 from malha.platform.sheets import Kind as SheetKind
+from malha.platform.text import whole_in
 
 PAGE = 50
 WAYS = {
@@ -36,7 +37,7 @@ COLUMNS = (
 
 def _after(request: Request[Any, Any, Any]) -> int:
     said = request.query_params.get("after", "")
-    return int(said) if said.isascii() and said.isdigit() and len(said) < 10 else 0
+    return whole_in(said, 9) or 0
 
 
 @get("/channels/{code:str}/stock", opt={"permission": "network:read"})

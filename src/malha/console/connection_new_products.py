@@ -30,6 +30,7 @@ from malha.platform.errors import Forbidden
 from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_, _, n_
 from malha.platform.sheets import Column, Kind
+from malha.platform.text import whole_in
 
 SEE, MAKE, SET_ASIDE = "network:read", "catalog:write", "network:write"
 PAGE = 50
@@ -123,7 +124,8 @@ def _mark(row: Made) -> str:
 
 
 def _before(after: str) -> int:
-    return int(after) if after.isascii() and after.isdigit() and len(after) < 19 else making_reads.NEWEST
+    at = whole_in(after, 18)
+    return making_reads.NEWEST if at is None else at
 
 
 @get("/connections/{code:str}/new-products", opt={"permission": SEE})

@@ -19,6 +19,7 @@ from malha.platform.db import Tx
 from malha.platform.i18n import N_, _, n_
 from malha.platform.ids import id_in
 from malha.platform.sheets import Column, Kind
+from malha.platform.text import whole_in
 
 PAGE = 50
 REVEAL = "customers:reveal"  # what a channel sent names people
@@ -48,7 +49,7 @@ def _asked(request: Request[Any, Any, Any]) -> tuple[Terms, int]:
     query = request.query_params
     way = "out" if query.get("way") == "out" else "in"
     after = query.get("after", "")
-    last = int(after) if after.isascii() and after.isdigit() and len(after) < 19 else 0
+    last = whole_in(after, 18) or 0
     return Terms(way, web.said(query, "cause")[:40], web.said(query, "q").strip()[:120]), last
 
 
@@ -75,9 +76,10 @@ async def stuck_list(request: Request[Any, Any, Any], code: FromPath[str]) -> Re
         refuse_limited(tx)
         found = await service.connection_of(tx, code)
         rows = await _rows(tx, found, terms, after, PAGE + 1)
-        causes = {way: await stuck_reads.causes(tx, found.id, way) for way in WAYS}
+        found_causes = await reads.causes(tx, found.id)
     base, usual = f"/connections/{code}/stuck", {"way": "in"}
     here = web.address(base, terms, {}, usual)
+    causes = {way: [cause for cause in found_causes if cause.way == way] for way in WAYS}
     totals = {way: sum(cause.count for cause in each) for way, each in causes.items()}
     return render.html(
         "connections/stuck.html",
@@ -142,7 +144,7 @@ async def stuck_show(request: Request[Any, Any, Any], code: FromPath[str], key: 
 
 
 async def _shown(request: Request[Any, Any, Any], code: str, key: str, content: str | None) -> Response[str]:
-    op, number = id_in(key), _number(key)
+    op, number = id_in(key), whole_in(key, 18)
     async with web.reading(request) as tx:
         around = await shell.around(tx, request, "connections")
         refuse_limited(tx)
@@ -173,10 +175,6 @@ async def _shown(request: Request[Any, Any, Any], code: str, key: str, content: 
     )
 
 
-def _number(key: str) -> int | None:
-    return int(key) if key.isascii() and key.isdigit() and len(key) < 19 else None
-
-
 def _outcome(outcome: str) -> str:
     """Return what became of an attempt: a word of its own, or the cause for which it failed, for good or not."""
     if outcome in OUTCOMES:
@@ -200,7 +198,7 @@ async def stuck_reveal(request: Request[Any, Any, Any], code: FromPath[str], key
     Raises:
         UnknownEntry: there is no such entry.
     """
-    entry = id_in(key) or _number(key)
+    entry = id_in(key) or whole_in(key, 18)
     if entry is None:
         raise UnknownEntry(key=key)
     async with web.writing(request) as tx:

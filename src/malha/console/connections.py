@@ -23,6 +23,7 @@ from malha.payments.model import TenderKind
 from malha.platform.i18n import N_, _
 from malha.platform.ids import id_in
 from malha.platform.sheets import Column, Kind
+from malha.platform.text import whole_in
 
 SEE, CHANGE = "network:read", "network:write"
 DECLARE = "settings:manage"  # whoever says where orders come from decides what is believed to be paid
@@ -279,7 +280,7 @@ async def connection_settle(request: Request[Any, Any, Any], code: FromPath[str]
     read = filling.filled(form)
     act = read.text("act")
     picked = [str(key)[:40] for key in form.getall("pick", [])]
-    came = [int(key) for key in picked if key.isascii() and key.isdigit() and len(key) < 19]
+    came = [n for key in picked if (n := whole_in(key, 18)) is not None]
     ops = [key for key in map(id_in, picked) if key is not None]
     if not came and not ops:
         read.wrong("pick", N_("Nothing was chosen."), N_("Choose at least one entry."))

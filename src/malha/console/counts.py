@@ -26,6 +26,7 @@ from malha.platform.db import Tx
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_, _, n_
 from malha.platform.sheets import Column, Kind
+from malha.platform.text import whole_in
 
 PAGE_SIZE = 50
 LINES_SHOWN = 200
@@ -62,7 +63,7 @@ async def count_list(request: Request[Any, Any, Any]) -> Response[str]:
     """Show counts, the newest first."""
     every = request.query_params.get("view") == "all"
     text = request.query_params.get("before", "")
-    before = int(text) if text.isascii() and text.isdigit() and len(text) < 18 else None
+    before = whole_in(text, 17)
     scope = shell.scope_of(web.caller_of(request))
     async with web.reading(request) as tx:
         around = await shell.around(tx, request, "counts")

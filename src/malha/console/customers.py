@@ -39,6 +39,7 @@ from malha.platform.db import Tx
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_, _
 from malha.platform.sheets import Column, Kind
+from malha.platform.text import whole_in
 
 PAGE_SIZE = 50
 KINDS = {CustomerKind.PERSON: N_("Person"), CustomerKind.COMPANY: N_("Company")}
@@ -71,7 +72,7 @@ def asked_of(query: Mapping[str, str]) -> Asked:
 
     def number(name: str) -> int | None:
         text = query.get(name, "")
-        return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+        return whole_in(text, 18)
 
     kind = query.get("kind", "")
     return Asked(

@@ -25,6 +25,7 @@ from malha.ordering import reads as orders
 from malha.ordering.reads import View, Wanted
 from malha.platform.db import Tx
 from malha.platform.i18n import N_, _
+from malha.platform.text import whole_in
 
 MOST = {"page": 5, "order": 5, "variant": 4, "customer": 4, "location": 4, "view": 4}
 FEWEST_LETTERS = 3  # before records are looked for: fewer fit everything, and no trigram index knows them
@@ -281,7 +282,7 @@ def _papers(kind: str) -> Callable[[Asker, Sequence[str]], Awaitable[list[Item]]
 
 
 def _numbers(keys: Iterable[str]) -> list[int]:
-    return [int(key) for key in keys if key.isascii() and key.isdigit() and len(key) <= 18]
+    return [n for key in keys if (n := whole_in(key, 18)) is not None]
 
 
 LOOK_UP: dict[str, Callable[[Asker, Sequence[str]], Awaitable[list[Item]]]] = {

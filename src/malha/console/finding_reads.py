@@ -7,7 +7,7 @@ import msgspec
 from malha.customers.rules import search_words
 from malha.platform.brazil import mask_document
 from malha.platform.db import Tx
-from malha.platform.text import fold, literal
+from malha.platform.text import fold, literal, whole_in
 
 LOOKED_AT = 200  # rows a word finds before the best few of them are chosen
 
@@ -135,7 +135,7 @@ async def customers(tx: Tx, text: str, most: int) -> list[Buyer]:
     words = search_words(text)
     if not words:
         return []
-    number = int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
+    number = whole_in(text, 18)
     return _masked(await tx.all(Buyer, CUSTOMERS, {**_terms(words, most), "number": number}))
 
 

@@ -27,6 +27,7 @@ from malha.platform.ids import UUID
 from malha.platform.sequencer import LAST_POSITION
 from malha.platform.subscribers import Recorded
 from malha.platform.tail import Listener, Resync, Tail, tail_in
+from malha.platform.text import whole_in
 
 BEAT_SECONDS = 15.0  # a sign of life, so that a page knows it is up to date
 GATHER_SECONDS = 0.25  # news of one moment travel together
@@ -57,7 +58,7 @@ async def order_events(request: Request[Any, Any, Any]) -> Stream:
 
 def _stream(request: Request[Any, Any, Any], look: Callable[[], Awaitable[list[int]]] | None = None) -> Stream:
     said = str(request.headers.get("last-event-id") or request.query_params.get("after", ""))
-    after = int(said) if said.isascii() and said.isdigit() and len(said) < 19 else None
+    after = whole_in(said, 18)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     caller = web.caller_of(request)
     scope = shell.scope_of(caller)
@@ -84,7 +85,7 @@ def _stream(request: Request[Any, Any, Any], look: Callable[[], Awaitable[list[i
 def skus_of(request: Request[Any, Any, Any]) -> list[int]:
     """Return the SKUs that an address names, by their ids; `7.a1b2` is one with the mark its page remembers."""
     named = (part.partition(".")[0] for part in request.query_params.get("skus", "").split(",")[:MOST_SKUS])
-    return [int(id_) for id_ in named if id_.isascii() and id_.isdigit() and len(id_) < 10]
+    return [n for id_ in named if (n := whole_in(id_, 9)) is not None]
 
 
 @get("/events/stock", opt={"permission": "stock:read"})

@@ -22,6 +22,7 @@ from malha.platform import i18n
 from malha.platform.i18n import N_, _
 from malha.platform.ids import id_in
 from malha.platform.sheets import Column, Kind
+from malha.platform.text import whole_in
 
 SEE, CHANGE, DECLARE = "network:read", "network:write", "settings:manage"
 CHECK_S = 10.0
@@ -130,7 +131,9 @@ async def partner(request: Request[Any, Any, Any], code: FromPath[str]) -> Respo
             before=id_in(asked.get("before", "")),
             limit=SHOWN + 1,
         )
-        files = await list_reads.files(tx, found.id, before=_number(asked.get("files_before", "")), limit=SHOWN + 1)
+        files = await list_reads.files(
+            tx, found.id, before=whole_in(asked.get("files_before", ""), 17), limit=SHOWN + 1
+        )
         locations = await reads.locations(tx, found.id)
         key = await reads.host_key(tx, found.id)
         places = [(place.code, place.name) for place in await network.locations(tx)]
@@ -166,10 +169,6 @@ async def partner(request: Request[Any, Any, Any], code: FromPath[str]) -> Respo
 
 def _only(said: str, usual: Only) -> Only:
     return next((only for only in Only if only.value == said), usual)
-
-
-def _number(said: str) -> int | None:
-    return int(said) if said.isascii() and said.isdigit() and len(said) < 18 else None
 
 
 def _file(row: FileRow) -> File:

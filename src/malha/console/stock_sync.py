@@ -29,7 +29,7 @@ from malha.platform.i18n import N_, _, n_
 from malha.platform.ids import UUID
 from malha.platform.sheets import Column
 from malha.platform.sheets import Kind as SheetKind
-from malha.platform.text import fold, literal
+from malha.platform.text import fold, literal, whole_in
 
 SEE, CHANGE, DECLARE = "stock:read", "stock:write", "network:write"
 PAGE_SIZE = 50
@@ -269,7 +269,7 @@ async def snapshot_list(request: Request[Any, Any, Any]) -> Response[str]:
     """Show the newest snapshots, of all sources or of one."""
     source = request.query_params.get("source", "")[:40]
     text = request.query_params.get("before", "")
-    before = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+    before = whole_in(text, 9)
     async with web.reading(request) as tx:
         around = await shell.around(tx, request, "stock-sync")
         found = await reads.snapshots(tx, source=source or None, before=before, limit=PAGE_SIZE + 1)

@@ -26,6 +26,7 @@ from malha.platform.db import Tx
 from malha.platform.i18n import N_, _, n_
 from malha.platform.ids import id_in, new_id
 from malha.platform.sheets import Column, Kind
+from malha.platform.text import whole_in
 
 PAGE_SIZE = 50
 QUEUE = 20  # of those who wait for an order's goods
@@ -55,7 +56,7 @@ def _wanted(request: web.Asking) -> tuple[str, OrdersWanted]:
 
 def _before(request: web.Asking) -> int | None:
     text = request.query_params.get("before", "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 18 else None
+    return whole_in(text, 17)
 
 
 @get("/purchase-orders", opt={"permission": "stock:read"})
@@ -356,8 +357,8 @@ async def receive_form(request: Request[Any, Any, Any]) -> Response[str]:
         around = await shell.around(tx, request, "receipts")
         places = await goods_forms.places_of(tx, request)
         order, lines = None, []
-        if text.isascii() and text.isdigit() and len(text) < 18:
-            order = await _one(tx, request, int(text))
+        if (number := whole_in(text, 17)) is not None:
+            order = await _one(tx, request, number)
             lines = [line for line in await reads.order_lines(tx, order.id) if line.expected]
     return render.html(
         "supply/receive.html",

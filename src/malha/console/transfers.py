@@ -34,6 +34,7 @@ from malha.platform.errors import Conflict
 from malha.platform.i18n import N_, Word, _, n_
 from malha.platform.ids import id_in, new_id
 from malha.platform.sheets import Column, Kind
+from malha.platform.text import whole_in
 
 PAGE_SIZE = 50
 OPEN = (
@@ -82,7 +83,7 @@ async def transfer_list(request: Request[Any, Any, Any]) -> Response[str]:
     """Show transfers from and to the person's locations, the newest first."""
     asked = goods_forms.terms_of(request, _KEYS)
     text = request.query_params.get("before", "")
-    before = int(text) if text.isascii() and text.isdigit() and len(text) < 18 else None
+    before = whole_in(text, 17)
     async with web.reading(request) as tx:
         around = await shell.around(tx, request, "transfers")
         places = await network.locations(tx)
@@ -304,7 +305,7 @@ def _said(says: str, left: list[Deficit]) -> str:
 async def receive_form(request: Request[Any, Any, Any], number: FromPath[int]) -> Response[str]:
     """Show the scan sheet of one shipment that is on its way: the one asked for, else the first to leave."""
     text = request.query_params.get("shipment", "")
-    wanted = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0
+    wanted = whole_in(text, 5) or 0
     async with web.reading(request) as tx:
         around = await shell.around(tx, request, "transfers")
         found = await _one(tx, request, number)

@@ -19,6 +19,7 @@ from malha.identity.model import ROLE_NAMES, SIGNED_IN, Role
 from malha.platform.db import Tx
 from malha.platform.errors import Forbidden, NotFound
 from malha.platform.i18n import _
+from malha.platform.text import whole_in
 
 PASSING = frozenset({"after", "before", "open"})  # where in the list a person stands is no part of a view
 
@@ -172,7 +173,7 @@ async def choose_default(request: web.Asking) -> Response[Any]:
     form = await request.form()
     list_, said = str(form.get("list", "")), str(form.get("view", ""))
     _listing(request, list_)
-    view_id = int(said) if said.isascii() and said.isdigit() and len(said) < 10 else None
+    view_id = whole_in(said, 9)
     async with web.writing(request) as tx:
         await keeping.choose_default(tx, web.person_of(request), web.caller_of(request).role, list_, view_id)
     text = _("The list opens in this view from now on.") if view_id else _("The list opens as it did at first.")

@@ -20,6 +20,7 @@ from malha.platform.db import Tx
 from malha.platform.i18n import N_, _
 from malha.platform.sheets import Column
 from malha.platform.sheets import Kind as SheetKind
+from malha.platform.text import whole_in
 from malha.webhooks import catalogue, reads, rules, sending, service
 from malha.webhooks.model import (
     DELIVERY_NAMES,
@@ -297,7 +298,7 @@ async def webhook_show(request: Asking, webhook_id: FromPath[int]) -> Response[s
     asked = request.query_params.get("view", "")
     view = asked if asked in set(DeliveryState) else ""
     before = request.query_params.get("before", "")
-    position = int(before) if before.isascii() and before.isdigit() and len(before) < 19 else None
+    position = whole_in(before, 18)
     async with web.reading(request) as tx:
         around = await shell.around(tx, request, "webhooks", here=f"/webhooks/{webhook_id}")
         endpoint = await service.seen(tx, webhook_id)

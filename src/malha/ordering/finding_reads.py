@@ -11,7 +11,7 @@ from malha.catalog import reads as catalog
 from malha.platform.brazil import normalise_phone
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
-from malha.platform.text import fold, literal
+from malha.platform.text import fold, literal, whole_in
 
 FOUND_LIMIT = 1_000  # orders a search looks at; a search that finds more is too wide to be read anyway
 RECENT = 20_000  # orders a search looks through one by one, before it asks the index about all of them
@@ -87,7 +87,7 @@ async def find(tx: Tx, text: str) -> list[UUID]:
     asked = text.strip().removeprefix("#")
     if not asked:
         return []
-    number = int(asked) if asked.isascii() and asked.isdigit() and len(asked) <= 18 else None
+    number = whole_in(asked, 18)
     exact = await tx.values(FIND_EXACT, {"number": number, "text": asked, "id": _uuid(asked)})
     if exact:
         return exact

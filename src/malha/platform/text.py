@@ -23,6 +23,11 @@ def literal(text: str) -> str:
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
+def whole_in(text: str, digits: int) -> int | None:
+    """Return the whole number that a text states in so many digits at the most; None: it states none."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= digits else None
+
+
 def initials(name: str) -> str:
     """Return up to two letters that stand for a name."""
     parts = [part for part in name.split() if part[:1].isalpha()]

@@ -23,6 +23,7 @@ from malha.platform.clock import now
 from malha.platform.errors import MalhaError
 from malha.platform.i18n import N_, _, n_, translate
 from malha.platform.ids import UUID
+from malha.platform.text import whole_in
 from malha.shopper import desk, reads, view, wishes
 from malha.shopper.desk import Asking
 from malha.shopper.errors import AskTheChannel, ChooseUnits, NoSuchPage, OutOfOrder
@@ -178,7 +179,7 @@ def _wishes(order: Tracked, form: dict[str, str]) -> list[CancelWish]:
     wishes = []
     for line in order.lines:
         said = form.get(f"line-{line.line}", "")
-        quantity = int(said) if said.isascii() and said.isdigit() and len(said) <= 6 else 0
+        quantity = whole_in(said, 6) or 0
         if 0 < quantity <= MOST_UNITS:
             wishes.append(CancelWish(line.line, quantity))
     if not wishes:

@@ -7,6 +7,7 @@ import msgspec
 
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
+from malha.platform.text import whole_in
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
@@ -233,5 +234,5 @@ async def tracked(tx: Tx, order_id: UUID) -> Tracked | None:
 
 async def candidates(tx: Tx, text: str) -> list[Candidate]:
     """Return the orders that somebody may mean by a number: ours, or the one the channel gave."""
-    number = int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
+    number = whole_in(text, 18)
     return await tx.all(Candidate, CANDIDATES, {"number": number, "text": text})

@@ -1,6 +1,6 @@
 """What of a connection waits for a person, searched by cause and text: what came in, and what could not be told."""
 
-from malha.channels.connecting.reads import Cause, Dead, Stuck
+from malha.channels.connecting.reads import Dead, Stuck
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
 from malha.platform.text import literal
@@ -44,15 +44,6 @@ OUR_ORDER = """
 SELECT o.number FROM binding b JOIN sales_order o ON o.id = b.internal_id::uuid
 WHERE b.connection_id = %(connection_id)s::int AND b.entity = 'order' AND b.external_id = %(external_id)s::text
 """
-CAUSES = """
-SELECT %(way)s::text AS way, cause, count(*) AS count, min(since) AS oldest FROM (
-    SELECT cause, received_at AS since FROM channel_inbox
-    WHERE %(way)s::text = 'in' AND connection_id = %(connection_id)s::int AND state IN ('parked', 'unmapped')
-    UNION ALL
-    SELECT cause, created_at FROM channel_op
-    WHERE %(way)s::text = 'out' AND connection_id = %(connection_id)s::int AND state = 'dead'
-) x GROUP BY cause ORDER BY count(*) DESC, cause
-"""
 
 
 def _params(connection_id: int, cause: str, text: str, after: int, most: int) -> dict[str, object]:
@@ -77,11 +68,6 @@ async def gone(
 ) -> list[Dead]:
     """Return what could not be told and waits for a person, in order, behind a number."""
     return await tx.all(Dead, GONE, _params(connection_id, cause, text, after, most))
-
-
-async def causes(tx: Tx, connection_id: int, way: str) -> list[Cause]:
-    """Return why things wait, the most frequent first; `way` is in or out."""
-    return await tx.all(Cause, CAUSES, {"connection_id": connection_id, "way": way})
 
 
 async def one_came(tx: Tx, connection_id: int, id_: int) -> Stuck | None:
