@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from linked_world import Linked, linked
 from psycopg.sql import SQL, Identifier
+from row_costs import cost
 
 from malha.channels.connecting import queueing, reads, writes
 from malha.channels.connecting.model import NewOp, OpKind
@@ -42,18 +43,6 @@ async def crowd(database: Database, tmp_path: Path, request: pytest.FixtureReque
             if request.param == "all is known":
                 await tx.execute("ANALYZE channel_op, channel_inbox")
         yield shop
-
-
-def looked_at(plan: dict[str, Any]) -> float:
-    """Return how many rows the nodes of a plan handled, those they threw away included."""
-    rows = plan["Actual Rows"] + sum(n for name, n in plan.items() if name.startswith("Rows Removed"))
-    return rows * plan["Actual Loops"] + sum(looked_at(child) for child in plan.get("Plans", []))
-
-
-async def cost(tx: Tx, statement: str, params: dict[str, Any]) -> float:
-    """Do it, and return how many rows it looked at."""
-    (explained,) = await tx.values("EXPLAIN (ANALYZE, FORMAT JSON) " + statement, params)  # type: ignore[arg-type]
-    return looked_at(explained[0]["Plan"])
 
 
 def prices(id_: int, version: int) -> list[NewOp]:

@@ -2,15 +2,14 @@
 
 import random
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
+from row_costs import Counting
 from supply_rows import CENTRE, OTHER, SHOP, a_retailer
-from test_connection_crowd import cost
 
 from malha.inventory import balance_reads
 from malha.inventory.balance_reads import LEDGER, LedgerAsked, LedgerWalk, PlacedLine
-from malha.platform.db import Database, Tx
+from malha.platform.db import Database
 
 MOVED = 4_000
 PAGE = 100
@@ -27,17 +26,6 @@ INSERT INTO balance (sku_id, location_id, on_hand)
 SELECT sku_id, location_id, sum(d_on_hand) FROM movement WHERE sku_id = 1 GROUP BY sku_id, location_id
 """
 EVERYWHERE = LedgerAsked(sku_id=1, location_ids=(CENTRE, SHOP, OTHER))
-
-
-class Counting(Tx):
-    """Counts the rows that the ledger looks at."""
-
-    __slots__ = ("looked",)
-
-    async def all(self, row: Any, statement: Any, params: Any = ()) -> list[Any]:
-        if statement is LEDGER:
-            self.looked = await cost(self, statement, params)
-        return await super().all(row, statement, params)
 
 
 @pytest.fixture
@@ -57,7 +45,7 @@ async def walked(db: Database, asked: LedgerAsked, size: int = PAGE) -> tuple[li
     walk, rows, looked = LedgerWalk(asked, size), list[PlacedLine](), list[float]()
     while not walk.over:
         async with db.transaction() as tx:
-            counting = Counting(tx.connection, tx.retailer, tx.actor)
+            counting = Counting(tx, LEDGER)
             rows += await walk.page(counting)
             looked.append(counting.looked)
     return rows, looked

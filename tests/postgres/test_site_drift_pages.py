@@ -1,15 +1,13 @@
 """However many disagreements were settled, a page of them by site costs what it shows, the last one as the first."""
 
-from typing import Any
-
 import pytest
-from test_connection_crowd import cost
+from row_costs import Counting
 from test_site_drift import a_consignor
 
 from malha.inventory.sync import reads
 from malha.inventory.sync.model import SiteDrift
 from malha.inventory.sync.reads import SITE_DRIFTS, DriftAsked, SitePosition
-from malha.platform.db import Database, Tx
+from malha.platform.db import Database
 
 GOODS = 3_000
 PAGE = 50
@@ -33,17 +31,6 @@ WHERE v.sku LIKE 'GOOD-%%' AND l.code IN ('DC', 'DC-TERRA', 'S1')
 """
 
 
-class Counting(Tx):
-    """Counts the rows that pages by site look at."""
-
-    __slots__ = ("looked",)
-
-    async def all(self, row: Any, statement: Any, params: Any = ()) -> list[Any]:
-        if statement is SITE_DRIFTS:
-            self.looked = await cost(self, statement, params)
-        return await super().all(row, statement, params)
-
-
 @pytest.fixture
 async def settled(database: Database) -> Database:
     await a_consignor(database)
@@ -59,7 +46,7 @@ async def page(
 ) -> tuple[list[tuple[SitePosition, SiteDrift]], float]:
     """Return a page, and how many rows were looked at for it."""
     async with db.transaction() as tx:
-        counting = Counting(tx.connection, tx.retailer, tx.actor)
+        counting = Counting(tx, SITE_DRIFTS)
         return await reads.site_drifts(counting, asked, before=before, limit=limit), counting.looked
 
 

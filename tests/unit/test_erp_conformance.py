@@ -7,29 +7,17 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests.folder_rig import FolderRig
 
 from malha.channels.connectors.erp_files import ErpFiles
 from malha.channels.contract import FileTold
-from malha.testing.connectors import ConnectorContract, Fault, FolderFiles, Operation
+from malha.testing.connectors import ConnectorContract, Fault, Operation
 
 
-class FolderRig:
+class ErpRig(FolderRig):
     """An ERP whose files are in a folder."""
 
-    page = 1
-    webhook_secret = ""
-    allowed: Sequence[str] = ()
-
-    def __init__(self, root: Path) -> None:
-        self.files = FolderFiles(root)
-        self.root = root
-        (root / "in").mkdir()
-        self.config = {"host": "sftp.example", "user": "malha"}
-        self.secrets = {"password": "of-the-tests-only"}
-
-    def fail(self, operation: Operation, fault: Fault) -> None:
-        assert operation in {Operation.SHIPMENT, Operation.CANCEL, Operation.REFUND}
-        self.files.fail(fault)
+    faults = frozenset({Operation.SHIPMENT, Operation.CANCEL, Operation.REFUND})
 
     async def add_order(self, **_: Any) -> str:
         return "P-1"
@@ -58,8 +46,8 @@ class TestErpFiles(ConnectorContract):
     connector = ErpFiles()
 
     @pytest.fixture
-    def rig(self, tmp_path: Path) -> FolderRig:
-        return FolderRig(tmp_path)
+    def rig(self, tmp_path: Path) -> ErpRig:
+        return ErpRig(tmp_path)
 
     async def test_a_check_says_yes_and_with_wrong_secrets_no(self, rig: Any) -> None:
         pytest.skip("the folder asks for no password; a real server does in the scenarios")
@@ -144,4 +132,4 @@ async def test_the_kit_finds_out_which_erp_is_careless(
         connector = careless()
 
     with pytest.raises((AssertionError, pytest.fail.Exception)):
-        await getattr(Contract(), test)(rig=FolderRig(tmp_path), **given)
+        await getattr(Contract(), test)(rig=ErpRig(tmp_path), **given)

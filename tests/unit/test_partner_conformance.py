@@ -7,12 +7,13 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests.folder_rig import FolderRig
 from tests.peer_shop import sign
 
 from malha.channels.connectors.partner_files import PartnerFiles
 from malha.channels.connectors.partner_http import PartnerHttp
 from malha.channels.contract import RawRequest
-from malha.testing.connectors import ConnectorContract, Fault, FolderFiles, Operation
+from malha.testing.connectors import ConnectorContract, Fault, Operation
 from malha.testing.peers import Asked, FailingPeer, failing_peer
 
 OURS, THEIRS = "our-signing-secret-4711", "their-webhook-secret-0815"
@@ -71,23 +72,10 @@ def taking(messages: list[str], *, knows_names: bool = True) -> Any:
     return answer
 
 
-class FilesRig:
+class FilesRig(FolderRig):
     """A partner whose files are in a folder."""
 
-    page = 1
-    webhook_secret = ""
-    allowed: Sequence[str] = ()
-
-    def __init__(self, root: Path) -> None:
-        self.files = FolderFiles(root)
-        self.root = root
-        (root / "in").mkdir()
-        self.config = {"host": "sftp.example", "user": "malha"}
-        self.secrets = {"password": "of-the-tests-only"}
-
-    def fail(self, operation: Operation, fault: Fault) -> None:
-        assert operation is Operation.ASK
-        self.files.fail(fault)
+    faults = frozenset({Operation.ASK})
 
     async def asked(self) -> Sequence[str]:
         return self.files.written
