@@ -1,15 +1,18 @@
 """Malha behind deploy/nginx/malha.conf and deploy/caddy/Caddyfile: Debian's servers, a real certificate, a browser's headers."""
 
 import asyncio
+import http.client
 import json
 import os
 import re
+import select
 import shutil
 import signal
 import ssl
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,6 +38,7 @@ class Site(NamedTuple):
     http: httpx.Client
     url: str
     plain: str
+    port: int
     key: str
     database: str
     said: Path
@@ -142,7 +146,7 @@ def site(request: pytest.FixtureRequest) -> Iterator[Site]:
             plainly = f"http://localhost:{plain}"
             eventually(lambda: proxy.poll() is not None or answers(plainly))
             assert proxy.poll() is None, (place / "said").read_text()
-            yield Site(http, public, plainly, key, url_of(home), malha.log, trust)
+            yield Site(http, public, plainly, port, key, url_of(home), malha.log, trust)
     finally:
         proxy.send_signal(signal.SIGTERM)
         proxy.wait(30)
@@ -170,6 +174,24 @@ def test_a_form_of_another_site_is_refused_also_one_that_lacks_only_the_encrypti
     assert sign_in(site, **{"sec-fetch-site": "cross-site", "origin": "https://evil.test"}).status_code == 403
     without = {"origin": site.url.replace("https", "http")}
     assert site.http.post("/login", data={"email": EMAIL}, headers=without).status_code == 403
+
+
+def test_a_refusal_before_the_body_has_come_leaves_the_connection_good_for_the_next(site: Site) -> None:
+    """Proxies keep connections: one that our server closed without a word would answer the next request with 502."""
+    with closing(http.client.HTTPConnection("127.0.0.1", site.port, timeout=30)) as proxy:
+        proxy.connect()
+        kept = proxy.sock
+        for _ in range(3):
+            proxy.putrequest("POST", "/login")
+            proxy.putheader("origin", "https://evil.test")
+            proxy.putheader("content-length", "10")
+            proxy.endheaders()
+            answered_early, _, _ = select.select([kept], [], [], 0.02)
+            assert not answered_early
+            proxy.send(b"email=dona")
+            answer = proxy.getresponse()
+            assert (answer.status, bool(answer.read())) == (403, True)
+            assert proxy.sock is kept
 
 
 def test_the_log_names_the_caller_and_not_the_proxy_nor_what_the_caller_made_up(site: Site) -> None:

@@ -1,11 +1,11 @@
 """Bodies are bounded while they arrive: by size, whatever length they announce, and by the time they take.
 
 A body is taken as it is: what says `Content-Encoding: gzip` is not unpacked, so nothing can unfold into more than was
-sent. Limits are checked before anything is kept, and a refused body is not read to its end.
+sent. Limits are checked before anything is kept, and a refused body is not read to its end unless little of it is left.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, cast
 
 from litestar.types import ASGIApp, HTTPReceiveMessage, Receive, Scope, Send
@@ -16,6 +16,53 @@ from malha.platform.csrf import SAFE_METHODS
 FORM_BYTES = 64 * 1024  # of somebody who is not signed in: a log-in, an address, never a file
 GRACE_S = 15.0
 SLOWEST = 8 * 1024  # bytes a second, after the grace
+
+
+REST_BYTES = 64 * 1024
+REST_S = 1.0
+
+
+class Body:
+    """The body of one request: how far it was read, and what becomes of the rest once it is answered.
+
+    A server that is told the answer before it has the body closes the connection, often without having said so, and a
+    proxy that keeps its connections sends the next request, somebody else's, into it: 502. So what little is left is
+    read before the answer begins; of more, or of a length nobody announced, the answer says that the connection ends.
+    """
+
+    __slots__ = ("_announced", "_complete", "_receive", "_taken")
+
+    def __init__(self, receive: Receive, headers: Mapping[bytes, bytes]) -> None:
+        length = headers.get(b"content-length", b"")
+        self._receive = receive
+        self._announced = int(length) if length.isdigit() else None
+        self._taken = 0
+        self._complete = self._announced == 0 or (self._announced is None and b"transfer-encoding" not in headers)
+
+    async def receive(self) -> HTTPReceiveMessage:
+        """Hand on what comes."""
+        message = cast("dict[str, Any]", await self._receive())
+        self._taken += len(message.get("body", b""))
+        # The server does not say of the last piece of an announced length that it is the last.
+        if self._taken == self._announced or not message.get("more_body", False):
+            self._complete = True
+        return cast("HTTPReceiveMessage", message)
+
+    async def ended(self) -> bool:
+        """Return whether the whole body was taken, taking what is left where that is `REST_BYTES` at most."""
+        if self._complete or self._announced is None or self._announced - self._taken > REST_BYTES:
+            return self._complete
+        try:
+            async with asyncio.timeout(REST_S):
+                while await self._more():
+                    pass
+        except TimeoutError:
+            return False
+        return True
+
+    async def _more(self) -> bool:
+        await self.receive()
+        return not self._complete
 
 
 class Bodies:

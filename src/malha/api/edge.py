@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
+from malha.api.bodies import Body
 from malha.api.errors import BadRequest, CrossSite
 from malha.api.problem import MEDIA_TYPE, problem_bytes
 from malha.api.replies import Raw
@@ -45,6 +46,7 @@ _OTHER = [
 # A page that says its own policy (one that shows a mail in a frame, and the mail in it) keeps it.
 _LOOKED_AT = frozenset({b"content-type", b"cache-control", b"content-security-policy"})
 _NO_STORE = (b"cache-control", b"no-store")
+_CLOSE = (b"connection", b"close")
 _TRANSPORT = (b"strict-transport-security", b"max-age=31536000")
 
 Header = tuple[bytes, bytes]
@@ -86,7 +88,10 @@ class Edge:
         started = time.perf_counter()
         headers: dict[bytes, bytes] = dict(facts["headers"])
         self._mark(facts, headers)
-        answer = _Answer(send, facts, self._page, self._other)
+        body = None if facts["method"] in SAFE_METHODS else Body(receive, headers)
+        if body is not None:
+            receive = body.receive
+        answer = _Answer(send, facts, self._page, self._other, body)
         if answer.bodiless:
             facts["method"] = "GET"  # what answers GET answers HEAD: the same, without its body
         try:
@@ -150,10 +155,13 @@ class Edge:
 class _Answer:
     """Adds the headers every answer has, and remembers its status."""
 
-    __slots__ = ("_other", "_page", "_request_id", "_send", "bodiless", "status")
+    __slots__ = ("_body", "_other", "_page", "_request_id", "_send", "bodiless", "status")
 
-    def __init__(self, send: Send, facts: dict[str, Any], page: list[Header], other: list[Header]) -> None:
+    def __init__(
+        self, send: Send, facts: dict[str, Any], page: list[Header], other: list[Header], body: Body | None
+    ) -> None:
         self._send = send
+        self._body = body
         self._request_id = facts["request_id"].encode()
         self.bodiless = facts["method"] == "HEAD"
         self._page = page
@@ -173,6 +181,8 @@ class _Answer:
             own.append((b"x-request-id", self._request_id))
             if b"cache-control" not in names:
                 own.append(_NO_STORE)
+            if self._body is not None and not await self._body.ended():
+                own.append(_CLOSE)
             message["headers"] = own
         elif self.bodiless and message["type"] == "http.response.body":
             message["body"] = b""

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 from tests_http import Shop
 
-from malha.api.bodies import FORM_BYTES, SLOWEST, bounded
+from malha.api.bodies import FORM_BYTES, REST_BYTES, SLOWEST, bounded
 from malha.api.errors import BodyTooSlow
 
 MEGABYTE = 1024 * 1024
@@ -84,6 +84,41 @@ async def test_nobody_is_refused_before_a_byte_of_a_body_is_read(shop: Shop) -> 
     body = Endless()
     assert await streamed(shop, "/v1/customers", body) == 401
     assert body.read == 0
+
+
+@pytest.mark.parametrize("refused", [{"sec-fetch-site": "cross-site"}, {"authorization": "Bearer nobody"}], ids=str)
+async def test_what_little_is_left_of_a_refused_body_is_read_before_the_answer(
+    shop: Shop, refused: dict[str, str]
+) -> None:
+    """The server would close the connection without a word, and a proxy send the next request into it."""
+    coming = [b"a" * 100, b"b" * 100]
+
+    async def receive() -> dict:
+        return {"type": "http.request", "body": coming.pop(0), "more_body": True}
+
+    answer = await asked(shop, "/v1/orders", receive, **refused, **{"content-length": "200"})
+    assert answer["status"] in {401, 403}
+    assert not coming
+    assert b"connection" not in dict(answer["headers"])
+
+
+@pytest.mark.parametrize(
+    "length", [{"content-length": str(REST_BYTES + 1)}, {"transfer-encoding": "chunked"}], ids=["large", "endless"]
+)
+async def test_of_more_the_answer_says_that_the_connection_ends(shop: Shop, length: dict[str, str]) -> None:
+    async def receive() -> dict:
+        raise AssertionError
+
+    answer = await asked(shop, "/v1/customers", receive, **length)
+    assert answer["status"] == 401
+    assert dict(answer["headers"])[b"connection"] == b"close"
+
+
+async def test_a_client_that_goes_before_the_rest_has_come_is_not_waited_for(shop: Shop) -> None:
+    async def receive() -> dict:
+        return {"type": "http.disconnect"}
+
+    assert (await asked(shop, "/v1/customers", receive, **{"content-length": "200"}))["status"] == 401
 
 
 async def test_a_packed_body_is_not_unpacked(shop: Shop) -> None:
