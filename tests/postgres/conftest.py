@@ -1,10 +1,13 @@
 """Stories that go through the services end with a visit of the doctor: whatever they did, nothing may drift."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import Any
 
 import pytest
 
+from malha.console import audit_words
 from malha.doctor import examine
+from malha.platform import audit
 from malha.platform.db import Database
 
 STORIES = {
@@ -29,6 +32,22 @@ async def examined(database: Database) -> AsyncIterator[None]:
     report = await examine(database)
     drift = [line for finding in report.findings if finding.drifts for line in (finding.check, *finding.lines("en"))]
     assert not drift, "\n".join(drift)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _fields_of_the_trail_have_words() -> Iterator[None]:
+    """Whatever these tests have the audit trail note can be read: no field of it without a word in `audit_fields`."""
+    write = audit._written
+
+    def written(side: Mapping[str, Any] | None) -> str | None:
+        assert not audit_words.wordless(side or {}), (
+            f"no word in console.audit_fields: {audit_words.wordless(side or {})}"
+        )
+        return write(side)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(audit, "_written", written)
+        yield
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

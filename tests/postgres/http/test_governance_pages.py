@@ -177,7 +177,7 @@ async def test_the_trail_is_found_by_any_of_its_facts(shop: Shop, query: str, ex
 
 async def test_pages_of_the_trail_follow_one_another_in_both_directions(shop: Shop) -> None:
     async with shop.database.transaction() as tx:
-        changes = [(f"C{i:03d}", None, {"n": i}) for i in range(120)]
+        changes = [(f"C{i:03d}", None, {"count": i}) for i in range(120)]
         await audit.record_many(tx, action="create", entity="category", changes=changes)
     auditor = await shop.session(Role.AUDITOR)
 
