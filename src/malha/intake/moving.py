@@ -98,7 +98,7 @@ async def move_together(tx: Tx, wave: int, steps: Sequence[Step], least: int) ->
     sku_ids = sorted({line.sku_id for held in group for line in held.request.lines})
     if await ahead.lock_for(tx, ids, sku_ids):
         return NOTHING
-    await inventory.retire_expired(tx, sku_ids)
+    await inventory.make_way(tx, sku_ids)
     free = {sku: [0] * len(reference.network.location_ids) for sku in sku_ids}
     for sku, location, units in await (await stock.queue_free_stock(tx, sku_ids, lock=True)).fetchall():
         if location in reference.network.index and location not in reference.frozen.get(sku, ()):
@@ -238,7 +238,7 @@ async def _reserve(tx: Tx, turns: Sequence[_Turn]) -> None:
             for u in turn.held.units
             if u.sku_id is not None and turn.at[u.line] != u.location_id
         ]
-        short = await inventory.reserve(tx, new, About("order", turn.held.order.id), Reason.REROUTE)
+        short = await inventory.reserve(tx, new, About("order", turn.held.order.id), Reason.REROUTE, locked=True)
         if short:
             raise MoveRefused(f"order {turn.held.order.number}: {short}")
 

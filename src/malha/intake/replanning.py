@@ -168,7 +168,7 @@ async def _place_from_stock(
         for m in moves
         if (sku := sku_of[m.line, m.part]) is not None and isinstance(m.location_id, int)
     ]
-    short = await inventory.reserve(tx, claims, About("order", order_id), Reason.REROUTE, taker)
+    short = await inventory.reserve(tx, claims, About("order", order_id), Reason.REROUTE, taker, locked=True)
     if short:
         # The rows are locked and the plan fits them: this is a defect, not a state of the world.
         raise RuntimeError(f"order {order.number}: a plan on locked balances was refused: {short}")
@@ -245,9 +245,9 @@ async def _make_way(tx: Tx, order: Order, taker: Taker, sku_ids: list[int], refe
     if touches(reference.allotments, order.channel_id, sku_ids):
         allotting = Allotting(reference, await tx.now())
         allotting.add(taker, sku_ids)
+    await inventory.make_way(tx, sku_ids, counters=None if allotting is None else allotting.counters)
+    if allotting is not None:  # after holds gave units back to fences
         await allot.lock(tx, allotting)
-    if await inventory.retire_expired(tx, sku_ids) and allotting is not None:
-        await allot.lock(tx, allotting)  # holds gave units back to fences
     return allotting
 
 

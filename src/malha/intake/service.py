@@ -193,15 +193,9 @@ async def place_orders(
 
 async def _make_way(tx: Tx, allotting: Allotting | None, sku_ids: Sequence[int], hold: str | None) -> None:
     """Lock what fences and caps have left, and let the order's own hold and expired ones go."""
-    if allotting is not None:
+    await inventory.make_way(tx, sku_ids, hold, counters=None if allotting is None else allotting.counters)
+    if allotting is not None:  # after holds gave units back to fences
         await allot.lock(tx, allotting)
-    if hold is not None:
-        # All balances of the order in one order first: a cart that holds the same SKUs would wait for what this has.
-        await (await stock.queue_free_stock(tx, sku_ids, lock=True)).fetchall()
-        await inventory.release_hold(tx, hold)
-    retired = await inventory.retire_expired(tx, sku_ids)
-    if allotting is not None and (retired or hold is not None):
-        await allot.lock(tx, allotting)  # they gave units back to fences
 
 
 def _allotting(

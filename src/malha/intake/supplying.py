@@ -283,7 +283,7 @@ async def _there(tx: Tx, skus: Collection[int], reference: Reference) -> dict[in
 async def _take(tx: Tx, order: Order, claims: Sequence[NewClaim]) -> None:
     """Claim what is there for kits that wait for the rest; what of it counts on caps is counted by the caller."""
     taken = [Claim(c.sku_id, c.location_id, c.quantity) for c in claims]
-    if await stock.reserve(tx, taken, About("order", order.id), Reason.REROUTE):
+    if await stock.reserve(tx, taken, About("order", order.id), Reason.REROUTE, locked=True):
         raise RuntimeError(f"order {order.number}: components planned on locked balances were refused")
 
 

@@ -2,10 +2,11 @@
 
 Claims and holds are conditional: what the database's RETURNING leaves out was refused. Physical facts (set, adjust,
 receive) are always applied and may leave a deficit, which is work for a person. Lock order is (sku_id, location_id), so
-callers that lock more take their own rows first: order, fulfillment order, capacity, then balances.
+callers that lock more take their own rows first: order, fulfillment order, capacity, then balances. Holds that end come
+before caps, fences and balances of what they held, which are locked together with those the caller goes on to change.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -38,11 +39,14 @@ async def reserve(
     reference: Reference,
     reason: Reason = Reason.ORDER,
     taker: Taker | None = None,
+    *,
+    locked: bool = False,
 ) -> list[Shortfall]:
     """Claim all of `wanted`, or nothing.
 
-    On a refusal expired holds on these SKUs are retired and the claim is tried once more. With a `taker` its fences are
-    drawn before common stock and its caps count; without, only common stock is claimed.
+    Expired holds on these SKUs are retired before, and their balances are locked with those of `wanted`: to retire them
+    after a refusal would lock them after those. Unless the balances are `locked`, and expired holds went, already.
+    With a `taker` its fences are drawn before common stock and its caps count; without, only common stock is claimed.
 
     Returns:
         What could not be covered, with what is free now; empty when everything is claimed.
@@ -53,18 +57,17 @@ async def reserve(
     in_force = await allotments.current(tx)
     skus = sorted({c.sku_id for c in claims})
     if taker is not None and reference.id is not None and touches(in_force, taker.channel_id, skus):
-        await allotted.lock_for(tx, taker, skus, reference.id)
-        await retire_expired(tx, skus, also=claims)
+        expired = [] if locked else await _expired(tx, skus)
+        await allotted.lock_for(tx, taker, skus, reference.id, *expired)
+        await _give_back(tx, expired, Reason.HOLD_EXPIRED, claims)
         short = await allotted.take(tx, in_force, taker, reference.id, claims)
         if not short:
             await _record(tx, claims, reason, reference, allocated=1)
             await announcing.decreased(tx, _at(claims), reason.value)
         return short
-    if in_force.fences:  # what holds give back to fences is locked before any balance
+    if not locked:  # what holds give back to fences is locked before any balance
         await retire_expired(tx, skus, also=claims)
     refused = await _claim_all(tx, claims)
-    if refused and not in_force.fences and await retire_expired(tx, skus=[c.sku_id for c in refused]):
-        refused = await _claim_all(tx, claims)
     if refused:
         free = {(a.sku_id, a.location_id): a.free for a in await reads.availability(tx, [c.sku_id for c in refused])}
         return [Shortfall(c.sku_id, c.location_id, c.quantity, free.get((c.sku_id, c.location_id), 0)) for c in refused]
@@ -83,11 +86,13 @@ async def _claim_all(tx: Tx, claims: Sequence[Claim]) -> list[Claim]:
 
 
 async def lock_stock(tx: Tx, sku_ids: Sequence[int], order_id: UUID, taker: Taker) -> None:
-    """Lock all balances of SKUs, and before them the fences and caps that matter to an order.
+    """Lock all balances of SKUs, and before them the fences and caps that matter to an order. Expired holds go first.
 
     For those who give claims back and take others afterwards: two of them could otherwise wait for each other.
     """
-    await allotted.lock_for(tx, taker, sku_ids, order_id)
+    expired = await _expired(tx, sku_ids)
+    await allotted.lock_for(tx, taker, sku_ids, order_id, *expired)
+    await _let_go(tx, [], expired, sku_ids)
     await (await reads.queue_free_stock(tx, sku_ids, lock=True)).fetchall()
 
 
@@ -284,10 +289,12 @@ async def place_hold(
     seconds: float,
     channel_id: int | None = None,
     customer_group: str | None = None,
+    locked: bool = False,
 ) -> list[Shortfall]:
     """Hold units for a cart or a payment for `seconds` from now (database clock); all or nothing.
 
-    For a channel, its fences are drawn before common stock and its caps count.
+    For a channel, its fences are drawn before common stock and its caps count. Expired holds are retired before, unless
+    the balances are `locked` already: see `reserve`.
 
     Raises:
         HoldExists: the reference already has an active hold.
@@ -301,8 +308,9 @@ async def place_hold(
     skus = sorted({c.sku_id for c in wanted})
     if channel_id is not None and touches(in_force, channel_id, skus):
         taker = Taker(channel_id, customer_group)
-        await allotted.lock_for(tx, taker, skus, hold_id)
-        await retire_expired(tx, skus, also=wanted)
+        expired = [] if locked else await _expired(tx, skus)
+        await allotted.lock_for(tx, taker, skus, hold_id, *expired)
+        await _give_back(tx, expired, Reason.HOLD_EXPIRED, wanted)
         short = await allotted.take(tx, in_force, taker, hold_id, wanted, held=True)
         if short:
             await tx.tuples(writes.RETIRE_HOLD, {"reference": reference, "state": HoldState.RELEASED.value})
@@ -311,11 +319,9 @@ async def place_hold(
         await _record(tx, wanted, Reason.HOLD, Reference("hold", hold_id, reference), held=1)
         await announcing.decreased(tx, _at(wanted), Reason.HOLD.value)
         return []
-    if in_force.fences:
+    if not locked:
         await retire_expired(tx, skus, also=wanted)
     refused = await _hold_all(tx, wanted)
-    if refused and not in_force.fences and await retire_expired(tx, skus=[c.sku_id for c in refused]):
-        refused = await _hold_all(tx, wanted)
     if refused:
         await tx.tuples(writes.RETIRE_HOLD, {"reference": reference, "state": HoldState.RELEASED.value})
         free = {(a.sku_id, a.location_id): a.free for a in await reads.availability(tx, [c.sku_id for c in refused])}
@@ -369,12 +375,16 @@ async def _sees_hold(tx: Tx, reference: str) -> bool:
 
 
 async def release_holds(tx: Tx, references: Sequence[str], also: Sequence[Claim] = ()) -> None:
-    """Let holds go whoever asks, with the balances of `also` locked at the same time: the caller changes them next."""
+    """Let holds go whoever asks, with the balances of `also` locked at the same time: the caller changes them next.
+
+    So are the fences there, before any balance.
+    """
     holds = []
     for reference in sorted(references):
         params = {"reference": reference, "state": HoldState.RELEASED.value}
         holds += await tx.values(writes.RETIRE_HOLD, params)
     held = [Claim(*row) for row in await tx.tuples(writes.HOLD_LINES, {"holds": holds})]
+    await allotted.lock_at(tx, [*held, *also])
     await tx.tuples(writes.LOCK_BALANCES, _keys(sum_claims([*held, *also])))
     await _give_back(tx, holds, Reason.HOLD_RELEASED)
 
@@ -385,15 +395,18 @@ async def take_from_hold(
     """Let units of a hold go that lasts at least `seconds` from now, whoever asks; the caller changes them next.
 
     It is one that Malha itself placed, which draws on no fence. Of units that it does not hold nothing happens. The
-    balances of `also` are locked at the same time: where no hold is left the caller may place one of them anew.
+    balances of `also` are locked at the same time, and the fences there before any balance: where no hold is left the
+    caller may place one of them anew.
 
     Returns:
         Whether there was a hold: its time may be over, and its units may have been given back.
     """
     wanted = sum_claims(claims)
     holds: list[UUID] = await tx.values(writes.KEEP_HOLD, {"reference": reference, "seconds": seconds})
-    if not holds:  # what other holds give back goes to fences before any balance is locked
-        await retire_expired(tx, sorted({c.sku_id for c in also}), also=[*claims, *also])
+    # Where some is placed anew, expired holds go; what they give back goes to fences before any balance is locked.
+    expired = [] if holds else await _expired(tx, sorted({c.sku_id for c in also}))
+    await allotted.lock_claims(tx, expired, {c.sku_id for c in (*claims, *also)})
+    await _give_back(tx, expired, Reason.HOLD_EXPIRED, [*claims, *also])
     rows = await tx.tuples(writes.HOLD_LINES, {"holds": holds})
     held = {(sku, location): quantity for sku, location, quantity in rows}
     taken = [
@@ -414,7 +427,7 @@ async def take_from_hold(
 async def convert_hold(tx: Tx, reference: str, order: Reference) -> list[Claim] | None:
     """Turn a hold into claims of an order, without a moment in which the units are free.
 
-    An expired hold converts too, as long as nobody needed its units. None: there is no such hold (any more).
+    An expired hold converts too, as long as nobody claimed of its SKUs. None: there is no such hold (any more).
     """
     holds = await tx.values(writes.RETIRE_HOLD, {"reference": reference, "state": HoldState.CONVERTED.value})
     if not holds:
@@ -436,9 +449,47 @@ async def retire_expired(
 
     `also` are claims the caller goes on to make: their balances are locked with those of the holds, in one order.
     """
-    holds = await tx.values(writes.RETIRE_EXPIRED, {"skus": list(skus), "limit": limit})
+    holds = await _expired(tx, skus, limit)
     await _give_back(tx, holds, Reason.HOLD_EXPIRED, also)
     return len(holds)
+
+
+async def make_way(
+    tx: Tx, sku_ids: Sequence[int], hold: str | None = None, *, counters: Collection[tuple[int, int]] | None = None
+) -> bool:
+    """Let expired holds of SKUs go, and one `hold` before its time; return whether there was any.
+
+    For those who lock all balances of the SKUs next, and before them, with `counters`, these and all fences of the
+    SKUs. Where a hold goes all that is locked here, with what the holds have, of other SKUs too, in one order: two of
+    them could otherwise wait for each other. The holds themselves come first, as for everybody who ends one.
+    """
+    let_go: list[UUID] = []
+    if hold is not None and await _sees_hold(tx, hold):
+        let_go = await tx.values(writes.RETIRE_HOLD, {"reference": hold, "state": HoldState.RELEASED.value})
+    expired = await _expired(tx, sku_ids)
+    if not let_go and not expired:
+        return False
+    if counters is not None:
+        await allotted.lock_claims(tx, [*let_go, *expired], sku_ids, counters)
+    await _let_go(tx, let_go, expired, sku_ids)
+    return True
+
+
+async def _expired(tx: Tx, sku_ids: Sequence[int], limit: int = EXPIRED_AT_ONCE) -> list[UUID]:
+    """End holds whose time is over and return them; what they hold is the caller's to give back."""
+    return await tx.values(writes.RETIRE_EXPIRED, {"skus": list(sku_ids), "limit": limit})
+
+
+async def _let_go(tx: Tx, released: Sequence[UUID], expired: Sequence[UUID], sku_ids: Sequence[int]) -> None:
+    """Give back what holds had that were ended, with all balances of SKUs locked at the same time."""
+    if not released and not expired:
+        return
+    lines = await tx.tuples(writes.HOLD_LINES_EACH, {"holds": [*released, *expired]})
+    await allotted.prepare_return(tx, [(owner, Claim(sku, location, n)) for owner, sku, location, n in lines])
+    keys = _keys([Claim(sku, location, n) for _, sku, location, n in lines])
+    await tx.tuples(writes.LOCK_SKUS_AND_BALANCES, keys | {"all_of": list(sku_ids)})
+    await _give_back(tx, released, Reason.HOLD_RELEASED)
+    await _give_back(tx, expired, Reason.HOLD_EXPIRED)
 
 
 async def _give_back(tx: Tx, holds: Sequence[UUID], reason: Reason, also: Sequence[Claim] = ()) -> None:

@@ -98,6 +98,19 @@ ORDER BY b.sku_id, b.location_id
 FOR NO KEY UPDATE OF b
 """
 
+# All balances of some SKUs, and single ones of others, in one order.
+LOCK_SKUS_AND_BALANCES = """
+WITH wanted AS (
+    SELECT sku_id, location_id FROM balance WHERE sku_id = ANY (%(all_of)s::int[])
+    UNION
+    SELECT sku_id, location_id FROM unnest(%(skus)s::int[], %(locations)s::int[]) AS w(sku_id, location_id)
+)
+SELECT b.sku_id, b.location_id
+FROM balance b JOIN wanted w ON b.sku_id = w.sku_id AND b.location_id = w.location_id
+ORDER BY b.sku_id, b.location_id
+FOR NO KEY UPDATE OF b
+"""
+
 # Safety stock is a policy, not a movement: it changes what may be claimed, never what is there.
 SET_SAFETY = """
 UPDATE balance b SET safety = w.quantity

@@ -98,16 +98,22 @@ async def lock(tx: Tx, skus: Collection[int], counters: Collection[tuple[int, in
     return Standing({FenceKey(s, loc, fence): units for s, loc, fence, units, _ in rows if units}, room)
 
 
-async def lock_for(tx: Tx, taker: Taker, skus: Collection[int], claim_id: UUID) -> None:
-    """Lock all that giving a claim back and taking again could touch, before the balances."""
+async def lock_for(tx: Tx, taker: Taker, skus: Collection[int], *claim_ids: UUID) -> None:
+    """Lock all that giving claims back and taking again could touch, before the balances."""
     in_force = await reads.current(tx)
     if not rules.touches(in_force, taker.channel_id, skus):
         return
-    counters = rules.counters(rules.caps_of(in_force, taker, await tx.now()), skus)
-    claimed = (await reads.claimed(tx, [claim_id])).get(claim_id)
-    if claimed is not None:
-        counters |= await _counters_of(tx, [(claim_id, u) for u in claimed.uses])
-    await lock(tx, skus, counters)
+    await lock_claims(tx, claim_ids, skus, rules.counters(rules.caps_of(in_force, taker, await tx.now()), skus))
+
+
+async def lock_claims(
+    tx: Tx, claim_ids: Collection[UUID], skus: Collection[int], counters: Collection[tuple[int, int]] = ()
+) -> None:
+    """Lock what claims drew and count on together with other counters and all fences of SKUs: each kind at once."""
+    claimed = await reads.claimed(tx, claim_ids) if claim_ids else {}
+    uses = [(id_, u) for id_, found in claimed.items() for u in found.uses]
+    drawn = {d.sku_id for found in claimed.values() for d in found.draws if d.fence_id is not None}
+    await lock(tx, {*skus, *drawn}, {*counters, *(await _counters_of(tx, uses) if uses else ())})
 
 
 async def lock_counted(

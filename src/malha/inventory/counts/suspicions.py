@@ -37,6 +37,9 @@ async def find(tx: Tx, location_id: int, rule: PhantomRule = RULE) -> list[Suspi
 async def keep_back(tx: Tx, found: Sequence[Suspicion]) -> int:
     """Hold back what is suspected and have it counted; return how many suspicions are new. Safe to repeat."""
     new: dict[int, list[int]] = {}
+    if found:  # all balances at once: one by one, with what expired holds give back between, they are in no order
+        await stock.make_way(tx, sorted({s.habits.sku_id for s in found}))
+        await stock.lock_balances(tx, [(s.habits.sku_id, s.habits.location_id) for s in found])
     for suspicion in sorted(found, key=lambda s: (s.habits.sku_id, s.habits.location_id)):
         habits = suspicion.habits
         kept = await _hold(tx, habits)
@@ -76,7 +79,7 @@ async def _hold(tx: Tx, habits: Habits) -> int:
     wanted = habits.free
     for _ in range(3):
         claim = Claim(habits.sku_id, habits.location_id, wanted)
-        short = await stock.place_hold(tx, reference, [claim], seconds=KEPT_BACK_S)
+        short = await stock.place_hold(tx, reference, [claim], seconds=KEPT_BACK_S, locked=True)
         if not short:
             return wanted
         wanted = short[0].free

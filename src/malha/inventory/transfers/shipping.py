@@ -92,15 +92,6 @@ async def ship(tx: Tx, number: int, departure: Departure) -> Left:
     await ahead.lock_queues(tx, {(line.sku_id, transfer.destination_id) for line in lines})
     rest = sum(line.left - leaving[line.line] for line in lines)
     stays = departure.more_follows and rest > 0
-    if stays:
-        taken = [Claim(sku, transfer.origin_id, units) for _, sku, units in gone]
-        waits = {line.line: Claim(line.sku_id, transfer.origin_id, line.left - leaving[line.line]) for line in lines}
-        waits = {line: claim for line, claim in waits.items() if claim.quantity}
-        set_aside = await stock.take_from_hold(
-            tx, hold_of(number), taken, seconds=SET_ASIDE_S, also=list(waits.values())
-        )
-    else:
-        await stock.release_holds(tx, [hold_of(number)])
     arriving = Bucket.SELLABLE if there else Bucket.IN_TRANSIT
     legs = [
         leg
@@ -110,6 +101,17 @@ async def ship(tx: Tx, number: int, departure: Departure) -> Left:
             Leg(sku, transfer.destination_id, arriving, units),
         )
     ]
+    # Balances that change, at the destination too, are locked with those of what was set aside.
+    change = [Claim(leg.sku_id, leg.location_id, 0) for leg in legs if leg.bucket is Bucket.SELLABLE]
+    if stays:
+        taken = [Claim(sku, transfer.origin_id, units) for _, sku, units in gone]
+        waits = {line.line: Claim(line.sku_id, transfer.origin_id, line.left - leaving[line.line]) for line in lines}
+        waits = {line: claim for line, claim in waits.items() if claim.quantity}
+        set_aside = await stock.take_from_hold(
+            tx, hold_of(number), taken, seconds=SET_ASIDE_S, also=[*waits.values(), *change]
+        )
+    else:
+        await stock.release_holds(tx, [hold_of(number)], change)
     left = await buckets.move(tx, legs, Reason.TRANSFER, reference(transfer))
     if stays and not set_aside:
         await _set_aside_anew(tx, number, waits)
@@ -154,7 +156,7 @@ async def ship(tx: Tx, number: int, departure: Departure) -> Left:
 
 async def _set_aside_anew(tx: Tx, number: int, waits: Mapping[int, Claim]) -> None:
     """Set aside what stays, by line, where the time of what was set aside is over and somebody may have taken it."""
-    short = await stock.place_hold(tx, hold_of(number), list(waits.values()), seconds=SET_ASIDE_S)
+    short = await stock.place_hold(tx, hold_of(number), list(waits.values()), seconds=SET_ASIDE_S, locked=True)
     if not short:
         return
     at = {claim.sku_id: line for line, claim in waits.items()}
