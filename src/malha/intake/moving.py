@@ -245,9 +245,8 @@ async def _reserve(tx: Tx, turns: Sequence[_Turn]) -> None:
 
 async def _write(tx: Tx, wave: int, turns: Sequence[_Turn], reference: Reference) -> Outcome:
     now = await tx.now()
-    made: dict[UUID, str] = {}
     saved = sum(turn.saved for turn in turns)
-    kept: list[tuple[UUID, int, Plan]] = []
+    kept: list[decisions.Decision] = []
     back: dict[UUID, list[Move]] = {}
     there: dict[UUID, list[Move]] = {}
     attempts: list[tuple[UUID, int, int]] = []
@@ -255,11 +254,10 @@ async def _write(tx: Tx, wave: int, turns: Sequence[_Turn], reference: Reference
     for turn in turns:
         order_id = turn.held.order.id
         attempt = await decisions.next_attempt(tx, order_id)
-        kept.append((order_id, attempt, turn.plan))
         released = max(now, turn.held.order.release_after)
         found = promised.made_of(turn.plan, reference, released, turn.held.request.to_state)
-        if found is not None:
-            made[order_id] = stored(found)
+        made = None if found is None else stored(found)
+        kept.append(decisions.Decision(str(order_id), attempt, turn.plan, made))
         attempts.append((order_id, attempt, turn.saved))
         changed = [u for u in turn.held.units if turn.at[u.line] != u.location_id]
         back[order_id] = [Move(u.line, u.part, u.quantity, UnitState.UNPLACED, location_id=None) for u in changed]
@@ -276,7 +274,7 @@ async def _write(tx: Tx, wave: int, turns: Sequence[_Turn], reference: Reference
                 saved_together=saved,
             )
         )
-    await decisions.record_decisions(tx, kept, made)
+    await decisions.record_decisions(tx, kept)
     await ordering.move_many(tx, back)
     await ordering.move_many(tx, there, events)
     await waves.keep_moves(tx, wave, attempts)

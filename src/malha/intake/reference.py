@@ -262,6 +262,28 @@ class Reference:
         self.leave_frozen(free)
         return free
 
+    def grid_by_sku(
+        self, sku_ids: Sequence[int], columns: Iterable[tuple[int, list[int], list[int]]]
+    ) -> dict[int, list[int]]:
+        """Lay (sku, locations, free units there) out as `grid` does; the lists of units may become those returned."""
+        index = self.network.index
+        everywhere = list(index)
+        empty = [0] * len(everywhere)
+        free = dict.fromkeys(sku_ids, empty)
+        for sku, locations, units in columns:
+            if locations == everywhere:
+                free[sku] = units
+            else:
+                free[sku] = column = empty.copy()
+                for location, count in zip(locations, units, strict=True):
+                    if location in index:
+                        column[index[location]] = count
+        for sku, column in free.items():
+            if column is empty:
+                free[sku] = empty.copy()
+        self.leave_frozen(free)
+        return free
+
     def leave_frozen(self, free: dict[int, list[int]]) -> None:
         """Take out of columns by SKU, in the network's order of locations, what stands still for a count."""
         index = self.network.index

@@ -176,7 +176,8 @@ async def _place_from_stock(
     released = max(await tx.now(), order.release_after)
     numbers = {n: wish.line for n, wish in wishes.items()}
     made = promised.made_of(plan, reference, released, target, line_of=numbers)
-    await decisions.record_decisions(tx, [(order_id, attempt, plan)], {} if made is None else {order_id: stored(made)})
+    kept = decisions.Decision(str(order_id), attempt, plan, None if made is None else stored(made))
+    await decisions.record_decisions(tx, [kept])
     moved = await ordering.move_units(
         tx,
         order_id,

@@ -13,11 +13,11 @@ backorder or an explicit refusal, as the channel's policy says. Retrying a submi
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta
-from operator import itemgetter
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
+from psycopg import AsyncCursor
 
 from malha.capacity import service as capacity
 from malha.capacity.errors import SlotFull
@@ -62,11 +62,13 @@ from malha.platform.i18n import DEFAULT_ZONE
 from malha.platform.idempotency import KeyReused
 from malha.platform.ids import UUID, new_id
 from malha.promising.making import stored
+from malha.promising.model import Made
 from malha.promising.rules import end_of
 from malha.routing import rules as routing
 from malha.routing import service as decisions
 from malha.routing.model import Plan, Request, RequestLine
 from malha.routing.ruling.model import Unfilled
+from malha.routing.service import Decision
 
 _json = msgspec.json.Encoder().encode
 
@@ -88,7 +90,6 @@ class _Batch:
     __slots__ = (
         "actors",
         "allotting",
-        "asked",
         "ats",
         "claims",
         "covering",
@@ -96,7 +97,6 @@ class _Batch:
         "events",
         "free",
         "ledger",
-        "made",
         "new",
         "placed",
         "slotting",
@@ -115,13 +115,11 @@ class _Batch:
         self.covering = covering
         self.slotting = slotting
         self.new = NewOrders()
-        self.placed: dict[UUID, tuple[int, Placed]] = {}  # by order: position in the batch, reply without its number
+        self.placed: dict[str, tuple[int, Placed]] = {}  # by order: position in the batch, reply without its number
         self.claims: dict[tuple[int, int], int] = {}
         self.ledger: tuple[list[int], list[int], list[int], list[str], list[str]] = ([], [], [], [], [])
         self.tenders: list[tuple[UUID, NewOrder]] = []
-        self.decisions: list[tuple[UUID, int, Plan]] = []
-        self.made: dict[UUID, str] = {}  # what their dates are made of
-        self.asked: dict[UUID, str] = {}  # what other rules may ask of them
+        self.decisions: list[Decision] = []
         self.events: list[OrderPlaced] = []
         self.actors: list[str] = []
         self.ats: list[str] = []
@@ -158,7 +156,7 @@ async def place_orders(
         )
         asked = None if allotting is None or lock else await allot.ask(tx, allotting)
         await covering.ask(tx)
-        balances = await stock.queue_free_stock(tx, sku_ids, lock=lock)
+        balances = await _ask_stock(tx, sku_ids, lock=lock)
         # Whose cart held the units has them before who waits.
         waiting = await ahead.queue_ahead_of(tx, sku_ids) if reference.sells_ahead and hold is None else None
         existing = {(row[0], row[1]): row[2:] for row in await found.fetchall()}
@@ -167,9 +165,7 @@ async def place_orders(
         await covering.answer()
         rows = await balances.fetchall()
         first = await waiting.fetchall() if waiting is not None else []
-    if not lock and rows and min(rows, key=itemgetter(2))[2] < 0:
-        raise Moved  # expired holds are in the way
-    free = reference.grid(sku_ids, behind(rows, first) if first else rows)
+    free = _free_of(reference, sku_ids, rows, first, locked=lock)
     if existing:
         fresh = await _answer_existing(tx, fresh, reference, existing, outcomes)
     batch = _Batch(free, allotting, covering, slotting)
@@ -189,6 +185,36 @@ async def place_orders(
         await _write(tx, batch, outcomes, reference.allotments.revision)
     _answer_repeats(submissions, outcomes)
     return [outcome for outcome in outcomes if outcome is not None]
+
+
+async def _ask_stock(tx: Tx, sku_ids: Sequence[int], *, lock: bool) -> AsyncCursor[tuple[Any, ...]]:
+    """Ask for free stock: balance by balance under locks, else by SKU."""
+    return await (stock.queue_free_stock(tx, sku_ids, lock=True) if lock else stock.queue_free_by_sku(tx, sku_ids))
+
+
+def _free_of(
+    reference: Reference,
+    sku_ids: Sequence[int],
+    rows: Sequence[tuple[Any, ...]],
+    waiting: Sequence[tuple[int, int, int]],
+    *,
+    locked: bool,
+) -> dict[int, list[int]]:
+    """Return free units by SKU in the network's order of locations, without those that go to who waits there.
+
+    `rows` are the answer to `_ask_stock`.
+
+    Raises:
+        Moved: expired holds are in the way.
+    """
+    if locked:
+        return reference.grid(sku_ids, behind(rows, waiting))
+    if any(locations is None for _, locations, _ in rows):
+        raise Moved
+    if not waiting:
+        return reference.grid_by_sku(sku_ids, rows)
+    balances = [(sku, *at) for sku, locations, units in rows for at in zip(locations, units, strict=True)]
+    return reference.grid(sku_ids, behind(balances, waiting))
 
 
 async def _make_way(tx: Tx, allotting: Allotting | None, sku_ids: Sequence[int], hold: str | None) -> None:
@@ -384,7 +410,8 @@ def _plan_one(
     placed_at = order.placed_at.isoformat() if order.placed_at else now
     states, lines, locations = _units_of(batch, submission, id_text, reference, skus, plan, channel, covers)
     stated = order.promised_at or seat.promised_at
-    promise, line_promises = _promises(order, stated, plan, covers, reference, released)
+    made = None if plan is None else _made_of(order, plan, covers, reference, released)
+    promise, line_promises = _promises(order, stated, plan, made, covers, reference, released)
     batch.new.promises += [(id_text, line, at.isoformat()) for line, at in line_promises.items()]
     status = derive_status(states, holds)
     buyer = order.customer
@@ -424,13 +451,12 @@ def _plan_one(
     if order.payments:
         batch.tenders.append((order_id, order))
     if plan is not None:
-        batch.decisions.append((order_id, 1, plan))
-        batch.asked[order_id] = ruled.asked_of(reference, order, plan, total)
-        _keep_made(batch, order_id, order, plan, covers, reference, released, promised=promise is not None)
+        kept = None if promise is None or made is None else stored(made)
+        batch.decisions.append(Decision(id_text, 1, plan, kept, ruled.asked_of(reference, order, plan, total)))
     kinds = [kind.value for kind in holds]
     batch.events.append(
         OrderPlaced(
-            id=order_id,
+            id=id_text,
             seq=1,
             channel_id=channel.id,
             total=total,
@@ -441,7 +467,7 @@ def _plan_one(
     )
     batch.actors.append(submission.actor)
     batch.ats.append(placed_at)
-    batch.placed[order_id] = (
+    batch.placed[id_text] = (
         position,
         Placed(
             id=order_id,
@@ -735,6 +761,7 @@ def _promises(
     order: NewOrder,
     stated: datetime | None,
     plan: Plan | None,
+    made: Made | None,
     covers: Sequence[NewClaim],
     reference: Reference,
     released_at: datetime,
@@ -743,15 +770,20 @@ def _promises(
 
     Parcels leave on the working day of their locations and then travel; the promise is the end of that day (UTC), as
     `promised` shows it before. Stated is what the channel promised, or the end of the order's slot. What is sold ahead
-    takes as long from the day its supply is expected on; where a sooner day is stated, its lines get their own.
+    takes as long from the day its supply is expected on; where a sooner day is stated, its lines get their own. `made`
+    is what the plan's date is made of, where anything travels.
     """
     own = promised(covers) if covers else {}
     if stated is not None:
         own = {n: at for n, at in own.items() if at > stated}
         return stated, _line_days(order, stated, own)
-    state = None if order.ship_to is None or order.method == "pickup" else order.ship_to.state
     if plan is not None and plan.lead_days is not None and not _uncovered(plan, covers):
-        day = offering.promise_of(plan, reference, released_at, state)
+        legs = () if made is None else made.legs
+        day = max([leg.arrives for leg in legs], default=None)
+        if day is None:
+            day = offering.promise_of(plan, reference, released_at, _state_of(order))
+        if day is not None and not own:
+            return end_of(day), {}
         if day is not None:
             own = {n: end_of(day) for n, _, _ in plan.assignments} | own
     soonest = min(own.values(), default=None)
@@ -764,23 +796,18 @@ def _line_days(order: NewOrder, soonest: datetime, own: dict[int, datetime]) -> 
     return days if set(days.values()) != {soonest} else {}
 
 
-def _keep_made(
-    batch: _Batch,
-    order_id: UUID,
-    order: NewOrder,
-    plan: Plan,
-    covers: Sequence[NewClaim],
-    reference: Reference,
-    released_at: datetime,
-    *,
-    promised: bool,
-) -> None:
-    """Note what a promise is made of, where one is made and anything travels."""
-    state = None if not promised or order.ship_to is None or order.method == "pickup" else order.ship_to.state
+def _state_of(order: NewOrder) -> str | None:
+    """Return the state an order is sent to; None where its customer fetches it, or says none."""
+    return None if order.ship_to is None or order.method == "pickup" else order.ship_to.state
+
+
+def _made_of(
+    order: NewOrder, plan: Plan, covers: Sequence[NewClaim], reference: Reference, released_at: datetime
+) -> Made | None:
+    """Return what the date of an order is made of; None where nothing travels."""
     stated = order.promised_at is not None
-    made = offering.made_of(plan, reference, released_at, state, expected(covers), stated=stated)
-    if made is not None:
-        batch.made[order_id] = stored(made)
+    claims = expected(covers) if covers else ()
+    return offering.made_of(plan, reference, released_at, _state_of(order), claims, stated=stated)
 
 
 def _details_of(order: NewOrder, order_id: str) -> list[tuple[str, str]]:
@@ -816,10 +843,10 @@ async def _write(tx: Tx, batch: _Batch, outcomes: list[Outcome | None], revision
         granted = await inventory.queue_claims(tx, batch.claims, batch.ledger, drawn) if batch.claims else None
         inserted = await placing.insert_orders(tx, batch.new)
         if batch.tenders:
-            totals = {order_id: batch.placed[order_id][1].total for order_id, _ in batch.tenders}
+            totals = {order_id: batch.placed[str(order_id)][1].total for order_id, _ in batch.tenders}
             await payments.record_tenders(tx, _tender_rows(batch.tenders), totals)
         if batch.decisions:
-            await decisions.record_decisions(tx, batch.decisions, batch.made, batch.asked)
+            await decisions.record_decisions(tx, batch.decisions)
         await outbox.add_all(tx, batch.events, batch.actors, batch.ats)
         applied = booked is None or await booked.applied()
         applied &= drawing is None or await drawing.applied()
@@ -840,7 +867,8 @@ async def _write(tx: Tx, batch: _Batch, outcomes: list[Outcome | None], revision
 
 
 def _actors_by_order(batch: _Batch) -> dict[UUID, str]:
-    return dict(zip(batch.placed, batch.actors, strict=True))
+    placed = [placed.id for _, placed in batch.placed.values()]
+    return dict(zip(placed, batch.actors, strict=True))
 
 
 def _tender_rows(tenders: Sequence[tuple[UUID, NewOrder]]) -> list[payments.NewTender]:

@@ -117,7 +117,7 @@ def _columns(
 
 
 async def insert_orders(tx: Tx, new: NewOrders) -> AsyncCursor[tuple[Any, ...]]:
-    """Write orders with everything in them; the cursor gives (id, number) of those that were new.
+    """Write orders with everything in them; the cursor gives (id as text, number) of those that were new.
 
     If one is missing, its natural key was taken meanwhile: the caller must roll back. Usable inside `tx.pipeline()`:
     read the cursor after everything is queued.

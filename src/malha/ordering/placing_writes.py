@@ -31,7 +31,7 @@ WITH header AS (
                          %(unit_sku_id)s::int[], %(unit_quantity)s::int[], %(unit_state)s::text[],
                          %(unit_location_id)s::int[])
 )
-SELECT id, number FROM header
+SELECT id::text, number FROM header
 """
 
 INSERT_COMPONENTS = """

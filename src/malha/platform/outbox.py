@@ -51,7 +51,9 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
     def payload(self) -> str:
         """Return the event's own facts as JSON: everything but `seq`."""
-        return _encode({name: getattr(self, name) for name in self.__struct_fields__ if name != "seq"}).decode()
+        facts = msgspec.structs.asdict(self)
+        del facts["seq"]
+        return _encode(facts).decode()
 
 
 async def add(tx: Tx, *events: Event) -> None:

@@ -1,7 +1,7 @@
 """Keeping what routing decided, and which locations are not to be asked again."""
 
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from malha.platform import arrays
 from malha.platform.db import Tx
@@ -10,20 +10,19 @@ from malha.routing import reads, writes
 from malha.routing.model import Exclusion, Plan
 from malha.routing.rules import record_json
 
-NOTHING: Mapping[UUID, str] = MappingProxyType({})
+
+class Decision(NamedTuple):
+    """A plan to store, with what it was decided from. Attempt 1 is intake's; later ones take `next_attempt`."""
+
+    order_id: str  # as text, which a new order's id is at hand as
+    attempt: int
+    plan: Plan
+    made: str | None = None  # what the date of the plan is made of (`promising`); not looked at here
+    asked: str | None = None  # what other rules may ask of the order (`ruling.model.Asked`)
 
 
-async def record_decisions(
-    tx: Tx,
-    decisions: Sequence[tuple[UUID, int, Plan]],
-    made: Mapping[UUID, str] = NOTHING,
-    asked: Mapping[UUID, str] = NOTHING,
-) -> None:
-    """Store plans with what they were decided from, as (order, attempt, plan), with one statement.
-
-    Attempt 1 is intake's; later ones take `next_attempt`. Usable inside `tx.pipeline()`. `made` is, by order, what the
-    date of its plan is made of (`promising`), kept with the decision and not looked at here. `asked` is, by order, what
-    other rules may ask of it (`ruling.model.Asked`).
+async def record_decisions(tx: Tx, decisions: Sequence[Decision]) -> None:
+    """Store decisions with one statement. Usable inside `tx.pipeline()`.
 
     Raises:
         psycopg.errors.UniqueViolation: the order has a decision of that attempt.
@@ -32,14 +31,14 @@ async def record_decisions(
         return
     # In no order: ids are new, or their order is locked, so nobody else writes the same keys.
     columns = {
-        "orders": arrays.bare([order.hex for order, _, _ in decisions]),
-        "attempts": arrays.ints([attempt for _, attempt, _ in decisions]),
-        "costs": arrays.ints([plan.cost for _, _, plan in decisions]),
-        "records": arrays.texts([record_json(plan).decode() for _, _, plan in decisions]),
-        "promises": arrays.texts([made.get(order) for order, _, _ in decisions]),
-        "asked": arrays.texts([asked.get(order) for order, _, _ in decisions]),
+        "orders": arrays.bare([d.order_id for d in decisions]),
+        "attempts": arrays.ints([d.attempt for d in decisions]),
+        "costs": arrays.ints([d.plan.cost for d in decisions]),
+        "records": arrays.texts([record_json(d.plan).decode() for d in decisions]),
+        "promises": arrays.texts([d.made for d in decisions]),
+        "asked": arrays.texts([d.asked for d in decisions]),
     }
-    bounds = [plan.basis.bound for _, _, plan in decisions]
+    bounds = [d.plan.basis.bound for d in decisions]
     if any(bounds):
         rule_sets = [None if bound is None else bound.number for bound in bounds]
         await tx.cursor_of(writes.INSERT_RULED_DECISIONS, columns | {"rule_sets": arrays.ints(rule_sets)})

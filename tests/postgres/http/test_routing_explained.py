@@ -143,7 +143,7 @@ async def test_later_decisions_are_told_too_and_do_not_ask_again_who_gave_a_line
         )  # fmt: skip
         free = {1: [STOCK["REDE"].get(PLACES[id_ - 1][0], 0) for id_ in network.location_ids]}
         assert await service.next_attempt(tx, order_id) == 2
-        await service.record_decisions(tx, [(order_id, 2, plan(request, network, free))])
+        await service.record_decisions(tx, [service.Decision(str(order_id), 2, plan(request, network, free))])
         with i18n.speaking("pt-BR"):
             first = await reads.explanation(tx, order_id, 1)
             last = await reads.explanation(tx, order_id)
