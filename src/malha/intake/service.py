@@ -159,12 +159,13 @@ async def place_orders(
         balances = await _ask_stock(tx, sku_ids, lock=lock)
         # Whose cart held the units has them before who waits.
         waiting = await ahead.queue_ahead_of(tx, sku_ids) if reference.sells_ahead and hold is None else None
-        existing = {(row[0], row[1]): row[2:] for row in await found.fetchall()}
-        if allotting is not None and asked is not None:
-            allotting.stand(await asked.answer())
-        await covering.answer()
-        rows = await balances.fetchall()
-        first = await waiting.fetchall() if waiting is not None else []
+    # Answers are read when the round trip is over: asking for one in it would be another.
+    existing = {(row[0], row[1]): row[2:] for row in await found.fetchall()}
+    if allotting is not None and asked is not None:
+        allotting.stand(await asked.answer())
+    await covering.answer()
+    rows = await balances.fetchall()
+    first = await waiting.fetchall() if waiting is not None else []
     free = _free_of(reference, sku_ids, rows, first, locked=lock)
     if existing:
         fresh = await _answer_existing(tx, fresh, reference, existing, outcomes)
@@ -848,16 +849,16 @@ async def _write(tx: Tx, batch: _Batch, outcomes: list[Outcome | None], revision
         if batch.decisions:
             await decisions.record_decisions(tx, batch.decisions)
         await outbox.add_all(tx, batch.events, batch.actors, batch.ats)
-        applied = booked is None or await booked.applied()
-        applied &= drawing is None or await drawing.applied()
-        if supplied is not None:
-            lines, wanted_lines, counted, wanted_counts = supplied
-            applied &= (await lines.fetchall())[0][0] == wanted_lines
-            applied &= (await counted.fetchall())[0][0] == wanted_counts
-        claimed, under = (0, revision) if granted is None else (await granted.fetchall())[0]
-        if since is not None:
-            under = sum(n for (n,) in await since.fetchall())
-        numbers = dict(await inserted.fetchall())
+    applied = booked is None or await booked.applied()
+    applied &= drawing is None or await drawing.applied()
+    if supplied is not None:
+        lines, wanted_lines, counted, wanted_counts = supplied
+        applied &= (await lines.fetchall())[0][0] == wanted_lines
+        applied &= (await counted.fetchall())[0][0] == wanted_counts
+    claimed, under = (0, revision) if granted is None else (await granted.fetchall())[0]
+    if since is not None:
+        under = sum(n for (n,) in await since.fetchall())
+    numbers = dict(await inserted.fetchall())
     if under != revision:
         raise Moved(stale=True)
     if claimed != len(batch.claims) or len(numbers) != len(batch.placed) or not applied:
