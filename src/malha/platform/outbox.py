@@ -77,17 +77,18 @@ async def add_all(
         ((e.key, e.seq, e, who, when) for e, who, when in zip(events, labels, instants, strict=True)),
         key=itemgetter(0, 1),
     )
+    keys, seqs, sorted_events, whose, when = zip(*rows, strict=True)
     await tx.cursor_of(
         ADD_EVENTS,
         {
-            "keys": arrays.texts([key for key, *_ in rows]),
-            "seqs": arrays.ints([seq for _, seq, *_ in rows]),
-            "types": arrays.texts([e.TYPE for _, _, e, *_ in rows]),
-            "versions": arrays.ints([e.VERSION for _, _, e, *_ in rows]),
-            "payloads": arrays.texts([e.payload() for _, _, e, *_ in rows]),
-            "actors": arrays.texts([who for _, _, _, who, _ in rows]),
+            "keys": arrays.texts(keys),
+            "seqs": arrays.ints(seqs),
+            "types": arrays.texts([e.TYPE for e in sorted_events]),
+            "versions": arrays.ints([e.VERSION for e in sorted_events]),
+            "payloads": arrays.texts([e.payload() for e in sorted_events]),
+            "actors": arrays.texts(whose),
             # Shorter than the others, it is filled with NULLs: now.
-            "ats": arrays.bare([when for *_, when in rows] if ats else ()),
+            "ats": arrays.bare(when if ats else ()),
         },
     )
 
