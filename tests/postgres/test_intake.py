@@ -10,6 +10,7 @@ from malha.intake.errors import KeyMissing, OrderDiffers, OutOfStock, Overloaded
 from malha.intake.gate import Gate
 from malha.intake.model import Buyer, NewLine, NewOrder, NewPayment, Placed, Result
 from malha.intake.rules import leaves_the_loop
+from malha.inventory import reads as stock
 from malha.inventory import service as inventory
 from malha.inventory.model import Claim, Reference
 from malha.platform.address import Address
@@ -273,6 +274,29 @@ async def test_units_of_an_expired_hold_are_sold_again(gate: Gate, retailer: Dat
         await inventory.place_hold(tx, "cart-7", [Claim(3, location, 10) for location in (1, 2, 3)], seconds=0)
     assert (await gate.submit(an_order("1", ("C", 30)))).status == "allocated"
     await assert_stock_adds_up(retailer)
+
+
+async def test_stock_read_by_sku_is_the_stock_read_by_balance(gate: Gate, retailer: Database) -> None:
+    """Everywhere, in some places, nowhere, and where the network does not look: the same columns either way."""
+    async with retailer.transaction() as tx:
+        gone = [Claim(2, 1, 0), Claim(2, 3, 4), *(Claim(3, location, 0) for location in (1, 2, 3))]
+        await inventory.set_on_hand(tx, gone, Reference("test"))
+        await tx.execute(
+            "INSERT INTO location (code, name, kind, establishment_id, state, status) "
+            "VALUES ('CLOSED', 'C', 'store', 1, 'SP', 'closed')"
+        )
+        await inventory.set_on_hand(tx, [Claim(1, 4, 7)], Reference("test"))
+    gate.cache.expire()
+    reference = await gate.cache.current()
+    async with retailer.transaction() as tx:
+        by_balance = await (await stock.queue_free_stock(tx, [1, 2, 3])).fetchall()
+        by_sku = await (await stock.queue_free_by_sku(tx, [1, 2, 3])).fetchall()
+    expected = reference.grid([1, 2, 3], by_balance)
+    found = reference.grid_by_sku([1, 2, 3], by_sku)
+    assert found == expected
+    assert {sku: column[:3] for sku, column in found.items()} == {1: [10, 10, 10], 2: [0, 10, 4], 3: [0, 0, 0]}
+    found[3][0] += 1
+    assert reference.grid_by_sku([1, 2, 3], by_sku)[3] == expected[3]  # nobody else's list
 
 
 async def test_one_order_the_database_refuses_does_not_harm_its_neighbours(gate: Gate) -> None:
