@@ -2,6 +2,9 @@
 
 import asyncio
 import os
+from typing import Any
+
+import psycopg
 
 from malha.platform.db import Database
 
@@ -14,6 +17,19 @@ LEFT = """
 SELECT count(*) FROM pg_stat_activity
 WHERE datname = current_database() AND application_name = %(name)s::text
 """
+
+
+AT_WORK = """
+SELECT format('%s (%s, %s) in a transaction since %s, blocked by %s: %s', pid, application_name, state,
+              clock_timestamp() - xact_start, pg_blocking_pids(pid), left(query, 300))
+FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid() AND xact_start IS NOT NULL ORDER BY xact_start
+"""
+
+
+def at_work(connection: psycopg.Connection[Any]) -> list[str]:
+    """Return what every other open transaction in this database does, how long, and for whom it waits."""
+    return [row[0] for row in connection.execute(AT_WORK)]
 
 
 async def waiting(database: Database) -> int:

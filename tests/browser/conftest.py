@@ -16,14 +16,17 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
+import psycopg
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
 from tests.mail_server import Mailbox, mail_server
 from tests.ports import free_port
+from tests.waiting import at_work
 
 from malha.flows.subscriptions import SUBSCRIPTIONS
 from malha.identity import links  # noqa: F401 -- declares its job
@@ -84,8 +87,6 @@ def apart(make: Callable[[], Any]) -> Any:
 @pytest.fixture(scope="package")
 def seeded(template_url: str, migrated_template: str) -> Iterator[str]:
     """The URL of a database with a retailer in it."""
-    import psycopg
-
     name = f"t_browser_{os.getpid()}"
     url = urlunsplit(urlsplit(template_url)._replace(path=f"/{name}"))  # it may name a socket after its path
     with psycopg.connect(template_url, autocommit=True) as admin:
@@ -99,6 +100,18 @@ def seeded(template_url: str, migrated_template: str) -> Iterator[str]:
     yield url
     with psycopg.connect(template_url, autocommit=True) as admin:
         admin.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+@contextmanager
+def patient(url: str) -> Iterator[psycopg.Connection[Any]]:
+    """A transaction in the retailer's database. Where it waits too long for a lock, it fails and says who is at work."""
+    with psycopg.connect(url, options="-c search_path=malha -c lock_timeout=20s") as connection:
+        try:
+            yield connection
+        except psycopg.errors.LockNotAvailable as error:
+            with psycopg.connect(url) as another:
+                error.add_note("Transactions in this database:\n" + "\n".join(at_work(another)))
+            raise
 
 
 @pytest.fixture(scope="package")
@@ -223,10 +236,7 @@ def session_cookies(browser: Browser, address: str) -> list[Any]:
 def nothing_kept(seeded: str) -> Iterator[None]:
     """Leave the owner without anything of their own: tests choose language and theme by cookie."""
     yield
-    import psycopg
-
-    with psycopg.connect(seeded) as connection:
-        connection.execute("SET search_path TO malha")
+    with patient(seeded) as connection:
         connection.execute("UPDATE person SET language = NULL, theme = NULL, timezone = NULL")
         connection.execute("DELETE FROM default_view")
         connection.execute("DELETE FROM saved_view")
@@ -280,7 +290,10 @@ def visit(
 
 def _close(contexts: Iterable[BrowserContext]) -> None:
     for context in contexts:
-        for page in context.pages:  # a context whose page is on its way elsewhere may not close for minutes
+        for page in context.pages:
+            # A page that is on its way elsewhere may not close for minutes, and nothing limits how long that is waited for.
+            # It gives up its way for an empty page, and is then at rest; a page that cannot says so in half a minute.
+            page.goto("about:blank")
             page.close()
         context.close()
 

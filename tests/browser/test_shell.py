@@ -1,13 +1,13 @@
 """What surrounds the pages, in a real browser: home with its map, the command bar, saved views, one's own settings."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from .conftest import NARROW, WIDE, violations, walk
+from .conftest import NARROW, WIDE, patient, violations, walk
 from .test_console import number_of
 
 Visit = Callable[..., Page]
@@ -64,7 +64,26 @@ def test_the_map_is_one_stop_of_the_tab_key_and_the_arrows_move_on_it(visit: Vis
     expect(page).to_have_url(re.compile(r"/fulfillment\?location=REC-01"))
 
 
-def test_the_map_and_the_plot_have_a_table_beside_them(visit: Visit) -> None:
+TO_TODAY = """
+WITH chosen AS (
+    SELECT id, row_number() OVER (ORDER BY number) AS n FROM sales_order WHERE method = 'ship' ORDER BY number LIMIT 2)
+UPDATE sales_order o SET placed_at = now() + (c.n - 1) * interval '10 minutes'
+FROM chosen c, sales_order before WHERE c.id = o.id AND before.id = o.id RETURNING o.id, before.placed_at
+"""
+
+
+@pytest.fixture
+def orders_today(seeded: str) -> Iterator[None]:
+    """Orders to be shipped that came in today, though the day may be a minute old, or over before a page has come."""
+    with patient(seeded) as connection:
+        moved = connection.execute(TO_TODAY).fetchall()
+    yield
+    with patient(seeded) as connection:
+        for id_, placed_at in moved:
+            connection.execute("UPDATE sales_order SET placed_at = %s WHERE id = %s", (placed_at, id_))
+
+
+def test_the_map_and_the_plot_have_a_table_beside_them(visit: Visit, orders_today: None) -> None:
     page = visit("/")
     page.locator("#map-table summary").click()
     page.locator("#hours-table summary").click()
