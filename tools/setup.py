@@ -208,8 +208,8 @@ def quick_browser() -> None:
     env = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
     install = ["install", "-y", "-q", "--no-install-recommends", QUICK_BROWSER]
     for words in (["update", "-q"], install):
-        done = subprocess.run(["apt-get", *words], env=env, stdin=subprocess.DEVNULL, check=False)
-    if done.returncode != 0:
+        code = ended(["apt-get", *words], env)
+    if code != 0:
         say(f"no {QUICK_BROWSER} to be had: the browser's tests take longer")
 
 

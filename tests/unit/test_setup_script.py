@@ -60,13 +60,13 @@ def test_continuous_integration_also_gets_the_proxies_whose_recipes_are_tested(s
 class Apt:
     """What is asked of apt-get, and what it answers."""
 
-    def __init__(self, returncode: int) -> None:
-        self.returncode = returncode
+    def __init__(self, code: int) -> None:
+        self.code = code
         self.asked: list[list[str]] = []
 
-    def run(self, words, **_kwargs):
+    def ended(self, words, _env) -> int:
         self.asked.append(words)
-        return self
+        return self.code
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def apt(setup, monkeypatch) -> Apt:
     monkeypatch.setenv("CI", "true")
     monkeypatch.setattr(setup.os, "geteuid", lambda: 0)
     monkeypatch.setattr(setup.shutil, "which", lambda name, **_: name if name in {"apt-get", "chromium"} else None)
-    monkeypatch.setattr(setup.subprocess, "run", answers.run)
+    monkeypatch.setattr(setup, "ended", answers.ended)
     return answers
 
 
@@ -92,7 +92,7 @@ def test_continuous_integration_is_given_the_quick_browser_besides(setup, apt):
 
 
 def test_where_the_quick_browser_cannot_be_had_it_says_so_and_goes_on(setup, apt, capsys):
-    apt.returncode = 100
+    apt.code = 100
     setup.quick_browser()
     assert "the browser's tests take longer" in capsys.readouterr().out
 
