@@ -198,7 +198,8 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class Sorted(msgspec.Struct, frozen=True):
-    """An arrival told apart: what was sent, by shipment, line and bucket, and what is too much."""
+    """An arrival told apart: what was sent, by shipment, line and bucket, what is too much, and what has not come."""
 
     expected: list[tuple[OnItsWay, Arrived]]
     excess: list[Arrived]
+    away: list[tuple[OnItsWay, int]]

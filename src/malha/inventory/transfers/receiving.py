@@ -76,7 +76,7 @@ async def receive(tx: Tx, number: int, arrival: Arrival) -> Outcome:
     need(transfer, TransferState.PARTLY_SHIPPED, TransferState.SHIPPED)
     ways = await _on_their_way(tx, transfer, arrival.shipment)
     told = rules.tell_apart(ways, arrival.lines)
-    of = {way.shipment: way for way, _ in told.expected}
+    of = {way.shipment: way.shipment_id for way, _ in told.expected}
     about_one = arrival.shipment or (next(iter(of)) if len(of) == 1 else None)
     put = [ReceivedLine(a.sku_id, a.quantity, a.bucket, way.line) for way, a in told.expected]
     await supply.note_lines(
@@ -86,7 +86,7 @@ async def receive(tx: Tx, number: int, arrival: Arrival) -> Outcome:
     await ahead.lock_queues(tx, queues)
     left = await _put_away(tx, transfer, told)
     ended = _ended(arrival, ways, of.keys())
-    found = await _note_discrepancies(tx, transfer, told, min(of, default=ways[0].shipment), ended)
+    found = await _note_discrepancies(tx, transfer, told, of[min(of)] if of else ways[0].shipment_id, ended)
     state = await derived_state(tx, transfer)
     seq = await step(tx, transfer, state)
     await ahead.line_up(tx, queues, supply.sellable(transfer.destination_id, put))
@@ -170,9 +170,9 @@ async def _put_away(tx: Tx, transfer: Transfer, told: Sorted) -> list[Deficit]:
 
 
 async def _note_discrepancies(
-    tx: Tx, transfer: Transfer, told: Sorted, shipment: int, ended: Collection[int]
+    tx: Tx, transfer: Transfer, told: Sorted, shipment_id: UUID, ended: Collection[int]
 ) -> dict[str, int]:
-    """Write what waits for a decision: too much came with `shipment`, what is not here of those `ended` is missing.
+    """Write what waits for a decision: too much came with a shipment, what is not here of those `ended` is missing.
 
     Returns:
         The units of each kind.
@@ -190,15 +190,13 @@ async def _note_discrepancies(
     rows = [_Found(at, line, DiscrepancyKind.DAMAGED, units) for (at, line), units in damaged.items()]
     if strange:
         by_sku = {line.sku_id: line.line for line in await lines_of(tx, transfer)}
-        with_ = {number: id_ for id_, number in await tx.tuples(writes.SHIPMENT_IDS, {"id": transfer.id})}[shipment]
-        rows += [_Found(with_, by_sku[sku], DiscrepancyKind.EXCESS, units) for sku, units in strange.items()]
-    if ended:
-        away = await tx.all(OnItsWay, writes.ON_ITS_WAY, {"id": transfer.id})
-        lost = [
-            _Found(way.shipment_id, way.line, DiscrepancyKind.MISSING, way.coming)
-            for way in away
-            if way.shipment in ended
-        ]
+        rows += [_Found(shipment_id, by_sku[sku], DiscrepancyKind.EXCESS, units) for sku, units in strange.items()]
+    lost = [
+        _Found(way.shipment_id, way.line, DiscrepancyKind.MISSING, units)
+        for way, units in told.away
+        if way.shipment in ended
+    ]
+    if lost:
         params = {
             "shipments": [one.shipment_id for one in lost],
             "lines": [one.line for one in lost],

@@ -33,7 +33,7 @@ def state_of(progress: Progress) -> TransferState:
 
 
 def tell_apart(ways: Sequence[OnItsWay], arrived: Sequence[Arrived]) -> Sorted:
-    """Return which units were on their way, and which nobody sent. `ways` are in the order they are taken from.
+    """Return which units were on their way, which nobody sent, and which are not here. `ways` are taken from in order.
 
     Units in a worse condition are taken for those that were sent: what is too much is what could be sold.
     """
@@ -49,7 +49,7 @@ def tell_apart(ways: Sequence[OnItsWay], arrived: Sequence[Arrived]) -> Sorted:
                 units -= here
         if units:
             excess.append(Arrived(one.sku_id, units, one.bucket))
-    return Sorted(expected, excess)
+    return Sorted(expected, excess, [(way, units) for way, units in zip(ways, left, strict=True) if units])
 
 
 def legs_of(
