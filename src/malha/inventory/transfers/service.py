@@ -26,7 +26,6 @@ from malha.inventory.transfers.events import (
 )
 from malha.inventory.transfers.model import (
     LEAVING,
-    Arrived,
     Crosses,
     OnItsWay,
     TransferDraft,
@@ -255,12 +254,10 @@ async def cancel(tx: Tx, number: int, reason: str) -> None:
 
 __all__ = [
     "USUAL_DAYS",
-    "Arrived",
     "approve",
     "cancel",
     "close_rest",
     "decide",
-    "hold_of",
     "lock_transfer",
     "receive",
     "request",
