@@ -9,7 +9,7 @@ from datetime import date, time
 from zoneinfo import ZoneInfo
 
 from malha.capacity import picking, reads, rules
-from malha.capacity.model import Key, Kind, Measure, Slot, Window
+from malha.capacity.model import Key, Kind, Slot, Window
 from malha.fulfillment import writes
 from malha.fulfillment.errors import (
     PickingSlotClosed,
@@ -35,7 +35,6 @@ from malha.platform.ids import UUID
 MOVABLE = (WorkState.OPEN, WorkState.ACCEPTED, WorkState.PICKING)
 OFFERED_DAYS = 8  # today and the week after it
 MOST_REASON = 200
-_UNLIMITED = 2**31 - 1  # slots that count units are the limit
 
 
 async def move_to_slot(
@@ -102,7 +101,8 @@ async def _take(tx: Tx, work: Work, place: Location, key: Key) -> Window:
     if work.capacity_day != key.day:
         here = {"locations": [place.id], "days": [work.capacity_day]}
         await tx.execute(writes.GIVE_CAPACITY_BACK, here)
-        most = _UNLIMITED if stated.measure is Measure.UNITS else stated.quota(key.day) or 0
+        pieces = stated.pieces(key.day)
+        most = writes.UNLIMITED if pieces is None else pieces
         there = {"locations": [place.id], "days": [key.day], "wanted": [1], "capacities": [most]}
         if dict(await tx.tuples(writes.TAKE_CAPACITY, there)) != {place.id: 1}:
             raise PickingSlotFull(**facts)

@@ -32,7 +32,6 @@ from malha.platform.ids import UUID
 from malha.platform.money import Money
 
 AT_ONCE = 100
-_UNLIMITED = 2**31 - 1
 _encode = msgspec.json.Encoder().encode
 
 
@@ -164,7 +163,7 @@ async def _take_back(tx: Tx, desk: Desk) -> None:
     work = desk.work
     place = {"locations": [work.location_id], "days": [work.capacity_day]}
     await tx.execute(writes.ENSURE_DAYS, place)
-    await tx.tuples(writes.TAKE_CAPACITY, place | {"wanted": [1], "capacities": [_UNLIMITED]})
+    await tx.tuples(writes.TAKE_CAPACITY, place | {"wanted": [1], "capacities": [writes.UNLIMITED]})
     await picking.add(tx, slots_of([work]))
     wanted = work.pickup_returned or []
     moves = _revived((await ordering.units_of(tx, [work.order_id]))[work.order_id], work.id, wanted)

@@ -29,7 +29,6 @@ from malha.platform.money import Money
 
 HORIZON_DAYS = 30
 ASK_AGAIN_MINUTES = 60
-_UNLIMITED = 2**31 - 1
 _DAY = timedelta(days=1)
 _SHUT = time(0, 0)
 
@@ -140,7 +139,7 @@ async def take_capacity(tx: Tx, wishes: Sequence[Wish], now: datetime) -> dict[i
         keys = {"locations": here, "days": [day] * len(here)}
         await tx.execute(writes.ENSURE_DAYS, keys)
         stated = [slotted[i].pieces(day) if i in slotted else locations[i].daily_capacity for i in here]
-        capacities = [_UNLIMITED if c is None else c for c in stated]
+        capacities = [writes.UNLIMITED if c is None else c for c in stated]
         asked = {**keys, "wanted": [len(queues[i]) for i in here], "capacities": capacities}
         granted: dict[int, int] = dict(await tx.tuples(writes.TAKE_CAPACITY, asked))
         seated = await _seat(tx, {i: queues[i][:n] for i, n in granted.items() if i in slotted}, slotted, day, now)

@@ -19,7 +19,6 @@ from malha.ordering import service as ordering
 from malha.platform.db import Tx
 
 AT_ONCE = 100
-_UNLIMITED = 2**31 - 1
 
 
 async def move_out(tx: Tx, home: int, over: Mapping[Key, int], limit: int = AT_ONCE) -> tuple[int, int]:
@@ -82,7 +81,7 @@ async def _put_back(tx: Tx, work: Sequence[Work]) -> None:
             "locations": [location_id for _, location_id in keys],
             "days": [day for day, _ in keys],
             "wanted": [wanted[key] for key in keys],
-            "capacities": [_UNLIMITED] * len(keys),
+            "capacities": [writes.UNLIMITED] * len(keys),
         }
         await tx.tuples(writes.TAKE_CAPACITY, params)
         await picking.add(tx, slots_of(work))

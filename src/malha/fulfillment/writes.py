@@ -145,7 +145,8 @@ ON CONFLICT DO NOTHING
 """
 
 # Takes as much as there is room for at the site, up to what is wanted; after a lock wait the newest counts decide. A
-# location without a daily capacity is counted all the same. What is granted comes back.
+# location without a daily capacity, which is UNLIMITED, is counted all the same. What is granted comes back.
+UNLIMITED = 2**31 - 1
 TAKE_CAPACITY = """
 WITH want AS (
     SELECT w.location_id, w.day, w.wanted, w.capacity, coalesce(x.site_id, x.id) AS site,
