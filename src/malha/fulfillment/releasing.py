@@ -142,10 +142,10 @@ async def take_capacity(tx: Tx, wishes: Sequence[Wish], now: datetime) -> dict[i
         capacities = [writes.UNLIMITED if c is None else c for c in stated]
         asked = {**keys, "wanted": [len(queues[i]) for i in here], "capacities": capacities}
         granted: dict[int, int] = dict(await tx.tuples(writes.TAKE_CAPACITY, asked))
-        seated = await _seat(tx, {i: queues[i][:n] for i, n in granted.items() if i in slotted}, slotted, day, now)
+        await _seat(tx, {i: queues[i][:n] for i, n in granted.items() if i in slotted}, slotted, day, now)
         for location_id, pieces in granted.items():
             for wish in queues[location_id][:pieces]:
-                if location_id not in seated or wish.slot is not None:
+                if location_id not in slotted or wish.slot is not None:
                     wish.day = day
             queues[location_id] = [wish for wish in queues[location_id] if wish.day is None]
         for location_id in here:
@@ -158,14 +158,14 @@ async def _seat(
     slotted: Mapping[int, picking.Picking],
     day: date,
     now: datetime,
-) -> dict[int, int]:
-    """Give wishes that a day has room for its picking slots; return how many got one, by location.
+) -> None:
+    """Give wishes that a day has room for its picking slots.
 
     For the others the day has no room after all, as slots of it are over or what they have left is too little for them:
     what was counted for them goes back.
     """
     if not wishes:
-        return {}
+        return
     by_home: dict[int, list[Wish]] = {}
     for location_id in sorted(wishes):
         by_home.setdefault(slotted[location_id].place.home, []).extend(wishes[location_id])
@@ -176,16 +176,13 @@ async def _seat(
         for here in (slotted[rows[0].location_id],)
     ]
     found = await picking.take(tx, wanted)
-    seated = dict.fromkeys(wishes, 0)
     for home, rows in by_home.items():
         for wish, window in zip(rows, found.get((home, day), ()), strict=False):
             if window is not None:
                 wish.slot = home, window
-                seated[wish.location_id] += 1
-    back = [i for i in wishes for _ in range(len(wishes[i]) - seated[i])]
+    back = [i for i, rows in wishes.items() for wish in rows if wish.slot is None]
     if back:
         await tx.execute(writes.GIVE_CAPACITY_BACK, {"locations": back, "days": [day] * len(back)})
-    return seated
 
 
 async def _write(tx: Tx, wishes: Sequence[_OrderWish], calendars: Mapping[int, Calendar]) -> list[Work]:
