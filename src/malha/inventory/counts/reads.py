@@ -76,12 +76,14 @@ SELECT t.id, t.number, t.location_id, p.code AS location, p.name AS location_nam
 FROM count_task t JOIN location p ON p.id = t.location_id
 WHERE t.number = %(number)s::bigint
 """
-# Primary key. What is beyond the limits first, then what is to do.
-LINES = """
+_LINES = """\
 SELECT l.sku_id, v.sku, v.name, v.gtin, v.price, l.bin, l.state, l.attempts, l.counted, l.expected,
        l.counted - l.expected AS variance, l.as_of, l.counted_by, l.approved_by, l.tally, l.tallied_by, l.tallied_at
 FROM count_line l JOIN variant v ON v.id = l.sku_id
-WHERE l.task_id = %(task_id)s::uuid AND (%(states)s::text[] IS NULL OR l.state = ANY (%(states)s::text[]))
+"""
+# Primary key. What is beyond the limits first, then what is to do.
+LINES = f"""
+{_LINES}WHERE l.task_id = %(task_id)s::uuid AND (%(states)s::text[] IS NULL OR l.state = ANY (%(states)s::text[]))
   AND (%(after)s::text IS NULL OR v.sku > %(after)s::text)
   AND (%(text)s::text IS NULL OR v.sku ILIKE %(text)s::text OR v.name ILIKE %(text)s::text
        OR v.gtin ILIKE %(text)s::text OR l.bin ILIKE %(text)s::text)
@@ -95,11 +97,8 @@ FROM count_line l JOIN variant v ON v.id = l.sku_id
 WHERE task_id = %(task_id)s::uuid GROUP BY state
 """
 # What one person may still count: nobody has begun with it, and a second count is another's.
-TO_COUNT = """
-SELECT l.sku_id, v.sku, v.name, v.gtin, v.price, l.bin, l.state, l.attempts, l.counted, l.expected,
-       l.counted - l.expected AS variance, l.as_of, l.counted_by, l.approved_by, l.tally, l.tallied_by, l.tallied_at
-FROM count_line l JOIN variant v ON v.id = l.sku_id
-WHERE l.task_id = %(task_id)s::uuid AND l.tally IS NULL
+TO_COUNT = f"""
+{_LINES}WHERE l.task_id = %(task_id)s::uuid AND l.tally IS NULL
   AND (l.state = 'pending' OR (l.state = 'recount' AND l.counted_by <> %(actor)s::text))
 ORDER BY v.sku
 LIMIT %(limit)s::int
@@ -109,11 +108,8 @@ SELECT count(*) FILTER (WHERE tally IS NULL AND (state = 'pending' OR counted_by
        count(*) FILTER (WHERE state = 'recount' AND counted_by = %(actor)s::text)::int AS others
 FROM count_line WHERE task_id = %(task_id)s::uuid AND state IN ('pending', 'recount')
 """
-TALLIES = """
-SELECT l.sku_id, v.sku, v.name, v.gtin, v.price, l.bin, l.state, l.attempts, l.counted, l.expected,
-       l.counted - l.expected AS variance, l.as_of, l.counted_by, l.approved_by, l.tally, l.tallied_by, l.tallied_at
-FROM count_line l JOIN variant v ON v.id = l.sku_id
-WHERE l.task_id = %(task_id)s::uuid AND l.tally IS NOT NULL
+TALLIES = f"""
+{_LINES}WHERE l.task_id = %(task_id)s::uuid AND l.tally IS NOT NULL
 ORDER BY l.tallied_at DESC
 """
 ENTRIES = """
