@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from malha.capacity import rules
-from malha.capacity.model import DatedOverride, Key, Kind, Measure, Override, Plan, Slot, Template, Window
+from malha.capacity.model import DatedOverride, Key, Kind, Measure, Override, Plan, Room, Slot, Template, Window
 
 MONDAY = date(2026, 11, 30)
 NINE, TEN, NOON = time(9), time(10), time(12)
@@ -128,14 +128,14 @@ def test_units_of_a_day_fill_the_slots_that_count_them() -> None:
 def test_work_sits_in_the_first_slot_with_room_for_its_units(
     taken: tuple[int, int], sizes: tuple[int, ...], seats: list[int | None]
 ) -> None:
-    rooms = [rules.Room(5, n) for n in taken]
+    rooms = [Room(5, n) for n in taken]
     assert rules.seat(rooms, Measure.UNITS, sizes) == seats
 
 
 def test_an_order_is_one_place_however_many_units_it_has_where_orders_count() -> None:
-    rooms = [rules.Room(2, 1), rules.Room(0, 0), rules.Room(1, 0)]
+    rooms = [Room(2, 1), Room(0, 0), Room(1, 0)]
     assert rules.seat(rooms, Measure.ORDERS, [9, 1, 4]) == [0, 2, None]
-    assert rules.seat([rules.Room(0, 0)], Measure.UNITS, [4]) == [None]
+    assert rules.seat([Room(0, 0)], Measure.UNITS, [4]) == [None]
 
 
 def test_picking_has_the_sum_of_its_slots_a_day_and_none_where_none_are_stated() -> None:

@@ -122,6 +122,17 @@ class Window(msgspec.Struct, frozen=True, order=True):
     quota: int
 
 
+class Room(NamedTuple):
+    """A slot's quota and what is taken of it, in what it counts."""
+
+    quota: int
+    taken: int
+
+    def takes(self, size: int) -> bool:
+        """Tell whether so much may have a place; what is larger than the whole quota takes one that is empty."""
+        return self.taken + size <= self.quota or (self.quota > 0 and not self.taken)
+
+
 class Slot(msgspec.Struct, frozen=True, kw_only=True):
     """A slot of a day with what is taken of it; expired holds count as free.
 
@@ -149,10 +160,8 @@ class Slot(msgspec.Struct, frozen=True, kw_only=True):
         return max(self.quota - self.taken, 0) if self.open else 0
 
     def has_room_for(self, units: int) -> bool:
-        """Tell whether work of so many units may have a place; what is larger than a slot takes an empty one whole."""
-        if self.measure is Measure.ORDERS or not self.left:
-            return self.left > 0
-        return units <= self.left or not self.taken
+        """Tell whether work of so many units may have a place."""
+        return self.left > 0 and Room(self.quota, self.taken).takes(units if self.measure is Measure.UNITS else 1)
 
 
 class Reservation(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from malha.capacity import reads, rules, writes
-from malha.capacity.model import Key, Kind, Measure, Plan, Window, columns_of
+from malha.capacity.model import Key, Kind, Measure, Plan, Room, Window, columns_of
 from malha.network import reads as network
 from malha.network.calendar import Calendar, is_holiday
 from malha.network.model import Location, LocationStatus
@@ -158,7 +158,7 @@ def _seat(w: Wanted, counted: Mapping[Key, Sequence[int]], loose: Mapping[tuple[
         taken = units if w.measure is Measure.UNITS else held + confirmed
         here = min(outside, max(window.quota - taken, 0))
         outside -= here
-        rooms[window] = rules.Room(window.quota, taken + here)
+        rooms[window] = Room(window.quota, taken + here)
     return rules.seat([rooms[window] for window in w.windows], w.measure, w.sizes)
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
-from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -16,6 +15,7 @@ from malha.capacity.model import (
     Measure,
     Override,
     Plan,
+    Room,
     Slot,
     Template,
     Window,
@@ -24,13 +24,6 @@ from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_
 
 MOST_DAYS_BEFORE = 10
-
-
-class Room(NamedTuple):
-    """A slot's quota and what is taken of it, in what it counts."""
-
-    quota: int
-    taken: int
 
 
 def windows_on(plan: Plan, kind: Kind, day: date, *, holiday: bool, closed: bool) -> list[Window]:
@@ -202,22 +195,13 @@ def seat(rooms: Sequence[Room], measure: Measure, sizes: Sequence[int]) -> list[
         rooms: The slots of a day, in order.
         measure: What their quotas count.
         sizes: The units of each piece of work, the first to be seated first.
-
-    A piece larger than a slot's whole quota takes one that is empty.
     """
-    taken = [room.taken for room in rooms]
+    now = list(rooms)
     found: list[int | None] = []
     for size in sizes:
         places = size if measure is Measure.UNITS else 1
-        at = next(
-            (
-                n
-                for n, room in enumerate(rooms)
-                if taken[n] + places <= room.quota or (room.quota and not taken[n] and places > room.quota)
-            ),
-            None,
-        )
+        at = next((n for n, room in enumerate(now) if room.takes(places)), None)
         if at is not None:
-            taken[at] += places
+            now[at] = Room(now[at].quota, now[at].taken + places)
         found.append(at)
     return found
