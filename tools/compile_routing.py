@@ -4,7 +4,7 @@ What is made lies in `src/malha/routing/compiled`, beside a note of the sources 
 in their place while they are the same (`malha.platform.compiled`). The same source runs either way, with the same
 results; compiled it is quicker. Where it cannot be compiled one line says why, and nothing else changes.
 
-Usage: `python tools/compile_routing.py [--quiet] [--must]`; with `--must` it exits 1 when nothing could be compiled.
+Usage: `python tools/compile_routing.py [--must]`; with `--must` it exits 1 when nothing could be compiled.
 """
 
 import argparse
@@ -89,7 +89,7 @@ def put(made: list[Path], of: str) -> None:
     note.write_text(of, encoding="utf-8")
 
 
-def compile_all(*, quiet: bool) -> bool:
+def compile_all() -> bool:
     """Compile what changed; return whether what is there is of the sources that are there."""
     if is_fresh(INTO, LIBRARY):
         return True
@@ -109,22 +109,20 @@ def compile_all(*, quiet: bool) -> bool:
         print(f"setup: routing could not be compiled, see {log.relative_to(ROOT)}; it runs uncompiled, which is slower")
         return False
     put(made, of)
-    if not quiet:
-        print(f"setup: routing compiled in {time.monotonic() - started:.0f} s")
+    print(f"setup: routing compiled in {time.monotonic() - started:.0f} s")
     return True
 
 
 def main() -> None:
     """Compile, or say why not."""
     arguments = argparse.ArgumentParser(description="Compile the planner's inner modules.")
-    arguments.add_argument("--quiet", action="store_true")
     arguments.add_argument("--must", action="store_true")
     arguments.add_argument("--build", action="store_true", help=argparse.SUPPRESS)
     asked = arguments.parse_args()
     if asked.build:
         with contextlib.chdir(ROOT):
             build()
-    elif not compile_all(quiet=asked.quiet) and asked.must:
+    elif not compile_all() and asked.must:
         sys.exit(1)
 
 
