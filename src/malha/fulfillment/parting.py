@@ -34,6 +34,7 @@ async def go_ahead(tx: Tx, work_id: UUID, picked: Sequence[Picked]) -> Work:
     if work.state is WorkState.OPEN:  # whole rows move in place: what is planned on them stands
         accepted = WorkAccepted(**about(work))
         await ordering.move_units(tx, desk.order.id, rules.moves_to(desk.units, UnitState.PICKING), accepted)
+    units = sum(u.quantity for u in found)
     (part,) = await add(
         tx,
         {
@@ -47,11 +48,10 @@ async def go_ahead(tx: Tx, work_id: UUID, picked: Sequence[Picked]) -> Work:
             "slot_locations": [work.slot_location_id],
             "slot_starts": [work.slot_starts],
             "slot_ends": [work.slot_ends],
-            "units": [sum(u.quantity for u in found)],
+            "units": [units],
         },
     )
     await tx.execute(writes.TAKE_FOR_PART, {"location": work.location_id, "day": work.capacity_day})
-    units = sum(u.quantity for u in found)
     moves = [msgspec.structs.replace(m, fulfillment_id=part.id) for m in rules.moves_to(found, UnitState.PICKED)]
     taken = [(u.line, u.sku_id or 0, u.quantity) for u in found]
     after = await ordering.move_units(

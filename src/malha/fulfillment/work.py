@@ -17,6 +17,8 @@ from malha.platform.db import Tx
 from malha.platform.i18n import Word
 from malha.platform.ids import UUID
 
+_UNDONE = {WorkState.REJECTED, WorkState.CANCELLED}  # ended without its units leaving: its capacity is free again
+
 
 class Desk(msgspec.Struct, frozen=True):
     """One piece of work in hand: its order, itself, and its living units, all under their locks."""
@@ -141,10 +143,8 @@ async def restate(
                 "reasons": [reason if states[w.id] in ENDED else None for w in changed],
             },
         )
-    undone = [w for w in changed if states[w.id] in {WorkState.REJECTED, WorkState.CANCELLED}]
-    others = _with_other_units(
-        [w for w in work if states[w.id] not in {WorkState.REJECTED, WorkState.CANCELLED}], every
-    )
+    undone = [w for w in changed if states[w.id] in _UNDONE]
+    others = _with_other_units([w for w in work if states[w.id] not in _UNDONE], every)
     if others:
         await tx.execute(writes.SET_UNITS, {"ids": [w.id for w, _ in others], "units": [n for _, n in others]})
         await _lock_days(tx, [*undone, *(w for w, _ in others)])
