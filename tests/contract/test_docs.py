@@ -167,6 +167,18 @@ def test_every_page_is_reached_from_the_index_of_the_docs():
     assert {relative(page) for page in tracked("docs/*.md")} - {relative(page) for page in reached} == set()
 
 
+def test_a_page_in_portuguese_is_in_its_index_and_leads_to_the_one_in_english_and_back():
+    index = (ROOT / "docs/README.pt-BR.md").read_text("utf-8")
+    lost = []
+    for page in tracked("docs/*.pt-BR.md"):
+        english = page.with_name(page.name.replace(".pt-BR.md", ".md"))
+        if f"]({english.name}" not in page.read_text("utf-8") or f"]({page.name}" not in english.read_text("utf-8"):
+            lost.append(f"{relative(page)} and {english.name}")
+        if page.parent.name != "docs" and f"]({page.parent.name}/{page.name}" not in index:
+            lost.append(f"{relative(page)} and the index")
+    assert lost == []
+
+
 def test_code_calls_a_place_with_stock_a_location():
     """The words that other systems use for it, see the glossary; a connector has to name what its peer has."""
     wrong = []
