@@ -6,26 +6,32 @@ stands still at it. Then the first asks for the other: it gets it, unless the se
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from tests.waiting import waiting
-from whole_shop import EXPIRE, Shop
+from whole_shop import EXPIRE, STOCKED, Shop, in_days, sell_ahead
 
 from malha.doctor import examine
+from malha.flows import order_to_cash
 from malha.intake import replanning
 from malha.intake.model import NewLine, NewOrder, NewPayment, Placed
 from malha.inventory import service as inventory
 from malha.inventory import writes
+from malha.inventory.ahead import service as ahead
 from malha.inventory.allotments import claims
 from malha.inventory.allotments import service as allotments
 from malha.inventory.allotments.model import AllotmentDraft, FenceRow, Kind
 from malha.inventory.counts import suspicions
 from malha.inventory.counts.model import Habits, Suspicion
-from malha.inventory.model import Claim, Reference
+from malha.inventory.model import Claim, Reason, Reference
+from malha.inventory.supply import service as supply
+from malha.inventory.supply.model import InboundDraft, InboundKind, InboundLineDraft
 from malha.inventory.transfers import service as transfers
 from malha.inventory.transfers.model import Departure, TransferDraft
 from malha.platform.db import Database, Tx
+from malha.platform.eventlog import Recorded
 
 # Who waits longer than this looks for the circle, and is the one that gives way: so the first, which fails the test.
 SOON = "SET LOCAL deadlock_timeout = '20ms'"
@@ -214,3 +220,75 @@ async def test_suspicions_are_held_back_with_all_their_balances_locked_at_once(s
             assert await suspicions.keep_back(tx, found) == 2
 
     await in_turn(shop, balance(shop, "PLATE", "DC"), balance(shop, "PLATE", "S1"), keep_back())
+
+
+# --- supply and its queues, which come before all of that ---
+
+
+async def on_order(shop: Shop, sku: str, place: str) -> int:
+    """State three units to come of something that may be sold ahead; return the number of the order."""
+    async with shop.db.transaction() as tx:
+        line = InboundLineDraft(shop.skus[sku], 3, in_days(5))
+        ends = {"supplier": "Sul", "location_id": shop.world.locations[place]}
+        return await supply.place_order(tx, InboundDraft(kind=InboundKind.PURCHASE, lines=[line], **ends))
+
+
+def queue(shop: Shop, sku: str, place: str) -> Lock:
+    claim = at(shop, sku, place)
+    return lambda tx: ahead.lock_queues(tx, [(claim.sku_id, claim.location_id)])
+
+
+def ordered(shop: Shop, number: int, **lines: int) -> Awaitable[Any]:
+    wanted = [NewLine(sku=sku, quantity=n, unit_price=1000) for sku, n in lines.items()]
+    pays = [NewPayment(kind="pix", amount=1000 * sum(lines.values()), state="captured")]
+    order = NewOrder(
+        channel="till", external_id=f"E{number}", lines=wanted, method="pickup", pickup_location="DC", payments=pays
+    )
+    return shop.gates[0].submit(order)
+
+
+async def test_orders_planned_anew_together_lock_all_their_queues_before_the_first_balance(shop):
+    """The first is of cups, of which nothing is to come; the second of plates, which somebody receives."""
+    placed = [await ordered(shop, 1, CUP=2), await ordered(shop, 2, PLATE=2)]
+    await on_order(shop, "PLATE", "DC")
+    said = [
+        Recorded(0, datetime.now(UTC), 1, 1, f"order:{one.id}", "order.address_changed", "system", "{}")
+        for one in placed
+    ]
+
+    async def again() -> None:
+        async with shop.db.transaction() as tx:
+            await order_to_cash.place_again(tx, said)
+
+    await in_turn(shop, queue(shop, "PLATE", "DC"), balance(shop, "CUP", "DC"), again())
+
+
+@pytest.mark.parametrize("short", [False, True], ids=["all is there", "some of it waits"])
+async def test_a_plan_behind_balances_does_not_wait_for_a_queue_that_came_to_be_meanwhile(shop, short):
+    """Cups are stated to come after the plan has locked what there was, and somebody receives them."""
+    await sell_ahead(shop, STOCKED.index("CUP"), 0, 0, 0)
+    await on_order(shop, "PLATE", "DC")
+    placed = await ordered(shop, 1, CUP=2, PLATE=2)
+    if short:  # it is planned with supply too
+        async with shop.db.transaction() as tx:
+            await inventory.set_on_hand(tx, [at(shop, "CUP", "DC", 1)], Reference("count"), Reason.COUNT)
+
+    async def again() -> None:
+        async with shop.db.transaction() as tx:
+            await replanning.replan(tx, placed.id)
+
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+        async with shop.processes[1].transaction() as receiving:
+            await receiving.execute(SOON)
+            async with shop.db.transaction() as holding:
+                await balance(shop, "PLATE", "DC")(holding)
+                doing = group.create_task(again())
+                while await waiting(shop.db) < 1:
+                    assert not doing.done(), "it should have waited"
+                    await asyncio.sleep(0.01)
+                await on_order(shop, "CUP", "S1")  # the plan has the balances of cups by now
+                await queue(shop, "CUP", "S1")(receiving)
+            while not doing.done() and await waiting(shop.db) < 1:
+                await asyncio.sleep(0.01)
+            await balance(shop, "CUP", "S1")(receiving)
+        await doing

@@ -77,13 +77,14 @@ async def place_again(tx: Tx, events: list[Recorded]) -> None:
     paid_late = {UUID(e.id) for e in events if e.facts().get("kind") == HoldKind.PAYMENT_LAPSED}
     freed = {UUID(e.id) for e in events if e.facts().get("kind") == HoldKind.ROUTING_RULE}
     units = await ordering.units_of(tx, orders)
-    for order_id in orders:
+    wanted = [o for o in orders if o in moved or any(u.state in WAITING for u in units[o])]
+    if wanted:
+        await replanning.lock_for(tx, [orders[o] for o in wanted], units)
+    for order_id in wanted:
         if order_id in moved:
-            await replanning.replan(tx, order_id)
-        elif any(u.state in WAITING for u in units[order_id]):
-            await replanning.place_units(tx, order_id)
+            await replanning.replan(tx, order_id, locked=True)
         else:
-            continue
+            await replanning.place_units(tx, order_id, locked=True)
         if order_id in moved | mapped | paid_late | freed:
             await _say_what_is_short(tx, order_id)
 

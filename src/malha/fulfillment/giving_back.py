@@ -45,8 +45,8 @@ async def settle_stock(tx: Tx, work: Work, back: Sequence[Back]) -> None:
     skus = sorted({u.sku_id for u in waiting if u.sku_id is not None and u.state in WAITING})
     order = await ordering.lock_order(tx, work.order_id)
     taker = Taker(order.channel_id, order.customer_group)
-    await ahead.lock_for(tx, [work.order_id], skus, taker)
-    await inventory.lock_stock(tx, skus, work.order_id, taker)
+    await ahead.lock_for(tx, [work.order_id], skus, [taker])
+    await inventory.lock_stock(tx, skus, {work.order_id: taker})
     about = Reference("order", work.order_id, f"F{work.number}")
     await inventory.release(tx, [_claim(b.unit, work.location_id) for b in back], about, Reason.REROUTE)
     by_effect: dict[StockEffect, list[Claim]] = {}
@@ -91,7 +91,7 @@ async def _apply(tx: Tx, work: Work, effect: StockEffect, claims: Sequence[Claim
 
 
 async def find_another_place(tx: Tx, work: Work, back: Sequence[Back]) -> Rerouted:
-    """Do not ask this location for these lines again, and place their units elsewhere.
+    """Do not ask this location for these lines again, and place their units elsewhere, after `settle_stock`.
 
     After as many decisions on an order as the retailer allows, or when no location has the goods, the order gets a
     shortage hold that says so, and stands among those that lack goods (`short_reads`).
@@ -104,7 +104,7 @@ async def find_another_place(tx: Tx, work: Work, back: Sequence[Back]) -> Rerout
     attempts = await decisions.attempts(tx, work.order_id)
     most = (await short_reads.policy(tx)).most_decisions
     if attempts < most:
-        await replanning.place_units(tx, work.order_id)
+        await replanning.place_units(tx, work.order_id, locked=True)
     units = (await ordering.units_of(tx, [work.order_id]))[work.order_id]
     awaited = await ahead_reads.covered(tx, work.order_id)
     mine = [u for u in supplying.uncovered(units, awaited) if u.line in reasons]

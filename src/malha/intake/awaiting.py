@@ -7,7 +7,9 @@ from malha.intake import replanning, supplying
 from malha.intake.allotting import Allotting
 from malha.intake.covering import Covering, Wanted
 from malha.intake.reference import Reference, reference_in
-from malha.inventory.ahead.model import NewClaim
+from malha.inventory import service as inventory
+from malha.inventory.ahead import service as ahead
+from malha.inventory.ahead.model import NewClaim, SupplyClaim
 from malha.inventory.ahead.reads import SupplyRow
 from malha.inventory.allotments.model import Taker
 from malha.ordering import service as ordering
@@ -37,17 +39,20 @@ async def wait_for_supply(
     reference = reference or await reference_in(tx)
     skus = [row.sku_id for row in rows if row.line in lines and row.sku_id is not None and not row.components]
     standing = await supplying.stand(tx, order, units, reference, anyway=skus)
-    before = _covered(standing)
+    # Kits of the order claim what is there of them, before its other units are planned.
+    await inventory.lock_stock(
+        tx, supplying.waiting_skus(units), {order.id: Taker(order.channel_id, order.customer_group)}
+    )
+    before = _covered(standing.claims)
     most = lines if isinstance(lines, Mapping) else dict.fromkeys(lines, MOST)
     await supplying.cover(tx, order, rows, units, reference, target, standing, anyway=most)
     await supplying.promise_anew(tx, order)
-    await replanning.place_units(tx, order_id, reference)  # lifts the hold when nothing is short
-    after = await supplying.stand(tx, order, (await ordering.units_of(tx, [order_id]))[order_id], reference)
-    return _covered(after) - before
+    await replanning.place_units(tx, order_id, reference, locked=True)  # lifts the hold when nothing is short
+    return _covered(await ahead.claims_of(tx, order_id)) - before
 
 
-def _covered(standing: supplying.Standing) -> int:
-    return sum(c.quantity for c in standing.claims if c.supply_id is not None)
+def _covered(claims: Sequence[SupplyClaim]) -> int:
+    return sum(c.quantity for c in claims if c.supply_id is not None)
 
 
 def foresee(

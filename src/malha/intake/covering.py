@@ -99,10 +99,15 @@ class Covering:
             self.skus.add(sku)
             self.policies.add(policy.id)
 
-    async def ask(self, tx: Tx, *, lock: bool = False) -> None:
-        """Ask once what is open of the SKUs that were noted; with `lock`, it stands still. For `tx.pipeline()`."""
+    async def ask(self, tx: Tx, *, lock: bool = False, behind_balances: bool = False) -> None:
+        """Ask once what is open of the SKUs that were noted; with `lock`, it stands still. For `tx.pipeline()`.
+
+        `behind_balances`: see `ahead.queue_open`.
+        """
         if self.skus and self._asked is None:
-            self._asked = await ahead.queue_open(tx, sorted(self.skus), sorted(self.policies), lock=lock)
+            self._asked = await ahead.queue_open(
+                tx, sorted(self.skus), sorted(self.policies), lock=lock, behind_balances=behind_balances
+            )
 
     async def answer(self) -> None:
         """Take what was asked, when the round trip is over."""

@@ -5,7 +5,7 @@ supply (`inventory.ahead`), then balances.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -58,7 +58,9 @@ class _Wish(msgspec.Struct, frozen=True):
     quantity: int
 
 
-async def place_units(tx: Tx, order_id: UUID, reference: Reference | None = None) -> list[Waiting]:
+async def place_units(
+    tx: Tx, order_id: UUID, reference: Reference | None = None, *, locked: bool = False
+) -> list[Waiting]:
     """Place an order's waiting units as far as stock allows, and return what neither has a place nor awaits supply.
 
     Units whose goods arrived go to them first. Then stock is claimed, with its ledger, a routing decision and
@@ -66,12 +68,15 @@ async def place_units(tx: Tx, order_id: UUID, reference: Reference | None = None
     the SKU may be sold ahead (`supplying`), and the customer is promised its day. When nothing is short any more, a
     shortage hold is lifted. Holds do not keep units from being claimed: they keep the order from being released. Only
     whose time to pay is over claims nothing.
+
+    `locked`: what planning locks was locked in this transaction (`lock_for`). Two orders of one transaction ask for
+    that: the queues of the second would otherwise be locked behind the balances of the first.
     """
     order = await ordering.lock_order(tx, order_id)
     lines = (await ordering.lines_of(tx, [order_id]))[order_id]
     units = (await ordering.units_of(tx, [order_id]))[order_id]
     reference = reference or await reference_in(tx)
-    standing = await supplying.stand(tx, order, units, reference)
+    standing = await supplying.stand(tx, order, units, reference, locked=locked)
     if standing.arrived:
         units = await supplying.settle(tx, order, lines, units, standing)
     if HoldKind.PAYMENT_LAPSED in (await ordering.open_holds(tx, [order_id]))[order_id]:
@@ -214,10 +219,23 @@ async def follow_supply(tx: Tx, order_id: UUID) -> None:
             await ordering.ensure_holds(tx, {order_id: detail}, HoldKind.SHORTAGE)
 
 
-async def replan(tx: Tx, order_id: UUID, reference: Reference | None = None) -> list[Waiting]:
+async def lock_for(tx: Tx, orders: Iterable[Order], units: Mapping[UUID, Sequence[Unit]]) -> None:
+    """Lock all that planning locked orders anew will lock, and giving back what they have: once in a transaction.
+
+    Queues and supply of all of them come first, then caps, fences and balances, each kind in key order: two plans, or
+    a plan and a receipt, could otherwise wait for each other.
+    """
+    takers = {order.id: Taker(order.channel_id, order.customer_group) for order in orders}
+    rows = [u for order_id in takers for u in units[order_id]]
+    sku_ids = sorted({u.sku_id for u in rows if u.sku_id is not None and u.state is not UnitState.CANCELLED})
+    await ahead.lock_for(tx, sorted(takers), sku_ids, takers.values())
+    await inventory.lock_stock(tx, sku_ids, takers)
+
+
+async def replan(tx: Tx, order_id: UUID, reference: Reference | None = None, *, locked: bool = False) -> list[Waiting]:
     """Give back what an order has claimed but not released, and plan it again, say for a new address.
 
-    Units whose work has begun stay where they are. Returns what waits afterwards.
+    Units whose work has begun stay where they are. `locked`: see `place_units`. Returns what waits afterwards.
     """
     order = await ordering.lock_order(tx, order_id)
     units = (await ordering.units_of(tx, [order_id]))[order_id]
@@ -228,16 +246,12 @@ async def replan(tx: Tx, order_id: UUID, reference: Reference | None = None) -> 
             for u in claimed
             if u.sku_id is not None and u.location_id is not None
         ]
-        # All that planning will lock, in key order, before the first claim is given back: two plans could wait for
-        # each other.
-        sku_ids = sorted({u.sku_id for u in units if u.sku_id is not None and u.state is not UnitState.CANCELLED})
-        taker = Taker(order.channel_id, order.customer_group)
-        await ahead.lock_for(tx, [order_id], sku_ids, taker)
-        await inventory.lock_stock(tx, sku_ids, order_id, taker)
+        if not locked:
+            await lock_for(tx, [order], {order_id: units})
         await inventory.release(tx, claims, About("order", order_id), Reason.REROUTE)
         back = [Move(u.line, u.part, u.quantity, UnitState.UNPLACED, location_id=None) for u in claimed]
         await ordering.move_units(tx, order_id, back)
-    return await place_units(tx, order_id, reference)
+    return await place_units(tx, order_id, reference, locked=locked or bool(claimed))
 
 
 async def _make_way(tx: Tx, order: Order, taker: Taker, sku_ids: list[int], reference: Reference) -> Allotting | None:

@@ -126,7 +126,7 @@ async def replace(tx: Tx, order_id: UUID, line: int, sku: str, quantity: int | N
     )
     await _lock_stock(tx, order, card)
     new = await replacing.replace_units(tx, order, mine, quantity, goods)
-    await replanning.place_units(tx, order_id)
+    await replanning.place_units(tx, order_id, locked=True)
     # What only supply to come could cover is not there: the customer would wait for a second thing.
     units = (await ordering.units_of(tx, [order_id]))[order_id]
     allocated = [u for u in units if u.state is UnitState.ALLOCATED]
@@ -143,8 +143,8 @@ async def _lock_stock(tx: Tx, order: Order, card: VariantCard) -> None:
     skus = {u.sku_id for u in units if u.sku_id is not None and u.state is not UnitState.CANCELLED}
     sku_ids = sorted(skus | ({part.sku_id for part in card.components} or {card.id}))
     taker = Taker(order.channel_id, order.customer_group)
-    await ahead.lock_for(tx, [order.id], sku_ids, taker)
-    await inventory.lock_stock(tx, sku_ids, order.id, taker)
+    await ahead.lock_for(tx, [order.id], sku_ids, [taker])
+    await inventory.lock_stock(tx, sku_ids, {order.id: taker})
 
 
 async def _line(tx: Tx, order: Order, number: int) -> Line:

@@ -6,7 +6,7 @@ Everything here is decided from the state of the order and its claims, under the
 queues it stands in. Doing it twice changes nothing.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
@@ -55,13 +55,20 @@ class Standing(msgspec.Struct):
 
 
 async def stand(
-    tx: Tx, order: Order, units: Sequence[Unit], reference: Reference, anyway: Collection[int] = ()
+    tx: Tx,
+    order: Order,
+    units: Sequence[Unit],
+    reference: Reference,
+    anyway: Collection[int] = (),
+    *,
+    locked: bool = False,
 ) -> Standing:
     """Lock the queues a locked order stands in or could join, before any balance, and say how it stands there.
 
-    `anyway` are SKUs whose queues it joins by a person's wish, whatever may be sold ahead.
+    `anyway` are SKUs whose queues it joins by a person's wish, whatever may be sold ahead. `locked`: they were locked
+    in this transaction, and balances after them.
     """
-    skus = sorted({u.sku_id for u in units if u.state in WAITING and u.sku_id is not None})
+    skus = waiting_skus(units)
     policies: dict[int, Policy] = {}
     if skus and reference.sells_ahead:
         today = (await tx.now()).astimezone(ZoneInfo(DEFAULT_ZONE)).date()
@@ -71,8 +78,17 @@ async def stand(
                 policies[sku] = policy
     lost = await reads.lost_skus(tx, order.id) if skus else []
     taker = Taker(order.channel_id, order.customer_group)
-    claims = await ahead.lock_for(tx, [order.id], sorted({*policies, *lost, *anyway}), taker, skus) if skus else []
+    claims: list[SupplyClaim] = []
+    if skus and locked:
+        claims = await ahead.claims_of(tx, order.id)
+    elif skus:
+        claims = await ahead.lock_for(tx, [order.id], sorted({*policies, *lost, *anyway}), [taker], skus)
     return Standing(claims, policies)
+
+
+def waiting_skus(units: Iterable[Unit]) -> list[int]:
+    """Return the SKUs of units that wait, in the order of locks."""
+    return sorted({u.sku_id for u in units if u.state in WAITING and u.sku_id is not None})
 
 
 async def settle(tx: Tx, order: Order, lines: Sequence[Line], units: Sequence[Unit], standing: Standing) -> list[Unit]:
@@ -163,7 +179,7 @@ async def let_go(tx: Tx, units: Sequence[Unit], moves: Sequence[Move], standing:
     # What came of kits that are found whole elsewhere is free again, before their units claim what they found.
     arrived = await ordering.give_back_ahead(tx, {order_id: moves}, {order_id: units})
     await stock.release(tx, [claim for _, claim in arrived], About("order", order_id), Reason.REROUTE)
-    standing.claims = await ahead.lock_for(tx, [order_id])
+    standing.claims = await ahead.claims_of(tx, order_id)
 
 
 async def cover(
@@ -205,7 +221,7 @@ async def cover(
     covering = Covering(reference.network, now)
     covering.skus = {line.sku_id for line in request.lines if not line.components} | parts | {c.sku_id for c in lost}
     covering.policies = {p.id for w in wanted.values() for p in (w.policy, *(w.parts or {}).values()) if p is not None}
-    await covering.ask(tx, lock=True)
+    await covering.ask(tx, lock=True, behind_balances=True)
     await covering.answer()
     # Who lost supply was counted on caps already, and is served before who asks for the first time.
     again = covering.plan(*_only(request, wanted, {n for n, w in wanted.items() if w.since is not None}))

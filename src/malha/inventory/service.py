@@ -58,7 +58,7 @@ async def reserve(
     skus = sorted({c.sku_id for c in claims})
     if taker is not None and reference.id is not None and touches(in_force, taker.channel_id, skus):
         expired = [] if locked else await _expired(tx, skus)
-        await allotted.lock_for(tx, taker, skus, reference.id, *expired)
+        await allotted.lock_for(tx, [taker], skus, reference.id, *expired)
         await _give_back(tx, expired, Reason.HOLD_EXPIRED, claims)
         short = await allotted.take(tx, in_force, taker, reference.id, claims)
         if not short:
@@ -85,13 +85,13 @@ async def _claim_all(tx: Tx, claims: Sequence[Claim]) -> list[Claim]:
     return refused
 
 
-async def lock_stock(tx: Tx, sku_ids: Sequence[int], order_id: UUID, taker: Taker) -> None:
-    """Lock all balances of SKUs, and before them the fences and caps that matter to an order. Expired holds go first.
+async def lock_stock(tx: Tx, sku_ids: Sequence[int], takers: Mapping[UUID, Taker]) -> None:
+    """Lock all balances of SKUs, and before them the fences and caps that matter to orders. Expired holds go first.
 
     For those who give claims back and take others afterwards: two of them could otherwise wait for each other.
     """
     expired = await _expired(tx, sku_ids)
-    await allotted.lock_for(tx, taker, sku_ids, order_id, *expired)
+    await allotted.lock_for(tx, takers.values(), sku_ids, *takers, *expired)
     await _let_go(tx, [], expired, sku_ids)
     await (await reads.queue_free_stock(tx, sku_ids, lock=True)).fetchall()
 
@@ -309,7 +309,7 @@ async def place_hold(
     if channel_id is not None and touches(in_force, channel_id, skus):
         taker = Taker(channel_id, customer_group)
         expired = [] if locked else await _expired(tx, skus)
-        await allotted.lock_for(tx, taker, skus, hold_id, *expired)
+        await allotted.lock_for(tx, [taker], skus, hold_id, *expired)
         await _give_back(tx, expired, Reason.HOLD_EXPIRED, wanted)
         short = await allotted.take(tx, in_force, taker, hold_id, wanted, held=True)
         if short:

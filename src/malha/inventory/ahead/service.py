@@ -6,7 +6,7 @@ before anybody else can: in the transaction of the receipt, under the lock of th
 orders first in the queue; the units of the orders follow (`ordering`), each under its order's lock.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any, LiteralString
 
@@ -50,19 +50,21 @@ async def lock_for(
     tx: Tx,
     order_ids: Sequence[UUID],
     skus: Sequence[int] = (),
-    taker: Taker | None = None,
+    takers: Collection[Taker] = (),
     taken: Sequence[int] | None = None,
 ) -> list[SupplyClaim]:
     """Lock the queues that locked orders stand in, and those of `skus` they could join; return the orders' claims.
 
-    After them the counters of caps that the orders count on; with a `taker` also those that count what it takes
-    afterwards, of `skus` or of what is `taken`.
+    After them the counters of caps that the orders count on; with `takers` also those that count what they take
+    afterwards, of `skus` or of what is `taken`. Once in a transaction, with all that is planned in it: supply that was
+    stated since has a queue that was not locked, and to lock it behind balances is to wait in a circle with who
+    receives there. Afterwards `claims_of` says how an order stands, and giving up what it claims locks nothing new.
     """
     keys = await tx.tuples(writes.QUEUES_FOR, {"orders": list(order_ids), "skus": list(skus)})
     if not keys:
         return []
     await lock_queues(tx, keys, skus)
-    await allotted.lock_counted(tx, order_ids, taker, skus if taken is None else taken)
+    await allotted.lock_counted(tx, order_ids, takers, skus if taken is None else taken)
     return await _claims(tx, writes.CLAIMS_OF_ORDERS, {"orders": list(order_ids)})
 
 
@@ -321,11 +323,18 @@ async def _offer(tx: Tx, keys: Sequence[Key]) -> None:
 
 
 async def queue_open(
-    tx: Tx, skus: Sequence[int], policies: Sequence[int], *, lock: bool = False
+    tx: Tx, skus: Sequence[int], policies: Sequence[int], *, lock: bool = False, behind_balances: bool = False
 ) -> tuple[AsyncCursor[Any], AsyncCursor[Any]]:
-    """Ask for open supply lines of SKUs, and what caps let through by policy. For `tx.pipeline()`."""
+    """Ask for open supply lines of SKUs, and what caps let through by policy. For `tx.pipeline()`.
+
+    `behind_balances` is for who locked queues, and balances after them: lines that came to be since, and that somebody
+    else has, are left out, since he may wait for these balances.
+    """
+    lines: LiteralString = writes.LOCK_OPEN if lock else reads.OPEN
+    if behind_balances:
+        lines = writes.LOCK_OPEN_OF_NOBODY
     return (
-        await tx.cursor_of(writes.LOCK_OPEN if lock else reads.OPEN, {"skus": list(skus)}),
+        await tx.cursor_of(lines, {"skus": list(skus)}),
         await tx.cursor_of(writes.LOCK_ROOM if lock else reads.ROOM, {"policies": list(policies)}),
     )
 

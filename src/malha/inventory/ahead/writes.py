@@ -60,6 +60,8 @@ WHERE s.sku_id = ANY (%(skus)s::int[]) AND s.expected > 0
 ORDER BY s.sku_id, s.location_id, s.id
 FOR NO KEY UPDATE
 """
+# Behind balances nobody is waited for. What was locked before them is had; a line that came since may be somebody's.
+LOCK_OPEN_OF_NOBODY = LOCK_OPEN + "SKIP LOCKED"
 LOCK_ROOM = """
 SELECT id, coalesce(cap - waiting, 2147483647) FROM ahead_policy WHERE id = ANY (%(policies)s::int[])
 ORDER BY id FOR NO KEY UPDATE

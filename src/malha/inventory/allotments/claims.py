@@ -98,12 +98,23 @@ async def lock(tx: Tx, skus: Collection[int], counters: Collection[tuple[int, in
     return Standing({FenceKey(s, loc, fence): units for s, loc, fence, units, _ in rows if units}, room)
 
 
-async def lock_for(tx: Tx, taker: Taker, skus: Collection[int], *claim_ids: UUID) -> None:
+async def lock_for(tx: Tx, takers: Collection[Taker], skus: Collection[int], *claim_ids: UUID) -> None:
     """Lock all that giving claims back and taking again could touch, before the balances."""
     in_force = await reads.current(tx)
-    if not rules.touches(in_force, taker.channel_id, skus):
-        return
-    await lock_claims(tx, claim_ids, skus, rules.counters(rules.caps_of(in_force, taker, await tx.now()), skus))
+    if any(rules.touches(in_force, taker.channel_id, skus) for taker in takers):
+        await lock_claims(tx, claim_ids, skus, await _counters_for(tx, in_force, takers, skus))
+
+
+async def _counters_for(
+    tx: Tx, in_force: Allotments, takers: Collection[Taker], skus: Collection[int]
+) -> set[tuple[int, int]]:
+    """Return the counters that count what takers take of SKUs."""
+    now = await tx.now()
+    counters: set[tuple[int, int]] = set()
+    for taker in set(takers):
+        if rules.touches(in_force, taker.channel_id, skus):
+            counters |= rules.counters(rules.caps_of(in_force, taker, now), skus)
+    return counters
 
 
 async def lock_claims(
@@ -117,17 +128,15 @@ async def lock_claims(
 
 
 async def lock_counted(
-    tx: Tx, claim_ids: Collection[UUID], taker: Taker | None = None, skus: Collection[int] = ()
+    tx: Tx, claim_ids: Collection[UUID], takers: Collection[Taker] = (), skus: Collection[int] = ()
 ) -> None:
-    """Lock the counters that claims count on, and with a `taker` those that taking more of `skus` would count on.
+    """Lock the counters that claims count on, and with `takers` those that taking more of `skus` would count on.
 
     For who gives up or claims supply: after queues and supply, before fences and balances, all in one statement.
     """
     counters: set[tuple[int, int]] = set()
-    if taker is not None:
-        in_force = await reads.current(tx)
-        if rules.touches(in_force, taker.channel_id, skus):
-            counters = rules.counters(rules.caps_of(in_force, taker, await tx.now()), skus)
+    if takers:
+        counters = await _counters_for(tx, await reads.current(tx), takers, skus)
     claimed = await reads.claimed(tx, claim_ids)
     counters |= await _counters_of(tx, [(id_, u) for id_, found in claimed.items() for u in found.uses])
     await lock_counters(tx, counters)
