@@ -114,6 +114,34 @@ async def test_a_part_leaves_and_the_rest_stays_set_aside_and_expected(shop: Dat
     await sound(shop)
 
 
+async def test_a_receipt_says_with_which_shipments_its_goods_came(shop: Database) -> None:
+    number = await approved(shop, (1, 9))
+    for units in (4, 3):
+        await part(shop, number, {1: units})
+    await arrive_of(shop, number, 2, Arrived(1, 1), complete=False)
+    await arrive_of(shop, number, None, Arrived(1, 6), Arrived(2, 1))  # of both, and something that nobody sent
+    async with shop.snapshot() as tx:
+        both, second = await supply.receipts(tx, supply.ReceiptsWanted(text=f"T{number}"))
+        assert (second.shipments, both.shipments) == ([2], [1, 2])
+        assert [line.shipment for line in await supply.receipt_lines(tx, second.number)] == [2]
+        lines = await supply.receipt_lines(tx, both.number)
+        assert [(line.sku_id, line.quantity, line.shipment) for line in lines] == [(1, 4, 1), (1, 2, 2), (2, 1, None)]
+        said = await tx.values("SELECT DISTINCT ref_text FROM movement WHERE ref_kind = 'transfer' ORDER BY 1")
+        assert said == [f"T{number}", f"T{number}/1", f"T{number}/2"]
+    await sound(shop)
+
+
+async def test_a_receipt_of_a_transfer_that_leaves_at_once_says_its_only_shipment(shop: Database) -> None:
+    number = await approved(shop, (1, 2))
+    await ship(shop, number)
+    await arrive_of(shop, number, None, Arrived(1, 2), Arrived(2, 1))
+    async with shop.snapshot() as tx:
+        (receipt,) = await supply.receipts(tx, supply.ReceiptsWanted(text=f"T{number}"))
+        assert receipt.shipments == [1]
+        said = await tx.values("SELECT DISTINCT ref_text FROM movement WHERE ref_kind = 'transfer'")
+        assert said == [f"T{number}"]
+
+
 async def test_each_shipment_arrives_on_its_own_with_what_is_missing_of_it(shop: Database) -> None:
     number = await approved(shop, (1, 9))
     for units in (4, 3):

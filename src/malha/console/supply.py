@@ -290,9 +290,9 @@ async def receipt_list(request: Request[Any, Any, Any]) -> Response[str]:
 
 RECEIPT_COLUMNS = (
     Column(N_("Number"), Kind.WHOLE), Column(N_("Location code")), Column(N_("Owner of the goods")),
-    Column(N_("Order"), Kind.WHOLE), Column(N_("Transfer"), Kind.WHOLE), Column(N_("Document")),
-    Column(N_("Units"), Kind.WHOLE), Column(N_("Not sellable"), Kind.WHOLE), Column(N_("Received at")),
-    Column(N_("Taken back")),
+    Column(N_("Order"), Kind.WHOLE), Column(N_("Transfer"), Kind.WHOLE), Column(N_("Shipments")),
+    Column(N_("Document")), Column(N_("Units"), Kind.WHOLE), Column(N_("Not sellable"), Kind.WHOLE),
+    Column(N_("Received at")), Column(N_("Taken back")),
 )  # fmt: skip
 
 
@@ -312,8 +312,9 @@ async def receipt_export(request: Request[Any, Any, Any]) -> Stream:
 
     def cells(row: ReceiptRow) -> list[Any]:
         return [
-            row.number, row.location, row.owner_name, row.order_number, row.transfer_number, row.document, row.units,
-            row.unsellable, row.received_at.isoformat(timespec="minutes"), row.undo_reason,
+            row.number, row.location, row.owner_name, row.order_number, row.transfer_number,
+            ", ".join(map(str, row.shipments)), row.document, row.units, row.unsellable,
+            row.received_at.isoformat(timespec="minutes"), row.undo_reason,
         ]  # fmt: skip
 
     return export.send(request, "receipts", RECEIPT_COLUMNS, pages, cells)

@@ -88,7 +88,7 @@ WHERE l.order_id = %(order_id)s::uuid ORDER BY l.line
 _RECEIPTS = """
 SELECT r.number, r.location_id, p.code AS location, p.name AS location_name, e.code AS owner, e.name AS owner_name,
        o.number AS order_number, t.number AS transfer_number, r.document, r.note, r.received_at, r.received_by,
-       r.undone_at, r.undo_reason, l.lines, l.units, l.unsellable
+       r.undone_at, r.undo_reason, l.lines, l.units, l.unsellable, l.shipments
 FROM (
     SELECT r.* FROM receipt r
     WHERE true"""
@@ -101,7 +101,9 @@ LEFT JOIN inbound_order o ON o.id = r.order_id
 LEFT JOIN transfer t ON t.id = r.transfer_id
 CROSS JOIN LATERAL (
     SELECT count(*)::int AS lines, coalesce(sum(quantity), 0)::int AS units,
-           coalesce(sum(quantity) FILTER (WHERE bucket <> 'sellable'), 0)::int AS unsellable
+           coalesce(sum(quantity) FILTER (WHERE bucket <> 'sellable'), 0)::int AS unsellable,
+           coalesce(array_agg(DISTINCT shipment ORDER BY shipment) FILTER (WHERE shipment IS NOT NULL),
+                    '{}')::int[] AS shipments
     FROM receipt_line WHERE receipt_id = r.id
 ) l
 ORDER BY r.number DESC
@@ -144,7 +146,7 @@ _FOUND = """
           ))
       ))"""
 RECEIPT_LINES = """
-SELECT l.position, l.sku_id, v.sku, v.name, v.gtin, l.order_line, l.bucket, l.quantity
+SELECT l.position, l.sku_id, v.sku, v.name, v.gtin, l.order_line, l.bucket, l.quantity, l.shipment
 FROM receipt_line l JOIN receipt r ON r.id = l.receipt_id JOIN variant v ON v.id = l.sku_id
 WHERE r.number = %(number)s::bigint ORDER BY l.position
 """
@@ -248,6 +250,7 @@ class ReceiptRow(msgspec.Struct, frozen=True):
     lines: int
     units: int
     unsellable: int
+    shipments: list[int]  # of its transfer, by number; none where it is not known of which what came was
 
 
 class ReceiptLineRow(msgspec.Struct, frozen=True):
@@ -261,6 +264,7 @@ class ReceiptLineRow(msgspec.Struct, frozen=True):
     order_line: int | None
     bucket: Bucket
     quantity: int
+    shipment: int | None  # of its transfer
 
 
 class OrdersWanted(msgspec.Struct, frozen=True, kw_only=True):

@@ -235,8 +235,10 @@ async def note_receipt(tx: Tx, draft: ReceiptDraft, transfer_id: UUID | None = N
     return number
 
 
-async def note_lines(tx: Tx, receipt_id: UUID, arrived: Sequence[ReceivedLine]) -> None:
-    """Write the lines of a receipt."""
+async def note_lines(
+    tx: Tx, receipt_id: UUID, arrived: Sequence[ReceivedLine], shipments: Sequence[int | None] = ()
+) -> None:
+    """Write the lines of a receipt; of a transfer with the shipment, by number, that each came with."""
     await tx.execute(
         writes.INSERT_RECEIPT_LINES,
         {
@@ -245,6 +247,7 @@ async def note_lines(tx: Tx, receipt_id: UUID, arrived: Sequence[ReceivedLine]) 
             "order_lines": [one.order_line for one in arrived],
             "buckets": [one.bucket.value for one in arrived],
             "quantities": [one.quantity for one in arrived],
+            "shipments": list(shipments) or [None] * len(arrived),
         },
     )
 

@@ -80,10 +80,11 @@ RETURNING number
 """
 RECEIPT_NUMBER = "SELECT number FROM receipt WHERE id = %(id)s::uuid"
 INSERT_RECEIPT_LINES = """
-INSERT INTO receipt_line (receipt_id, position, sku_id, order_line, bucket, quantity)
-SELECT %(receipt_id)s::uuid, position, sku_id, order_line, bucket, quantity
-FROM unnest(%(skus)s::int[], %(order_lines)s::smallint[], %(buckets)s::text[], %(quantities)s::int[])
-     WITH ORDINALITY AS w(sku_id, order_line, bucket, quantity, position)
+INSERT INTO receipt_line (receipt_id, position, sku_id, order_line, bucket, quantity, shipment)
+SELECT %(receipt_id)s::uuid, position, sku_id, order_line, bucket, quantity, shipment
+FROM unnest(%(skus)s::int[], %(order_lines)s::smallint[], %(buckets)s::text[], %(quantities)s::int[],
+            %(shipments)s::smallint[])
+     WITH ORDINALITY AS w(sku_id, order_line, bucket, quantity, shipment, position)
 """
 RECEIPT = """
 SELECT id, number, location_id, order_id, transfer_id, undone_at FROM receipt WHERE number = %(number)s::bigint

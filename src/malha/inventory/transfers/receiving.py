@@ -79,12 +79,13 @@ async def receive(tx: Tx, number: int, arrival: Arrival) -> Outcome:
     of = {way.shipment: way.shipment_id for way, _ in told.expected}
     about_one = arrival.shipment or (next(iter(of)) if len(of) == 1 else None)
     put = [ReceivedLine(a.sku_id, a.quantity, a.bucket, way.line) for way, a in told.expected]
-    await supply.note_lines(
-        tx, arrival.id, put + [ReceivedLine(a.sku_id, a.quantity, Bucket.QUALITY_CONTROL) for a in told.excess]
-    )
+    beside = [ReceivedLine(a.sku_id, a.quantity, Bucket.QUALITY_CONTROL) for a in told.excess]
+    of_shipments = [*(way.shipment for way, _ in told.expected), *[about_one] * len(beside)]
+    await supply.note_lines(tx, arrival.id, put + beside, of_shipments)
     queues = {(line.sku_id, transfer.destination_id) for line in await lines_of(tx, transfer)}
     await ahead.lock_queues(tx, queues)
-    left = await _put_away(tx, transfer, told)
+    several = await tx.value(writes.NEXT_SHIPMENT, {"id": transfer.id}) > 2
+    left = await _put_away(tx, transfer, told, about_one if several else None)
     ended = _ended(arrival, ways, of.keys())
     found = await _note_discrepancies(tx, transfer, told, of[min(of)] if of else ways[0].shipment_id, ended)
     state = await derived_state(tx, transfer)
@@ -141,8 +142,9 @@ def _flaws_of_arrival(arrival: Arrival) -> list[Flaw]:
     return flaws
 
 
-async def _put_away(tx: Tx, transfer: Transfer, told: Sorted) -> list[Deficit]:
+async def _put_away(tx: Tx, transfer: Transfer, told: Sorted, shipment: int | None) -> list[Deficit]:
     here = transfer.destination_id
+    about_it = reference(transfer, shipment)
     left = await buckets.move(
         tx,
         [
@@ -154,11 +156,11 @@ async def _put_away(tx: Tx, transfer: Transfer, told: Sorted) -> list[Deficit]:
             )
         ],
         Reason.TRANSFER,
-        reference(transfer),
+        about_it,
     )
     if told.excess:
         legs = [Leg(a.sku_id, here, Bucket.QUALITY_CONTROL, a.quantity) for a in told.excess]
-        await buckets.change(tx, legs, Reason.EXCESS, reference(transfer))
+        await buckets.change(tx, legs, Reason.EXCESS, about_it)
     params = {
         "id": transfer.id,
         "shipments": [way.shipment_id for way, _ in told.expected],

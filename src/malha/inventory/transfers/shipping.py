@@ -112,7 +112,9 @@ async def ship(tx: Tx, number: int, departure: Departure) -> Left:
         )
     else:
         await stock.release_holds(tx, [hold_of(number)], change)
-    left = await buckets.move(tx, legs, Reason.TRANSFER, reference(transfer))
+    left = await buckets.move(
+        tx, legs, Reason.TRANSFER, reference(transfer, shipment if stays or shipment > 1 else None)
+    )
     if stays and not set_aside:
         await _set_aside_anew(tx, number, waits)
     shipment_id = transfer.id if shipment == 1 else new_id()  # as the migration says it
@@ -232,7 +234,7 @@ async def _change_owner(
     note = ReceiptDraft(id=receipt_id, location_id=transfer.destination_id, lines=[])
     await supply.note_receipt(tx, note, transfer.id)
     came = [ReceivedLine(sku, units, Bucket.SELLABLE, line) for line, sku, units in gone]
-    await supply.note_lines(tx, receipt_id, came)
+    await supply.note_lines(tx, receipt_id, came, [shipment] * len(came))
     params = {
         "id": transfer.id,
         "shipments": [shipment_id] * len(gone),

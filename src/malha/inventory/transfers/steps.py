@@ -121,6 +121,6 @@ async def derived_state(tx: Tx, transfer: Transfer) -> TransferState:
     return rules.state_of(await tx.one(Progress, writes.PROGRESS, {"id": transfer.id}))
 
 
-def reference(transfer: Transfer) -> Reference:
-    """Return what the ledger says of a transfer's movements."""
-    return Reference("transfer", transfer.id, f"T{transfer.number}")
+def reference(transfer: Transfer, shipment: int | None = None) -> Reference:
+    """Return what the ledger says of a transfer's movements, of those of one of several shipments like T12/2."""
+    return Reference("transfer", transfer.id, f"T{transfer.number}" + (f"/{shipment}" if shipment else ""))
