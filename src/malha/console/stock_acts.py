@@ -47,10 +47,8 @@ def _whole(form: Form, name: str) -> int:
 
 def _left(says: str, deficits: list[Deficit]) -> str:
     """Return the notice of a physical fact: what was done, and what is promised and not there."""
-    missing = sum(deficit.quantity for deficit in deficits)
-    if not missing:
-        return says
-    return f"{says}. {n_('{n} promised unit is missing', '{n} promised units are missing', missing)}"
+    missing = words.missing(deficits)
+    return f"{says}. {missing}" if missing else says
 
 
 async def _adjust(tx: Tx, card: VariantCard, place: Place, form: Form) -> str:

@@ -84,6 +84,7 @@ async def draw(tx: Tx, request: Request[Any, Any, Any], sku: str) -> Response[st
         "claims": await balance.claims_of(tx, [card.id], places),
         "holds": await balance_reads.holds(tx, card.id, list(places)),
         "deficits": short,
+        "missing": words.missing,
         "reasons": words.REASON,
         "kinds": words.PLACE_KIND,
         "kept": [k for k in await safety.explain(tx, card.id, list(places)) if k.units or k.routing or k.online],

@@ -1,8 +1,11 @@
 """Words of stock on a page: why a balance changed, what a view is called and what an empty one says."""
 
+from collections.abc import Iterable
+
 from malha.console.stock_reads import View
-from malha.inventory.model import Reason
-from malha.platform.i18n import N_
+from malha.inventory.balance_reads import DeficitRow
+from malha.inventory.model import Deficit, Reason
+from malha.platform.i18n import N_, n_
 
 REASON: dict[str, str] = {
     Reason.INITIAL: N_("Opening stock"),
@@ -54,3 +57,20 @@ PLACE_KIND: dict[str, str] = {
     "vendor": N_("vendor"),
     "pickup_point": N_("pickup point"),
 }
+
+
+def missing(deficits: Iterable[Deficit | DeficitRow]) -> str:
+    """Return what is promised and not there, and how far stock is recorded below zero; "" where nothing is wrong."""
+    rows = list(deficits)
+    below = sum(row.below_zero for row in rows)
+    promised = sum(row.quantity for row in rows) - below
+    said = [n_("{n} promised unit is missing", "{n} promised units are missing", promised)] if promised else []
+    if below:
+        said.append(
+            n_(
+                "Stock is recorded {n} unit below zero: count it",
+                "Stock is recorded {n} units below zero: count it",
+                below,
+            )
+        )
+    return ". ".join(said)

@@ -9,7 +9,7 @@ from litestar import Request, get, post
 from litestar.params import FromPath
 from litestar.response import Response, Stream
 
-from malha.console import export, filling, forms, goods_forms, render, shell, web
+from malha.console import export, filling, forms, goods_forms, render, shell, stock_words, web
 from malha.console import goods_words as words
 from malha.console.goods_forms import names_of
 from malha.console.stock_reads import Place
@@ -343,10 +343,10 @@ async def receipt_undo(request: Request[Any, Any, Any], number: FromPath[int]) -
     read = filling.filled(await request.form())
     async with web.writing(request) as tx:
         left = await service.undo_receipt(tx, number, read.text("reason", 200))
-    missing = sum(deficit.quantity for deficit in left)
+    missing = stock_words.missing(left)
     notice = _("Receipt taken back")
     if missing:
-        notice = f"{notice}. {n_('{n} promised unit is missing', '{n} promised units are missing', missing)}"
+        notice = f"{notice}. {missing}"
     return web.go_on(request, f"/receipts/{number}", notice)
 
 

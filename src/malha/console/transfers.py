@@ -8,7 +8,7 @@ from litestar import Request, get, post
 from litestar.params import FromPath
 from litestar.response import Response, Stream
 
-from malha.console import export, filling, goods_forms, render, shell, web
+from malha.console import export, filling, goods_forms, render, shell, stock_words, web
 from malha.console import goods_words as words
 from malha.inventory.buckets.model import BY_HAND, Bucket
 from malha.inventory.model import Deficit
@@ -295,10 +295,8 @@ async def _unchanged(tx: Tx, number: int, version: int | None) -> None:
 
 
 def _said(says: str, left: list[Deficit]) -> str:
-    missing = sum(deficit.quantity for deficit in left)
-    if not missing:
-        return says
-    return f"{says}. {n_('{n} promised unit is missing', '{n} promised units are missing', missing)}"
+    missing = stock_words.missing(left)
+    return f"{says}. {missing}" if missing else says
 
 
 @get("/transfers/{number:int}/receive", opt={"permission": "stock:count"})

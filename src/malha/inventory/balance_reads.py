@@ -14,9 +14,11 @@ SETTLED = timedelta(minutes=10)  # no transaction that writes movements lasts as
 
 # The partial unique index on open deficits, which are few.
 DEFICITS = """
-SELECT sku_id, location_id, quantity, reason, found_at FROM stock_deficit
-WHERE resolved_at IS NULL AND sku_id = ANY(%(skus)s::int[]) AND location_id = ANY(%(locations)s::int[])
-ORDER BY found_at DESC
+SELECT d.sku_id, d.location_id, d.quantity, d.reason, d.found_at,
+       least(d.quantity, greatest(-b.on_hand, 0)) AS below_zero
+FROM stock_deficit d JOIN balance b ON b.sku_id = d.sku_id AND b.location_id = d.location_id
+WHERE d.resolved_at IS NULL AND d.sku_id = ANY(%(skus)s::int[]) AND d.location_id = ANY(%(locations)s::int[])
+ORDER BY d.found_at DESC
 """
 
 # From the partial index on active holds to their lines by primary key: a SKU's old holds are never read.
@@ -107,6 +109,7 @@ class DeficitRow(msgspec.Struct, frozen=True):
     quantity: int
     reason: str
     found_at: datetime
+    below_zero: int  # of them: promised to nobody, stock is recorded below zero
 
 
 class HoldRow(msgspec.Struct, frozen=True):

@@ -71,12 +71,16 @@ class Claim(msgspec.Struct, frozen=True):
 
 
 class Deficit(msgspec.Struct, frozen=True):
-    """A physical fact left fewer units than are promised: work for a person."""
+    """A physical fact left fewer units than are promised, or stock below zero: work for a person.
+
+    Of `quantity` units as many are promised to nobody as stock is recorded `below_zero`.
+    """
 
     sku_id: int
     location_id: int
     quantity: int
     reason: str
+    below_zero: int = 0
 
 
 class Availability(msgspec.Struct, frozen=True):

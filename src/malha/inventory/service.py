@@ -614,7 +614,8 @@ async def _settle_deficits(tx: Tx, rows: Sequence[tuple[int, int, int, int]], re
                 for id_, sku, loc, quantity, why, seq in raised
             ],
         )
-        found = [Deficit(sku, loc, quantity, why) for _, sku, loc, quantity, why, _ in raised]
+        there = {(sku, loc): on_hand for sku, loc, on_hand, _ in rows}
+        found = [Deficit(sku, loc, n, why, max(0, -there[sku, loc])) for _, sku, loc, n, why, _ in raised]
     covered = [(sku, loc) for sku, loc, missing_units in short if not missing_units]
     if covered:
         params = {"skus": [s for s, _ in covered], "locations": [loc for _, loc in covered], "actor": tx.actor.label}

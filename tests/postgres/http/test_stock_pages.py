@@ -206,6 +206,22 @@ async def test_a_count_below_what_is_promised_is_recorded_and_shows_the_deficit(
     assert skus(await page(stocked, "/stock?view=deficit", owner)) == []
 
 
+async def test_stock_below_zero_is_said_to_be_that_and_only_promised_units_to_be_promised(stocked: Shop) -> None:
+    owner = await stocked.session()
+    status, text = await act(
+        stocked, "adjust", owner, sku="SKU-2", location="LJ01", change="-6", reason="loss", note="n"
+    )
+    assert status == 200
+    assert "Stock is recorded 2 units below zero: count it." in texts(text)
+    for path in ("/stock/SKU-2", "/stock/SKU-2/LJ01"):
+        shown = texts(await page(stocked, path, owner))
+        assert "Stock is recorded 2 units below zero: count it." in shown
+        assert "promised unit" not in shown
+    status, text = await act(stocked, "adjust", owner, change="-26", reason="loss", note="n")
+    assert status == 200
+    assert "5 promised units are missing. Stock is recorded 1 unit below zero: count it." in texts(text)
+
+
 async def test_safety_stock_is_set_on_many_skus_where_they_are_kept_or_at_one_location(stocked: Shop) -> None:
     owner = {**await stocked.session(), **HTMX}
     form = {"sku": ["1", "2", "3"], "quantity": "2"}

@@ -103,6 +103,8 @@ CROSS JOIN LATERAL (
     SELECT count(*)::int AS lines, coalesce(sum(quantity), 0)::int AS units,
            coalesce(sum(quantity) FILTER (WHERE bucket <> 'sellable'), 0)::int AS unsellable,
            coalesce(array_agg(DISTINCT shipment ORDER BY shipment) FILTER (WHERE shipment IS NOT NULL),
+                    (SELECT array_agg(s.number) FROM transfer_shipment s WHERE s.transfer_id = r.transfer_id
+                     HAVING count(*) = 1),  -- what was received before lines said it, of the only one there is
                     '{}')::int[] AS shipments
     FROM receipt_line WHERE receipt_id = r.id
 ) l
