@@ -2060,6 +2060,7 @@ CREATE TABLE receipt_line (
     order_line smallint,
     bucket text DEFAULT 'sellable'::text NOT NULL,
     quantity integer NOT NULL,
+    shipment smallint,
     CONSTRAINT receipt_line_pkey PRIMARY KEY (receipt_id, "position"),
     CONSTRAINT receipt_line_quantity_check CHECK ((quantity > 0))
 );
