@@ -233,6 +233,9 @@ def keep_stock(story: Story) -> None:
     do("list_sku_movements", sku="FIG-1", query={"reason": "damage", "limit": 5})
     do("hold_stock", body={"reference": "cart-1", "items": [{**fig, "quantity": 3}], "channel": "fair"})
     do("extend_stock_hold", reference="cart-1", body={"seconds": 1_800})
+    do("list_stock_holds", query={"sku": "FIG-1", "limit": 1})
+    do("get_stock_hold", reference="cart-1")
+    do("release_stock_holds", body={"references": ["cart-1"], "reason": "gave up"})
     do("release_stock_hold", reference="cart-1")
 
 

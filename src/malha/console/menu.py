@@ -58,6 +58,8 @@ PAGES = (
          N_("balance, ledger, adjust, count, safety stock")),
     Page("allotments", N_("Allotments"), "/allotments", "stock:read", "bookmark", Section.STOCK,
          N_("fences, caps, campaigns, stock set apart"), "/allotments/{key}"),
+    Page("holds", N_("Stock holds"), "/holds", "stock:read", "lock", Section.STOCK,
+         N_("cart, payment, PIX, boleto, reserved, hold, release")),
     Page("safety", N_("Safety rules"), "/safety-rules", "stock:read", "adjustments-horizontal", Section.STOCK,
          N_("safety stock, buffer, threshold, not published")),
     Page("groups", N_("Groups"), "/location-groups", "network:read", "users", Section.STOCK,

@@ -24,8 +24,10 @@ from malha.inventory.model import Availability, Claim, Deficit, HoldState, Reaso
 from malha.inventory.rules import arrays, deficit, sum_claims
 from malha.inventory.safety.writes import STATE_OVERRIDES
 from malha.platform import arrays as literals
-from malha.platform import outbox
+from malha.platform import audit, outbox
 from malha.platform.db import Tx
+from malha.platform.flaws import Flaw, refuse
+from malha.platform.i18n import N_
 from malha.platform.ids import UUID, new_id
 
 MAX_QUANTITY = 2_000_000_000
@@ -364,6 +366,26 @@ async def release_hold(tx: Tx, reference: str) -> None:
         return
     holds = await tx.values(writes.RETIRE_HOLD, {"reference": reference, "state": HoldState.RELEASED.value})
     await _give_back(tx, holds, Reason.HOLD_RELEASED)
+
+
+async def release_by_hand(tx: Tx, references: Collection[str], reason: str) -> list[str]:
+    """Let holds of carts and payments go before their time, because a person says so and why; return those that went.
+
+    Each is noted in the audit trail. What is over meanwhile, what the actor does not see whole, and what Malha itself
+    placed is left. An order that comes with such a reference afterwards finds no hold, and claims what is free.
+
+    Raises:
+        Invalid: no reason is given.
+    """
+    if not reason.strip():
+        refuse([Flaw("reason", N_("Say why: whoever looks for the goods later reads it."))])
+    scope = tx.actor.scope
+    params = {"references": sorted(set(references)), "scope": None if scope is None else list(scope)}
+    gone = sorted(await tx.tuples(writes.RETIRE_SEEN, params), key=lambda row: str(row[1]))
+    await _give_back(tx, [hold for hold, _, _ in gone], Reason.HOLD_RELEASED)
+    changes = [(reference, None, {"units": units or 0, "reason": reason.strip()}) for _, reference, units in gone]
+    await audit.record_many(tx, action="release", entity="hold", changes=changes)
+    return [reference for _, reference, _ in gone]
 
 
 async def _sees_hold(tx: Tx, reference: str) -> bool:

@@ -195,6 +195,21 @@ WHERE reference = %(reference)s::text AND state = 'active'
 RETURNING id
 """
 
+# Those that the actor sees whole, in one order; what Malha itself placed, and what is over, is left.
+RETIRE_SEEN = """
+WITH seen AS (
+    SELECT h.id FROM stock_hold h
+    WHERE h.state = 'active' AND h.reference = ANY (%(references)s::text[]) AND position(' ' IN h.reference) = 0
+      AND (%(scope)s::int[] IS NULL OR NOT EXISTS (
+           SELECT FROM stock_hold_line l WHERE l.hold_id = h.id AND l.location_id <> ALL (%(scope)s::int[])))
+    ORDER BY h.reference
+    FOR UPDATE
+)
+UPDATE stock_hold h SET state = 'released', retired_at = now()
+FROM seen WHERE h.id = seen.id AND h.state = 'active'
+RETURNING h.id, h.reference, (SELECT sum(l.quantity)::int FROM stock_hold_line l WHERE l.hold_id = h.id)
+"""
+
 EXTEND_HOLD = """
 UPDATE stock_hold SET expires_at = greatest(expires_at, now() + make_interval(secs => %(seconds)s::float8))
 WHERE reference = %(reference)s::text AND state = 'active'

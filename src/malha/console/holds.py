@@ -1,0 +1,139 @@
+"""Holds of carts and payments, on screen: what is kept, for whom, until when, and letting it go before its time."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from litestar import Request, get, post
+from litestar.response import Response, Stream
+
+from malha.console import export, filling, goods_forms, render, shell, web
+from malha.inventory import hold_reads, service
+from malha.inventory.hold_reads import Held, HeldLine, Wanted
+from malha.platform.db import Tx
+from malha.platform.flaws import Flaw, refuse
+from malha.platform.i18n import N_, n_
+from malha.platform.ids import UUID
+from malha.platform.sheets import Column, Kind
+
+SEE, CHANGE = "stock:read", "stock:write"
+PAGE_SIZE = 100
+PATH = "/holds"
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What an address says; nonsense in it is ignored."""
+
+    q: str = ""
+    location: str = ""
+    channel: str = ""
+    after: str = ""
+
+    def address(self, path: str = PATH, **changes: str) -> str:
+        """Return the address of this page with parts changed."""
+        if changes and "after" not in changes:
+            changes["after"] = ""
+        return web.address(path, self, changes)
+
+    @property
+    def filtered(self) -> bool:
+        """Return whether the list is narrowed."""
+        return bool(self.q or self.location or self.channel)
+
+    def wanted(self, request: web.Asking) -> Wanted:
+        """Return which holds are asked for, among those that the person sees."""
+        scope = shell.scope_of(web.caller_of(request))
+        return Wanted(text=self.q, location=self.location, channel=self.channel, scope=scope)
+
+
+def asked_of(query: Mapping[str, str]) -> Asked:
+    """Return what an address asks."""
+    return Asked(**{name: query.get(name, "").strip()[:120] for name in Asked.__struct_fields__})
+
+
+def _after(text: str) -> hold_reads.Place | None:
+    at, _sep, id_ = text.partition("|")
+    try:
+        found = datetime.fromisoformat(at), UUID(id_)
+    except ValueError:
+        return None
+    return found if found[0].tzinfo is not None else None
+
+
+@get(PATH, opt={"permission": SEE})
+async def holds_page(request: Request[Any, Any, Any]) -> Response[str]:
+    """Show the holds that last, those that end soonest first."""
+    asked = asked_of(request.query_params)
+    wanted = asked.wanted(request)
+    async with web.reading(request) as tx:
+        around = await shell.around(tx, request, "holds", here=asked.address(after=asked.after))
+        places = await goods_forms.places_of(tx, request)
+        rows = await hold_reads.holds(tx, wanted, after=_after(asked.after), limit=PAGE_SIZE + 1)
+        total = await hold_reads.count(tx, wanted)
+    shown = rows[:PAGE_SIZE]
+    more = f"{shown[-1].expires_at.isoformat()}|{shown[-1].id}" if len(rows) > PAGE_SIZE else ""
+    return render.html(
+        "stock/holds.html",
+        shell=around,
+        may=around.may,
+        asked=asked,
+        rows=shown,
+        total=total,
+        places=[(place.code, place.name) for place in places],
+        first=asked.address() if asked.after else "",
+        next=asked.address(after=more) if more else "",
+        exports=export.choices(asked.address, "/holds:export"),
+    )
+
+
+@post("/holds:release", opt={"permission": CHANGE}, status_code=200)
+async def holds_release(request: Request[Any, Any, Any]) -> Response[Any]:
+    """Let the chosen holds go before their time.
+
+    Raises:
+        Invalid: nothing is chosen, or no reason is given.
+    """
+    form = await request.form()
+    read = filling.filled(form)
+    chosen = [str(key)[:200] for key in form.getall("key", [])][: PAGE_SIZE * 2]
+    if not chosen:
+        refuse([Flaw("key", N_("Choose at least one hold."))])
+    async with web.writing(request) as tx:
+        gone = await service.release_by_hand(tx, chosen, read.text("reason", 500))
+    told = n_("{n} hold released", "{n} holds released", len(gone))
+    if left := len(set(chosen)) - len(gone):
+        told = f"{told}. {n_('{n} was over already.', '{n} were over already.', left)}"
+    return web.go_on(request, web.safe_address(read.text("next", 400), PATH), told)
+
+
+COLUMNS = (
+    Column(N_("Held for"), width=28), Column(N_("Sales channel"), width=22), Column(N_("Held since"), Kind.MOMENT, 18),
+    Column(N_("Until"), Kind.MOMENT, 18), Column(N_("SKU")), Column(N_("Item"), width=30),
+    Column(N_("Location"), width=26), Column(N_("Units"), Kind.WHOLE),
+)  # fmt: skip
+
+
+@get(export.paths("/holds:export"), opt={"permission": SEE})
+async def holds_export(request: Request[Any, Any, Any]) -> Stream:
+    """Send the filtered list as a file, a row for each SKU and location."""
+    wanted = asked_of(request.query_params).wanted(request)
+
+    async def read(tx: Tx, after: hold_reads.Place | None) -> list[Held]:
+        return await hold_reads.holds(tx, wanted, after=after, limit=export.BATCH)
+
+    async def lines() -> Any:
+        async for found in export.pages(request, read, lambda held: (held.expires_at, held.id)):
+            yield [(held, line) for held in found for line in held.lines]
+
+    def cells(row: tuple[Held, HeldLine]) -> list[Any]:
+        held, line = row
+        return [
+            held.reference, held.channel_name, held.created_at, held.expires_at, line.sku, line.name,
+            line.location_name, line.quantity,
+        ]  # fmt: skip
+
+    return export.send(request, "holds", COLUMNS, lines(), cells)
+
+
+HANDLERS = [holds_page, holds_release, holds_export]
