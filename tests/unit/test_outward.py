@@ -16,6 +16,7 @@ from malha.platform.outward import (
     OutwardRefused,
     OutwardUnanswered,
     OutwardUnreachable,
+    inward,
     is_public,
     parse_allowed,
 )
@@ -254,3 +255,45 @@ async def test_a_header_cannot_bring_another_one():
     for headers in ({"X": "a\r\nY: b"}, {"X Y": "a"}, {"X\r\n": "a"}):
         with pytest.raises(ValueError, match="header"):
             await Outward().send("GET", "https://gateway.example/", headers=headers)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "10.0.0.1",
+        "172.16.0.1",
+        "192.168.1.1",
+        "127.0.0.1",
+        "127.1",
+        "2130706433",
+        "0177.0.0.1",
+        "0x7f.0.0.1",
+        "0.0.0.0",
+        "169.254.169.254",
+        "224.0.0.1",
+        "100.64.0.1",
+        "10.0.0.1.",
+        "[::]",
+        "[::1]",
+        "[fe80::1]",
+        "[fd00::1]",
+        "[ff02::1]",
+        "[::ffff:10.0.0.1]",
+        "[64:ff9b::a00:1]",
+    ],
+)
+def test_a_host_that_is_itself_an_inner_address_is_refused_where_it_is_typed(host: str) -> None:
+    (flaw,) = inward("url", f"https://{host}/in", ())
+    assert flaw.at == "url"
+    assert "MALHA_OUTWARD_ALLOW" in flaw.mend
+
+
+@pytest.mark.parametrize("host", ["8.8.8.8", "[2606:4700::1111]", "intranet.example", "localhost", "10.example"])
+def test_public_addresses_and_names_are_judged_when_something_is_sent(host: str) -> None:
+    assert inward("url", f"https://{host}/in", ()) == []
+
+
+@pytest.mark.parametrize("allowed", ["10.0.0.7", "10.0.0.0/8", "10.0.0.7:8443"])
+def test_an_inner_address_that_the_operator_allows_is_taken(allowed: str) -> None:
+    assert inward("url", "https://10.0.0.7:8443/in", (allowed,)) == []
+    assert inward("url", "https://192.168.0.7:8443/in", (allowed,)) != []

@@ -291,7 +291,9 @@ async def get_connection(work: Work, code: str) -> ConnectionView:
 @command("/connections", permission="settings:manage", status=201, tag=TAG)
 async def add_connection(work: Work, data: StateConnection) -> ConnectionStored:
     """Make a connection. It is paused: test it, then resume it."""
-    made = await service.add_connection(work.tx, _draft(data), work.services.signing)
+    made = await service.add_connection(
+        work.tx, _draft(data), work.services.signing, allowed=work.services.settings.outward_allow
+    )
     work.created(f"/v1/connections/{made.code}")
     work.tag(made.version)
     return ConnectionStored(made.code, made.version, _webhook(work, made.code))
@@ -312,7 +314,13 @@ def _draft(data: StateConnection) -> ConnectionDraft:
 async def change_connection(work: Work, code: str, data: StateConnection) -> ConnectionStored:
     """Change a connection. Of a secret that is replaced the former is believed for three more days."""
     draft = msgspec.structs.replace(_draft(data), code=code)
-    made = await service.change_connection(work.tx, draft, work.expected_version or 0, work.services.signing)
+    made = await service.change_connection(
+        work.tx,
+        draft,
+        work.expected_version or 0,
+        work.services.signing,
+        allowed=work.services.settings.outward_allow,
+    )
     work.tag(made.version)
     return ConnectionStored(made.code, made.version, _webhook(work, made.code))
 

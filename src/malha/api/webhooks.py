@@ -181,7 +181,9 @@ async def create_webhook(work: Work, data: StateWebhook) -> WebhookMade:
     The body is signed as Standard Webhooks says, with the secret of the answer. Answer 2xx within ten seconds; the
     same `webhook-id` may come again.
     """
-    id_, secret = await service.create(work.tx, _draft(data), work.services.signing)
+    id_, secret = await service.create(
+        work.tx, _draft(data), work.services.signing, allowed=work.services.settings.outward_allow
+    )
     work.created(f"/v1/webhooks/{id_}")
     work.tag(1)
     work.keep(WebhookMade(id_, 1, None))
@@ -199,7 +201,13 @@ async def get_webhook(work: Work, webhook_id: int) -> WebhookView:
 @command("/webhooks/{webhook_id:int}", method="PUT", permission=MANAGE, versioned="required", tag=TAG)
 async def change_webhook(work: Work, webhook_id: int, data: StateWebhook) -> Stored:
     """Change a webhook. It tells from now on what you may see; what is in line already stays."""
-    version = await service.change(work.tx, webhook_id, _draft(data), work.expected_version or 0)
+    version = await service.change(
+        work.tx,
+        webhook_id,
+        _draft(data),
+        work.expected_version or 0,
+        allowed=work.services.settings.outward_allow,
+    )
     work.tag(version)
     return Stored(version)
 

@@ -363,7 +363,7 @@ async def connection_make(request: Request[Any, Any, Any]) -> Response[Any]:
     draft = _draft(read, read.text("code", 40), registry.connector_of(read.text("connector", 80)), {})
     services: Any = request.app.state.services
     async with web.writing(request) as tx:
-        await service.add_connection(tx, draft, services.signing)
+        await service.add_connection(tx, draft, services.signing, allowed=services.settings.outward_allow)
     return web.go_on(request, f"/connections/{draft.code}", _("Connection made: test it, then let it go on"))
 
 
@@ -376,7 +376,9 @@ async def connection_change(request: Request[Any, Any, Any], code: FromPath[str]
     async with meanwhile.told(request, address, "connection", code, {"change"}), web.writing(request) as tx:
         found = await service.connection_of(tx, code)
         draft = _draft(read, code, registry.connector_of(found.connector), found.config)
-        await service.change_connection(tx, draft, read.version(), services.signing)
+        await service.change_connection(
+            tx, draft, read.version(), services.signing, allowed=services.settings.outward_allow
+        )
     return web.go_on(request, f"/connections/{code}", _("Saved"))
 
 

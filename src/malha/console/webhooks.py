@@ -256,7 +256,12 @@ async def webhook_create(request: Asking) -> Response[Any]:
     draft = _draft(read)
     read.refuse()
     async with web.writing(request) as tx:
-        id_, secret = await service.create(tx, draft, request.app.state.services.signing)
+        id_, secret = await service.create(
+            tx,
+            draft,
+            request.app.state.services.signing,
+            allowed=request.app.state.services.settings.outward_allow,
+        )
     # In place of the form, which is not to be sent twice; in the answer only: no cookie and no address carries it.
     return render.html(
         "webhooks/made.html",
@@ -280,7 +285,9 @@ async def webhook_save(request: Asking, webhook_id: FromPath[int]) -> Response[A
     draft = _draft(read)
     read.refuse()
     async with web.writing(request) as tx:
-        await service.change(tx, webhook_id, draft, read.version())
+        await service.change(
+            tx, webhook_id, draft, read.version(), allowed=request.app.state.services.settings.outward_allow
+        )
     return web.go_on(request, f"/webhooks/{webhook_id}", _("Saved"))
 
 

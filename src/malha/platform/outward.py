@@ -39,6 +39,7 @@ import httpx
 import msgspec
 
 from malha.platform.errors import MalhaError
+from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_, Word
 
 TIMEOUT_S = 15.0
@@ -553,6 +554,38 @@ def check_address(url: str) -> None:
         OutwardRefused: it is no web address, or holds a user.
     """
     _taken_apart(url)
+
+
+def inward(at: str, url: str, allowed: Sequence[str] | None) -> list[Flaw]:
+    """Return what is wrong with an address, in field `at`, whose host is itself an address that is not public.
+
+    For what is saved: who typed it hears of it at once, not when something is sent. A name is judged only then, since
+    what it resolves to changes. `allowed` is what `MALHA_OUTWARD_ALLOW` names; None leaves all to the sending.
+
+    Raises:
+        OutwardRefused: it is no web address, or holds a user.
+    """
+    scheme, host, port, _path = _taken_apart(url)
+    address = _literal(host)
+    if allowed is None or address is None or is_public(address):
+        return []
+    if any(entry.names(host, port) or entry.holds(address) for entry in map(parse_allowed, allowed)):
+        return []
+    shown = f"{scheme}://[{host}]" if ":" in host else f"{scheme}://{host}"
+    refused = OutwardRefused(address=shown, why=Word(N_("it leads into a network that is not public")))
+    return [Flaw(at, refused.says, refused.mend, refused.facts)]
+
+
+def _literal(host: str) -> IpAddress | None:
+    """Return the address that a host states, in any spelling that the system would connect to; None: it is a name."""
+    try:
+        return ip_address(host)
+    except ValueError:
+        pass
+    try:
+        return IPv4Address(socket.inet_aton(host))  # 2130706433, 0177.0.0.1, 0x7f.1, 127.1
+    except (OSError, UnicodeError):
+        return None
 
 
 def _taken_apart(url: str) -> tuple[str, str, int, str]:

@@ -13,7 +13,7 @@ from malha.platform.db import Tx
 from malha.platform.eventlog import Recorded
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_
-from malha.platform.outward import LONGEST, check_address
+from malha.platform.outward import LONGEST, check_address, inward
 from malha.webhooks import catalogue, reads, rendering, rules, writes
 from malha.webhooks.errors import (
     DeliveryNotFound,
@@ -80,7 +80,9 @@ def _within(tx: Tx, endpoint: Endpoint) -> bool:
     return own is None or (endpoint.locations is not None and set(endpoint.locations) <= own)
 
 
-async def create(tx: Tx, draft: EndpointDraft, keys: signing.Keys) -> tuple[int, str]:
+async def create(
+    tx: Tx, draft: EndpointDraft, keys: signing.Keys, *, allowed: Sequence[str] | None = None
+) -> tuple[int, str]:
     """Make an endpoint; it is told what happens from now on.
 
     It is told at most what its maker may see: permissions and locations are the maker's, or fewer.
@@ -94,7 +96,7 @@ async def create(tx: Tx, draft: EndpointDraft, keys: signing.Keys) -> tuple[int,
     if len(await reads.endpoints(tx)) >= MOST_ENDPOINTS:
         says = N_("There are {most} webhooks already.")
         refuse([Flaw("name", says, N_("Remove some that nobody needs."), {"most": MOST_ENDPOINTS})])
-    row = await _row(tx, draft)
+    row = await _row(tx, draft, allowed)
     secret = rules.secret_of(random_bytes.token_bytes(rules.SECRET_BYTES))
     # From here on nothing is put in line without it.
     await tx.value(writes.LOCK_CHECKPOINT, {"name": SUBSCRIBER})
@@ -104,7 +106,7 @@ async def create(tx: Tx, draft: EndpointDraft, keys: signing.Keys) -> tuple[int,
     return id_, secret
 
 
-async def change(tx: Tx, id_: int, draft: EndpointDraft, version: int) -> int:
+async def change(tx: Tx, id_: int, draft: EndpointDraft, version: int, *, allowed: Sequence[str] | None = None) -> int:
     """Change an endpoint and return its new version. What is in line already stays.
 
     Its rights become those of who changes it.
@@ -113,7 +115,7 @@ async def change(tx: Tx, id_: int, draft: EndpointDraft, version: int) -> int:
         WebhookNotFound, WebhookChanged, Invalid, OutwardRefused: as the names say.
     """
     before = await _held(tx, id_, version)
-    row = await _row(tx, draft)
+    row = await _row(tx, draft, allowed)
     stored: int = await tx.value(writes.CHANGE_ENDPOINT, {**row, "id": id_})
     await audit.record(tx, action="change", entity="webhook", entity_id=id_, before=_facts(before), after=_told(row))
     return stored
@@ -217,7 +219,7 @@ async def _held(tx: Tx, id_: int, version: int) -> Endpoint:
     return found
 
 
-async def _row(tx: Tx, draft: EndpointDraft) -> dict[str, object]:
+async def _row(tx: Tx, draft: EndpointDraft, allowed: Sequence[str] | None) -> dict[str, object]:
     """Return a draft as it is stored: bounded by what the actor may see."""
     flaws = [] if draft.name.strip() else [Flaw("name", N_("A webhook needs a name that says who listens."))]
     if len(draft.url) > LONGEST:
@@ -244,6 +246,7 @@ async def _row(tx: Tx, draft: EndpointDraft) -> dict[str, object]:
     flaws += [_unknown("channels", code) for code in draft.channels or () if code not in known]
     refuse(flaws)
     check_address(draft.url)
+    refuse(inward("url", draft.url, allowed))
     return {
         "name": draft.name.strip(),
         "url": draft.url,

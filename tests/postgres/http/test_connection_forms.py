@@ -148,3 +148,28 @@ async def test_a_page_tells_a_failed_test_in_the_readers_language_and_without_a_
     assert '<span class="m-late">o segredo api_key não foi informado</span>' in page
     assert ": ! " not in page
     assert "Não foi possível alcançar 127.0.0.1: nenhuma tentativa de conexão teve êxito" in page
+
+
+@pytest.mark.parametrize(
+    ("key", "given"),
+    [
+        ("generic", {"base_url": "https://192.168.0.7/api"}),
+        ("erp_files", {"host": "0300.0250.7", "user": "malha"}),
+        ("partner_files", {"host": "::1", "user": "malha"}),
+    ],
+)
+async def test_an_address_that_is_not_public_is_refused_at_its_field_when_it_is_saved(
+    shop: Shop, key: str, given: dict[str, str]
+) -> None:
+    async with shop.database.transaction() as tx:
+        await a_network(tx)
+    owner = {**await shop.session(), "accept-language": "pt-BR"}
+    form = filled_in((await shop.http.get(f"/connections:new?connector={key}", headers=owner)).text)
+    form |= {"code": "dentro", "name": "Dentro"} | {f"config/{name}": value for name, value in given.items()}
+    if "channel" in form:
+        form["channel"] = "SITE"
+    page = html.unescape((await shop.http.post("/connections:new", data=form, headers=owner)).text)
+    assert "leva a uma rede que não é pública" in page
+    assert "MALHA_OUTWARD_ALLOW" in page
+    async with shop.database.transaction() as tx:
+        assert await tx.value("SELECT count(*) FROM connection") == 0

@@ -59,6 +59,8 @@ async def test_a_connection_is_made_paused_tested_and_resumed(made):
         ({"config": {"base_url": "https://ok.example", "access": "door"}}, "/config/access"),
         ({"config": {"base_url": "ftp://ok.example"}}, "/config/base_url"),
         ({"config": {"base_url": "https://user:pass@ok.example"}}, "/config/base_url"),
+        ({"config": {"base_url": "https://10.1.2.3/api"}}, "/config/base_url"),
+        ({"config": {"base_url": "https://[::ffff:a01:203]/api"}}, "/config/base_url"),
         ({"config": {"base_url": "https://ok.example"}, "secrets": {"pin": "1234"}}, "/secrets/pin"),
     ],
 )
@@ -300,13 +302,13 @@ async def test_the_connectors_say_what_they_are_given_and_how_sure_they_are(made
 
 
 async def test_a_channel_in_our_own_network_is_not_asked(database: Database, tmp_path: Path):
-    """The same channel, and nobody allowed its address."""
+    """The same channel, by a name, and nobody allowed its address."""
     from contextlib import AsyncExitStack
 
     async with peer_shop() as other, linked(database, tmp_path) as world, AsyncExitStack() as stack:
         shop = await open_shop(stack, database, tmp_path)
         key = await shop.key(PERMISSIONS)
-        body = {**BODY, "config": {"base_url": other.url}}
+        body = {**BODY, "config": {"base_url": other.url.replace("127.0.0.1", "localhost")}}
         assert (await shop.http.post("/v1/connections", json=body, headers=key)).status_code == 201
         answer = (await shop.http.post("/v1/connections/loja2/test", headers=key)).json()
         assert answer["ok"] is False

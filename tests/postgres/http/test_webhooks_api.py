@@ -98,6 +98,23 @@ async def test_what_cannot_be_is_refused_with_the_place_and_how_to_mend_it(shop,
     assert answer.json()["code"] == "outward_refused"
 
 
+async def test_an_address_that_is_not_public_is_refused_when_it_is_saved_unless_the_operator_allows_it(outgoing):
+    shop = outgoing
+    headers = await shop.key(MANAGER)
+    for url in ("https://10.0.0.7/in", "https://[::1]/in", "https://2886729729/in", "https://169.254.169.254/latest"):
+        answer = await shop.http.post("/v1/webhooks", json=body(url), headers=headers)
+        assert answer.status_code == 422, answer.text
+        (error,) = answer.json()["errors"]
+        assert error["at"] == "/url"
+        assert "MALHA_OUTWARD_ALLOW" in str(error)
+    made = await shop.http.post("/v1/webhooks", json=body("https://127.0.0.1/in"), headers=headers)
+    assert made.status_code == 201, made.text
+    at = f"/v1/webhooks/{made.json()['id']}"
+    inner = body("https://10.0.0.7/in")
+    changed = await shop.http.put(at, json=inner, headers={**headers, "if-match": '"1"'})
+    assert [error["at"] for error in changed.json()["errors"]] == ["/url"]
+
+
 async def test_deliveries_are_listed_shown_and_replayed(outgoing, world, sink):
     shop = outgoing
     headers = await shop.key(MANAGER)

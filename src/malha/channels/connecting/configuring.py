@@ -4,18 +4,18 @@ All of it is in the JSON Schema of the connector's `config_model`, so that conne
 title and description of a field, `examples`, and under `x-choices` a word for each value that may be chosen.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from functools import cache
 from typing import Any
 
 import msgspec
 
-from malha.channels.contract import Connector, Misfit
+from malha.channels.contract import Connector, FileSource, Misfit
 from malha.platform import shapes
 from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_, Word
-from malha.platform.outward import OutwardRefused, check_address
+from malha.platform.outward import OutwardRefused, check_address, inward
 
 CHOICES = "x-choices"
 MENDS = {
@@ -155,8 +155,8 @@ def _kind(found: Mapping[str, Any], defs: Mapping[str, Any]) -> tuple[Kind, Fiel
     return Kind.JSON, None
 
 
-def flaws_of(connector: Connector, config: Mapping[str, Any]) -> list[Flaw]:
-    """Return what is wrong with a configuration; each `at` is a path in it."""
+def flaws_of(connector: Connector, config: Mapping[str, Any], allowed: Sequence[str] | None = None) -> list[Flaw]:
+    """Return what is wrong with a configuration; each `at` is a path in it. `allowed`: see `outward.inward`."""
     try:
         made = msgspec.convert(config, connector.config_model)
     except msgspec.ValidationError as error:
@@ -167,12 +167,26 @@ def flaws_of(connector: Connector, config: Mapping[str, Any]) -> list[Flaw]:
         return [_mended(connector, flaw) for flaw in shapes.flaws_in(dict(config), connector.config_model, str(error))]
     address = getattr(made, "base_url", None)
     if address is None:
-        return []
+        return _inward_server(connector, made, allowed)
     try:
         check_address(address)
+        return inward("base_url", address, allowed)
     except OutwardRefused as error:
         return [Flaw("base_url", error.says, error.mend, error.facts)]
-    return []
+
+
+def _inward_server(connector: Connector, made: Any, allowed: Sequence[str] | None) -> list[Flaw]:
+    """Return what is wrong with the server whose files a connector reads, as `outward.inward` does."""
+    if not isinstance(connector, FileSource):
+        return []
+    server = connector.server(made)
+    host = f"[{server.host}]" if ":" in server.host else server.host
+    try:
+        found = inward("host", f"https://{host}:{server.port}/", allowed)
+    except OutwardRefused as error:
+        found = [Flaw("host", error.says, error.mend, error.facts)]
+    # It is no web address for who typed it.
+    return [Flaw(f.at, f.says, f.mend, {**f.facts, "address": server.host[:100]}) for f in found]
 
 
 def _mended(connector: Connector, flaw: Flaw) -> Flaw:

@@ -44,7 +44,7 @@ async def connection_of(tx: Tx, code: str) -> Linked:
     return found
 
 
-def _check(connector: Connector, draft: ConnectionDraft) -> list[Flaw]:
+def _check(connector: Connector, draft: ConnectionDraft, allowed: Sequence[str] | None) -> list[Flaw]:
     flaws: list[Flaw] = []
     if registry.is_selling(connector) and not draft.channel:
         flaws.append(Flaw("channel", N_("A sales channel is missing."), N_("Say whose orders come this way.")))
@@ -52,7 +52,7 @@ def _check(connector: Connector, draft: ConnectionDraft) -> list[Flaw]:
         says = N_("{connector} sells nothing: such a connection has no sales channel.")
         flaws.append(Flaw("channel", says, N_("Leave the sales channel out."), {"connector": connector.name}))
     says = N_("{field}: {what}")
-    for flaw in configuring.flaws_of(connector, draft.config):
+    for flaw in configuring.flaws_of(connector, draft.config, allowed):
         if not flaw.at:
             flaws.append(Flaw("config", flaw.says, flaw.mend, flaw.facts))
             continue
@@ -66,7 +66,9 @@ def _check(connector: Connector, draft: ConnectionDraft) -> list[Flaw]:
     return flaws
 
 
-async def add_connection(tx: Tx, draft: ConnectionDraft, keys: signing.Keys) -> Linked:
+async def add_connection(
+    tx: Tx, draft: ConnectionDraft, keys: signing.Keys, *, allowed: Sequence[str] | None = None
+) -> Linked:
     """Make a connection. It is paused until it is resumed, so that it can be tested first.
 
     Raises:
@@ -75,7 +77,7 @@ async def add_connection(tx: Tx, draft: ConnectionDraft, keys: signing.Keys) -> 
             connector that sells nothing.
     """
     connector = registry.connector_of(draft.connector)
-    refuse(_check(connector, draft))
+    refuse(_check(connector, draft, allowed))
     channel = await channel_of(tx, draft.channel) if draft.channel else None
     id_ = await tx.value(
         writes.ADD,
@@ -109,7 +111,9 @@ async def _first_token(tx: Tx, keys: signing.Keys, id_: int, secrets: Mapping[st
         await access.keep_tokens(tx, keys, id_, Tokens("", secrets[REFRESH], over))
 
 
-async def change_connection(tx: Tx, draft: ConnectionDraft, version: int, keys: signing.Keys) -> Linked:
+async def change_connection(
+    tx: Tx, draft: ConnectionDraft, version: int, keys: signing.Keys, *, allowed: Sequence[str] | None = None
+) -> Linked:
     """Change a connection's name, configuration or secrets; connector and channel stay.
 
     Secrets that are not mentioned stay, an empty one is removed; of what is replaced the former is believed for three
@@ -122,7 +126,7 @@ async def change_connection(tx: Tx, draft: ConnectionDraft, version: int, keys: 
     before = await connection_of(tx, draft.code)
     await tx.value(writes.LOCK, {"code": draft.code})
     before = await connection_of(tx, draft.code)
-    flaws = _check(registry.connector_of(before.connector), draft)
+    flaws = _check(registry.connector_of(before.connector), draft, allowed)
     other_channel = before.channel and draft.channel not in {"", before.channel}
     if draft.connector != before.connector or other_channel:
         says = N_("A connection keeps its connector and its channel.")
