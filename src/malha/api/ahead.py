@@ -120,7 +120,7 @@ async def list_supply_claims(
     """
     size = paging.bounded(limit)
     after = paging.position(cursor, "supply-claims", (datetime, int))
-    scope = None if work.actor.locations is None else tuple(sorted(work.actor.locations))
+    scope = work.actor.fixed_scope
     today = now().astimezone(ZoneInfo(DEFAULT_ZONE)).date()
     wanted = WaitingWanted(
         today=today, state=claim.value if claim else None, late=late, text=q.replace("\x00", ""), scope=scope

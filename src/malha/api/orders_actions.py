@@ -309,7 +309,7 @@ async def list_orders(
         statuses=() if status is None else (status,),
         channel_ids=tuple(channels),
         location_id=None if place is None else place.id,
-        scope=None if work.actor.locations is None else tuple(sorted(work.actor.locations)),
+        scope=work.actor.fixed_scope,
         since=placed_since,
         until=placed_until,
         due=promised,

@@ -93,7 +93,7 @@ async def _wanted(
         since=from_ or datetime.min.replace(tzinfo=UTC),
         until=to or datetime.max.replace(tzinfo=UTC),
         zone=named,
-        scope=_scope(work),
+        scope=work.actor.fixed_scope,
         location_id=(await place_of(work, location)).id if location else None,
         service_id=services[service] if service else None,
         state=to_state,
@@ -177,7 +177,11 @@ async def list_slipping_promises(
     size = paging.bounded(limit)
     after = paging.position(cursor, SLIPS, (datetime, UUID))
     rows = await slip_reads.slipping(
-        work.tx, scope=_scope(work), reason=reason, after=(after[0], after[1]) if after else None, most=size + 1
+        work.tx,
+        scope=work.actor.fixed_scope,
+        reason=reason,
+        after=(after[0], after[1]) if after else None,
+        most=size + 1,
     )
     return paging.page_of(rows, size, SLIPS, lambda row: (row.promised_at, row.order_id))
 
@@ -185,11 +189,9 @@ async def list_slipping_promises(
 @command("/promises/slipping:promise", permission="orders:write", tag=TAG)
 async def promise_slipping_orders(work: Work, data: ChosenOrders) -> PromisedAnew:
     """Promise orders that cannot keep their day for the day their plan comes to now, and tell their customers."""
-    return PromisedAnew(await slipping.promise_many(work.tx, await slip_reads.seen(work.tx, data.orders, _scope(work))))
-
-
-def _scope(work: Work) -> tuple[int, ...] | None:
-    return None if work.actor.locations is None else tuple(sorted(work.actor.locations))
+    return PromisedAnew(
+        await slipping.promise_many(work.tx, await slip_reads.seen(work.tx, data.orders, work.actor.fixed_scope))
+    )
 
 
 handlers = [show_kept_promises, list_broken_promises, list_slipping_promises, promise_slipping_orders]

@@ -486,7 +486,7 @@ async def _wanted(tx: Tx, status: DriftState, site: str | None, **more: Any) -> 
     Raises:
         UnknownLocation: there is no such site in the caller's sight.
     """
-    scope = None if tx.actor.locations is None else tuple(sorted(tx.actor.locations))
+    scope = tx.actor.fixed_scope
     there = None if site is None else tuple(await sites.in_sight(tx, site))
     return reads.DriftAsked(states=(status.value,), site=there, scope=scope, **more)
 

@@ -241,7 +241,7 @@ async def place_of(work: Work, code: str, owner: str | None = None) -> Location:
 
 def scope_of(work: Work) -> tuple[int, ...] | None:
     """Return the caller's locations; None is all."""
-    return None if work.actor.locations is None else tuple(sorted(work.actor.locations))
+    return work.actor.fixed_scope
 
 
 async def owned_by(work: Work, owner: str | None) -> tuple[int, ...] | None:

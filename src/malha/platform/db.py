@@ -53,6 +53,11 @@ class Actor(msgspec.Struct, frozen=True):
         """Return the locations this actor is limited to as statements take them, sorted; None is all."""
         return None if self.locations is None else sorted(self.locations)
 
+    @property
+    def fixed_scope(self) -> tuple[int, ...] | None:
+        """Return `scope` as frozen questions of lists keep it; None is all."""
+        return None if self.scope is None else tuple(self.scope)
+
     def may(self, permission: str) -> bool:
         """Return whether this actor holds a permission, like `orders:cancel`."""
         return self.permissions is None or permission in self.permissions
