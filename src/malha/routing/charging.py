@@ -9,6 +9,7 @@ looks for one parcel only, zone by zone, as far as a cheaper one can still come.
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import lru_cache
+from typing import Final
 
 from malha.network.places import locate
 from malha.network.tariff import distance_km
@@ -19,7 +20,7 @@ from malha.routing.terms import MAX_KEPT, Amounts, Goods, OrderTerms, Run, Taxes
 
 Prices = Mapping[int, dict[int, int]]  # SKU -> position -> centavos a unit
 Content = Sequence[tuple[int, int]]  # (place of the line in the request, quantity)
-NEVER = 1 << 80
+NEVER: Final = 1 << 80
 NO_CHARGE: dict[int, int] = {}
 NONE: frozenset[int] = frozenset()
 
@@ -200,7 +201,7 @@ class Charges:
     less the credit for its aged units, which is at most all that; and the price of its stock.
     """
 
-    __slots__ = ("_by_subset", "_even", "_lane", "_lines", "_own", "credit", "prices", "tax", "tolls")
+    __slots__ = ("_by_subset", "_even", "_lane", "_lines", "credit", "prices", "tax", "tolls")
 
     def __init__(
         self,
@@ -225,10 +226,6 @@ class Charges:
         self.tolls = dict(known.busy)
         credits_ = {sku: dict(by_position) for sku, by_position in known.credits}
         self.credit: list[dict[int, int]] = [by_unit(line, credits_) for line in lines] if credits_ else []
-        self._own = [False] * len(lane.klass)  # by position: whether anything is charged there only
-        for charged in (self.tolls, *self.prices, *self.credit):
-            for position in charged:
-                self._own[position] = True
         self._by_subset: dict[int, _Subset] = {}
 
     def parcel(self, position: int, row: Row, content: Content) -> int:
@@ -342,7 +339,7 @@ class Charges:
         if serving is None:
             return self._cheapest_down(subset, row, asked, bound)
         by_class, klass, zone_at = row.by_class, self._lane.klass, self._lane.zone_at
-        tax, own, aged = subset.tax, self._own, subset.aged
+        tax, aged = subset.tax, subset.aged
         even = self._even
         best = alone = NEVER
         where = -1
@@ -351,7 +348,7 @@ class Charges:
             if tax is not None:
                 cost += tax[zone_at[position]]
             # Only aged stock takes anything off: others that cost more than the best are not looked into.
-            if own[position] and (cost <= best or position in aged):
+            if cost <= best or (aged and position in aged):
                 cost = self._special(subset, position, cost)
             if cost < best or (cost == best and base < alone and not even):
                 best, alone, where = cost, base, position
@@ -365,13 +362,19 @@ class Charges:
             best = self._walk(subset, row, row.ranked, 0, asked, bound, best)
             return best[0], best[2]
         firsts, own = self._zoned(row)
-        least = _joined(firsts, tax)
-        lowest = min(least)
-        first = least.index(lowest)
+        lowest = firsts[0] + tax[0]
+        first = 0
+        for zone, base in enumerate(firsts):
+            cost = base + tax[zone]
+            if cost < lowest:
+                lowest = cost
+                first = zone
         best = self._walk(subset, row, own[first], tax[first], asked, bound, best)
-        for zone, cost in enumerate(least):
-            if cost <= bound and cost <= best[0] and zone != first:
+        highest = min(bound, best[0])
+        for zone, base in enumerate(firsts):
+            if base + tax[zone] <= highest and zone != first:
                 best = self._walk(subset, row, own[zone], tax[zone], asked, bound, best)
+                highest = min(bound, best[0])
         return best[0], best[2]
 
     def _walk(
@@ -385,23 +388,24 @@ class Charges:
         before: tuple[int, int, int],
     ) -> tuple[int, int, int]:
         """Return cost, cost before charges and position of the cheapest of some positions, if it beats one before."""
-        by_class, klass, own = row.by_class, self._lane.klass, self._own
+        by_class, klass = row.by_class, self._lane.klass
         even = self._even
         best, alone, where = before
+        highest = min(bound, best)
         for position in positions:
             base = by_class[klass[position]]
             cost = base + tax
-            if cost > bound or cost > best:
+            if cost > highest:
                 break
             for units, wanted in asked:
                 if units[position] < wanted:
                     break
             else:
-                if own[position]:
-                    cost = self._special(subset, position, cost)
+                cost = self._special(subset, position, cost)
                 alike = cost == best and (even or base == alone)
                 if cost < best or (alike and position < where) or (cost == best and base < alone and not even):
                     best, alone, where = cost, base, position
+                    highest = min(bound, best)
         return best, alone, where
 
     def _cheapest_aged(self, subset: "_Subset", row: Row, asked: Asked) -> tuple[int, int, int]:

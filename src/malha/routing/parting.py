@@ -10,6 +10,7 @@ it, because one more line from an earlier tier outweighs all money (`ruling.boun
 """
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from malha.routing.charging import Charges
 from malha.routing.lanes import SCALE_BITS, Lane, Row
@@ -27,10 +28,10 @@ from malha.routing.subsets import (
     unroll,
 )
 
-NEVER = 1 << 200  # above any preference
-MONEY = 1 << 80  # above any cost of parcels
-SPARSE = 0.7  # of the positions without a unit: then those that have one are written down
-SAMPLE = 64  # positions that are looked at for that
+NEVER: Final = 1 << 200  # above any preference
+MONEY: Final = 1 << 80  # above any cost of parcels
+SPARSE: Final = 0.7  # of the positions without a unit: then those that have one are written down
+SAMPLE: Final = 64  # positions that are looked at for that
 
 # By line: the price of stock by position, and of how many units.
 Worth = list[tuple[dict[int, int], int]]
@@ -189,7 +190,10 @@ def part_lines(
         None where nobody can serve one of the lines in full.
     """
     for units, wanted in zip(have, asked, strict=True):
-        if not any(u >= wanted for u in units):
+        for u in units:
+            if u >= wanted:
+                break
+        else:
             return None  # before any row is asked for: a record has only those that were looked at
     n = len(grams)
     rows = rows_of(lane, grams, [1] * n)

@@ -19,7 +19,7 @@ from functools import partial
 
 import msgspec
 
-from malha.routing.charging import Charges, Prices, bar, order_terms
+from malha.routing.charging import Charges, Prices, bar, by_unit, order_terms
 from malha.routing.hard import priced_line, solve_hard
 from malha.routing.lanes import Bracket, Lane, Row, compile_network, open_lane
 from malha.routing.model import (
@@ -445,8 +445,7 @@ def _spell(  # noqa: PLR0917 - called once per order: keywords cost
             assignments.append((line.line, index, quantity))
             grams += quantity * line.grams
             if prices:
-                by_position, times = _worth(msgspec.structs.replace(line, quantity=quantity), prices)
-                worth += by_position.get(position, 0) * times
+                worth += by_unit(line, prices).get(position, 0) * quantity
         service = bracket.services[zone]
         added: Amounts | None = None
         if charges is not None:

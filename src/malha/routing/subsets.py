@@ -9,11 +9,12 @@ them.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from malha.routing.lanes import SCALE_BITS, Lane, Row
 
-NEVER = 1 << 80
-MANY_SUBSETS = 16
+NEVER: Final = 1 << 80
+MANY_SUBSETS: Final = 16
 
 # A subset of lines and the position it leaves from.
 Part = tuple[int, int]
