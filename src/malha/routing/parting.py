@@ -190,10 +190,7 @@ def part_lines(
         None where nobody can serve one of the lines in full.
     """
     for units, wanted in zip(have, asked, strict=True):
-        for u in units:
-            if u >= wanted:
-                break
-        else:
+        if not any(u >= wanted for u in units):
             return None  # before any row is asked for: a record has only those that were looked at
     n = len(grams)
     rows = rows_of(lane, grams, [1] * n)
