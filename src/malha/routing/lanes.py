@@ -18,9 +18,8 @@ from malha.routing.lane_facts import LaneFacts, Rates
 from malha.routing.model import REASONS, RULES_VERSION, Door, Network, Place, Reason, StockPrices
 from malha.routing.terms import NO_TERMS, Terms, runs
 
-SCALE_BITS: Final = (
-    20  # a scaled cost is centavos << 20 | packages: one comparison prefers cheaper, then fewer packages
-)
+# A scaled cost is centavos << 20 | packages: one comparison prefers cheaper, then fewer packages.
+SCALE_BITS: Final = 20
 EXTRA_KG = 60  # started kilograms above a last bracket that get a bracket of their own
 MAX_HEAVY = 256  # weights beyond all brackets whose costs are kept
 NO_LIMIT: Final = 1 << 60
