@@ -44,14 +44,7 @@ class HoldsReleased(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _shown(held: Held) -> StockHold:
-    return StockHold(
-        reference=held.reference,
-        channel=held.channel,
-        units=held.units,
-        created_at=held.created_at,
-        expires_at=held.expires_at,
-        lines=held.lines,
-    )
+    return msgspec.convert(held, StockHold, from_attributes=True)
 
 
 @query("/holds", permission="stock:read", tag=TAG)

@@ -362,15 +362,6 @@ def differences(entry: Entry) -> list[Difference]:
     return rows
 
 
-def wordless(side: Mapping[str, Any]) -> list[str]:
-    """Return the fields of one side of a change that have no word: for the tests, which let none through.
-
-    What a name says is data, like `line 2` or a lane of rates, has its own words in it.
-    """
-    shown = [name for name in side if name not in SILENT and not name.endswith("_id")]
-    return [name for name in shown if re.fullmatch("[a-z_]+", name) and name not in FIELDS]
-
-
 def _flat(side: Mapping[str, Any] | None) -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, found in (side or {}).items():

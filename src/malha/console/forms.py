@@ -34,8 +34,8 @@ def secret(form: FormMultiDict, name: str = "password") -> str:
 
 
 def chosen(form: FormMultiDict, name: str, most: int = 1_000) -> list[str]:
-    """Return every value of a field that may be there several times."""
-    return [str(value)[:120] for value in form.getall(name, [])][:most]
+    """Return every value of a field that may be there several times, bounded and without NUL, like `said`."""
+    return [str(value).replace("\x00", "")[:120] for value in form.getall(name, [])][:most]
 
 
 def own_token(request: web.Asking) -> str:

@@ -1,20 +1,18 @@
 """Holds of carts and payments, on screen: what is kept, for whom, until when, and letting it go before its time."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 import msgspec
 from litestar import Request, get, post
 from litestar.response import Response, Stream
 
-from malha.console import export, filling, goods_forms, render, shell, web
+from malha.console import export, filling, forms, goods_forms, render, shell, web
 from malha.inventory import hold_reads, service
 from malha.inventory.hold_reads import Held, HeldLine, Wanted
 from malha.platform.db import Tx
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_, n_
-from malha.platform.ids import UUID
 from malha.platform.sheets import Column, Kind
 
 SEE, CHANGE = "stock:read", "stock:write"
@@ -49,16 +47,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
 def asked_of(query: Mapping[str, str]) -> Asked:
     """Return what an address asks."""
-    return Asked(**{name: query.get(name, "").strip()[:120] for name in Asked.__struct_fields__})
-
-
-def _after(text: str) -> hold_reads.Place | None:
-    at, _sep, id_ = text.partition("|")
-    try:
-        found = datetime.fromisoformat(at), UUID(id_)
-    except ValueError:
-        return None
-    return found if found[0].tzinfo is not None else None
+    return Asked(**{name: web.said(query, name).strip()[:120] for name in Asked.__struct_fields__})
 
 
 @get(PATH, opt={"permission": SEE})
@@ -69,10 +58,10 @@ async def holds_page(request: Request[Any, Any, Any]) -> Response[str]:
     async with web.reading(request) as tx:
         around = await shell.around(tx, request, "holds", here=asked.address(after=asked.after))
         places = await goods_forms.places_of(tx, request)
-        rows = await hold_reads.holds(tx, wanted, after=_after(asked.after), limit=PAGE_SIZE + 1)
+        rows = await hold_reads.holds(tx, wanted, after=web.place_in(asked.after), limit=PAGE_SIZE + 1)
         total = await hold_reads.count(tx, wanted)
     shown = rows[:PAGE_SIZE]
-    more = f"{shown[-1].expires_at.isoformat()}|{shown[-1].id}" if len(rows) > PAGE_SIZE else ""
+    more = web.place(shown[-1].expires_at, shown[-1].id) if len(rows) > PAGE_SIZE else ""
     return render.html(
         "stock/holds.html",
         shell=around,
@@ -96,7 +85,7 @@ async def holds_release(request: Request[Any, Any, Any]) -> Response[Any]:
     """
     form = await request.form()
     read = filling.filled(form)
-    chosen = [str(key)[:200] for key in form.getall("key", [])][: PAGE_SIZE * 2]
+    chosen = forms.chosen(form, "key", PAGE_SIZE)
     if not chosen:
         refuse([Flaw("key", N_("Choose at least one hold."))])
     async with web.writing(request) as tx:

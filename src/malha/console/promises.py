@@ -1,7 +1,7 @@
 """Promises, on screen: how many were kept, by week and by what they have in common, and those that were not."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -20,7 +20,6 @@ from malha.platform.brazil import STATE_NAMES
 from malha.platform.clock import now
 from malha.platform.db import Tx
 from malha.platform.i18n import N_, _
-from malha.platform.ids import UUID
 from malha.platform.sheets import Column, Kind
 
 SEE = "orders:read"
@@ -129,15 +128,6 @@ def _groups(asked: Asked, found: outcomes.Kept, names: Names) -> list[tuple[str,
     return [(title, head, rows[:SHOWN], max(0, len(rows) - SHOWN)) for title, head, rows in tables]
 
 
-def _before(text: str) -> tuple[datetime, UUID] | None:
-    at, _sep, id_ = text.partition("|")
-    try:
-        found = datetime.fromisoformat(at), UUID(id_)
-    except ValueError:
-        return None
-    return found if found[0].tzinfo is not None else None
-
-
 def late_by(row: Broken) -> int:
     """Return by how many calendar days a promise was broken, or is by now; at least one."""
     done = i18n.local(row.done_at or now()).date()
@@ -149,9 +139,9 @@ async def _page(tx: Tx, request: Request[Any, Any, Any], asked: Asked) -> dict[s
     names = await _names(tx, scope)
     wanted = _wanted(asked, names, scope)
     found = await outcomes.kept(tx, wanted)
-    rows = await outcomes.broken(tx, wanted, before=_before(asked.before), limit=PAGE_SIZE + 1)
+    rows = await outcomes.broken(tx, wanted, before=web.place_in(asked.before), limit=PAGE_SIZE + 1)
     shown = rows[:PAGE_SIZE]
-    more = f"{shown[-1].promised_at.isoformat()}|{shown[-1].work_id}" if len(rows) > PAGE_SIZE else ""
+    more = web.place(shown[-1].promised_at, shown[-1].work_id) if len(rows) > PAGE_SIZE else ""
     return {
         "asked": asked,
         "total": found.total,

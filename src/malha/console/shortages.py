@@ -66,15 +66,6 @@ def _wanted(request: web.Asking) -> tuple[str, str]:
     return (view if view in {key for key, _word in VIEWS} else "all"), web.said(query, "q").strip()[:80]
 
 
-def _after(request: web.Asking) -> tuple[datetime, UUID] | None:
-    at, _slash, id_ = request.query_params.get("after", "").partition("/")
-    try:
-        found = datetime.fromisoformat(at), UUID(id_)
-    except ValueError:
-        return None
-    return found if found[0].tzinfo is not None else None
-
-
 @get_("/shortages", opt={"permission": "orders:read"})
 async def shortages(request: Request[Any, Any, Any]) -> Response[str]:
     """Show the orders that lack goods, the oldest first."""
@@ -85,7 +76,12 @@ async def shortages(request: Request[Any, Any, Any]) -> Response[str]:
         policy = await short_reads.policy(tx)
         least = policy.most_decisions if view == "decide" else None
         found = await short_reads.short_orders(
-            tx, text=text, least=least, scope=scope, after=_after(request), limit=PAGE_SIZE + 1
+            tx,
+            text=text,
+            least=least,
+            scope=scope,
+            after=web.place_in(request.query_params.get("after", "")),
+            limit=PAGE_SIZE + 1,
         )
         counts = await short_reads.counts(tx, policy.most_decisions, scope=scope)
         shown = found[:PAGE_SIZE]
@@ -108,7 +104,7 @@ async def shortages(request: Request[Any, Any, Any]) -> Response[str]:
         view=view,
         here=address(),
         views=[(_(word), address(view=key), key == view, n) for (key, word), n in zip(VIEWS, counts, strict=True)],
-        next=address(after=f"{last.placed_at.isoformat()}/{last.order_id}") if last else "",
+        next=address(after=web.place(last.placed_at, last.order_id)) if last else "",
         exports=export.choices(address, "/shortages:export"),
         waits=lambda order: render.span(now() - order.placed_at),
     )

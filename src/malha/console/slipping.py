@@ -1,7 +1,6 @@
 """Promises that slip, on screen: orders whose plan cannot keep their day, and the button that promises another."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -16,7 +15,7 @@ from malha.fulfillment.slip_reads import SlipRow
 from malha.platform import i18n
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_, _, n_
-from malha.platform.ids import UUID, id_in
+from malha.platform.ids import id_in
 from malha.platform.settings import Settings
 from malha.platform.sheets import Column, Kind
 from malha.promising.slipping import SLIP_WORDS, Slip
@@ -50,15 +49,6 @@ def asked_of(query: Mapping[str, str]) -> Asked:
     return Asked(reason=reason if reason in set(Slip) else "", after=query.get("after", "")[:80])
 
 
-def _after(text: str) -> reads.Place | None:
-    at, _sep, id_ = text.partition("|")
-    try:
-        found = datetime.fromisoformat(at), UUID(id_)
-    except ValueError:
-        return None
-    return found if found[0].tzinfo is not None else None
-
-
 def days_late(row: SlipRow) -> int | None:
     """Return by how many calendar days an order would be late; None: no day can be said."""
     if row.expected_at is None:
@@ -75,9 +65,11 @@ async def slipping_page(request: Request[Any, Any, Any]) -> Response[str]:
         around = await shell.around(tx, request, "promises", here=asked.address(after=asked.after))
         scope = shell.scope_of(web.caller_of(request))
         counts = await reads.counts(tx, scope)
-        rows = await reads.slipping(tx, scope=scope, reason=asked.slip, after=_after(asked.after), most=PAGE_SIZE + 1)
+        rows = await reads.slipping(
+            tx, scope=scope, reason=asked.slip, after=web.place_in(asked.after), most=PAGE_SIZE + 1
+        )
     shown = rows[:PAGE_SIZE]
-    more = f"{shown[-1].promised_at.isoformat()}|{shown[-1].order_id}" if len(rows) > PAGE_SIZE else ""
+    more = web.place(shown[-1].promised_at, shown[-1].order_id) if len(rows) > PAGE_SIZE else ""
     dated = sum(n for slip, (_all, n) in counts.items() if not asked.reason or slip == asked.reason)
     total = sum(n for n, _dated in counts.values())
     views = [("", _("All"), total)]

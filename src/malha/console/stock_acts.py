@@ -20,7 +20,7 @@ from malha.console.stock_reads import Place
 from malha.inventory import reads as inventory
 from malha.inventory import service
 from malha.inventory.buckets.model import BY_HAND, Bucket
-from malha.inventory.model import Claim, Deficit, Reason, Reference
+from malha.inventory.model import Claim, Reason, Reference
 from malha.inventory.supply import service as supply
 from malha.platform import audit
 from malha.platform.db import Tx
@@ -45,12 +45,6 @@ def _whole(form: Form, name: str) -> int:
     return int(text)
 
 
-def _left(says: str, deficits: list[Deficit]) -> str:
-    """Return the notice of a physical fact: what was done, and what is promised and not there."""
-    missing = words.missing(deficits)
-    return f"{says}. {missing}" if missing else says
-
-
 async def _adjust(tx: Tx, card: VariantCard, place: Place, form: Form) -> str:
     text, reasons = forms.said(form, "change", 20), {reason.value for reason in words.BY_HAND}
     reason, note = forms.said(form, "reason", 120), forms.said(form, "note", 120)
@@ -68,7 +62,7 @@ async def _adjust(tx: Tx, card: VariantCard, place: Place, form: Form) -> str:
     about = Reference("console", text=note or None)
     left = await service.adjust(tx, [Claim(card.id, place.id, change)], Reason(reason), about)
     await _audit(tx, "adjust", card, place, {"change": change, "reason": reason, "note": note})
-    return _left(_("Stock adjusted"), left)
+    return words.with_missing(_("Stock adjusted"), left)
 
 
 async def _count(tx: Tx, card: VariantCard, place: Place, form: Form) -> str:
@@ -76,7 +70,7 @@ async def _count(tx: Tx, card: VariantCard, place: Place, form: Form) -> str:
     about = Reference("console", text=note or None)
     left = await service.set_on_hand(tx, [Claim(card.id, place.id, counted)], about, Reason.COUNT)
     await _audit(tx, "count", card, place, {"counted": counted, "note": note})
-    return _left(_("Count recorded"), left)
+    return words.with_missing(_("Count recorded"), left)
 
 
 async def _safety(tx: Tx, card: VariantCard, place: Place, form: Form) -> str:
@@ -98,7 +92,7 @@ async def _move(tx: Tx, card: VariantCard, place: Place, form: Form) -> str:
     )
     lines = [(card.id, _whole(form, "quantity"))]
     left = await supply.move_by_hand(tx, place.id, lines, Bucket(source), Bucket(target), forms.said(form, "note", 120))
-    return _left(_("Goods moved"), left)
+    return words.with_missing(_("Goods moved"), left)
 
 
 async def _audit(tx: Tx, action: str, card: VariantCard, place: Place, facts: dict[str, Any]) -> None:

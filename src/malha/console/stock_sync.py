@@ -85,14 +85,6 @@ async def _wanted(tx: Tx, asked: Asked, scope: tuple[int, ...] | None) -> DriftA
     )
 
 
-def _before(text: str) -> tuple[datetime, UUID] | None:
-    at, _sep, id_ = text.partition("|")
-    try:
-        return datetime.fromisoformat(at), UUID(id_)
-    except ValueError:
-        return None
-
-
 def _site_before(text: str) -> reads.SitePosition | None:
     at, *keys = text.split("|")
     try:
@@ -125,8 +117,8 @@ async def _rows(tx: Tx, asked: Asked, wanted: DriftAsked) -> tuple[list[Together
         more = f"{at.isoformat()}|{'|'.join(map(str, keys))}" if at and len(sited) > PAGE_SIZE else ""
         shown = [_together(one) for _key, one in sited[:PAGE_SIZE]]
     else:
-        found = await reads.drifts(tx, wanted, before=_before(asked.before), limit=PAGE_SIZE + 1)
-        more = f"{found[PAGE_SIZE - 1].found_at.isoformat()}|{found[PAGE_SIZE - 1].id}" if found[PAGE_SIZE:] else ""
+        found = await reads.drifts(tx, wanted, before=web.place_in(asked.before), limit=PAGE_SIZE + 1)
+        more = web.place(found[PAGE_SIZE - 1].found_at, found[PAGE_SIZE - 1].id) if found[PAGE_SIZE:] else ""
         shown = [Together([_row(row)], None) for row in found[:PAGE_SIZE]]
     return shown, asked.address(before=more) if more else ""
 

@@ -59,6 +59,11 @@ PLACE_KIND: dict[str, str] = {
 }
 
 
+def with_missing(says: str, deficits: Iterable[Deficit | DeficitRow]) -> str:
+    """Return the notice of what was done, and what is missing since."""
+    return ". ".join(filter(None, (says, missing(deficits))))
+
+
 def missing(deficits: Iterable[Deficit | DeficitRow]) -> str:
     """Return what is promised and not there, and how far stock is recorded below zero; "" where nothing is wrong."""
     rows = list(deficits)

@@ -343,11 +343,7 @@ async def receipt_undo(request: Request[Any, Any, Any], number: FromPath[int]) -
     read = filling.filled(await request.form())
     async with web.writing(request) as tx:
         left = await service.undo_receipt(tx, number, read.text("reason", 200))
-    missing = stock_words.missing(left)
-    notice = _("Receipt taken back")
-    if missing:
-        notice = f"{notice}. {missing}"
-    return web.go_on(request, f"/receipts/{number}", notice)
+    return web.go_on(request, f"/receipts/{number}", stock_words.with_missing(_("Receipt taken back"), left))
 
 
 @get("/receive", opt={"permission": "stock:count"})

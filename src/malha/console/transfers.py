@@ -11,7 +11,6 @@ from litestar.response import Response, Stream
 from malha.console import export, filling, goods_forms, render, shell, stock_words, web
 from malha.console import goods_words as words
 from malha.inventory.buckets.model import BY_HAND, Bucket
-from malha.inventory.model import Deficit
 from malha.inventory.transfers import reads, service
 from malha.inventory.transfers.errors import UnknownTransfer
 from malha.inventory.transfers.model import (
@@ -271,7 +270,7 @@ async def transfer_ship(request: Request[Any, Any, Any], number: FromPath[int]) 
     if left.to_ship:
         rest = n_("{n} unit is left to ship", "{n} units are left to ship", left.to_ship)
         says = f"{says}. {rest}"
-    return web.go_on(request, f"/transfers/{number}", _said(says, left.deficits))
+    return web.go_on(request, f"/transfers/{number}", stock_words.with_missing(says, left.deficits))
 
 
 @post("/transfers/{number:int}/close", opt={"permission": "stock:count"}, status_code=200)
@@ -292,11 +291,6 @@ async def _unchanged(tx: Tx, number: int, version: int | None) -> None:
     transfer = await service.lock_transfer(tx, number)
     if version is not None and transfer.seq != version:
         raise Conflict(what=Word(N_("Transfer")), key=f"T{number}")
-
-
-def _said(says: str, left: list[Deficit]) -> str:
-    missing = stock_words.missing(left)
-    return f"{says}. {missing}" if missing else says
 
 
 @get("/transfers/{number:int}/receive", opt={"permission": "stock:count"})
@@ -375,7 +369,7 @@ async def decide(request: Request[Any, Any, Any], number: FromPath[int]) -> Resp
             note=read.text("note", 200),
             reference=read.text("reference", 120) or None,
         )
-    return web.go_on(request, f"/transfers/{number}", _said(_("Decided"), left))
+    return web.go_on(request, f"/transfers/{number}", stock_words.with_missing(_("Decided"), left))
 
 
 @post("/transfers/{number:int}/cancel", opt={"permission": "stock:count"}, status_code=200)

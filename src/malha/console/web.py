@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any, cast
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
@@ -121,6 +122,21 @@ def address(
     said = {**msgspec.structs.asdict(terms), **changes}
     shown = {name: value for name, value in said.items() if value and (usual or {}).get(name) != value}
     return f"{path}?{urlencode(shown)}" if shown else path
+
+
+def place(at: datetime, id_: UUID) -> str:
+    """Return where a list goes on, by instant and id, as its address says it."""
+    return f"{at.isoformat()}|{id_}"
+
+
+def place_in(text: str) -> tuple[datetime, UUID] | None:
+    """Return where an address says that a list goes on; None where it says nothing, or no instant with its zone."""
+    at, _sep, id_ = text.partition("|")
+    try:
+        found = datetime.fromisoformat(at), UUID(id_)
+    except ValueError:
+        return None
+    return found if found[0].tzinfo is not None else None
 
 
 def safe_address(said: str, otherwise: str) -> str:

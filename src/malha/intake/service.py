@@ -68,7 +68,6 @@ from malha.routing import rules as routing
 from malha.routing import service as decisions
 from malha.routing.model import Plan, Request, RequestLine
 from malha.routing.ruling.model import Unfilled
-from malha.routing.service import Decision
 
 _json = msgspec.json.Encoder().encode
 
@@ -119,7 +118,7 @@ class _Batch:
         self.claims: dict[tuple[int, int], int] = {}
         self.ledger: tuple[list[int], list[int], list[int], list[str], list[str]] = ([], [], [], [], [])
         self.tenders: list[tuple[UUID, NewOrder]] = []
-        self.decisions: list[Decision] = []
+        self.decisions: list[decisions.Decision] = []
         self.events: list[OrderPlaced] = []
         self.actors: list[str] = []
         self.ats: list[str] = []
@@ -453,7 +452,9 @@ def _plan_one(
         batch.tenders.append((order_id, order))
     if plan is not None:
         kept = None if promise is None or made is None else stored(made)
-        batch.decisions.append(Decision(id_text, 1, plan, kept, ruled.asked_of(reference, order, plan, total)))
+        batch.decisions.append(
+            decisions.Decision(id_text, 1, plan, kept, ruled.asked_of(reference, order, plan, total))
+        )
     kinds = [kind.value for kind in holds]
     batch.events.append(
         OrderPlaced(

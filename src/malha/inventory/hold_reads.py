@@ -5,6 +5,7 @@ from datetime import datetime
 
 import msgspec
 
+from malha.inventory.writes import SEEN_BY_SCOPE
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
 from malha.platform.text import literal
@@ -13,25 +14,19 @@ Place = tuple[datetime, UUID]  # where a page goes on: when the last hold of the
 
 _SHOWN = """
 SELECT h.id, h.reference, c.code AS channel, c.name AS channel_name, h.created_at, h.expires_at,
-       (SELECT jsonb_agg(jsonb_build_object('sku', v.sku, 'name', p.name, 'location', n.code, 'location_name', n.name,
-                                            'quantity', l.quantity) ORDER BY v.sku, n.code)
-        FROM stock_hold_line l JOIN variant v ON v.id = l.sku_id JOIN product p ON p.id = v.product_id
-        JOIN location n ON n.id = l.location_id
-        WHERE l.hold_id = h.id) AS lines
+       coalesce((SELECT jsonb_agg(jsonb_build_object('sku', v.sku, 'name', p.name, 'location', n.code,
+                                                     'location_name', n.name, 'quantity', l.quantity)
+                                  ORDER BY v.sku, n.code)
+                 FROM stock_hold_line l JOIN variant v ON v.id = l.sku_id JOIN product p ON p.id = v.product_id
+                 JOIN location n ON n.id = l.location_id
+                 WHERE l.hold_id = h.id), '[]') AS lines
 FROM stock_hold h LEFT JOIN channel c ON c.id = h.channel_id
-"""
-# What Malha itself keeps, for transfers and suspicions, has a blank in its reference, and pages of its own. A hold is
-# seen by who sees all of its locations.
-_SEEN = """
-position(' ' IN h.reference) = 0
-  AND (%(scope)s::int[] IS NULL OR NOT EXISTS (
-       SELECT FROM stock_hold_line l WHERE l.hold_id = h.id AND l.location_id <> ALL (%(scope)s::int[])))
 """
 # By the partial index on when active holds end: what is over, and was not given back yet, keeps nothing from anybody.
 _STANDING = (
     """
 WHERE h.state = 'active' AND h.expires_at > clock_timestamp() AND """
-    + _SEEN
+    + SEEN_BY_SCOPE
     + """
   AND (%(channel)s::text IS NULL OR EXISTS (
        SELECT FROM channel k WHERE k.id = h.channel_id AND k.code = %(channel)s::text))
@@ -58,7 +53,7 @@ HOLD = (
     _SHOWN
     + """
 WHERE h.state = 'active' AND h.reference = %(reference)s::text AND """
-    + _SEEN
+    + SEEN_BY_SCOPE
 )
 
 
@@ -113,7 +108,7 @@ async def holds(tx: Tx, wanted: Wanted, *, after: Place | None = None, limit: in
     """Return holds that last, those that end soonest first."""
     at, id_ = after or (None, None)
     rows = await tx.all(dict, HOLDS, _params(wanted) | {"at": at, "after": id_, "limit": limit})
-    return msgspec.convert([{**row, "lines": row["lines"] or []} for row in rows], list[Held])
+    return msgspec.convert(rows, list[Held])
 
 
 async def count(tx: Tx, wanted: Wanted) -> int:
@@ -124,4 +119,4 @@ async def count(tx: Tx, wanted: Wanted) -> int:
 async def hold(tx: Tx, reference: str, scope: Sequence[int] | None = None) -> Held | None:
     """Return a hold by its reference, also one whose time is over while nobody needed its units. None: none."""
     row = await tx.maybe(dict, HOLD, {"reference": reference, "scope": None if scope is None else list(scope)})
-    return None if row is None else msgspec.convert({**row, "lines": row["lines"] or []}, Held)
+    return None if row is None else msgspec.convert(row, Held)

@@ -195,13 +195,18 @@ WHERE reference = %(reference)s::text AND state = 'active'
 RETURNING id
 """
 
-# Those that the actor sees whole, in one order; what Malha itself placed, and what is over, is left.
-RETIRE_SEEN = """
+# What Malha itself keeps, for transfers and suspicions, has a blank in its reference, and pages of its own. Another
+# hold is seen by who sees all of its locations.
+SEEN_BY_SCOPE = """
+position(' ' IN h.reference) = 0
+  AND (%(scope)s::int[] IS NULL OR NOT EXISTS (
+       SELECT FROM stock_hold_line l WHERE l.hold_id = h.id AND l.location_id <> ALL (%(scope)s::int[])))
+"""
+# In one order; what is over is left.
+RETIRE_SEEN = f"""
 WITH seen AS (
     SELECT h.id FROM stock_hold h
-    WHERE h.state = 'active' AND h.reference = ANY (%(references)s::text[]) AND position(' ' IN h.reference) = 0
-      AND (%(scope)s::int[] IS NULL OR NOT EXISTS (
-           SELECT FROM stock_hold_line l WHERE l.hold_id = h.id AND l.location_id <> ALL (%(scope)s::int[])))
+    WHERE h.state = 'active' AND h.reference = ANY (%(references)s::text[]) AND {SEEN_BY_SCOPE}
     ORDER BY h.reference
     FOR UPDATE
 )

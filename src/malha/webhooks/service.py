@@ -13,7 +13,7 @@ from malha.platform.db import Tx
 from malha.platform.eventlog import Recorded
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_
-from malha.platform.outward import LONGEST, check_address, inward
+from malha.platform.outward import LONGEST, inward
 from malha.webhooks import catalogue, reads, rendering, rules, writes
 from malha.webhooks.errors import (
     DeliveryNotFound,
@@ -245,7 +245,6 @@ async def _row(tx: Tx, draft: EndpointDraft, allowed: Sequence[str] | None) -> d
     known = {channel.code: channel.id for channel in await network.channels(tx)}
     flaws += [_unknown("channels", code) for code in draft.channels or () if code not in known]
     refuse(flaws)
-    check_address(draft.url)
     refuse(inward("url", draft.url, allowed))
     return {
         "name": draft.name.strip(),

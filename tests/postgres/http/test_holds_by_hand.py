@@ -147,6 +147,9 @@ async def test_the_page_lists_searches_and_releases_what_is_chosen(carts: Shop) 
     assert await listed(carts) == ["cart-store", "pix_100"]
     nothing = await carts.http.post("/holds:release", data={"reason": "gave up"}, headers=owner)
     assert nothing.status_code == 422
+    strange = await carts.http.post("/holds:release", data={"key": ["cart\x00-store"], "reason": "\x00"}, headers=owner)
+    assert strange.status_code == 422
+    assert (await carts.http.get("/holds?q=%00&location=%00&after=%00", headers=owner)).status_code == 200
     empty = (await carts.http.get("/holds?q=nothing", headers=owner)).text
     assert "No hold matches" in empty
 

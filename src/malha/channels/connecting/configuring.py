@@ -15,7 +15,7 @@ from malha.channels.contract import Connector, FileSource, Misfit
 from malha.platform import shapes
 from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_, Word
-from malha.platform.outward import OutwardRefused, check_address, inward
+from malha.platform.outward import OutwardRefused, inward
 
 CHOICES = "x-choices"
 MENDS = {
@@ -169,7 +169,6 @@ def flaws_of(connector: Connector, config: Mapping[str, Any], allowed: Sequence[
     if address is None:
         return _inward_server(connector, made, allowed)
     try:
-        check_address(address)
         return inward("base_url", address, allowed)
     except OutwardRefused as error:
         return [Flaw("base_url", error.says, error.mend, error.facts)]
