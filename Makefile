@@ -105,9 +105,9 @@ sbom: setup-dev ## Write the bill of materials to dist/malha.cdx.json (CycloneDX
 	@mkdir -p dist
 	@$(BIN)/python tools/supply.py sbom > dist/malha.cdx.json
 
-fuzz: setup ## Search the API for faults for a long time (minutes; another place each time)
-	@MALHA_FUZZ_EXAMPLES=$${MALHA_FUZZ_EXAMPLES:-100} MALHA_FUZZ_SEED=$${MALHA_FUZZ_SEED:-$$$$} \
-		$(PYTEST) tests/scenarios/test_api_is_true.py -o timeout=7200 $(ARGS)
+fuzz: setup ## Search the API and the forms of the console for faults for a long time (minutes; another place each time)
+	@MALHA_TEST_FUZZ_EXAMPLES=$${MALHA_TEST_FUZZ_EXAMPLES:-100} MALHA_TEST_FUZZ_SEED=$${MALHA_TEST_FUZZ_SEED:-$$$$} \
+		$(PYTEST) tests/scenarios/test_api_is_true.py tests/scenarios/test_pages_stand_anything.py -o timeout=7200 $(ARGS)
 
 clean: ## Remove what set-up and runs have made here (.venv, node_modules, caches, build results)
 	@rm -rf .venv .venv313 node_modules build dist src/malha/console/static/vendor src/malha/routing/compiled screenshots \

@@ -34,7 +34,7 @@ from malha.intake.gate import IN_FLIGHT, Gate
 from malha.intake.pages import PromisePages
 from malha.platform import logs
 from malha.platform import settings as configuration
-from malha.platform.db import Database
+from malha.platform.db import AWAY_S, Database
 from malha.platform.errors import MalhaError
 from malha.platform.settings import Settings, SettingsError
 from malha.shopper import pages as shopper
@@ -199,7 +199,9 @@ def furnish(app: Litestar, settings: Settings) -> Litestar:
         raise SettingsError(
             "No database: set DATABASE_URL, or start Malha with `malha serve`, which brings a database of its own."
         )
-    database = Database(settings.database_url, settings.retailer, min_size=1, max_size=settings.web_pool_size)
+    database = Database(
+        settings.database_url, settings.retailer, min_size=1, max_size=settings.web_pool_size, away_s=AWAY_S
+    )
     services = Services(settings, database)
     app.state.services = services
     app.state.shopper = Desk(Face(assets.address, render.icon), settings, database)
@@ -268,7 +270,9 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
         stack.callback(services.extra["flush_counts"])
         await stack.enter_async_context(services.database)
         # Connections of its own: a page that reads for long must not keep orders waiting.
-        own = Database(services.database.url, services.database.retailer, min_size=1, max_size=IN_FLIGHT + 2)
+        own = Database(
+            services.database.url, services.database.retailer, min_size=1, max_size=IN_FLIGHT + 2, away_s=AWAY_S
+        )
         await stack.enter_async_context(own)
         gate = Gate(own)
         await gate.open()

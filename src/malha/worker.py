@@ -39,6 +39,7 @@ from malha.flows import (
     order_waves,
     partner_stock,
     promises_slip,  # noqa: F401 -- declares its job
+    retrying,
     stock_from_channels,
     stock_sync,  # noqa: F401 -- declares its job
     telling,
@@ -162,6 +163,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
             quiet_hours=settings.repromise_hours,
         )
         more = (
+            Chore("try_waiting_orders", 10, retrying.Retries().sweep, first_s=30),
             Chore("learn_promise_days", 600, days, first_s=90),
             Chore("watch_promises", 600, slips, first_s=180),
         )

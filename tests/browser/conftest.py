@@ -23,7 +23,7 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 
 import psycopg
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Error, Page, Request, expect, sync_playwright
 from tests.mail_server import Mailbox, mail_server
 from tests.ports import free_port
 from tests.waiting import at_work
@@ -293,9 +293,19 @@ def _close(contexts: Iterable[BrowserContext]) -> None:
         for page in context.pages:
             # A page that is on its way elsewhere may not close for minutes, and nothing limits how long that is waited for.
             # It gives up its way for an empty page, and is then at rest; a page that cannot says so in half a minute.
-            page.goto("about:blank")
+            _rest(page)
             page.close()
         context.close()
+
+
+def _rest(page: Page) -> None:
+    """Go to an empty page, once more where what the page had begun to go to comes in between."""
+    try:
+        page.goto("about:blank")
+    except Error as error:
+        if "interrupted by another navigation" not in str(error):
+            raise
+        page.goto("about:blank")
 
 
 # Only what is wrong is looked up in detail and comes back: all else is ten times as much to carry out of the browser. Of

@@ -102,6 +102,9 @@ def test_the_rules_and_what_an_order_says_besides_are_whole_in_both_languages_an
     for path, page in walk(visit, (PAGE, f"/orders/{ruled}"), language=language, size=viewport):
         assert violations(page) == []
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        if path == PAGE:  # every cell of a rule is seen without scrolling to the side
+            wraps = page.locator(".m-table-wrap").evaluate_all("all => all.map(e => e.scrollWidth <= e.clientWidth)")
+            assert all(wraps)
         shot(page, f"{'fields' if path == PAGE else 'details'}-{language}-{viewport['width']}")
 
 

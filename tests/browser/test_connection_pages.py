@@ -103,6 +103,29 @@ def test_the_pages_are_whole_in_both_languages_and_widths(
         shot(page, f"{name}-{language}-{viewport['width']}")
 
 
+@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
+@pytest.mark.usefixtures("linked")
+def test_the_page_has_few_buttons_and_leads_on_by_task_in_the_dark_too(visit: Visit, viewport: dict[str, int]) -> None:
+    page = visit("/connections/loja", language="en", size=viewport, theme="dark")
+    shot(page, f"connections-loja-dark-{viewport['width']}")
+    assert violations(page) == []
+    assert page.locator(".m-head-actions .m-btn").all_inner_texts() == ["Edit", "Test", "Let it go on"]
+    ways = page.get_by_role("navigation", name="Pages of this connection")
+    tasks = {
+        task.locator("h2").inner_text(): [link.get_attribute("href") for link in task.get_by_role("link").all()]
+        for task in ways.locator(":scope > div").all()
+    }
+    assert {word: [href.rpartition("/")[2] for href in hrefs] for word, hrefs in tasks.items()} == {
+        "Products": ["mapping", "products"],
+        "Listings": ["listings", "listing-fields"],
+        "Orders and stock": ["fields", "stock"],
+        "How it runs": ["health"],
+    }
+    for href in [href for hrefs in tasks.values() for href in hrefs]:
+        page.goto(page.url.split("/connections")[0] + href)
+        expect(page.locator(".m-crumb").first).to_contain_text("Loja online")
+
+
 @pytest.mark.usefixtures("linked")
 def test_a_word_gets_a_meaning_and_a_person_says_what_nobody_knows(visit: Visit) -> None:
     page = visit("/connections/loja", language="en")

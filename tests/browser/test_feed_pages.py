@@ -105,7 +105,7 @@ def test_a_feed_is_made_previewed_built_and_its_rows_to_mend_are_read(
 def test_pages_of_feeds_are_sound_wide_and_narrow_light_and_dark_in_both_languages(
     visit: Visit, listed: str, seeded: str, run_jobs: Any
 ) -> None:
-    for target, code in (("google_local", "lojas"), ("generic", "parceiro")):
+    for target, code in (("google_local", "lojas"), ("generic", "parceiro"), ("generic_local", "pontos")):
         page = visit(f"/channel-feeds:new?target={target}", language="en")
         page.get_by_label("Code", exact=True).fill(code)
         page.get_by_label("Sales channel", exact=True).select_option(listed)
@@ -122,6 +122,7 @@ def test_pages_of_feeds_are_sound_wide_and_narrow_light_and_dark_in_both_languag
         "list": "/channel-feeds",
         "show": "/channel-feeds/lojas",
         "edit": "/channel-feeds/parceiro/edit",
+        "edit of stores": "/channel-feeds/pontos/edit",
         "report": f"/channel-feeds/lojas/builds/{number}",
     }
     if SHOTS:

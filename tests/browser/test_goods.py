@@ -90,7 +90,7 @@ def test_the_ledger_is_filtered_paged_and_leads_to_the_order(visit: Visit, seede
         "ON l.id = m.location_id WHERE m.reason = 'ship' ORDER BY m.id LIMIT 1",
     ).split("/")
     page = visit(f"/stock/{sku}/{code}")
-    page.locator(".m-ledger-head select").select_option("ship")
+    page.locator(".m-ledger-head select[name=reason]").select_option("ship")
     expect(page).to_have_url(re.compile("reason=ship"))
     rows = page.locator(".m-ledger tbody tr")
     expect(rows.first).to_contain_text("Expedido")

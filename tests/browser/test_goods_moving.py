@@ -137,6 +137,8 @@ PAGES = {
     "orders": "/purchase-orders",
     "order": "/purchase-orders/{order}",
     "order-new": "/purchase-orders:new",
+    "order-edit": "/purchase-orders/{order}/edit",
+    "orders-none": "/purchase-orders?q=nowhere",
     "receive": "/receive?order={order}",
     "receipts": "/receipts",
     "receipt": "/receipts/{receipt}",
@@ -209,6 +211,21 @@ def test_a_person_counts_on_the_phone_with_a_scanner_and_sees_no_expectation(
     page.get_by_role("button", name="Pronto").click()
     expect(page.locator("#toasts")).to_contain_text("2 SKUs contados. 2 vão para uma segunda pessoa")
     expect(page.locator("main")).not_to_contain_text("Previsto")
+
+
+def test_a_buyer_changes_an_open_order_and_is_told_which_field_cannot_be(visit: Visit, moving: dict[str, Any]) -> None:
+    page = visit(f"/purchase-orders/{moving['order']}", language="en")
+    page.get_by_role("link", name="Change order").click()
+    quantity = page.locator("input[name='lines/0/quantity']")
+    before = int(quantity.input_value())
+    quantity.fill("0")
+    page.get_by_role("button", name="Save changes").click()
+    expect(quantity).to_have_attribute("aria-invalid", "true")
+    expect(page.locator("#refusal")).to_contain_text("Ordered: ")
+    quantity.fill(str(before + 7))
+    page.get_by_role("button", name="Save changes").click()
+    expect(page.locator("#toasts")).to_contain_text("Purchase order changed")
+    expect(page.locator("main")).to_contain_text(str(before + 7))
 
 
 def test_variances_are_approved_together_and_the_count_is_applied(visit: Visit, moving: dict[str, Any]) -> None:

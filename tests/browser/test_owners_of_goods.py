@@ -72,6 +72,8 @@ def owned(seeded: str) -> Iterator[dict[str, Any]]:
 PAGES = {
     "ledger": "/stock/{sku}/ledger",
     "ledger-of-one": "/stock/{sku}/ledger?owner=MINAS",
+    "ledger-of-damaged": "/stock/{sku}/ledger?bucket=damaged",
+    "balance-of-damaged": "/stock/{sku}/BHZ-01?bucket=damaged",
     "ledger-of-none": "/stock/{sku}/ledger?owner=NOPE",
     "balance": "/stock/{sku}/BHZ-01",
     "receipts": "/receipts",

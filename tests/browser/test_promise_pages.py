@@ -13,12 +13,12 @@ Visit = Callable[..., Page]
 # Promises of six weeks by the orders that are there: every seventh came late, every 31st has not come.
 FILL = """
 INSERT INTO promise_outcome (work_id, order_id, channel_id, location_id, method, service_id, from_state, to_state,
-                             placed_at, promised_at, shipped_at, delivered_at, present_at)
+                             placed_at, promised_at, shipped_at, delivered_at, present_at, foretold, said)
 SELECT gen_random_uuid(), o.id, o.channel_id, l.id, 'ship', s.id, l.state,
        (ARRAY['SP', 'PE', 'RJ', 'BA', 'CE', 'MG', 'AM'])[1 + mod(n, 7)], d.at - interval '5 days', d.at,
        d.at - interval '4 days',
        CASE WHEN mod(n, 31) > 0 THEN d.at + interval '1 hour' * CASE WHEN mod(n * n + n / 60, 9) = 0 THEN 40 ELSE -30 END END,
-       CASE WHEN mod(n, 62) = 0 THEN d.at + interval '2 days' END
+       CASE WHEN mod(n, 62) = 0 THEN d.at + interval '2 days' END, 0.91, 0.9
 FROM generate_series(1, 400) n
 CROSS JOIN LATERAL (SELECT now() - interval '1 hour' * (1 + n * 2.4) AS at) d
 JOIN (SELECT id, channel_id, row_number() OVER (ORDER BY id) AS r, count(*) OVER () AS many FROM sales_order) o
@@ -27,6 +27,12 @@ JOIN (SELECT id, state, row_number() OVER (ORDER BY id) AS r, count(*) OVER () A
     ON l.r = 1 + mod(n, l.many)
 JOIN (SELECT id, row_number() OVER (ORDER BY id) AS r, count(*) OVER () AS many FROM service WHERE method = 'ship') s
     ON s.r = 1 + mod(n, s.many)
+"""
+
+
+LEARNED = """
+INSERT INTO promise_days_version (outcomes, level, worth, in_force, since)
+VALUES (2841, 0.934, 20, true, now() - interval '11 days')
 """
 
 
@@ -48,7 +54,9 @@ def due(seeded: str) -> Iterator[None]:
             await tx.execute(statement)
 
     apart(lambda: run(FILL))
+    apart(lambda: run(LEARNED))
     yield
+    apart(lambda: run("DELETE FROM promise_days_version"))
     apart(lambda: run("DELETE FROM promise_outcome WHERE work_id NOT IN (SELECT id FROM fulfillment_order)"))
 
 
@@ -86,3 +94,18 @@ def test_nothing_that_came_due_is_said_so(visit: Visit) -> None:
     page = visit("/promises?state=TO", language="en")
     expect(page.get_by_text("Nothing matches")).to_be_visible()
     assert violations(page) == []
+
+
+def test_learned_dates_are_turned_off_after_a_question_and_on_again(visit: Visit, due: None) -> None:
+    page = visit("/promises", language="en")
+    panel = page.get_by_role("region", name="Learned dates")
+    expect(panel).to_contain_text("In force")
+    expect(panel).to_contain_text("by costs: a broken promise is worth 20 days longer")
+    panel.get_by_role("button", name="Turn off").click()
+    dialog = page.get_by_role("dialog", name="Turn learned dates off?")
+    expect(dialog).to_contain_text("What was promised stays promised.")
+    assert violations(page) == []
+    dialog.get_by_role("button", name="Turn off").click()
+    expect(panel).to_contain_text("A person turned learned dates off.")
+    panel.get_by_role("button", name="Turn on").click()
+    expect(panel).not_to_contain_text("A person turned learned dates off.")

@@ -143,7 +143,7 @@ def test_a_person_writes_orders_tries_publishes_and_brings_back_rules(visit: Vis
     page.locator("#dlg-publish").get_by_label("Why").fill("North first")
     page.locator("#dlg-publish").get_by_role("button", name="Publish").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Rule set 3")
-    expect(page.get_by_text("In force")).to_be_visible()
+    expect(page.get_by_text("In force", exact=True)).to_be_visible()
 
     page.goto(page.url.rsplit("/", 1)[0])
     page.get_by_role("button", name=re.compile("Bring back.*Rule set 1$")).click()

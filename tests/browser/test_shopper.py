@@ -15,9 +15,15 @@ from malha.ordering.tracking import tracking_path
 from malha.platform.settings import Settings
 from malha.platform.signing import keys_of
 
-from .conftest import NARROW, WIDE, violations
+from .conftest import NARROW, WIDE, shot, violations
 
 Follow = Callable[..., Page]
+
+# One of those that were there from the start: other tests ship orders too, with codes of their own, and nobody puts in
+# order what happened to them.
+SHIPPED = (
+    "status = 'shipped' AND id IN (SELECT order_id FROM malha.shipment WHERE tracking_code = 'JD' || o.number || 'BR')"
+)
 
 
 @pytest.fixture
@@ -73,9 +79,7 @@ def follow(browser: Browser, address: str) -> Iterator[Follow]:
 def test_an_order_is_looked_up_by_number_and_e_mail_and_followed(follow: Follow, seeded: str) -> None:
     with psycopg.connect(seeded) as connection:
         row = connection.execute(
-            # One of those that were there from the start: other tests ship orders too, with codes of their own.
-            "SELECT o.number, o.buyer_email FROM malha.sales_order o JOIN malha.shipment s ON s.order_id = o.id "
-            "WHERE o.status = 'shipped' AND o.method = 'ship' AND s.tracking_code = 'JD' || o.number || 'BR' LIMIT 1"
+            f"SELECT number, buyer_email FROM malha.sales_order o WHERE {SHIPPED} AND method = 'ship' LIMIT 1"  # type: ignore[arg-type]
         ).fetchone()
     assert row is not None
     page = follow("/track")
@@ -90,6 +94,41 @@ def test_an_order_is_looked_up_by_number_and_e_mail_and_followed(follow: Follow,
     expect(page.get_by_text(f"Pedido {row[0]}")).to_be_visible()
     expect(page.get_by_text("A caminho", exact=True)).to_be_visible()
     expect(page.get_by_text(f"JD{row[0]}BR")).to_be_visible()
+
+
+@pytest.mark.parametrize("language", ["pt-BR", "en"])
+def test_an_order_whose_items_come_on_two_days_says_both(
+    follow: Follow, link: Callable[[str], str], seeded: str, language: str
+) -> None:
+    """What was promised is put back: other tests look at the order too."""
+    waits = (
+        "status = 'allocated' AND method = 'ship' AND (SELECT count(*) FROM order_line l WHERE l.order_id = o.id) > 1"
+    )
+    path = link(waits)
+    with psycopg.connect(seeded, autocommit=True) as connection:
+        connection.execute("SET search_path TO malha")
+        order, was = connection.execute(
+            f"SELECT id, promised_at FROM sales_order o WHERE {waits} ORDER BY placed_at DESC LIMIT 1"  # type: ignore[arg-type]
+        ).fetchone() or (None, None)
+        connection.execute("UPDATE sales_order SET promised_at = now() + interval '3 days' WHERE id = %s", (order,))
+        connection.execute(
+            "INSERT INTO order_line_promise SELECT order_id, line, now() + make_interval(days => 3 + 37 * (line > 1)::int)"
+            " FROM order_line WHERE order_id = %s",
+            (order,),
+        )
+        try:
+            first, last = {"pt-BR": ("Primeiros itens até", "Tudo até"), "en": ("First items by", "All of it by")}[
+                language
+            ]
+            for size in NARROW, WIDE:
+                page = follow(path, language=language, size=size, script=True)
+                expect(page.get_by_role("heading", level=1)).to_contain_text(first)
+                expect(page.get_by_text(last)).to_be_visible()
+                assert violations(page) == []
+                shot(page, f"two-days-{language}-{size['width']}")
+        finally:
+            connection.execute("DELETE FROM order_line_promise WHERE order_id = %s", (order,))
+            connection.execute("UPDATE sales_order SET promised_at = %s WHERE id = %s", (was, order))
 
 
 def test_the_pickup_code_is_on_the_first_screen_of_a_phone(follow: Follow, link: Callable[[str], str]) -> None:
@@ -118,7 +157,7 @@ def test_an_order_is_cancelled_without_a_script(follow: Follow, link: Callable[[
 
 
 def test_the_language_can_be_switched_and_stays(follow: Follow, link: Callable[[str], str]) -> None:
-    page = follow(link("status = 'shipped'"))
+    page = follow(link(SHIPPED))
     page.get_by_role("link", name="English").click()
     expect(page.locator("html")).to_have_attribute("lang", "en")
     expect(page.get_by_role("heading", name="Step by step")).to_be_visible()
@@ -128,7 +167,7 @@ def test_the_language_can_be_switched_and_stays(follow: Follow, link: Callable[[
 
 STATES = (
     "status = 'ready'",
-    "status = 'shipped'",
+    SHIPPED,
     "status = 'delivered'",
     "status = 'picking'",
     "status = 'cancelled'",

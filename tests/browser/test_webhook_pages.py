@@ -105,7 +105,7 @@ def test_a_webhook_is_made_tried_fails_and_is_sent_again(
     replayed(seeded, "ERP")
     worker()
     page = visit("/webhooks", language="en")
-    page.get_by_role("link", name="ERP").click()
+    page.get_by_role("link", name="ERP", exact=True).click()
     expect(page.get_by_role("heading", name="Deliveries")).to_be_visible()
     page.locator("td a.m-id", has_text="order.placed").first.click()
     expect(page.get_by_text("no room").first).to_be_visible()
@@ -117,7 +117,7 @@ def test_a_webhook_is_made_tried_fails_and_is_sent_again(
 
 def test_it_is_paused_and_started_again_and_its_secret_changed(visit: Visit, seeded: str) -> None:
     page = visit("/webhooks", language="en")
-    page.get_by_role("link", name="ERP").click()
+    page.get_by_role("link", name="ERP", exact=True).click()
     page.get_by_role("button", name="Pause").first.click()
     page.locator("#dlg-pause").get_by_role("button", name="Pause").click()
     expect(page.locator("#toasts")).to_contain_text("told nothing for now")

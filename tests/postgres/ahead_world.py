@@ -1,6 +1,6 @@
 """A shop that sells ahead of the goods: one channel that refuses what is short, goods on order, and what follows."""
 
-from datetime import UTC, date
+from datetime import UTC, date, datetime
 
 from malha.flows import order_to_cash
 from malha.flows.subscriptions import SUBSCRIPTIONS
@@ -24,6 +24,7 @@ from malha.platform.db import Database
 from malha.platform.errors import MalhaError
 from malha.platform.ids import UUID, new_id
 from malha.platform.subscribers import drain
+from malha.promising.rules import end_of, there_on
 from malha.testing.builders import World, a_network, a_product, in_days
 
 SAO_PAULO = Address(postal_code="01310100", city="São Paulo", state="SP", street="Av. Paulista", number="1000")
@@ -33,6 +34,11 @@ WORKERS = {
     "orders.follow_supply": order_to_cash.follow_supply,
     "supply.line_up": order_to_cash.line_up,
 }
+
+
+def end_of_business_day(day: date, after: int) -> datetime:
+    """The end, where SAO_PAULO is, of the business day so many after a day."""
+    return end_of(there_on(day, after, "SP"), "SP")
 
 
 class Shop:

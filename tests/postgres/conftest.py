@@ -24,6 +24,7 @@ STORIES = {
     "test_fiscal",
     "test_intake",
     "test_ahead",
+    "test_brought_to_stores",
 }
 
 

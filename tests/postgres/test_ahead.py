@@ -1,14 +1,13 @@
 """Goods sold before they are there: promised from supply by date, first come first served, and handed over on arrival."""
 
 import pytest
-from ahead_world import Shop, a_shop
+from ahead_world import Shop, a_shop, end_of_business_day
 
 from malha.flows import order_to_cash
 from malha.intake import availability, substituting
 from malha.intake.errors import OutOfStock
 from malha.intake.model import NewLine, NewOrder
 from malha.intake.reference import reference_in
-from malha.intake.rules import end_of_business_day
 from malha.inventory import service as stock
 from malha.inventory.ahead.model import Mode
 from malha.inventory.allotments import service as allotments

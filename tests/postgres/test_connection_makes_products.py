@@ -26,6 +26,7 @@ from malha.channels.connecting import (
 )
 from malha.channels.connecting.errors import MakesNoProducts, NothingToTakeBack, NotMadeAtOnce, UnknownEntry
 from malha.channels.connecting.making_reads import Batch
+from malha.channels.listings import service as listings
 from malha.intake.model import NewLine, NewOrder, Placed
 from malha.ordering import service as ordering
 from malha.platform import audit
@@ -228,6 +229,9 @@ async def test_an_acceptance_is_taken_back_as_a_whole_and_waits_again(shop: Link
     await read(shop)
     number, _ = await accept(shop)
     await made(shop)
+    for price, title in ((8_880, "Só aqui"), (None, None)):  # said, and taken back: nothing is left of it that counts
+        async with shop.database.transaction() as tx:
+            await listings.say_many(tx, CODE, [("CANECA", "title", title)], {"CANECA": price})
     await take_back(shop, number)
     assert await made(shop) == 3
     assert await product(shop, "MANTA") is None

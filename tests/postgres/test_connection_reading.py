@@ -1,14 +1,21 @@
 """Orders are read page by page and none is passed over; days are compared, and what was lost is asked for."""
 
+import ast
 import asyncio
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 from linked_world import CODE, Linked, linked
 from typer.testing import CliRunner
 
-from malha.channels.connecting import doctor, pulling, reads, reconciling, service
+from malha.channels import connectors
+from malha.channels.connecting import doctor, failures, pulling, reads, reconciling, service
 from malha.cli import connector as command
+from malha.platform.i18n import speaking
 
 ORDERS = "SELECT external_id FROM sales_order ORDER BY external_id"
 PAGE = 3
@@ -104,15 +111,15 @@ async def test_an_order_whose_webhook_was_lost_is_found_by_comparing_and_asked_f
 
 async def test_the_doctor_says_what_works_and_what_does_not(shop: Linked):
     shop.peer.sell("1001")
-    findings = {f.what: f for f in await doctor.examine(shop.runtime, CODE)}
+    findings = {f.check: f for f in await doctor.examine(shop.runtime, CODE)}
     assert all(f.ok for f in findings.values()), findings
-    assert findings["orders"].says == "1 read, 0 cannot be read"
+    assert findings["orders"].text("en") == "1 read, 0 cannot be read"
     shop.peer.sell("1002", status="levitating")
-    findings = {f.what: f for f in await doctor.examine(shop.runtime, CODE)}
-    assert "levitating" in findings["orders"].says
+    findings = {f.check: f for f in await doctor.examine(shop.runtime, CODE)}
+    assert "levitating" in findings["orders"].text("en")
     assert not findings["orders"].ok
     shop.peer.access_token = "not our key"
-    findings = {f.what: f for f in await doctor.examine(shop.runtime, CODE)}
+    findings = {f.check: f for f in await doctor.examine(shop.runtime, CODE)}
     assert not findings["check"].ok
     assert await shop.values("SELECT 1 FROM sales_order") == [], "it changes nothing"
 
@@ -122,6 +129,58 @@ async def test_the_doctor_counts_today_as_the_retailer_has_it(shop: Linked, monk
     assert all(f.ok for f in await doctor.examine(shop.runtime, CODE))
     (asked,) = [path for _, path, _ in shop.peer.asked if path.startswith("/orders/summary?")]
     assert "day=2026-11-27&" in asked
+
+
+async def test_the_doctor_speaks_the_readers_language_and_programs_get_keys_that_stay(shop: Linked):
+    shop.peer.sell("1001")
+    findings = await doctor.examine(shop.runtime, CODE)
+    said: dict[str, tuple[str, dict[str, Any]]] = {}
+    for language in ("pt-BR", "en"):
+        with speaking(language):
+            said[language] = command.told(findings), command.to_json(findings)
+    assert "ok     pedidos dos últimos dois dias: lidos: 1, não puderam ser lidos: 0" in said["pt-BR"][0].splitlines()
+    assert "ok    orders of the last two days: 1 read, 0 cannot be read" in said["en"][0].splitlines()
+    ours, theirs = ([(f["check"], f["of"], f["ok"], f["facts"]) for f in told["findings"]] for _, told in said.values())
+    assert ours == theirs
+    assert ("orders", None, True, [{"read": 1, "unread": 0}]) in ours
+    assert said["pt-BR"][1]["healthy"]
+    assert msgspec.json.decode(msgspec.json.encode(said["en"][1]))["findings"]
+
+
+async def test_what_the_doctor_could_not_reach_is_told_in_the_readers_language(shop: Linked):
+    async with shop.database.transaction() as tx:
+        await tx.execute("UPDATE connection SET secrets = NULL, status = 'broken'")
+    findings = {f.check: f for f in await doctor.examine(shop.runtime, CODE)}
+    assert not findings["status"].ok
+    assert findings["status"].text("pt-BR") == "o canal não nos reconhece mais"
+    assert not findings["check"].ok
+    assert findings["check"].text("en") == "the secret api_key was not entered"
+    assert findings["check"].text("pt-BR") == "o segredo api_key não foi informado"
+    assert findings["check"].facts == [{"name": "api_key"}]
+
+
+def test_whatever_a_connector_of_ours_says_of_a_check_has_a_translation():
+    folder = Path(connectors.__file__).parent
+    said = {text for path in sorted(folder.rglob("*.py")) for text in _said_of_checks(ast.parse(path.read_text()))}
+    assert len(said) > 8, said
+    for text in said:
+        assert failures.found(text) is not None, f"add it to failures.CHECKS: {text}"
+
+
+def _said_of_checks(tree: ast.AST) -> Iterator[str]:
+    """Texts with facts that become `Health.says`: those that `check` gives a name `says`, or hands over."""
+    for function in ast.walk(tree):
+        if not (isinstance(function, ast.AsyncFunctionDef) and function.name == "check"):
+            continue
+        for node in ast.walk(function):
+            values = [k.value for k in node.keywords if k.arg == "says"] if isinstance(node, ast.Call) else []
+            if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "says" for t in node.targets):
+                values.append(node.value)
+            for value in values:
+                if isinstance(value, ast.JoinedStr):
+                    text = "".join(str(p.value) if isinstance(p, ast.Constant) else "x1" for p in value.values)
+                    if text != "HTTP x1":
+                        yield text
 
 
 def test_the_command_lists_connectors_with_their_tier():

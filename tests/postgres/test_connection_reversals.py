@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 from linked_world import CODE, Linked, linked
+from tests.waiting import waiting
 
 from malha.channels.connecting import following, reads, reconciling, service, stuck_reads
 from malha.flows.subscriptions import SUBSCRIPTIONS
 from malha.fulfillment import service as fulfillment
 from malha.ordering import service as ordering
 from malha.ordering.model import CancelWish
+from malha.platform.flaws import Invalid
+from malha.platform.money import Money
 from malha.platform.subscribers import drain
 from peer_shop import Sent
 
@@ -137,6 +140,79 @@ async def test_money_that_we_had_given_back_is_recorded_when_the_channel_tells_o
     await shop.tell()
     assert len(shop.peer.refunds) == 1
     assert await differences(shop) == []
+
+
+async def ask(shop: Linked, amount: int, reference: str):
+    order_id = await ours(shop)
+    async with shop.database.transaction() as tx:
+        return await following.ask_refund(tx, CODE, order_id, "p1", amount, reference)
+
+
+async def left_beside(shop: Linked, amount: int = 100_000) -> tuple[str, str]:
+    """Ask for too much, and return what the refusal says is left and how to mend it."""
+    with pytest.raises(Invalid) as refused:
+        await ask(shop, amount, "far too much")
+    (flaw,) = refused.value.flaws
+    return str(flaw.facts["amount"]), str(flaw.mend)
+
+
+async def test_of_two_who_ask_at_once_the_second_counts_what_the_first_one_asked_for(shop: Linked):
+    await sold(shop)
+    order_id = await ours(shop)
+    async with shop.database.transaction() as first:
+        await following.ask_refund(first, CODE, order_id, "p1", 3000, "r1")
+        second = asyncio.create_task(ask(shop, 3000, "r2"))
+        while not second.done() and not await waiting(shop.database):
+            await asyncio.sleep(0.01)
+        assert not second.done()
+    with pytest.raises(Invalid):
+        await second
+    await shop.tell()
+    assert [refund["amount"] for refund in shop.peer.refunds] == [3000]
+
+
+async def test_what_was_done_counts_before_it_is_read_back_and_not_twice_after(shop: Linked):
+    await sold(shop)
+    await ask(shop, 3000, "r1")
+    await shop.tell()
+    assert await shop.rows(MONEY) == []
+    assert (await left_beside(shop))[0] == str(Money(1000, "BRL"))
+    await hear(shop, shop.peer.sell("1001"))
+    assert [amount for _, amount, *_ in await shop.rows(MONEY)] == [3000]
+    assert (await left_beside(shop))[0] == str(Money(1000, "BRL"))
+
+
+async def test_a_dead_refund_counts_until_it_is_dropped_so_that_it_can_be_sent_again(shop: Linked):
+    await sold(shop)
+    await ask(shop, 3000, "r1")
+    await shop.rows("UPDATE channel_op SET state = 'dead', cause = 'invalid' WHERE kind = 'refund' RETURNING key")
+    left, mend = await left_beside(shop)
+    assert left == str(Money(1000, "BRL"))
+    assert mend.startswith("Refunds of {stuck} wait for a person")
+    await ask(shop, 1000, "r2")
+    async with shop.database.transaction() as tx:
+        await service.replay_cause(tx, CODE, "out", "invalid")
+    await shop.tell()
+    assert sorted(refund["amount"] for refund in shop.peer.refunds) == [1000, 3000]
+    assert (await left_beside(shop))[0] == str(Money(0, "BRL"))
+
+
+async def test_a_dropped_refund_counts_no_more(shop: Linked):
+    await sold(shop)
+    key = await ask(shop, 3000, "r1")
+    await shop.rows("UPDATE channel_op SET state = 'dead', cause = 'invalid' WHERE kind = 'refund' RETURNING key")
+    async with shop.database.transaction() as tx:
+        await service.drop(tx, CODE, ops=[key])
+    assert (await left_beside(shop))[0] == str(Money(4000, "BRL"))
+
+
+async def test_where_no_payment_is_known_no_more_goes_back_than_the_order_is_worth(shop: Linked):
+    await hear(shop, shop.peer.sell("1001", lines=LINES))
+    assert await shop.rows("SELECT id FROM tender") == []
+    await ask(shop, 3000, "r1")
+    await shop.tell()
+    assert (await left_beside(shop))[0] == str(Money(1000, "BRL"))
+    assert await ask(shop, 1000, "r2") is not None
 
 
 async def test_goods_that_left_wait_for_a_person_and_the_money_is_recorded_all_the_same(shop: Linked):

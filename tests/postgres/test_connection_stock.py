@@ -223,6 +223,20 @@ async def test_a_channel_that_cannot_be_read_to_the_end_is_not_compared(shop: Li
     ]
 
 
+async def test_a_channel_that_cannot_say_its_stock_still_gives_its_orders_and_is_told_of_stock(shop: Linked):
+    await stock_looks.ensure(shop.runtime)
+    stopping = asyncio.Event()
+    stopping.set()  # a page that does not come is asked for once
+    shop.peer.fail("GET /stock", "status 500", times=8)
+    for _ in range(8):
+        async with shop.database.transaction() as tx:
+            await tx.execute("UPDATE connection_cursor SET next_at = now() - interval '1 second'")
+        await turns.work(shop.runtime, stock_looks.STREAM, stock_looks.look, stopping)
+    assert await shop.rows("SELECT failures FROM connection_cursor WHERE stream = 'stock_look'") == [(8,)]
+    standing = await shop.health()
+    assert (standing.failures, standing.breaker and standing.breaker["until"]) == (8, None)
+
+
 async def test_two_workers_compare_once(shop: Linked):
     show(shop, "A", 50)
     await stock_looks.ensure(shop.runtime)
@@ -238,14 +252,14 @@ async def test_two_workers_compare_once(shop: Linked):
 
 async def test_the_doctor_of_connections_says_what_differs(shop: Linked):
     async def found() -> doctor.Finding:
-        return next(f for f in await doctor.examine(shop.runtime, CODE) if f.what == "stock")
+        return next(f for f in await doctor.examine(shop.runtime, CODE) if f.check == "stock")
 
-    assert (await found()).says == "2 variants on the first page; not compared yet"
+    assert (await found()).text("en") == "2 variants on the first page, not compared yet"
     show(shop, "A", 50)
     await look(shop)
     told = await found()
     assert not told.ok
-    assert told.says.endswith("1 differ")
+    assert told.text("en").endswith("1 differ")
 
 
 async def test_old_comparisons_go_and_the_newest_stays(shop: Linked):
@@ -372,6 +386,22 @@ async def test_an_unknown_code_is_held_with_the_snapshot_and_the_others_count(sh
     await state(shop)
     assert await on_hand(shop, "S1") == {"A": 9, "B": 4}
     assert await shop.rows("SELECT held, rows FROM stock_snapshot") == [(1, 3)]
+
+
+async def test_two_places_of_a_channel_that_are_one_of_ours_state_their_sum(shop: Linked):
+    await declare(shop, Centro="S1", Fundos="S1")
+    at = datetime.now(UTC) - timedelta(seconds=60)
+    rows = [("Centro", 9, None), ("Fundos", 4, 5), ("Centro", 8, None)]
+    shop.peer.places = [
+        {"sku": "A", "location": place, "quantity": n, "as_of": at.isoformat()} | ({"on_hand": o} if o else {})
+        for place, n, o in rows
+    ]
+    await state(shop)
+    assert await on_hand(shop, "S1") == {"A": 13}, "of Centro the later word"
+    assert await shop.rows("SELECT held, rows FROM stock_snapshot") == [(0, 1)]
+    shop.peer.places = [held("A", "Centro", 2, ago_s=20), held("A", "Fundos", 3, ago_s=5)]
+    await state(shop)
+    assert await on_hand(shop, "S1") == {"A": 5}, "the later moment hides nothing"
 
 
 async def test_places_that_state_stock_are_not_compared_with_what_was_told(shop: Linked):

@@ -314,19 +314,28 @@ def _emptied(bucket: dict[str, float]) -> str:
     return f'{{"rate": {rate}, "burst": {bucket["burst"]}, "tokens": {-rate * 60}, "at": {bucket["at"]}}}'
 
 
-async def test_failures_of_the_peer_open_its_breaker_as_before(shop: Linked):
-    for n in range(5):
+async def test_a_channel_that_takes_no_stock_rests_from_nothing_else_and_is_told_later_and_later(shop: Linked):
+    for n in range(7):
         shop.peer.fail("POST /stock", "status 503")
         await count(shop, "A", n)
         await push(shop, 1)
+    standing = await shop.health()
+    assert (standing.failures, standing.breaker and standing.breaker["until"]) == (7, None), "orders are read meanwhile"
+    assert await shop.rows(CALLS) == [(8, 7)]
+    ((failures, waits),) = await shop.rows("SELECT failures, next_at > now() + interval '20 seconds' FROM stock_push")
+    assert (failures, waits) == (7, True)
+
+
+async def test_a_channel_that_gives_no_orders_is_told_of_stock_all_the_same(shop: Linked):
+    rests = '{"threshold": 5, "failures": 5, "opened": 1, "until": 9999999999}'
+    async with shop.database.transaction() as tx:
+        await tx.execute("UPDATE connection_pace SET breaker = %s::jsonb", [rests])
+    await count(shop, "A", 33)
+    await push(shop, 1)
+    assert shown(shop)["A"] == 35, "with two that the store has"
     standing = (await shop.health()).breaker
     assert standing is not None
-    assert standing["failures"] == 5
-    assert standing["until"] is not None
-    assert await shop.rows(CALLS) == [(6, 5)]
-    await push(shop, 1)
-    assert await shop.rows(CALLS) == [(6, 5)], "nothing is asked"
-    assert "rests" in (await shop.values("SELECT error FROM stock_push"))[0]
+    assert standing["until"] == 9999999999, "that stock is taken says nothing of the orders"
 
 
 # --- killed ---

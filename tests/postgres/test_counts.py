@@ -27,6 +27,7 @@ from malha.inventory.counts.errors import (
     ZoneFrozen,
 )
 from malha.inventory.counts.model import CountDraft, CountKind, Entry, Limits, Source
+from malha.inventory.errors import NotHappenedYet
 from malha.inventory.model import Claim, Reason, Reference
 from malha.inventory.transfers import service as transfers
 from malha.inventory.transfers.model import Departure, TransferDraft
@@ -40,6 +41,7 @@ from malha.platform.subscribers import drain
 from malha.testing.builders import Sold, World, a_network, a_product, an_order
 
 UNITS = 10
+WIDE = Limits(units=9, value=100_000_000)
 SAO_PAULO = Address(postal_code="01310100", city="São Paulo", state="SP", street="Av. Paulista", number="1000")
 
 
@@ -65,6 +67,12 @@ async def enter(
 async def close(db: Database, number: int, *, zero: bool = False) -> None:
     async with db.transaction(LEAD) as tx:
         await service.close(tx, number, {}, uncounted_is_zero=zero)
+
+
+async def applied(tx: Tx, number: int) -> int:
+    task = await reads.task(tx, number)
+    assert task is not None
+    return sum(line.variance or 0 for line in await reads.lines(tx, task.id))
 
 
 async def on_hand(db: Database, sku: int, place: int = SHOP) -> int:
@@ -133,6 +141,132 @@ async def test_what_is_sold_after_the_count_is_not_counted_away_again(shop: Data
     await move(shop, 1, -3)
     await close(shop, number)
     assert await on_hand(shop, 1) == 5
+
+
+async def test_two_counts_that_find_the_same_units_missing_take_them_off_once(shop: Database) -> None:
+    first, second = [await a_count(shop, 1, limits=WIDE) for _ in range(2)]
+    await enter(shop, first, {1: 8})
+    await enter(shop, second, {1: 8}, BIA)
+    await close(shop, first)
+    await close(shop, second)
+    assert await on_hand(shop, 1) == 8
+    async with shop.snapshot() as tx:
+        assert [await applied(tx, number) for number in (first, second)] == [-2, 0]
+        task = await reads.task(tx, second)
+        assert task is not None
+        (line,) = await reads.lines(tx, task.id)
+    assert (line.counted, line.expected, line.corrected) == (8, 8, -2)
+    assert reads.blind(line).corrected is None
+
+
+async def test_a_later_count_is_not_undone_by_an_earlier_one_that_ends_after_it(shop: Database) -> None:
+    early, late, agrees = [await a_count(shop, 1, 2, limits=WIDE) for _ in range(3)]
+    await enter(shop, early, {1: 8, 2: 7})
+    await enter(shop, late, {1: 13}, BIA)
+    await enter(shop, agrees, {2: UNITS}, BIA)
+    for number in (late, agrees, early):
+        await close(shop, number)
+    assert [await on_hand(shop, sku) for sku in (1, 2)] == [13, UNITS]
+
+
+async def test_an_earlier_count_that_ends_first_leaves_the_later_one_what_it_found(shop: Database) -> None:
+    early, late = [await a_count(shop, 1, limits=WIDE) for _ in range(2)]
+    await enter(shop, early, {1: 8})
+    await enter(shop, late, {1: 5}, BIA)
+    await close(shop, early)
+    await close(shop, late)
+    assert await on_hand(shop, 1) == 5
+
+
+@pytest.mark.parametrize(("stated", "left"), [(8, 8), (9, 8), (6, 6), (14, 12), (UNITS, 8)])
+async def test_what_a_system_corrects_between_counting_and_closing_is_not_corrected_again(
+    shop: Database, stated: int, left: int
+) -> None:
+    number = await a_count(shop, 1, limits=WIDE)
+    await enter(shop, number, {1: 8})
+    async with shop.transaction() as tx:
+        await stock.set_on_hand(tx, [Claim(1, SHOP, stated)], Reference("api"))
+    await close(shop, number)
+    assert await on_hand(shop, 1) == left
+
+
+async def test_a_short_pick_of_what_the_count_misses_too_is_taken_off_once(shop: Database) -> None:
+    number = await a_count(shop, 1, limits=WIDE)
+    await enter(shop, number, {1: 6})
+    async with shop.transaction() as tx:
+        await stock.adjust(tx, [Claim(1, SHOP, -3)], Reason.SHORT_PICK, Reference("fulfillment"))
+    await close(shop, number)
+    assert await on_hand(shop, 1) == 6
+
+
+async def test_a_short_pick_and_goods_that_came_later_do_not_cancel_each_other_out(shop: Database) -> None:
+    number = await a_count(shop, 1, limits=WIDE)
+    await enter(shop, number, {1: 8})
+    async with shop.transaction() as tx:
+        await stock.adjust(tx, [Claim(1, SHOP, -2)], Reason.SHORT_PICK, Reference("fulfillment"))
+        await stock.set_on_hand(tx, [Claim(1, SHOP, 13)], Reference("api"))  # five came
+    await close(shop, number)
+    assert await on_hand(shop, 1) == 13
+
+
+async def test_a_difference_that_a_program_calls_a_count_is_no_later_count(shop: Database) -> None:
+    number = await a_count(shop, 1, limits=WIDE)
+    await enter(shop, number, {1: 5})
+    async with shop.transaction() as tx:
+        await stock.adjust(tx, [Claim(1, SHOP, -1)], Reason.COUNT, Reference("api"))
+    await close(shop, number)
+    assert await on_hand(shop, 1) == 5
+
+
+async def test_what_is_said_to_have_come_before_the_counting_takes_no_more_than_was_judged(shop: Database) -> None:
+    async with shop.transaction() as tx:
+        then = await tx.value("SELECT clock_timestamp()")
+    number = await a_count(shop, 1, limits=Limits(units=2, value=100_000))
+    assert await enter(shop, number, {1: 8}) == {1: "accepted"}
+    async with shop.transaction() as tx:  # they stood at the dock
+        await stock.adjust(tx, [Claim(1, SHOP, 100)], Reason.RECEIPT, Reference("receipt"), then)
+    await close(shop, number)
+    assert await on_hand(shop, 1) == UNITS + 100 - 2
+
+
+async def test_a_count_is_of_no_moment_that_is_to_come(shop: Database) -> None:
+    number = await a_count(shop, 1, limits=WIDE)
+    async with shop.transaction() as tx:
+        now = await tx.now()
+    with pytest.raises(NotHappenedYet):
+        async with shop.transaction(ANA) as tx:
+            await service.enter(tx, number, [Entry(1, 8, now + timedelta(days=365))], {})
+    async with shop.transaction(ANA) as tx:  # a clock that is a little fast
+        await service.enter(tx, number, [Entry(1, 8, now + timedelta(seconds=30))], {})
+        task = await reads.task(tx, number)
+        assert task is not None
+        (line,) = await reads.lines(tx, task.id)
+        assert line.as_of is not None
+        assert line.as_of < now + timedelta(seconds=30)
+
+
+@pytest.mark.parametrize("noted_first", [True, False])
+async def test_a_sale_from_before_the_counting_that_is_told_later_explains_the_variance(
+    shop: Database, *, noted_first: bool
+) -> None:
+    async with shop.transaction() as tx:
+        sold = await tx.value("SELECT clock_timestamp()")
+    async with shop.transaction() as tx:
+        counted = await tx.value("SELECT clock_timestamp()")
+    number = await a_count(shop, 1, limits=WIDE)
+
+    async def note() -> None:
+        async with shop.transaction(ANA) as tx:
+            await service.enter(tx, number, [Entry(1, 9, counted)], {})
+
+    if noted_first:
+        await note()
+    async with shop.transaction() as tx:
+        await stock.adjust(tx, [Claim(1, SHOP, -1)], Reason.HAND_OVER, Reference("till"), sold)
+    if not noted_first:
+        await note()
+    await close(shop, number)
+    assert await on_hand(shop, 1) == 9
 
 
 async def test_a_count_of_a_while_ago_is_held_against_what_was_there_then(shop: Database) -> None:
@@ -293,7 +427,7 @@ async def test_what_was_not_found_gathers_in_one_count(shop: Database) -> None:
 
     assert len(set(await asyncio.gather(*(odd(sku) for sku in SKUS)))) == 1
     async with shop.snapshot() as tx:
-        (task,) = await reads.tasks(tx, open_only=True)
+        (task,) = await reads.tasks(tx, reads.TasksWanted(open_only=True))
         assert (task.lines, task.source) == (4, "short_pick")
 
 
@@ -316,7 +450,7 @@ async def test_a_short_pick_has_what_was_not_found_counted_there(database: Datab
     await drain(database, SUBSCRIPTIONS)
     await drain(database, SUBSCRIPTIONS)
     async with database.snapshot() as tx:
-        (task,) = await reads.tasks(tx)
+        (task,) = await reads.tasks(tx, reads.TasksWanted())
         assert (task.location, task.source, task.lines) == (work_place(world, work.location_id), "short_pick", 1)
 
 
@@ -395,7 +529,7 @@ async def test_a_frozen_zone_stands_still_and_the_rest_of_the_location_goes_on(d
         reference = await reference_in(tx)
         cards = await reference.cards(tx, list(skus))
         told_of = await availability.offers(tx, reference, reference.channels["web"], cards)
-        common = await availability.common_stock(tx, reference, list(skus.values()))
+        common, _to_come = await availability.common_stock(tx, reference, list(skus.values()))
     assert {offer.sku: offer.available for offer in told_of.skus} == {"CUP": 0, "PLATE": 7}
     assert {sku: sum(column) for sku, column in common.items()} == {skus["CUP"]: 0, skus["PLATE"]: 7}
     # Two are packed and not on the shelf; one more than that is missing.
@@ -529,7 +663,7 @@ async def test_what_is_suspected_is_held_back_counted_and_free_again_after_the_c
         assert (balance.on_hand, balance.free) == (10, 0)
         (suspicion,) = await reads.suspicions(tx)
         assert (suspicion.kept_back, suspicion.why.sales) == (10, 30)
-        (task,) = await reads.tasks(tx, open_only=True)
+        (task,) = await reads.tasks(tx, reads.TasksWanted(open_only=True))
     await move(shop, 1, 4)  # what comes in now is there and can be sold
     async with shop.snapshot() as tx:
         assert (await stock_reads.availability(tx, [1], [SHOP]))[0].free == 4

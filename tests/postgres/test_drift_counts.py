@@ -131,7 +131,7 @@ async def test_two_people_who_ask_at_once_get_one_count_and_the_second_is_told(d
     outcomes = await asyncio.gather(*(have_counted(database, every) for _ in range(2)), return_exceptions=True)
     assert [type(o) for o in outcomes if isinstance(o, BaseException)] == [DriftSettled]
     async with database.transaction() as tx:
-        assert len(await counts.tasks(tx, open_only=True)) == 1
+        assert len(await counts.tasks(tx, counts.TasksWanted(open_only=True))) == 1
 
 
 async def _open(database: Database) -> list[Drift]:

@@ -12,13 +12,17 @@ from malha.catalog import service as catalog
 from malha.catalog.model import CategoryDraft, MediaDraft, ProductDraft
 from malha.channels import quantities
 from malha.channels import service as channels
-from malha.channels.feeds import building, reads, service
+from malha.channels.feeds import building, making, reads, service
 from malha.channels.feeds.errors import BuildRunning, FeedChanged, FeedNotFound, NoFileYet, TooManyPulls
-from malha.channels.feeds.model import BuildKind, Filters, Format, Mapped, Origin, State
+from malha.channels.feeds.model import BuildKind, Filters, Format, Mapped, Origin, Plan, State
 from malha.channels.model import ListingDraft
 from malha.intake.reference import reference_in
 from malha.inventory import service as inventory
+from malha.inventory.allotments import service as allotments
+from malha.inventory.allotments.model import AllotmentDraft, Kind
 from malha.inventory.model import Claim, Reason, Reference
+from malha.network import retailer
+from malha.network.model import RetailerDraft
 from malha.platform import jobs
 from malha.platform.db import Actor
 from malha.platform.flaws import Invalid
@@ -101,6 +105,113 @@ async def test_rss_is_well_formed_and_local_inventory_has_a_row_for_each_store(d
     assert (rows["S1:c-A"]["quantity"], rows["S1:c-A"]["availability"]) == ("2", "in_stock")
     assert (rows["S2:c-A"]["quantity"], rows["S2:c-A"]["availability"]) == ("0", "out_of_stock")
     assert rows["DC:c-A"]["quantity"] == "5"
+
+    await a_feed(database, "other", of="generic_local")
+    other = await rows_in(database, await built(database, "other"))
+    assert other.keys() == rows.keys()
+    assert {key: row["quantity"] for key, row in other.items()} == {k: row["quantity"] for k, row in rows.items()}
+    assert other["S1:c-A"]["store_name"] == "S1"
+
+
+def of_one_store(of="google_local", *, words=None, **changes) -> Plan:
+    """DC and S1 are the store `centro` to the target, S2 is `norte`; `words` maps locations to a word, by field."""
+    stores = {"DC": "centro", "S1": "centro", "S2": "norte"}
+    tables = {"store_code": stores, **(words or {})}
+    plan = a_plan(of, **changes)
+    mapping = [m for m in plan.mapping if m.target not in tables]
+    mapping += [Mapped(target=name, value="location", table=table) for name, table in tables.items()]
+    return msgspec.structs.replace(plan, mapping=mapping)
+
+
+@pytest.mark.parametrize("of", ["google_local", "generic_local"])
+async def test_locations_with_one_store_code_are_one_row_with_the_sum_of_what_they_may_sell(database, of):
+    world, ids = await a_shop(database)
+    await count(database, ids["B"], world.locations["DC"], 0)
+    await count(database, ids["C"], world.locations["S1"], 0)
+    await a_feed(database, draft=a_draft(plan=of_one_store(of)))
+    build = await built(database)
+    text = (await contents(database, build)).decode()
+    assert len(text.splitlines()) == 1 + 3 * 2, "one row of each SKU and store, and the heading"
+    rows = await rows_in(database, build)
+    assert {key: (row["quantity"], row["availability"]) for key, row in rows.items()} == {
+        "centro:c-A": ("7", "in_stock"),
+        "centro:c-B": ("2", "in_stock"),
+        "centro:c-C": ("5", "in_stock"),
+        "norte:c-A": ("0", "out_of_stock"),
+        "norte:c-B": ("0", "out_of_stock"),
+        "norte:c-C": ("0", "out_of_stock"),
+    }
+
+
+async def test_a_store_of_several_locations_sells_no_more_than_caps_let_through(database):
+    await a_shop(database, ("A",))
+    async with database.transaction() as tx:
+        draft = AllotmentDraft(code="FOUR", name="Four", kind=Kind.CAP, quota=4, channels=("web",))
+        await allotments.put(tx, draft, None)
+    await a_feed(database, draft=a_draft(plan=of_one_store()))
+    assert (await rows_in(database, await built(database)))["centro:c-A"]["quantity"] == "4"
+
+
+async def test_only_a_store_that_has_nothing_at_all_its_locations_is_left_out_for_want_of_stock(database):
+    world, ids = await a_shop(database, ("A", "B"))
+    await count(database, ids["A"], world.locations["DC"], 0)
+    await count(database, ids["B"], world.locations["DC"], 0)
+    await count(database, ids["B"], world.locations["S1"], 0)
+    await a_feed(database, draft=a_draft(plan=of_one_store(filters=Filters(in_stock=True))))
+    build = await built(database)
+    assert (await rows_in(database, build)).keys() == {"centro:c-A"}
+    assert (await counts_of(database, build))["filter", "no_stock"] == 3, "centro of B, and norte of both"
+
+
+async def test_of_picking_up_a_store_promises_what_each_of_its_locations_with_units_can_keep(database):
+    world, ids = await a_shop(database)
+    words = {
+        "pickup_method": {"DC": "buy", "S1": "reserve", "S2": "buy"},
+        "pickup_sla": {"DC": "3-day", "S1": "same_day", "S2": "next_day"},
+    }
+    await count(database, ids["B"], world.locations["DC"], 0)
+    await count(database, ids["C"], world.locations["S1"], 0)
+    await a_feed(database, draft=a_draft(plan=of_one_store(words=words)))
+    build = await built(database)
+    rows = await rows_in(database, build)
+    told = {key: (row["pickup_method"], row["pickup_sla"]) for key, row in rows.items()}
+    assert told == {
+        "centro:c-A": ("reserve", "3-day"),
+        "centro:c-B": ("reserve", "same_day"),
+        "centro:c-C": ("buy", "3-day"),
+        "norte:c-A": ("buy", "next_day"),
+        "norte:c-B": ("buy", "next_day"),
+        "norte:c-C": ("buy", "next_day"),
+    }
+    async with database.transaction() as tx:
+        counted = {c.field: c.rows for c in await reads.counts(tx, build.id) if c.rule == "places_differ"}
+    assert counted == {"pickup_method": 3, "pickup_sla": 3}, "of each row of centro"
+    assert (build.refused, build.warned) == (0, 3)
+
+
+async def test_locations_that_are_mapped_to_no_store_are_each_named_in_the_report(database):
+    await a_shop(database, ("A",))
+    plan = a_plan("google_local")
+    mapping = [m for m in plan.mapping if m.target != "store_code"]
+    mapping += [Mapped(target="store_code", value="location", table={"S1": "centro"}, otherwise="")]
+    await a_feed(database, draft=a_draft(plan=msgspec.structs.replace(plan, mapping=mapping)))
+    build = await built(database)
+    assert (await rows_in(database, build)).keys() == {"centro:c-A"}
+    async with database.transaction() as tx:
+        assert [(row.place, row.rule) for row in await reads.flaws(tx, build.id)] == [
+            ("DC", "missing"),
+            ("S2", "missing"),
+        ]
+
+
+async def test_changes_say_the_sum_of_a_store_anew_once_one_of_its_locations_changed(database):
+    world, ids = await a_shop(database, ("A", "B"))
+    await a_feed(database, draft=a_draft(plan=of_one_store()))
+    await built(database)
+    await count(database, ids["A"], world.locations["S1"], 9)
+    await hear(database)
+    rows = await rows_in(database, await built(database, kind=CHANGES))
+    assert {key: row["quantity"] for key, row in rows.items()} == {"centro:c-A": "14", "norte:c-A": "0"}
 
 
 async def test_filters_leave_out_by_stock_category_brand_and_group_and_every_one_is_counted(database):
@@ -229,7 +340,7 @@ async def test_what_is_no_more_is_said_as_the_target_wants_it(database, of, said
     assert (changes.rows, changes.removed) == (1, 1)
 
 
-@pytest.mark.parametrize("of", ["google_products", "google_local"])
+@pytest.mark.parametrize("of", ["google_products", "google_local", "generic_local"])
 async def test_a_full_file_and_its_changes_are_together_what_a_new_full_file_says(database, of, monkeypatch):
     """Whatever happens, in any order: the old file with the changes laid over it is the new file."""
     monkeypatch.setattr(building, "PAGE", 7)
@@ -261,6 +372,7 @@ async def test_a_full_file_and_its_changes_are_together_what_a_new_full_file_say
                         await catalog.put_products(tx, [draft])
         await hear(database)
         changes = await rows_in(database, await built(database, kind=CHANGES))
+        removed = {key for key, row in changes.items() if row.pop("removed", "") == "true"}
         laid = base | changes
         async with database.transaction() as tx:
             await tx.execute("UPDATE feed SET baseline = NULL, code = 'kept' WHERE code = 'google'")
@@ -269,6 +381,7 @@ async def test_a_full_file_and_its_changes_are_together_what_a_new_full_file_say
         gone = laid.keys() - fresh.keys()
         assert {key: laid[key] for key in fresh} == fresh
         assert all(laid[key]["availability"] == "out_of_stock" for key in gone)
+        assert of != "generic_local" or removed == {key for key in changes if key not in fresh}
         base = fresh
         async with database.transaction() as tx:
             await tx.execute("DELETE FROM feed WHERE code = 'kept'")
@@ -288,6 +401,39 @@ async def test_what_all_rows_depend_on_has_all_looked_at_and_only_what_differs_w
     rows = await rows_in(database, changes)
     gone = {key for key, row in rows.items() if row["quantity"] == "0" and key.startswith("S1:")}
     assert gone == {"S1:c-A", "S1:c-B", "S1:c-C"}
+
+
+async def test_changes_mend_what_an_older_program_made_of_the_same_goods(database, monkeypatch):
+    await a_shop(database, ("A", "B"))
+    await a_feed(database, draft=a_draft(plan=of_one_store()))
+    # Before locations of one store were one row, each had a row of its own, with its own units.
+    with monkeypatch.context() as older:
+        older.setattr(making, "program", lambda: "an older one")
+        older.setattr(making.Maker, "_stores_of", lambda _self, _facts, locations: [[n] for n in range(len(locations))])
+        full = (await contents(database, await built(database))).decode()
+    assert len(full.splitlines()) == 1 + 2 * 3, "two rows of each SKU in the store centro"
+    changes = await built(database, kind=CHANGES)
+    assert (changes.looked, changes.removed) == (2, 0), "what is twice in the file is not gone"
+    assert {key: row["quantity"] for key, row in (await rows_in(database, changes)).items()} == {
+        "centro:c-A": "7",
+        "norte:c-A": "0",
+        "centro:c-B": "7",
+        "norte:c-B": "0",
+    }
+    await built(database)
+    assert (await built(database, kind=CHANGES)).looked == 0, "the full file is of this program"
+
+
+async def test_changes_say_anew_what_the_website_of_the_retailer_is_part_of(database):
+    await a_shop(database, ("A",))
+    plan = a_plan("generic")
+    link = Mapped(target="link", origin=Origin.TEMPLATE, value="{website}/{sku}")
+    await a_feed(database, draft=a_draft(plan=msgspec.structs.replace(plan, mapping=[*plan.mapping, link])))
+    await built(database)
+    async with database.transaction() as tx:
+        await retailer.change(tx, RetailerDraft(name="Loja", website="https://nova.example"), 0)
+    rows = await rows_in(database, await built(database, kind=CHANGES))
+    assert {key: row["link"] for key, row in rows.items()} == {"c-A": "https://nova.example/A"}
 
 
 async def test_changes_without_a_full_file_or_after_another_plan_are_a_full_file(database):

@@ -26,6 +26,7 @@ from malha.fulfillment.model import Content, NotReleased, Parcel, Picked, Reject
 from malha.inventory import reads as stock
 from malha.ordering import service as ordering
 from malha.ordering.model import CancelWish, HoldKind
+from malha.payments import service as payments
 from malha.platform.db import SYSTEM, Actor
 from malha.platform.ids import new_id
 from malha.testing.builders import Sold, a_network, a_product, an_access_key, an_order
@@ -121,12 +122,23 @@ async def test_an_order_is_released_only_without_holds_paid_and_after_its_window
         assert await status_of(tx, unpaid) == "awaiting_payment"  # now it says why it waits
         with pytest.raises(ReleaseHeld):
             await service.release_order(tx, held)
-        await ordering.resolve_hold(tx, unpaid, HoldKind.PAYMENT, resolution="try", force=True)
         with pytest.raises(ReleaseUnpaid):
-            await service.release_order(tx, unpaid)
+            await service.release_order(tx, await an_order(tx, world, 1, paid="pending"))
         assert len(await service.release_order(tx, later)) == 1
         with pytest.raises(NothingToRelease):
             await service.release_order(tx, later)
+
+
+async def test_an_overridden_payment_hold_stays_lifted_and_the_order_goes(database):
+    async with database.transaction() as tx:
+        world = await a_network(tx)
+        trusted = await an_order(tx, world, 1, paid="pending")
+        assert (await service.release_due(tx)).work == []
+        assert await status_of(tx, trusted) == "awaiting_payment"
+        await ordering.resolve_hold(tx, trusted, HoldKind.PAYMENT, resolution="They pay by invoice", force=True)
+        await payments.settle_holds(tx, [trusted])
+        assert await status_of(tx, trusted) == "allocated"
+        assert [w.order_id for w in (await service.release_due(tx)).work] == [trusted]
 
 
 async def test_daily_capacity_is_never_exceeded_by_releases_at_once_and_the_rest_goes_to_the_next_days(database):

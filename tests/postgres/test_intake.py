@@ -1,18 +1,28 @@
 """The gate: concurrent orders never oversell, repeated ones are one order, what is odd is held, a bad one harms no neighbour."""
 
 import asyncio
+import itertools
+import time
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
+from malha.intake import reference
 from malha.intake.errors import KeyMissing, OrderDiffers, OutOfStock, Overloaded, UnknownChannel
 from malha.intake.gate import Gate
 from malha.intake.model import Buyer, NewLine, NewOrder, NewPayment, Placed, Result
+from malha.intake.reference import LOOK_AGAIN_SECONDS
 from malha.intake.rules import leaves_the_loop
 from malha.inventory import reads as stock
 from malha.inventory import service as inventory
 from malha.inventory.model import Claim, Reference
+from malha.network import service as network
+from malha.network.model import ChannelDraft, ChannelKind, PaymentPolicy, ServiceDraft
+from malha.ordering import service as ordering
+from malha.ordering.model import HoldKind
 from malha.platform.address import Address
 from malha.platform.db import Database
 from malha.platform.errors import MalhaError
@@ -103,6 +113,15 @@ async def test_an_order_is_stored_claimed_explained_and_announced(gate: Gate, re
         assert await tx.tuples("SELECT type, seq FROM outbox WHERE key LIKE 'order:%%'") == [("order.placed", 1)]
         assert await tx.value("SELECT promised_at IS NOT NULL FROM sales_order")
     await assert_stock_adds_up(retailer)
+
+
+async def test_an_order_of_a_clock_that_goes_wrong_is_placed_now(gate: Gate, retailer: Database) -> None:
+    long_ago, to_come = datetime(2020, 1, 1, tzinfo=UTC), datetime.now(UTC) + timedelta(days=365)
+    old, odd = await outcomes(gate, [an_order("old", placed_at=long_ago), an_order("odd", placed_at=to_come)])
+    async with retailer.snapshot() as tx:
+        placed = dict(await tx.tuples("SELECT id, placed_at FROM sales_order"))
+    assert placed[old.id] == long_ago
+    assert placed[odd.id] < to_come - timedelta(days=1)
 
 
 async def test_an_order_too_large_for_the_loop_is_placed_like_any_other(gate: Gate, retailer: Database) -> None:
@@ -214,6 +233,39 @@ async def test_unknown_things_put_an_order_on_hold_and_lose_nothing(gate: Gate, 
     assert totals.holds == ["totals"]
     assert {o.status for o in (sku, location, service, address, person, totals)} == {"on_hold"}
     await assert_stock_adds_up(retailer)
+
+
+async def test_a_cep_of_another_state_is_asked_about_and_its_goods_are_kept_meanwhile(
+    gate: Gate, retailer: Database
+) -> None:
+    copacabana = Address(postal_code="22070-011", city="Rio de Janeiro", state="SP", street="Rua A", number="1")
+    wrong, right, unknown, none, past, fetched = [
+        await gate.submit(order, release_now=past)
+        for order, past in (
+            (an_order("1", ship_to=copacabana), False),
+            (an_order("2", ship_to=Address(postal_code="22070011", state="RJ")), False),
+            (an_order("3", ship_to=Address(postal_code="00000000", state="SP")), False),
+            (an_order("4", ship_to=Address(state="SP")), False),
+            (an_order("5", ship_to=copacabana), True),
+            (an_order("6", ship_to=copacabana, method="pickup", pickup_location="L1"), False),
+        )
+    ]
+    assert (wrong.status, wrong.holds) == ("on_hold", ["address_check"])
+    assert [(line.state, line.location) for line in wrong.lines] == [("allocated", "L1")]
+    assert [each.holds for each in (right, unknown, none, past, fetched)] == [[]] * 5
+    async with retailer.transaction() as tx:
+        detail = await tx.value("SELECT detail FROM order_hold")
+        assert detail == {"state": "SP", "cep_state": "RJ"}
+        better = msgspec.structs.replace(copacabana, state="RJ")
+        await ordering.change_address(tx, wrong.id, better)
+        assert await tx.value("SELECT count(*) FROM order_hold WHERE resolved_at IS NULL") == 0
+        await ordering.change_address(tx, wrong.id, msgspec.structs.replace(better, state="BA"))
+        assert await tx.value("SELECT detail FROM order_hold WHERE resolved_at IS NULL") == {
+            "state": "BA",
+            "cep_state": "RJ",
+        }
+        await ordering.resolve_hold(tx, wrong.id, HoldKind.ADDRESS_CHECK, resolution="asked")
+        assert await tx.value("SELECT status FROM sales_order WHERE id = %s", (wrong.id,)) == "allocated"
 
 
 async def test_a_shortage_ends_as_the_channel_says(gate: Gate, retailer: Database) -> None:
@@ -353,6 +405,81 @@ async def test_a_full_queue_takes_nothing(retailer: Database) -> None:
 async def test_an_unknown_channel_is_refused(gate: Gate) -> None:
     with pytest.raises(UnknownChannel):
         await gate.submit(an_order("1", channel="nowhere"))
+
+
+async def test_what_was_made_a_moment_ago_is_known(
+    gate: Gate, retailer: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reference, "REFRESH_SECONDS", 3_600.0)  # nobody would look by himself
+    async with retailer.transaction() as tx:
+        paid = PaymentPolicy.SETTLED_BY_CHANNEL
+        draft = ChannelDraft(code="new", name="New", kind=ChannelKind.WEB, payment_policy=paid)
+        await network.create_channel(tx, draft)
+    assert (await gate.submit(an_order("1", channel="new"))).status == "allocated"
+    async with retailer.transaction() as tx:
+        await network.create_service(tx, ServiceDraft(code="fast", name="Fast", carrier="C"))
+    assert "unknown_service" not in (await gate.submit(an_order("2", service="fast", channel="hold"))).holds
+    with pytest.raises(UnknownChannel):
+        await gate.submit(an_order("3", channel="nowhere"))
+    found = await outcomes(gate, [an_order("4", channel="nowhere"), an_order("5")])
+    assert [type(each) for each in found] == [UnknownChannel, Placed]
+
+
+async def test_names_that_are_made_up_have_the_database_asked_no_more_often(gate: Gate) -> None:
+    looks: list[float] = []
+    cache, look = gate.cache, gate.cache._look
+
+    async def noted() -> None:
+        looks.append(time.monotonic())
+        await look()
+
+    cache._look = noted
+    await asyncio.gather(*(cache.anew() for _ in range(50)))
+    assert len(looks) == 1  # they share it
+    for _ in range(3):
+        await cache.anew()
+    assert len(looks) == 4
+    assert all(later - sooner >= LOOK_AGAIN_SECONDS for sooner, later in itertools.pairwise(looks))
+
+
+async def test_who_names_what_cannot_be_looked_for_is_answered_all_the_same(
+    gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reference, "REFRESH_SECONDS", 3_600.0)  # what is known goes on being known
+
+    async def broken() -> None:
+        raise KeyError("a document nobody can read")
+
+    gate.cache._look = broken
+    async with asyncio.timeout(60):
+        with pytest.raises(UnknownChannel):
+            await gate.submit(an_order("1", channel="nowhere"), idempotency_key="k")
+        with pytest.raises(UnknownChannel):  # the key is free again
+            await gate.submit(an_order("1", channel="nowhere"), idempotency_key="k")
+
+
+async def test_many_who_name_what_is_not_known_count_as_waiting_and_hold_up_nobody(retailer: Database) -> None:
+    gate = Gate(retailer, max_waiting=4, max_batch=2)
+    await gate.open()
+    go, look = asyncio.Event(), gate.cache._look
+
+    async def later() -> None:
+        await go.wait()
+        await look()
+
+    gate.cache._look = later
+    strange = [gate.enqueue(an_order(f"s{n}", channel="nowhere")) for n in range(3)]
+    async with asyncio.timeout(60):
+        while gate._aside < 3:
+            await asyncio.sleep(0)
+        assert isinstance(await gate.submit(an_order("known")), Placed)
+        strange.append(gate.enqueue(an_order("s3", channel="nowhere")))
+        with pytest.raises(Overloaded):
+            gate.enqueue(an_order("s4", channel="nowhere"))
+        go.set()
+        assert {type(x) for x in await asyncio.gather(*strange)} == {UnknownChannel}
+    assert gate.waiting == 0
+    await gate.close()
 
 
 async def test_a_batch_survives_the_loss_of_its_connection(gate: Gate, retailer: Database) -> None:

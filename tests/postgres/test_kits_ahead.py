@@ -3,7 +3,7 @@
 from datetime import date
 
 import pytest
-from ahead_world import SAO_PAULO, Shop, a_shop
+from ahead_world import SAO_PAULO, Shop, a_shop, end_of_business_day
 
 from malha.doctor import examine
 from malha.flows import order_to_cash
@@ -11,7 +11,6 @@ from malha.intake import availability
 from malha.intake.errors import OutOfStock
 from malha.intake.model import NewLine, NewOrder
 from malha.intake.reference import reference_in
-from malha.intake.rules import end_of_business_day
 from malha.inventory import service as stock
 from malha.inventory.ahead import policies
 from malha.inventory.ahead.model import Mode

@@ -9,9 +9,11 @@ from linked_world import CODE, Linked, linked
 
 from malha.catalog import ownership
 from malha.catalog import service as catalog
+from malha.catalog.model import ProductDraft, VariantDraft
 from malha.channels import service as channels
-from malha.channels.connecting import following, operating
+from malha.channels.connecting import failures, following, mapping, mastering, operating
 from malha.channels.connecting import service as connections
+from malha.channels.connecting.mapping_rules import Seen
 from malha.channels.connecting.model import ConnectionDraft
 from malha.channels.feeds import reads as feeds
 from malha.channels.listings import reads, service
@@ -20,6 +22,7 @@ from malha.channels.listings.imports import OverrideImport, override_pages
 from malha.channels.listings.model import Status
 from malha.channels.listings.service import Listing
 from malha.channels.model import ListingDraft
+from malha.platform import audit
 from malha.platform.db import SYSTEM
 from malha.platform.flaws import Invalid
 from malha.platform.imports import Mode, run_import
@@ -200,6 +203,170 @@ async def test_a_connection_that_keeps_prices_itself_is_told_none_of_its_own(sho
     assert [(f.at, f.says) for f in refused.value.flaws] == [("price", ownership.SAYS)]
     report = await imported(shop, f"connection;sku;price\n{CODE};A;88,80\n{CODE};B;88,80\n")
     assert ([(p.line, p.column) for p in report.problems], report.created) == ([(2, "price")], 1)
+
+
+async def keep(shop: Linked, fields: list[str], version: int) -> int:
+    """Have the connection keep fields, and the worker write what the channel told."""
+    async with shop.database.transaction() as tx:
+        stored = await mastering.put_fields(tx, CODE, fields, version)
+    while await mastering.work(shop.runtime, asyncio.Event()):
+        pass
+    return stored
+
+
+async def sold_there(shop: Linked, **costs: int) -> None:
+    """What the channel says that it sells, and for how much."""
+    said = [Seen(code=sku, external_id=sku, name=sku, price=cost, version=1) for sku, cost in costs.items()]
+    async with shop.database.transaction() as tx:
+        (id_,) = await tx.values("SELECT id FROM connection WHERE code = %s", [CODE])
+        await mapping.note(tx, id_, said, "catalog")
+        await mapping.settle_exact(tx, id_)
+
+
+async def test_prices_given_before_a_connection_keeps_them_end_and_the_trail_says_what_they_were(shop: Linked):
+    await give(shop, A=8_880, B=4_000)
+    assert await told(shop) == 2
+    await sold_there(shop, A=2_500)
+    async with shop.database.transaction() as tx:
+        assert (await mastering.preview(tx, CODE, ["price"])).own_prices == 1
+        assert (await mastering.preview(tx, CODE, ["gtin"])).own_prices == 0
+    version = await keep(shop, ["price"], 0)
+    ours = [(await listing(shop, sku)).goods for sku in ("A", "B")]
+    assert [(g.price, g.own_price) for g in ours] == [(2_500, None), (4_000, 4_000)], "of B the channel says nothing"
+    async with shop.database.transaction() as tx:
+        entries = await audit.trail(tx, entity="listing", entity_id=CODE)
+    (ended,) = [e for e in entries if e.before and e.before["listings"] == {"A": {"price": 8_880}}]
+    assert ended.after == {"count": 1, "listings": {"A": {"price": None}}}
+
+    # The shop moves on; what it said a while ago does not come back to it.
+    assert await told(shop) == 0
+    assert prices(shop) == {"A": 8_880, "B": 4_000}
+    async with shop.database.transaction() as tx:
+        await catalog.set_prices(tx, {"B": 5_000, "A": 2_600})
+    assert await told(shop) == 0
+    await keep(shop, [], version)
+    assert await told(shop) == 1
+    assert prices(shop) == {"A": 2_600, "B": 4_000}
+
+
+async def test_a_whole_listing_tells_no_price_to_who_keeps_it_and_none_is_missing(shop: Linked):
+    await sold_there(shop, A=2_500)
+    version = await keep(shop, ["price"], 0)
+    async with shop.database.transaction() as tx:
+        await service.publish(tx, CODE, ["A", "B"])
+    await shop.tell()
+    told_of = shop.peer.listings
+    assert ("price" in told_of["A"], told_of["B"]["price"]) == (False, 1_990), "of B the channel says nothing"
+
+    async with shop.database.transaction() as tx:
+        await catalog.set_prices(tx, {"A": None})
+        assert not (await service.publish(tx, CODE, ["A"])).refused
+        await service.say_many(tx, CODE, [("A", "title", "Outro nome")])
+    await shop.tell()
+    assert told_of["A"]["name"] == "Outro nome"
+    assert "price" not in told_of["A"]
+
+    async with shop.database.transaction() as tx:
+        await service.end(tx, CODE, ["A"])
+    await shop.tell()
+    assert (told_of["A"]["active"], "price" in told_of["A"]) == (False, False)
+
+    await keep(shop, [], version)
+    async with shop.database.transaction() as tx:
+        await catalog.set_prices(tx, {"A": 2_600})
+        await service.publish(tx, CODE, ["A"])
+    await shop.tell()
+    assert told_of["A"]["price"] == 2_600, "it is told again"
+
+
+async def test_a_price_that_waits_when_the_channel_becomes_its_keeper_is_not_sent(shop: Linked):
+    await give(shop, A=8_880, B=4_000)
+    assert await following.offer_prices(shop.database) == 2
+    await sold_there(shop, A=2_500)
+    version = await keep(shop, ["price"], 0)
+    await shop.tell()
+    assert prices(shop) == {"A": 1_990, "B": 4_000}, "of B the channel says nothing"
+    ended = """SELECT a.outcome, a.says FROM op_attempt a JOIN channel_op o ON o.key = a.op_key
+    WHERE o.entity = 'price:A' ORDER BY a.at DESC LIMIT 1"""
+    assert await shop.rows(ended) == [("not sent", failures.KEEPS_PRICE)]
+
+    # What it was told long ago does not count as told once it hears of prices again.
+    async with shop.database.transaction() as tx:
+        await catalog.set_prices(tx, {"A": 1_990})
+    await keep(shop, [], version)
+    assert await told(shop) == 1
+    assert prices(shop) == {"A": 1_990, "B": 4_000}
+
+
+async def test_a_price_does_not_overtake_what_the_keeper_told_and_nobody_has_written_yet(shop: Linked):
+    await sold_there(shop, A=2_500)
+    async with shop.database.transaction() as tx:
+        await mastering.put_fields(tx, CODE, ["price"], 0)
+        await catalog.set_prices(tx, {"A": 7_770, "B": 7_770})
+        await service.publish(tx, CODE, ["A"])
+    assert await told(shop) == 1
+    assert prices(shop) == {"A": 1_990, "B": 7_770}
+    assert "price" not in shop.peer.listings["A"]
+
+
+async def test_feeds_of_a_channel_whose_connection_keeps_the_price_say_what_the_keeper_said(shop: Linked):
+    await give(shop, A=8_880)
+    await sold_there(shop, A=2_500)
+    await keep(shop, ["price"], 0)
+    async with shop.database.transaction() as tx:
+        channel_id = await tx.value("SELECT id FROM channel WHERE code = 'web'")
+        rows = {g.sku: g.price for g in await feeds.goods_after(tx, channel_id, 0, 10)}
+    assert rows == {"A": 2_500, "B": 1_990}
+
+
+async def test_a_sku_that_the_keeper_tells_of_later_loses_its_own_price_then(shop: Linked):
+    await sold_there(shop, A=2_500)
+    await keep(shop, ["price"], 0)
+    await give(shop, B=4_000)
+    await sold_there(shop, B=3_000)
+    while await mastering.work(shop.runtime, asyncio.Event()):
+        pass
+    goods = (await listing(shop, "B")).goods
+    assert (goods.price, goods.own_price) == (3_000, None)
+
+
+async def test_every_price_of_many_is_in_the_trail_with_what_it_was(shop: Linked):
+    skus = [f"N-{n}" for n in range(120)]
+    async with shop.database.transaction() as tx:
+        await catalog.put_products(
+            tx,
+            [
+                ProductDraft(
+                    code="N", name="Nó", options=["n"], variants=[VariantDraft(sku=s, options={"n": s}) for s in skus]
+                )
+            ],
+        )
+    await give(shop, **dict.fromkeys(skus[:2], 1_000))
+    await give(shop, **dict.fromkeys(skus, 2_000))
+    async with shop.database.transaction() as tx:
+        newest = (await audit.trail(tx, entity="listing", entity_id=CODE))[0]
+    assert newest.before["listings"] == {s: {"price": 1_000 if s in skus[:2] else None} for s in skus}
+    assert newest.after == {"count": 120, "listings": {s: {"price": 2_000} for s in skus}}
+
+
+async def test_what_was_once_said_as_a_field_called_price_is_no_price_comes_back_from_a_file_and_goes(shop: Linked):
+    """Before a listing had a price of its own the word was taken for an attribute."""
+    async with shop.database.transaction() as tx:
+        await tx.execute(
+            'INSERT INTO listing_override (connection_id, product_id, said) SELECT c.id, v.product_id, \'{"price": "99"}\''
+            " FROM connection c, variant v WHERE c.code = %s AND v.sku = 'A'",
+            [CODE],
+        )
+    goods = (await listing(shop)).goods
+    assert (goods.price, goods.own_price, goods.said_of_product) == (1_990, None, {"price": "99"})
+    file = [row async for page in override_pages(shop.database, SYSTEM) for row in page]
+    report = await imported(shop, "\n".join(";".join(map(str, row)) for row in file))
+    assert (report.unchanged, report.bad) == (1, 0)
+    report = await imported(shop, f"connection;sku;field;value\n{CODE};A;price;98\n")
+    assert (report.bad, report.problems[0].column) == (1, "field")
+    report = await imported(shop, f"connection;sku;field;value\n{CODE};A;price;\n")
+    assert (report.changed, report.bad) == (1, 0)
+    assert (await listing(shop)).goods.said_of_product == {}
 
 
 async def test_a_table_gives_prices_tells_each_bad_row_and_comes_back_as_it_was(shop: Linked):

@@ -292,3 +292,24 @@ async def test_a_plan_behind_balances_does_not_wait_for_a_queue_that_came_to_be_
                 await asyncio.sleep(0.01)
             await balance(shop, "CUP", "S1")(receiving)
         await doing
+
+
+async def test_a_fence_that_is_made_meanwhile_is_not_locked_behind_those_that_were_there(shop):
+    """Who has the fences of a SKU asks what they have left once more; one at a smaller key came in between."""
+    cup = shop.skus["CUP"]
+
+    async def fence(code: str, place: str) -> None:
+        draft = AllotmentDraft(
+            code=code, name=code, kind=Kind.FENCE, channels=("web",), stock=(FenceRow("CUP", place, 1),)
+        )
+        async with shop.db.transaction() as tx:
+            await allotments.put(tx, draft, None)
+
+    async def others() -> None:
+        await fence("NEW", "DC")
+        async with shop.db.transaction() as tx:
+            standing = await claims.lock(tx, [cup], [])
+            assert len(standing.remaining) == 2
+
+    await fence("OLD", "S1")
+    await in_turn(shop, lambda tx: claims.lock(tx, [cup], []), lambda tx: claims.lock(tx, [cup], []), others())

@@ -20,7 +20,7 @@ from malha.fulfillment.errors import (
     WorkNotFound,
     WrongState,
 )
-from malha.fulfillment.releasing import HORIZON_DAYS
+from malha.intake.loads import HORIZON_DAYS
 from malha.network import service as network_service
 from malha.platform.db import Actor, Database
 from malha.platform.errors import MalhaError

@@ -13,6 +13,7 @@ from malha.ordering.errors import (
     HoldNotOpen,
     LineMapped,
     LineNotFound,
+    NothingToHold,
     OrderChanged,
     OrderNotFound,
     SkuNotKnown,
@@ -150,6 +151,15 @@ async def test_holds_stack_stop_the_order_and_are_resolved_one_by_one(database):
         assert count == 2  # resolving a hold that is not there makes none
 
 
+async def test_a_cancelled_order_takes_no_hold(database):
+    async with database.transaction() as tx:
+        world = await a_network(tx)
+        order_id = await an_order(tx, world, 1)
+        await service.cancel(tx, order_id, reason="bought twice")
+        with pytest.raises(NothingToHold):
+            await service.place_hold(tx, order_id, HoldKind.MANUAL)
+
+
 async def test_an_automatic_hold_is_lifted_by_hand_only_by_force_and_with_a_reason(database):
     async with database.transaction() as tx:
         world = await a_network(tx)
@@ -174,11 +184,16 @@ async def test_address_and_buyer_are_corrected_until_work_begins(database):
         with pytest.raises(Invalid) as refused:
             await service.change_address(tx, order_id, Address(postal_code="123", state="XX", city="Rio"))
         assert {p["at"] for p in refused.value.facts["problems"]} == {
-            "/ship_to/street",
-            "/ship_to/number",
-            "/ship_to/state",
-            "/ship_to/postal_code",
+            "/street",
+            "/number",
+            "/state",
+            "/postal_code",
         }
+        with pytest.raises(Invalid) as refused:
+            await service.change_address(tx, order_id, Address())
+        assert {p["says"].removesuffix(" is missing.") for p in refused.value.facts["problems"]} == {
+            "The street", "The house number is missing: write S/N when there is none.", "The city", "The state", "The CEP",
+        }  # fmt: skip
         stored = await service.change_address(tx, order_id, good)
         assert (stored.postal_code, stored.state) == ("20040002", "RJ")
         with pytest.raises(Invalid):

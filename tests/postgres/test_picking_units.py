@@ -14,7 +14,6 @@ from malha.fulfillment import moving, parting
 from malha.fulfillment import service as fulfillment
 from malha.fulfillment.errors import PickingSlotFull
 from malha.fulfillment.model import Picked, RejectReason, Short
-from malha.intake import reads as intake_reads
 from malha.intake.reference import reference_in
 from malha.ordering.model import CancelWish
 from malha.platform.db import Database
@@ -207,14 +206,15 @@ async def test_routing_compares_the_units_of_today_with_what_its_slots_take(unit
             " VALUES (%(place)s, 'pick', %(day)s, '09:00', '12:00', 10, 10, 'units', 0, 0)",
             key,
         )
-        before = (await intake_reads.taken_today(tx))[units.place.id]
+        reference = await reference_in(tx)
+        at = reference.network.index[units.place.id]
+        before = reference.taken[at]
         await tx.execute("UPDATE capacity_slot SET units = 6, confirmed = 2 WHERE day = %(day)s", key)
     await sized(units, 4)  # claimed there, and not released yet
     async with units.database.transaction() as tx:
-        assert (await intake_reads.taken_today(tx))[units.place.id] == before + 10
+        assert (await reference_in(tx)).taken[at] == before + 10
         await service.set_overrides(tx, units.place, {(Kind.PICK, today): []})
         reference = await reference_in(tx)
-        at = reference.network.index[units.place.id]
         assert (reference.taken[at], reference.network.places[at].daily_capacity) == (10, 20)
         await tx.execute("UPDATE capacity_slot SET units = 0, confirmed = 0 WHERE day = %(day)s", key)
 

@@ -71,7 +71,7 @@ async def test_an_order_is_found_by_what_a_person_may_know_of_it(
             email="joao@example.com",
             phone="+5511987654321",
         )
-        other = await an_order(tx, external_id="w-2", name="Maria Souza")
+        other = await an_order(tx, external_id="w-2", name="Maria Souza", document="12ABC34501DE35")
         await outbox.add(tx, Told(id=order_id, seq=1), Told(id=other, seq=1))
     await drain(database, projections)
     async with database.transaction() as tx:
@@ -85,6 +85,8 @@ async def test_an_order_is_found_by_what_a_person_may_know_of_it(
             "joao kit-3",
         ):
             assert await finding_reads.find(tx, text) == [order_id], text
+        for text in ("12.ABC.345/01DE-35", "12abc34501de35", "12.abc.345/01de-35"):
+            assert await finding_reads.find(tx, text) == [other], text
         assert set(await finding_reads.find(tx, "sku-1")) == {order_id, other}
 
 

@@ -1,16 +1,19 @@
 """What became of promises: written from the log, in both ways, again and again, and read by what people look for."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 import msgspec
 import pytest
 
 from malha.flows.subscriptions import SUBSCRIPTIONS
-from malha.fulfillment import service
+from malha.fulfillment import outcome_reads, service
+from malha.fulfillment.learning_risks import looked_back
 from malha.fulfillment.model import RejectReason
+from malha.fulfillment.outcome_reads import Wanted
 from malha.ordering import lateness, promises
 from malha.ordering import service as ordering
 from malha.ordering.model import PromiseReason
+from malha.ordering.promised_days import ends, ends_at
 from malha.platform.db import Database
 from malha.platform.ids import UUID
 from malha.platform.subscribers import Subscription, drain
@@ -21,7 +24,8 @@ SWEPT = [s for s in SUBSCRIPTIONS if s.name == "promise_outcomes"]
 HANDLED = [msgspec.structs.replace(s, sweep=None) for s in SWEPT]
 PROMISE = "UPDATE sales_order SET promised_at = %s WHERE id = %s"
 ROWS = """
-SELECT work_id, order_id, location_id, to_state, promised_at, present_at, delivered_at, done_at, kept
+SELECT work_id, order_id, location_id, to_state, promised_at, present_at, delivered_at, done_at,
+       done_at <= promised_at
 FROM promise_outcome ORDER BY promised_at, work_id
 """
 
@@ -141,3 +145,45 @@ async def test_a_pickup_is_promised_to_be_ready_and_keeps_that_however_late_it_i
     [row] = await rows(database)
     assert row[3:5] == (None, due)
     assert row[7:] == (ready, ready <= due)
+
+
+async def test_the_database_and_the_pages_say_the_same_of_when_a_promise_is_over(database):
+    day = datetime(2026, 11, 27, 23, 59, 59, tzinfo=UTC)
+    asked = [day, day.replace(hour=18), day + timedelta(seconds=1), day - timedelta(days=40)]
+    async with database.transaction() as tx:
+        statement = f"SELECT {ends('x')} FROM unnest(%(asked)s::timestamptz[]) x"
+        assert await tx.values(statement, {"asked": asked}) == [ends_at(at) for at in asked]
+
+
+async def test_a_day_that_is_promised_lasts_until_midnight_of_brazil_and_an_hour_until_it_strikes(database):
+    """The day is stored as 23:59:59 UTC, which is nine in the evening: what comes at ten is in time."""
+    day = datetime.combine((NOW - timedelta(days=10)).date(), time(23, 59, 59), tzinfo=UTC)
+    hour = day.replace(hour=18, minute=0, second=0)
+    came = {
+        "evening": (day, day + timedelta(hours=2, minutes=59)),
+        "past midnight": (day, day + timedelta(hours=3, minutes=1)),
+        "hour": (hour, hour + timedelta(minutes=1)),
+        "never": (day, None),
+    }
+    async with database.transaction() as tx:
+        world = await a_network(tx, policy="not_required")
+        parcels = {}
+        for n, (name, (at, _)) in enumerate(came.items(), 1):
+            order_id = await promised(tx, world, at, n=n)
+            work, [parcels[name]] = await packed(tx, order_id)
+            await service.ship(tx, work)
+        for name, (_, at) in came.items():
+            if at is not None:
+                await service.deliver(tx, parcels[name], at=NOW)
+                await tx.execute("UPDATE shipment SET delivered_at = %s WHERE id = %s", (at, parcels[name]))
+    await drain(database, SWEPT)
+    wanted = Wanted(since=day - timedelta(days=1), until=NOW, zone="America/Sao_Paulo")
+    async with database.transaction() as tx:
+        found = await outcome_reads.kept(tx, wanted)
+        late = await outcome_reads.broken(tx, wanted, limit=10)
+        lived = (await looked_back(tx))[world.locations["DC"]]
+    assert (found.total.due, found.total.kept, found.total.broken, found.total.under_way) == (4, 1, 3, 1)
+    assert sorted((row.promised_at, row.done_at) for row in late if row.done_at) == sorted(
+        [came["hour"], came["past midnight"]]
+    )
+    assert (lived.promises, lived.broken) == (3, 2)

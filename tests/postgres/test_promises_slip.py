@@ -24,7 +24,8 @@ from malha.platform import revisions
 from malha.platform.db import Database
 from malha.platform.ids import UUID, new_id
 from malha.platform.subscribers import drain
-from malha.promising.slipping import MOST_BY_ITSELF, Slip, day_promised
+from malha.promising.rules import day_promised
+from malha.promising.slipping import MOST_BY_ITSELF, Slip
 from malha.testing.builders import World, a_network, a_product
 
 pytestmark = pytest.mark.usefixtures("mail_set_up")
@@ -69,7 +70,7 @@ class Town:
     async def promised(self, order_id: UUID) -> date:
         async with self.database.transaction() as tx:
             at = await tx.value("SELECT promised_at FROM sales_order WHERE id = %s", (order_id,))
-        return day_promised(at)
+        return day_promised(at, "SP")
 
     async def look(self) -> dict[UUID, SlipRow]:
         async with self.database.transaction() as tx:
@@ -113,7 +114,7 @@ async def test_a_slower_carrier_is_promised_anew_and_told_once(town: Town) -> No
     assert (row.reason, row.location, row.lines) == (Slip.CARRIER, "DC", [1])
     assert row.expected_at is not None
     assert await slipping.watch(town.database, **MODE) == 1
-    assert await town.promised(order_id) == day_promised(row.expected_at) == add_business_days(before, 4, "BR-SP")
+    assert await town.promised(order_id) == day_promised(row.expected_at, "SP") == add_business_days(before, 4, "BR-SP")
     assert await town.told(order_id) == ["repromised"]
     assert await slipping.watch(town.database, **MODE) == 0
     assert await town.told(order_id) == ["repromised"]
@@ -261,7 +262,9 @@ async def test_a_second_slip_has_a_day_to_spare_and_after_some_a_person_decides(
         [row] = (await town.look()).values()
         assert row.expected_at is not None
         assert await slipping.watch(town.database, **MODE) == 1
-        assert await town.promised(order_id) == add_business_days(day_promised(row.expected_at), n, "BR-SP") > before
+        assert (
+            await town.promised(order_id) == add_business_days(day_promised(row.expected_at, "SP"), n, "BR-SP") > before
+        )
     await town.run("UPDATE order_promise SET made_at = made_at - interval '2 days'", SLOWER)
     assert set(await town.look()) == {order_id}
     assert await slipping.watch(town.database, **MODE) == 0

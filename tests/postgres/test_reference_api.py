@@ -57,6 +57,30 @@ async def test_a_location_lives_through_the_api(client: AsyncTestClient) -> None
     assert [x["code"] for x in (await client.get("/v1/locations")).json()["items"]] == ["SP01"]
 
 
+async def test_what_an_operation_does_not_take_is_refused_and_not_lost(client: AsyncTestClient) -> None:
+    await client.post("/v1/establishments", json=ESTABLISHMENT)
+    await client.post("/v1/locations", json=LOCATION)
+    until = "2036-12-01T09:00:00-03:00"
+    lost = await client.post("/v1/locations/SP01/pause", json={"reason": "Enchente", "until": until})
+    assert (lost.status_code, lost.json()["code"]) == (422, "body_not_taken")
+    misspelt = await client.post("/v1/locations/SP01/pause", params={"untill": until})
+    assert (misspelt.status_code, misspelt.json()["errors"][0]["at"]) == (422, "?untill")
+    assert (await client.get("/v1/locations/SP01")).json()["status"] == "active"
+    said_by_chunks = {"transfer-encoding": "chunked"}
+    lost = await client.post("/v1/locations/SP01/pause", content=b'{"until": "2036-12-01"}', headers=said_by_chunks)
+    assert (lost.status_code, lost.json()["code"]) == (422, "body_not_taken")
+    for nothing in (b"", b"{}", b" null ", b"{\r\n\r\n}", b"[]"):
+        said = await client.post(
+            "/v1/locations/SP01/pause",
+            params={"reason": "Enchente", "until": until},
+            content=nothing,
+            headers={"content-type": "application/json"},
+        )
+        assert said.json()["status"] == "paused"
+    shown = (await client.get("/v1/locations/SP01")).json()
+    assert (shown["paused_reason"], shown["paused_until"][:4]) == ("Enchente", "2036")
+
+
 async def test_what_is_wrong_is_said_in_the_readers_language(client: AsyncTestClient) -> None:
     body = {**ESTABLISHMENT, "cnpj": "11.222.333/0001-80", "state": "XX"}
     answer = await client.post("/v1/establishments", json=body, headers={"accept-language": "pt-BR"})

@@ -32,7 +32,13 @@ from malha.routing import wave_reads
 from malha.routing.model import Exclusion, Reason
 from malha.routing.records import read_record, replay
 from malha.routing.ruling import reads, service
-from malha.routing.ruling.errors import EffectiveInThePast, RuleSetInForce, RuleSetPublished
+from malha.routing.ruling.errors import (
+    EffectiveInThePast,
+    EndsBeforeItBegins,
+    RuleSetEnded,
+    RuleSetInForce,
+    RuleSetPublished,
+)
 from malha.routing.ruling.model import Content, Row, Rule, RuleSet, Run, Status, Table, Then, Unfilled, When, Where
 from malha.testing.builders import in_days
 
@@ -111,6 +117,46 @@ async def test_a_published_rule_decides_the_next_order_and_the_explanation_names
     assert (again.cost, again.basis.costs, again.basis.parcels[0][0]) == (
         stored.cost, stored.costs, stored.parcels[0][0]
     )  # fmt: skip
+
+
+async def test_a_rule_set_ends_by_itself_and_the_one_before_it_is_back(gate: Gate, retailer: Database):
+    ana = Actor("person", "ana", "Ana")
+    usual = await published(retailer, one(Rule(name="North", where=NORTH)))
+    async with retailer.transaction(ana) as tx:
+        draft = await service.start_draft(tx, one(Rule(name="Black Friday", where=Where(locations=["L3"]))))
+        now = await tx.now()
+        with pytest.raises(EndsBeforeItBegins):
+            await service.publish(
+                tx,
+                draft.id,
+                draft.version,
+                effective_from=now + timedelta(days=2),
+                effective_until=now + timedelta(days=1),
+            )
+        with pytest.raises(EndsBeforeItBegins):
+            await service.publish(tx, draft.id, draft.version, effective_until=now)
+        friday = await service.publish(tx, draft.id, draft.version, effective_until=now + timedelta(hours=1))
+    assert (friday.in_force, friday.effective_until) == (True, now + timedelta(hours=1))
+    assert places(await place(gate, 1, "A")) == ["L3"]
+    async with retailer.transaction() as tx:  # its hour is over
+        await tx.execute(
+            "UPDATE routing_rule_set SET effective_from = now() - interval '2 hours',"
+            " effective_until = now() - interval '1 hour' WHERE id = %s",
+            [friday.id],
+        )
+    assert places(await place(gate, 2, "A")) == ["L2"]
+    async with retailer.transaction(ana) as tx:
+        assert (await reads.standing(tx)).live == usual.number
+        assert [(x.number, x.in_force) for x in await reads.rule_sets(tx)] == [(2, False), (1, True)]
+        with pytest.raises(RuleSetEnded):
+            await service.end_at(tx, friday.id, None)
+        with pytest.raises(EndsBeforeItBegins):
+            await service.end_at(tx, usual.id, now - timedelta(days=1))
+        back = await service.roll_back(tx, 2, effective_until=now + timedelta(days=1))
+        assert (back.in_force, back.number) == (True, 3)
+        ended = await service.end_at(tx, usual.id, now + timedelta(days=2))
+        assert (ended.effective_until, ended.in_force) == (now + timedelta(days=2), False)
+        assert (await service.end_at(tx, usual.id, None)).effective_until is None
 
 
 async def test_a_row_of_the_table_sends_an_order_by_its_run_and_the_explanation_names_the_row(

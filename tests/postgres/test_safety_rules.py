@@ -86,6 +86,21 @@ async def test_percent_follows_what_is_on_hand_and_days_what_left(shop: Shop) ->
     assert await shop.kept() == {("CUP", "DC"): 3, ("CUP", "S1"): 2, ("PLATE", "DC"): 0, ("PLATE", "S1"): 2}
 
 
+async def test_a_mistyped_quantity_of_millions_does_not_stop_the_sweep_of_the_others(shop: Shop) -> None:
+    await shop.rule("PERCENT", 100, measure=Measure.PERCENT, location="S1")
+    await shop.rule("DAYS", 2_000_000_000, measure=Measure.DAYS, location="DC")
+    async with shop.database.transaction() as tx:
+        wrong = Claim(shop.skus["CUP"], shop.world.locations["S1"], 78_900_000)
+        await inventory.set_on_hand(tx, [wrong], Reference("test"))
+        claim = Claim(shop.skus["CUP"], shop.world.locations["DC"], 9)
+        order = Reference("order", new_id())
+        assert await inventory.reserve(tx, [claim], order) == []
+        await inventory.ship(tx, [claim], order)
+    kept = await shop.kept()
+    assert (kept["CUP", "S1"], kept["CUP", "DC"]) == (78_900_000, 642_857_143)
+    assert kept["PLATE", "S1"] == 10
+
+
 async def test_a_quantity_stated_by_hand_wins_until_it_is_taken_away(shop: Shop) -> None:
     await shop.rule("ALL", 4)
     key = (shop.skus["CUP"], shop.world.locations["DC"])

@@ -164,7 +164,7 @@ async def test_a_short_pick_is_counted_tried_elsewhere_once_and_then_queued_with
         assert await holds(tx, order_id) == {HoldKind.SHORTAGE}
     await drain(database, SUBSCRIPTIONS)
     async with database.transaction() as tx:
-        found = await counts.tasks(tx)
+        found = await counts.tasks(tx, counts.TasksWanted())
     assert len(found) == 1
 
 

@@ -12,7 +12,14 @@ from malha.inventory.buckets.errors import NotInBucket
 from malha.inventory.buckets.model import Bucket
 from malha.inventory.model import Claim, Reference
 from malha.inventory.supply import reads, service
-from malha.inventory.supply.errors import InboundEnded, OverReceipt, ReceiptUndone, UnknownInbound
+from malha.inventory.supply.errors import (
+    InboundDiffers,
+    InboundEnded,
+    OverReceipt,
+    ReceiptDiffers,
+    ReceiptUndone,
+    UnknownInbound,
+)
 from malha.inventory.supply.model import InboundState, ReceiptDraft, Received, ReceivedLine
 from malha.platform.db import SYSTEM, Actor, Database, Tx
 from malha.platform.errors import Forbidden
@@ -55,6 +62,18 @@ async def state_of(db: Database, number: int) -> tuple[str, list[tuple[int, int,
 async def test_the_same_order_of_a_supplier_is_placed_once(shop: Database) -> None:
     first = await place(shop, (1, 5), reference="OC-1")
     assert await place(shop, (1, 5), reference="OC-1") == first
+    async with shop.snapshot() as tx:
+        assert [(i.day, i.quantity, i.source) for i in await reads.incoming(tx, [1])] == [(DAY, 5, "purchase")]
+
+
+async def test_an_order_under_a_reference_that_is_taken_by_another_is_refused_and_not_passed_over(
+    shop: Database,
+) -> None:
+    await place(shop, (1, 5), reference="OC-1")
+    for lines in (((1, 6),), ((1, 5), (2, 1)), ((2, 5),)):
+        with pytest.raises(InboundDiffers):
+            await place(shop, *lines, reference="OC-1")
+    await place(shop, (1, 2), (1, 3), reference="OC-1")  # the same goods on two lines
     async with shop.snapshot() as tx:
         assert [(i.day, i.quantity, i.source) for i in await reads.incoming(tx, [1])] == [(DAY, 5, "purchase")]
 
@@ -128,6 +147,13 @@ async def test_a_moved_date_keeps_its_history_and_is_told(shop: Database) -> Non
         told = await tx.values("SELECT payload ->> 'moves' FROM outbox WHERE type = 'inbound.rescheduled'")
         assert len(told) == 1
         assert "2026-12-24" in told[0]
+        trail = await tx.tuples("SELECT before, after FROM audit WHERE action = 'reschedule'")
+        assert trail == [
+            (
+                {"lines": {"1 CAM-P": {"eta": "2026-12-10"}}, "reason": None},
+                {"lines": {"1 CAM-P": {"eta": "2026-12-24"}}, "reason": "strike in the port"},
+            )
+        ]
 
 
 async def test_what_does_not_come_is_given_up_with_a_reason(shop: Database) -> None:
@@ -153,6 +179,19 @@ async def test_a_receipt_sent_twice_at_once_is_received_once(shop: Database) -> 
     assert sorted(d.repeated for d in done) == [False, True, True, True]
     assert len({d.number for d in done}) == 1
     assert await state_of(shop, number) == ("received", [(5, 0, 0)])
+
+
+async def test_other_goods_under_the_id_of_a_receipt_are_refused_and_not_lost(shop: Database) -> None:
+    order, _ = await place(shop, (1, 5), (2, 5))
+    id_ = new_id()
+    first = await take(shop, order, ReceivedLine(1, 3), id_=id_)
+    for other in (ReceivedLine(1, 2), ReceivedLine(2, 3), ReceivedLine(1, 3, Bucket.DAMAGED)):
+        with pytest.raises(ReceiptDiffers) as refused:
+            await take(shop, order, other, id_=id_)
+        assert refused.value.facts["number"] == first.number
+    with pytest.raises(ReceiptDiffers):
+        await take(shop, None, ReceivedLine(1, 3), id_=id_)
+    assert (await take(shop, order, ReceivedLine(1, 1), ReceivedLine(1, 2), id_=id_)).repeated
 
 
 async def test_two_receivers_cannot_together_take_more_than_was_ordered(shop: Database) -> None:

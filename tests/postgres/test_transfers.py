@@ -11,6 +11,7 @@ from malha.inventory import service as stock
 from malha.inventory.buckets.model import Bucket
 from malha.inventory.model import Claim, Reason, Reference
 from malha.inventory.supply import reads as supply
+from malha.inventory.supply.errors import ReceiptDiffers
 from malha.inventory.transfers import reads, service
 from malha.inventory.transfers.errors import (
     DocumentNeeded,
@@ -263,6 +264,8 @@ async def test_two_people_who_do_the_same_step_do_it_once(shop: Database) -> Non
     id_ = new_id()
     done = await asyncio.gather(*(arrive(shop, number, Arrived(1, 3), id_=id_) for _ in range(4)))
     assert sorted(d.repeated for d in done) == [False, True, True, True]
+    with pytest.raises(ReceiptDiffers):
+        await arrive(shop, number, Arrived(1, 4), id_=id_)
     async with shop.snapshot() as tx:
         assert await there(tx, 1, SHOP) == {"sellable": 13, "in_transit": 1}
     ((first, _, _),) = await open_discrepancies(shop, number)

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import msgspec
@@ -11,7 +11,18 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 from tests.waiting import doomed, gone
 
 from malha.flows.subscriptions import SUBSCRIPTIONS
+from malha.inventory.supply import changing
+from malha.inventory.supply import service as supply
+from malha.inventory.supply.model import (
+    InboundChange,
+    InboundDraft,
+    InboundKind,
+    InboundLineDraft,
+    InboundState,
+    LineChange,
+)
 from malha.ordering import service as ordering
+from malha.payments.model import PaymentState
 from malha.platform import outbox
 from malha.platform.clock import now
 from malha.platform.db import Actor
@@ -126,6 +137,69 @@ async def test_a_body_is_what_its_schema_says(shop, sink):
     assert {"order.placed", "order.cancelled"} <= set(sink.types)
     for sent in sink.sent:
         Draft202012Validator(catalogue.schema_of(sent.json["type"])).validate(sent.json)
+
+
+async def test_who_waits_for_goods_is_told_that_other_quantities_are_expected_and_others_are_not(shop, sink):
+    from jsonschema_rs import Draft202012Validator
+
+    centre, franchise = shop.world.locations["DC"], shop.world.locations["S1"]
+    async with shop.database.transaction() as tx:
+        other = await a_product(tx, shop.world, "B")
+    day, later = date(2026, 12, 10), date(2026, 12, 24)
+
+    async def ordered(place):
+        lines = [InboundLineDraft(shop.sku, 10, day), InboundLineDraft(other, 4, day)]
+        draft = InboundDraft(kind=InboundKind.PURCHASE, supplier="Tecelagem", location_id=place, lines=lines)
+        async with shop.database.transaction() as tx:
+            return await supply.place_order(tx, draft)
+
+    async def change(number, **wanted):
+        async with shop.database.transaction() as tx:
+            return await changing.change(tx, number, InboundChange(**wanted))
+
+    theirs, ours = await ordered(franchise), await ordered(centre)
+    await shop.lined_up()
+    await shop.listens("inbound.changed")
+    whole_secret = shop.secret
+    seen = {"stock:read", "orders:read", "webhooks:manage"}
+    limited = msgspec.structs.replace(FRANCHISE, permissions=frozenset(seen), locations=frozenset({franchise}))
+    near = await shop.listens("inbound.*", actor=limited, locations=("S1",))
+    more = [InboundLineDraft(shop.sku, 6, later)]
+    await change(ours.number, lines=[LineChange(line=1, quantity=14)], added=more, reason="season", note="ask for Ana")
+    await change(ours.number, lines=[LineChange(line=1, quantity=14)], reason="season")  # as it is already
+    await change(ours.number, note="by road")  # nothing that is expected changes
+    assert await shop.told() == 1
+    (sent,) = sink.sent
+    assert Webhook(whole_secret).verify(sent.body, sent.headers) == sent.json
+    assert (sent.json["type"], sent.json["subject"]) == ("inbound.changed", f"inbound:{ours.id}")
+    assert sent.json["data"] == {
+        "inbound_id": str(ours.id),
+        "location": "DC",
+        "reason": "season",
+        "state": "open",
+        "lines": [{"line": 1, "sku": "A", "was": 10, "became": 14}],
+        "added": [{"line": 3, "sku": "A", "quantity": 6, "date": "2026-12-24"}],
+    }
+    assert "Ana" not in sent.body.decode(), "what people wrote may name people"
+    Draft202012Validator(catalogue.schema_of("inbound.changed")).validate(sent.json)
+    assert await shop.rows(near) == []
+
+    await change(theirs.number, lines=[LineChange(line=2, quantity=3, eta=later)])
+    await shop.told()
+    told = [sent.json for sent in sink.sent[1:]]
+    assert sorted(one["type"] for one in told) == ["inbound.changed", "inbound.changed", "inbound.rescheduled"]
+    assert {one["data"]["location"] for one in told} == {"S1"}
+    (changed, again) = [one["data"] for one in told if one["type"] == "inbound.changed"]
+    assert changed == again
+    assert (changed["lines"], changed["added"]) == ([{"line": 2, "sku": "B", "was": 4, "became": 3}], [])
+
+
+def test_the_example_of_a_type_says_states_that_it_can_be_in():
+    for type_, public in catalogue.PUBLIC.items():
+        family = type_.partition(".")[0]
+        if family in {"inbound", "payment"} and "state" in {field.name for field in public.fields}:
+            states = InboundState if family == "inbound" else PaymentState
+            assert catalogue.example_of(type_)["data"]["state"] in set(states), type_
 
 
 async def test_only_types_and_families_that_were_asked_for_are_told(shop, sink):

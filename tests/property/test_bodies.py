@@ -3,7 +3,8 @@
 import json
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from enum import Enum
+from typing import Annotated, Any, Literal
 
 import msgspec
 import pytest
@@ -32,6 +33,16 @@ class Sheet(msgspec.Struct, forbid_unknown_fields=True):
     who: UUID | None = None
 
 
+class Colour(Enum):
+    BLUE = "blue"
+    RED = "red"
+
+
+class Dyed(msgspec.Struct):
+    colours: list[Colour] = []
+    size: Literal["small", "large"] | None = None
+
+
 body = Body(Sheet)
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.text(max_size=10),
@@ -48,6 +59,16 @@ def resolve(document: Any, pointer: str) -> Any:
         name = step.replace("~1", "/").replace("~0", "~")
         document = document[int(name)] if isinstance(document, list) else document.get(name)
     return document
+
+
+def test_a_value_that_is_none_of_the_possible_ones_is_refused_with_those() -> None:
+    with pytest.raises(Invalid) as refused:
+        Body(Dyed).read(b'{"colours": ["blue", "green"], "size": "huge"}')
+    told = problem_of(refused.value, "en").errors
+    assert [(flaw.at, flaw.mend) for flaw in told] == [
+        ("/colours/1", "Use one of blue, red."),
+        ("/size", "Use one of small, large."),
+    ]
 
 
 @given(json_values)

@@ -85,4 +85,5 @@ def test_numbers_are_searched_without_their_punctuation_and_words_as_they_are() 
     assert rules.search_words("111.444.777-35") == ["11144477735"]
     assert rules.search_words("(11) 98765-4321") == ["11", "987654321"]
     assert rules.search_words("12.ABC.345/01DE-35") == ["12abc34501de35"]
+    assert rules.search_words("AB.CDE.FGH/IJKL-80") == ["abcdefghijkl80"]
     assert rules.search_words("João d'Ávila ana.1@x.com") == ["joao", "d'avila", "ana.1@x.com"]

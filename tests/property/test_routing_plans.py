@@ -2,7 +2,7 @@
 
 import random
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cache
 from itertools import combinations, product
 from math import inf
@@ -50,7 +50,7 @@ def networks(draw) -> Network:
             can_pickup=True,
             handling=draw(st.sampled_from((0, 100, 350))),
             line=draw(st.sampled_from((0, 50))),
-            daily_capacity=draw(st.sampled_from((None, None, 3))),
+            daily_capacity=draw(st.sampled_from((None, None, 3, 0))),
             priority=draw(st.sampled_from((10, 100))),
             entity_id=1,
             entity_kind="own",
@@ -134,11 +134,19 @@ def parcel_cost(network: Network, index: int, content: list[tuple[RequestLine, i
     return price + packages * place.handling + len(content) * place.line, packages
 
 
-def may_serve(network: Network, request: Request, line: RequestLine, index: int) -> bool:
+def later_of(network: Network, found: Plan) -> set[int]:
+    """Return the locations whose day is full and that serve all the same, as a plan says."""
+    open_ = network.lanes[1, "ship", None, "BA", None].open
+    return {open_[position] for position, _, _ in found.basis.later}
+
+
+def may_serve(
+    network: Network, request: Request, line: RequestLine, index: int, later: Collection[int] = frozenset()
+) -> bool:
     place = network.places[index]
     if offer(network, place.state, 0) is None or offer(network, place.state, line.grams) is None:
         return False
-    if place.daily_capacity is not None and TAKEN[index] >= place.daily_capacity:
+    if place.daily_capacity is not None and TAKEN[index] >= place.daily_capacity and index not in later:
         return False
     return place.id not in (request.excluded or {}).get(line.line, ())
 
@@ -155,7 +163,7 @@ def partitions(items: list[RequestLine]) -> Iterator[list[list[RequestLine]]]:
 
 
 def every_plan(
-    network: Network, request: Request, free: dict[int, list[int]]
+    network: Network, request: Request, free: dict[int, list[int]], later: Collection[int] = frozenset()
 ) -> Iterator[tuple[tuple[int, int], set[int]]]:
     """All ways to place every line in full: ((cost, packages), locations)."""
     locations = range(len(network.places))
@@ -165,7 +173,7 @@ def every_plan(
             fits = True
             for part, index in zip(parts, indexes, strict=True):
                 for line in part:
-                    fits = fits and may_serve(network, request, line, index)
+                    fits = fits and may_serve(network, request, line, index, later)
                     for sku, per in needs_of(line):
                         left[sku][index] -= per * line.quantity
                         fits = fits and left[sku][index] >= 0
@@ -177,14 +185,18 @@ def every_plan(
                 yield (sum(c for c, _ in costs), sum(p for _, p in costs)), set(indexes)
 
 
-def check_plan(network: Network, request: Request, free: dict[int, list[int]], found: Plan) -> None:
-    """What must hold for every plan, however hard the order."""
+def check_plan(
+    network: Network, request: Request, free: dict[int, list[int]], found: Plan, *, waits: bool = True
+) -> None:
+    """What must hold for every plan, however hard the order. One rule alone does not wait for days that are full."""
     lines = {line.line: line for line in request.lines}
+    later = later_of(network, found)
+    whole = {index for index, place in enumerate(network.places) if waits and place.daily_capacity != 0}
     placed: dict[int, int] = defaultdict(int)
     left = {sku: list(units) for sku, units in free.items()}
     for n, index, quantity in found.assignments:
         assert quantity > 0
-        assert may_serve(network, request, lines[n], index)
+        assert may_serve(network, request, lines[n], index, later)
         placed[n] += quantity
         for sku, per in needs_of(lines[n]):
             left[sku][index] -= per * quantity
@@ -195,7 +207,7 @@ def check_plan(network: Network, request: Request, free: dict[int, list[int]], f
     for n, missing in unplaced.items():
         assert missing > 0
         for index in range(len(network.places)):
-            if may_serve(network, request, lines[n], index):
+            if may_serve(network, request, lines[n], index, whole):
                 assert any(left[sku][index] < per for sku, per in needs_of(lines[n])), "given up beside stock"
     costs = [parcel_cost(network, p.index, [(lines[n], q) for n, q in p.units]) for p in found.parcels]
     assert found.cost == sum(c for c, _ in costs)
@@ -213,7 +225,10 @@ def test_a_plan_costs_what_the_best_of_all_plans_costs_and_each_location_what_th
     found = plan(request, network, free, TAKEN)
     assert free == before, "planning changed the stock"
     check_plan(network, request, free, found)
-    plans = list(every_plan(network, request, free))
+    later = later_of(network, found)
+    if later:
+        assert not list(every_plan(network, request, free)), "a full day was asked of while others had everything"
+    plans = list(every_plan(network, request, free, later))
     if not plans:
         assert not found.basis.exact
         return
@@ -247,11 +262,12 @@ def test_five_to_ten_lines_cost_what_the_recurrence_says(network: Network, wante
     request = Request(order_id=ORDER, channel_id=1, to_state="BA", lines=lines)
     found = plan(request, network, free, TAKEN)
     check_plan(network, request, free, found)
+    later = later_of(network, found)
 
     @cache
     def parcel(part: frozenset[int], index: int) -> tuple[float, int]:
         content = [(lines[n - 1], lines[n - 1].quantity) for n in part]
-        if all(may_serve(network, request, line, index) and free[line.line][index] >= q for line, q in content):
+        if all(may_serve(network, request, line, index, later) and free[line.line][index] >= q for line, q in content):
             return parcel_cost(network, index, content)
         return inf, 0
 
@@ -289,7 +305,8 @@ def test_the_explanation_ranks_the_chosen_plan_first_and_then_the_cheapest_that_
     free = world(network, rows)
     found = plan(request, network, free, TAKEN)
     explained = explain(read_record(record_json(found)))
-    plans = [(cost, frozenset(indexes)) for (cost, _), indexes in every_plan(network, request, free)]
+    later = later_of(network, found)
+    plans = [(cost, frozenset(indexes)) for (cost, _), indexes in every_plan(network, request, free, later)]
     ids = network.location_ids
     if found.parcels:
         first, *others = explained.options
@@ -312,7 +329,8 @@ def test_the_explanation_ranks_the_chosen_plan_first_and_then_the_cheapest_that_
             whole = all(free[sku][index] >= per * line.quantity for sku, per in needs_of(line))
             told = explained.obstacles.get(id_, [])
             stopped = any(x.line in {None, line.line} for x in told)
-            assert stopped == (not (may_serve(network, request, line, index) and whole))
+            assert stopped == (not (may_serve(network, request, line, index, later) and whole))
+    assert explained.later.keys() == {ids[index] for index in later} & {ids[p.index] for p in found.parcels}
 
 
 @settings(max_examples=150, deadline=None)

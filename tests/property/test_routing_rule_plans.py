@@ -1,7 +1,7 @@
 """Plans within what a routing rule asks, against every plan there is; and what holds for all of them."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import combinations, product
 
 import msgspec
@@ -29,7 +29,7 @@ from malha.routing.explaining import explain
 from malha.routing.model import Network, Plan, Reason, Request, RequestLine, StockPrices
 from malha.routing.records import costs_of, read_record, replay
 from malha.routing.replaying import Replayer
-from malha.routing.rules import plan, record_json
+from malha.routing.rules import plan, record_json, with_later
 from malha.routing.ruling.model import Bound
 from malha.routing.terms import runs
 
@@ -63,7 +63,9 @@ def plain_orders(draw) -> Request:
     return Request(order_id=ORDER, channel_id=1, to_state="BA", lines=lines)
 
 
-def planned(network: Network, request: Request, free: dict[int, list[int]], asked: Bound) -> Plan:
+def planned(
+    network: Network, request: Request, free: dict[int, list[int]], asked: Bound, later: Collection[int] = ()
+) -> Plan:
     """Plan under a rule that speaks of location indexes, as `ruling.planning` would."""
 
     def bind(lane) -> Bound:
@@ -77,7 +79,7 @@ def planned(network: Network, request: Request, free: dict[int, list[int]], aske
             tiers=[runs(here(tier)) for tier in asked.tiers],
         )
 
-    return plan(request, network, free, TAKEN, bind=bind)
+    return plan(request, network, free, TAKEN, bind=bind, later=later)
 
 
 def allowed(network: Network, free: dict[int, list[int]], asked: Bound) -> dict[int, list[int]]:
@@ -197,7 +199,7 @@ def test_no_order_takes_what_its_rule_closes_or_keeps_back_or_more_packages(
     if asked.packages is not None:
         assert found.packages <= asked.packages
     if not asked.complete and asked.packages is None:
-        check_plan(network, request, left, found)  # nothing is given up beside stock
+        check_plan(network, request, left, found, waits=False)  # nothing is given up beside stock
 
 
 @settings(max_examples=250, deadline=None)
@@ -231,7 +233,12 @@ def test_a_decision_under_a_rule_is_replayed_exactly_and_can_be_explained(
 def test_a_rule_that_asks_nothing_decides_as_no_rule_does(network: Network, request: Request, rows: list[list[int]]):
     free = world_of(network, rows)
     free_of_rules = plan(request, network, free, TAKEN)
-    ruled = planned(network, request, free, Bound(number=1, run="Run", rule="Rule"))
+    nothing = Bound(number=1, run="Run", rule="Rule")
+    ruled = with_later(
+        planned(network, request, free, nothing),
+        lambda later: planned(network, request, free, nothing, later),
+        lambda _made: network.lanes[request.lane].open,
+    )
     assert ruled.assignments == free_of_rules.assignments
     assert msgspec.structs.replace(ruled.basis, bound=None) == free_of_rules.basis
 

@@ -2,12 +2,13 @@
 
 import random
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import product
 
 import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_routing_plans import later_of
 
 from malha.network.model import Rate
 from malha.network.tariff import Tariff
@@ -208,11 +209,13 @@ def parcel_cost(
     return cost + sum(worth.get(sku, {}).get(place.id, 0) * n for sku, n in units), packages
 
 
-def may_serve(network: Network, request: Request, line: RequestLine, index: int) -> bool:
+def may_serve(
+    network: Network, request: Request, line: RequestLine, index: int, later: Collection[int] = frozenset()
+) -> bool:
     terms, place = network.terms, network.places[index]
     if offer(network, place.state, 0) is None or offer(network, place.state, line.grams) is None:
         return False
-    if place.daily_capacity is not None and TAKEN[index] >= place.daily_capacity:
+    if place.daily_capacity is not None and TAKEN[index] >= place.daily_capacity and index not in later:
         return False
     if any(place.id in terms.unserved.get(trait, ()) for trait in request.goods[line.line].traits):
         return False
@@ -245,7 +248,9 @@ def together(network: Network, indexes: Iterable[int]) -> int:
     return sum(most[place.home] for place in places) - sum(most.values())
 
 
-def every_plan(network: Network, request: Request, free: dict, worth: dict) -> Iterator[tuple[int, int, set[int]]]:
+def every_plan(
+    network: Network, request: Request, free: dict, worth: dict, later: Collection[int] = frozenset()
+) -> Iterator[tuple[int, int, set[int]]]:
     """All ways to place every line in full: (cost with the price of stock, packages, locations)."""
     for parts in partitions(list(request.lines)):
         for indexes in product(range(len(network.places)), repeat=len(parts)):
@@ -253,7 +258,7 @@ def every_plan(network: Network, request: Request, free: dict, worth: dict) -> I
             fits = True
             for part, index in zip(parts, indexes, strict=True):
                 for line in part:
-                    fits = fits and may_serve(network, request, line, index)
+                    fits = fits and may_serve(network, request, line, index, later)
                     for sku, per in needs_of(line):
                         left[sku][index] -= per * line.quantity
                         fits = fits and left[sku][index] >= 0
@@ -291,7 +296,7 @@ def check_cost(network: Network, request: Request, worth: dict, found: Plan) -> 
     assert found.cost + found.basis.worth == sum(costs) + apart
     assert found.cost >= 0
     for n, index, _ in found.assignments:
-        assert may_serve(network, request, lines[n], index)
+        assert may_serve(network, request, lines[n], index, later_of(network, found))
 
 
 @settings(max_examples=250, deadline=None)
@@ -303,7 +308,7 @@ def test_under_any_terms_a_plan_costs_what_the_best_of_all_plans_costs_and_so_do
     priced = StockPrices(3, worth) if worth else None
     found = plan(request, network, free, TAKEN, priced)
     check_cost(network, request, worth, found)
-    plans = list(every_plan(network, request, free, worth))
+    plans = list(every_plan(network, request, free, worth, later_of(network, found)))
     if not plans:
         assert not found.basis.exact
         return
@@ -344,7 +349,7 @@ def test_a_decision_under_terms_is_recomputed_and_explained_from_its_record_alon
             whole = all(free[sku][index] >= per * line.quantity for sku, per in needs_of(line))
             told = explained.obstacles.get(id_, [])
             stopped = any(x.line in {None, line.line} for x in told)
-            assert stopped == (not (may_serve(network, request, line, index) and whole))
+            assert stopped == (not (may_serve(network, request, line, index, later_of(network, found)) and whole))
 
 
 def test_the_reasons_of_before_keep_their_numbers():

@@ -91,9 +91,11 @@ def rules_over(content: Content, places) -> Rules:
     known = SimpleNamespace(
         locations={p.id: SimpleNamespace(id=p.id, state=p.state, kind="store", latitude=None, longitude=None) for p in places},
         location_ids={f"L{p.id}": p.id for p in places},
+        tariff=Tariff([]),
+        active_services=list,
     )  # fmt: skip
     groups = {state: [f"L{p.id}" for p in places if p.state == state] for state in STATES}
-    return Rules(1, content, known, groups)  # type: ignore[arg-type]  # the two fields it reads
+    return Rules(1, content, known, groups)  # type: ignore[arg-type]  # the fields it reads
 
 
 def run(past, scenario: Scenario, sites, leads) -> tuple[Replay, dict[tuple[int, str], int]]:

@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from malha.platform import tabular
-from malha.platform.tabular import BadCell, Column, MissingColumns, UnreadableTable, open_table, write_table
+from malha.platform.tabular import (
+    BadCell,
+    Column,
+    ColumnTwice,
+    MissingColumns,
+    UnreadableTable,
+    open_table,
+    write_table,
+)
 
 COLUMNS = [
     Column("sku", ("código", "SKU do produto"), required=True),
@@ -80,6 +88,14 @@ def test_a_required_column_that_is_missing_is_named_with_what_is_there() -> None
     with pytest.raises(MissingColumns) as refused:
         open_table(io.BytesIO(b"name;price\nx;1"), COLUMNS)
     assert str(refused.value) == "These columns are missing: sku. The file has: name, price."
+
+
+def test_two_columns_of_one_heading_are_refused_and_the_plainer_of_two_names_is_meant() -> None:
+    with pytest.raises(ColumnTwice) as refused:
+        open_table(io.BytesIO(b"sku;name;Name\nA;x;y"), COLUMNS)
+    assert str(refused.value) == "Two columns are called Name."
+    twice_unknown = open_table(io.BytesIO(b"sku;notes;notes\nA;x;y"), COLUMNS)
+    assert [row.values["sku"] for row in twice_unknown] == ["A"]
 
 
 @pytest.mark.parametrize(

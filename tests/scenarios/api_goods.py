@@ -146,6 +146,10 @@ def order_and_receive(story: Any) -> None:
     moved = {"lines": {"1": LATER}, "reason": "chuva"}
     do("reschedule_inbound_order", number=number, body=moved)
     do("list_incoming", query={"sku": ["FIG-1"]})
+    do("get_inbound_order", number=number)
+    more = {"note": "com nota", "lines": [{"line": 2, "quantity": 5, "unit_cost": None}], "reason": "faltou"}
+    story.change("change_inbound_order", story.version(), number=number, body=more)
+    do("add_inbound_lines", number=number, body={"lines": [{"sku": "FIG-1", "quantity": 1, "eta": LATER}]})
     parts = [
         {"sku": "FIG-1", "quantity": 3, "line": 1},
         {"sku": "FIG-1", "quantity": 2, "bucket": "damaged", "line": 1},
@@ -158,7 +162,7 @@ def order_and_receive(story: Any) -> None:
     do("move_between_buckets", body={**put, "from": "damaged", "to": "quality_control"})
     do("move_between_buckets", body={**put, "from": "quality_control", "to": "damaged"})
     do("undo_receipt", number=done, body={"reason": "wrong place"})
-    do("list_inbound_orders", query={"q": "OC-1", "open": True})
+    do("list_inbound_orders", query={"q": "OC-1", "open": True, "location": "STALL", "status": ["partial"]})
     do("get_inbound_order", number=number)
     do("close_inbound_order", number=number, body={"reason": "not delivered"})
 
@@ -261,6 +265,11 @@ def weigh(story: Any) -> None:
     change("change_routing_costs", story.version(), body={**before, "split_penalty": 150})
     assert do("show_routing_costs")["split_penalty"] == 150
     change("change_routing_costs", story.version(), body=before)
+    assert do("price_stock_now")["going"] in {"asked", "running", "on"}
+    assert do("turn_stock_pricing", body={"on": False})["going"] == "off"
+    assert do("turn_stock_pricing", body={"on": True})["going"] != "off"
+    assert do("show_stock_pricing")["going"] != "off"
+    assert do("list_stock_prices")["items"] == []  # so few orders are no evidence
     kept = do("show_markdown_credits")
     aged = {"sku": "FIG-1", "location": "STALL", "centavos": 200}
     change("change_markdown_credits", story.version(), body={"rows": [aged]})

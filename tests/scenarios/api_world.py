@@ -166,6 +166,15 @@ def a_workbook(_context: Any, value: Any) -> bytes:
     return value if isinstance(value, bytes) else b"PK\x03\x04" + str(value).encode("utf-8", "replace")
 
 
+# The ends of the calendar have no next day, and beside them no instant in every zone.
+_LAST_DAYS = st.sampled_from(["0001-01-01", "1582-10-15", "9999-12-31"])
+_LAST_INSTANTS = st.sampled_from(
+    ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59Z", "9999-12-31T23:59:59-12:00"]
+)
+schemathesis.openapi.format("date", st.dates().map(str) | _LAST_DAYS)
+schemathesis.openapi.format("date-time", st.datetimes().map(lambda at: f"{at.isoformat()}Z") | _LAST_INSTANTS)
+
+
 def hook_in(schema: Any, names: Names, *, spared: Iterable[tuple[str, str]] = ()) -> None:
     """Let the schema's operations name records that exist; `spared` (parameter, value) are never asked for."""
     never = set(spared)

@@ -321,13 +321,16 @@ async def test_the_doctor_says_what_waits_in_the_folders_and_what_became_of_file
     await erp.go()
     erp.host.put("PRODUTOS.csv", PRODUCTS, "latin-1")
     erp.host.put("LEIA-ME.txt", "?")
-    found = {f.what: f for f in await doctor.examine(erp.runtime, CODE)}
-    assert found["key of the server"].ok
-    assert found["folder in"].says == "1 products, 0 prices, 0 orders, 0 stock, 1 of a name that says nothing"
-    assert not found["folder in"].ok
-    assert found["files of products"].says.startswith("PRODUTOS.csv, ")
-    assert found["files of products"].says.endswith("2 rows")
-    assert found["files of orders"].says.endswith("1 rows, 1 of them to mend")
-    assert not found["files of orders"].ok
-    assert found["files of prices"].says == "none came yet"
-    assert found["orders"].says == "they come as files"
+    found = {(f.check, f.of): f for f in await doctor.examine(erp.runtime, CODE)}
+    said = {key: finding.text("en") for key, finding in found.items()}
+    assert found["server_key", ""].ok
+    assert said["folder", "in"] == "products: 1, prices: 0, orders: 0, stock levels: 0, 1 of a name that says nothing"
+    assert not found["folder", "in"].ok
+    assert said["files_of", "products"].startswith("PRODUTOS.csv, ")
+    assert said["files_of", "products"].endswith("2 rows")
+    assert said["files_of", "orders"].endswith("1 rows, 1 of them to mend")
+    assert not found["files_of", "orders"].ok
+    assert said["files_of", "prices"] == "none came yet"
+    assert said["orders", ""] == "they come as files"
+    assert found["files_of", "prices"].name("pt-BR") == "arquivos de preços"
+    assert found["folder", "in"].text("pt-BR").startswith("produtos: 1, preços: 0, pedidos: 0, estoque: 0")

@@ -9,6 +9,8 @@ from malha.demo.build import build
 from malha.doctor import examine
 from malha.history import olist, olist_import
 from malha.platform.db import Database
+from malha.routing import cost_draft_reads, cost_reads
+from malha.routing.ruling import reads as ruling
 
 OLIST = Path(__file__).parents[3] / "shared" / "data" / "olist"
 ORDERS = 500
@@ -24,7 +26,7 @@ async def test_the_demo_is_a_retailer_in_every_state_and_without_drift(database:
     assert built.work > 100
     async with database.snapshot() as tx:
         assert await tx.value("SELECT count(*) FROM location") >= 30
-        assert await tx.value("SELECT count(*) FROM legal_entity") == 3
+        assert await tx.value("SELECT count(*) FROM legal_entity") == 4
         assert await tx.value("SELECT count(*) FROM variant WHERE NOT is_kit") == 2_000
         statuses = set(await tx.values("SELECT DISTINCT status FROM sales_order"))
         assert {"delivered", "shipped", "cancelled", "on_hold"} <= statuses
@@ -47,6 +49,17 @@ async def test_the_demo_is_a_retailer_in_every_state_and_without_drift(database:
         assert await tx.value("SELECT count(*) FROM count_task WHERE state = 'open' AND source = 'person'") == 3
         assert await tx.value("SELECT count(DISTINCT kind) FROM allotment") == 2
         assert await tx.value("SELECT count(*) FROM stock_drift") > 2
+        sets = await ruling.rule_sets(tx)
+        assert [(x.number, x.in_force) for x in sets if x.number is not None] == [(1, True)]
+        assert (await ruling.decided_by(tx, [1]))[1] > 20
+        assert [x.note for x in sets if x.number is None] == ["Black Friday: o site sai dos CDs"]
+        assert [x.note for x in await cost_draft_reads.drafts(tx)] == ["Menos volumes por pedido"]
+        stated = await cost_reads.costs(tx)
+        assert (stated.split_penalty, len(stated.cartons), len(stated.capacity)) == (300, 3, 2)
+        assert await tx.values("SELECT code FROM location WHERE kind = 'vendor'") == ["FORN-TECELAGEM"]
+        assert await tx.value("SELECT count(*) FROM inbound_order WHERE supplier = 'Tecelagem Sul'") == 2
+        promised = "SELECT count(*) FROM promise_outcome WHERE method = 'ship' AND promised_at < now()"
+        assert await tx.value(promised) > 20
         out_of_order = await tx.value(
             "SELECT count(*) FROM fulfillment_order WHERE closed_at < packed_at OR packed_at < picked_at OR picked_at < released_at"
         )

@@ -277,6 +277,12 @@ async def test_goods_that_come_are_announced_and_received_once_in_their_conditio
     assert await partner.on_hand("B") == 36
     assert await partner.rows("SELECT received, expected FROM inbound_line") == [(7, 3)]
     assert len(partner.asked("ASN")) == 1  # it is not announced anew because some of it came
+    # Other goods under the reference of before are for a person, and not tried for ever.
+    partner.host.put("RECV_3.csv", said.replace(";6;", ";2;"))
+    await partner.go()
+    ((cause, why),) = await partner.parked()
+    assert (cause, "under the same id" in why) == ("receipt_differs", True)
+    assert await partner.on_hand("B") == 36
 
 
 async def test_adjustments_count_once_by_their_reference(partner: Partner) -> None:

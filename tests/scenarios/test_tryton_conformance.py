@@ -396,7 +396,7 @@ async def test_a_check_names_all_that_is_not_there(rig: TrytonRig):
     odd = msgspec.structs.replace(ctx.config, freight_product="X", warehouses="DC=Y", anonymous_party="Z")
     health = await Tryton().check(msgspec.structs.replace(ctx, config=odd))
     assert not health.ok
-    assert [word in health.says for word in ("product X", "warehouse Y", "party Z")] == [True] * 3
+    assert [word in health.says for word in ("products (X)", "places of stock (Y)", "parties (Z)")] == [True] * 3
     other = msgspec.structs.replace(ctx.config, company=7)
     assert not (await Tryton().check(msgspec.structs.replace(ctx, config=other))).ok
 

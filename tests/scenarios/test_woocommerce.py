@@ -77,9 +77,10 @@ async def test_product_stock_order_cancel_parcel_refund_and_no_difference(seller
     hook = {"id": 9, "topic": "order.updated", "delivery_url": f"https://malha.example/in/{CODE}"}
     for status, sound in (("disabled", False), ("active", True)):
         shop.sim.hooks = [{**hook, "status": status}]
-        found = {finding.what: finding for finding in await doctor.examine(seller.runtime, CODE)}
+        found = {finding.check: finding for finding in await doctor.examine(seller.runtime, CODE)}
         assert (found["check"].ok, all(finding.ok for finding in found.values())) == (sound, sound)
-        assert ("9 (order.updated) is disabled" in found["check"].says) != sound
+        assert ("9 (order.updated) is disabled" in found["check"].text("en")) != sound
+        assert ("os pedidos só vêm pela leitura" in found["check"].text("pt-BR")) != sound
 
 
 async def test_webhooks_bring_an_order_once_and_nobody_elses_brings_any(seller: Seller, shop: SimShop):

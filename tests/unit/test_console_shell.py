@@ -37,6 +37,18 @@ def test_the_menu_holds_the_pages_a_role_may_open_and_no_empty_section() -> None
     assert all(group.pages for group in menu.groups_for(ROLES[Role.STORE_ASSOCIATE].__contains__))
 
 
+def test_who_is_limited_to_locations_is_offered_no_page_about_the_whole_retailer() -> None:
+    planner = ROLES[Role.PLANNER].__contains__
+    shared = {"simulations", "routing_rules", "stock_prices"}
+    assert shared <= {page.key for page in menu.pages_for(planner)}
+    own = {page.key for group in menu.groups_for(planner, limited=True) for page in group.pages}
+    assert own == {page.key for page in menu.pages_for(planner)} - shared
+    assert menu.found("simula", planner, limited=True) == ()
+    back = menu.page_of("/simulations/1", planner, limited=True)
+    assert back is not None
+    assert back.key == "home"
+
+
 def test_every_page_has_a_key_of_its_own_a_known_permission_and_a_drawn_icon() -> None:
     keys = [page.key for page in menu.PAGES]
     assert len(set(keys)) == len(keys)

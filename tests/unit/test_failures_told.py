@@ -1,11 +1,15 @@
 """Failures that are kept as text: found again with their facts, and shown in the reader's language."""
 
 import ast
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from malha.channels import connectors
 from malha.channels.connecting import failures as ours
+from malha.channels.connecting import refusals
+from malha.channels.connectors.shopify.webhooks import PERSON
 from malha.platform import failures, i18n, messages
 from malha.platform.outward import OutwardRefused, OutwardUnreachable
 
@@ -57,10 +61,83 @@ def test_every_sentence_that_is_kept_can_be_found_again() -> None:
     named = {
         t.id for node in tree.body if isinstance(node, ast.Assign) for t in node.targets if isinstance(t, ast.Name)
     }
-    assert {getattr(ours, name) for name in named - {"OURS", "shown", "UNREACHABLE"}} == set(ours.OURS)
+    sentences = {value for name in named if isinstance(value := getattr(ours, name), str)} - {ours.UNREACHABLE}
+    assert sentences == set(ours.OURS)
     know = failures.Failures(*failures.OUTWARD, *ours.OURS)
     for msgid in (*failures.OUTWARD, *ours.OURS):
         facts = {name: f"<{name}>" for name in messages.PLACEHOLDER.findall(msgid)}
         found = know.found(msgid.format_map(facts))
         assert found is not None, msgid
         assert (found.msgid, found.facts) == (msgid, facts)
+
+
+# What may be said of a thing, and which argument says it.
+SAYING = {
+    "Rejected": 1, "Unknown": 0, "Invalid": 0, "Missing": 0, "Conflicting": 0, "Unsure": 0, "Retryable": 0,
+    "RateLimited": 0, "AuthExpired": 0,
+}  # fmt: skip
+BY_CODE = {"partner_tables.py", "filed_stock.py"}  # files that cannot be read: the console knows their codes
+
+
+def test_whatever_a_connector_of_ours_says_of_a_refusal_has_a_translation() -> None:
+    said = {
+        text
+        for path in sorted(Path(connectors.__file__).parent.rglob("*.py"))
+        if path.name not in BY_CODE
+        for text in _said(ast.parse(path.read_text("utf-8")))
+    }
+    assert len(said) > 60, said
+    know = failures.Failures(*refusals.SAID)
+    unknown = [text for text in sorted(said) if know.found(text) is None]
+    assert unknown == [], "add them to refusals.SAID"
+    said |= set(PERSON.values())
+    needless = [m for m in refusals.SAID if not any((f := know.found(t)) and f.msgid == m for t in said)]
+    assert needless == [], "nobody says this any more"
+
+
+def test_a_refusal_is_told_with_its_code_and_field_after_it_and_a_channels_own_words_as_its_own() -> None:
+    with i18n.speaking("pt-BR"):
+        assert ours.told("currency currency the shop sells in EUR") == "a loja vende em EUR (currency currency)"
+        assert ours.told("the shop sells in EUR") == "a loja vende em EUR"
+        assert ours.told("E1 price Too dear for us") == "o canal diz: “E1 price Too dear for us”"
+        assert ours.told("") == ""
+    with i18n.speaking("en"):
+        assert ours.told("the shop sells in EUR") == "the shop sells in EUR"
+        assert ours.told("Too dear for us") == "the channel says: “Too dear for us”"
+
+
+def _said(tree: ast.Module) -> Iterator[str]:
+    """Texts of ours in results and errors: literals, what is filled in is `x1`."""
+    functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+    for scope in [*functions, *(n for n in tree.body if isinstance(n, ast.Assign))]:
+        named: dict[str, list[ast.expr]] = {}
+        for node in [*tree.body, *ast.walk(scope)]:
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                named.setdefault(node.targets[0].id, []).append(node.value)
+        for node in ast.walk(scope):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in SAYING:
+                for says in node.args[SAYING[node.func.id] : SAYING[node.func.id] + 1]:
+                    for text in _texts(says, named):
+                        # A code, a status of HTTP and `code: message` are no words of ours.
+                        if " " in text and text not in {"HTTP x1", "status x1", "x1 x1"} and text != "x1: x1":
+                            yield text
+
+
+def _texts(says: ast.expr, named: dict[str, list[ast.expr]]) -> Iterator[str]:
+    match says:
+        case ast.Constant(str(text)):
+            yield text
+        case ast.JoinedStr(values):
+            yield "".join(str(p.value) if isinstance(p, ast.Constant) else "x1" for p in values)
+        case ast.Subscript(value):
+            yield from _texts(value, named)
+        case ast.BoolOp(_, values):
+            for each in values:
+                yield from _texts(each, named)
+        case ast.IfExp(_, body, orelse):
+            yield from _texts(body, named)
+            yield from _texts(orelse, named)
+        case ast.Name(name):
+            for each in named.get(name, ()):
+                if not isinstance(each, ast.Name | ast.Subscript):
+                    yield from _texts(each, named)

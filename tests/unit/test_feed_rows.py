@@ -12,7 +12,7 @@ import pytest
 
 from malha.channels.feeds import rules, writing
 from malha.channels.feeds.model import Filters, Format, Mapped, Origin, Plan, Severity
-from malha.channels.feeds.profiles import GOOGLE_LOCAL, GOOGLE_PRODUCTS, META, PROFILES
+from malha.channels.feeds.profiles import GENERIC_LOCAL, GOOGLE_LOCAL, GOOGLE_PRODUCTS, META, PROFILES
 
 GOODS = {
     "active": True,
@@ -186,6 +186,27 @@ def test_a_row_that_is_no_more_is_said_in_the_words_of_the_target():
         "store_code": "S1", "id": "A-1", "quantity": "0", "price": "", "availability": "out_of_stock",
         "pickup_method": "", "pickup_sla": "",
     }  # fmt: skip
+    other = rules.Compiled(a_plan("generic_local"), "BRL", "", {})
+    assert dict(zip(other.columns, other.gone("S1\tA-1"), strict=True)) == {
+        "store_code": "S1", "store_name": "", "id": "A-1", "sku": "", "price": "", "currency": "",
+        "availability": "out_of_stock", "quantity": "0",
+    }  # fmt: skip
+
+
+def test_what_comes_later_is_not_there_for_who_collects_it_and_fields_have_any_name():
+    plan = mapped(a_plan("generic_local"), "ponto", origin=Origin.TEMPLATE, value="{location} {location_name}")
+    row, found, _ = row_of(plan, availability="backorder", quantity=0, location="S1", location_name="Centro")
+    assert (row["ponto"], row["store_code"], row["store_name"]) == ("S1 Centro", "S1", "Centro")
+    assert (row["availability"], row["quantity"], row["price"], row["currency"]) == (
+        "out_of_stock",
+        "0",
+        "199.90",
+        "BRL",
+    )
+    assert found == set()
+    assert [flaw.at for flaw in rules.check_plan(mapped(plan, "removed", value="sku"))] == ["mapping/9/target"]
+    without = msgspec.structs.replace(plan, mapping=[m for m in plan.mapping if m.target != "store_code"])
+    assert [str(flaw.facts) for flaw in rules.check_plan(without)] == ["{'name': 'store_code'}"]
 
 
 def test_a_cut_text_ends_with_a_whole_word():
@@ -254,4 +275,4 @@ def test_no_value_breaks_a_line_of_a_table():
 def test_severities_are_those_of_the_report():
     assert {s.value for s in Severity} == {"error", "warning"}
     assert {p.per_location for p in (GOOGLE_PRODUCTS, META)} == {False}
-    assert GOOGLE_LOCAL.per_location
+    assert {p.per_location for p in (GOOGLE_LOCAL, GENERIC_LOCAL)} == {True}

@@ -1,7 +1,7 @@
 """The gap to hindsight: which orders are compared, what is counted, and a bound that no decisions undercut."""
 
 import random
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import msgspec
 import pytest
@@ -9,8 +9,11 @@ import pytest
 from malha.platform.ids import UUID, new_id
 from malha.routing.pricing.hindsight import bound_of
 from malha.routing.records import read_record
+from malha.routing.terms import Amounts, OrderTerms
 from malha.simulation import gap_rules
-from malha.simulation.model import DayGap
+from malha.simulation.gap_rules import Compared
+from malha.simulation.model import Beyond, DayGap, Decided
+from malha.simulation.rules import Outcome, Told
 
 DAY = date(2026, 11, 25)
 
@@ -66,6 +69,24 @@ def test_no_decisions_are_below_the_bound():
         assert bound_of(records, seconds=10.0).bound <= real * (1 + 1e-9)
 
 
+def test_the_penalty_of_further_parcels_is_in_the_bound_for_those_alone():
+    def with_penalty(record, parcels):
+        return msgspec.structs.replace(record, split=300, cost=record.cost + 300 * (parcels - 1))
+
+    records = [with_penalty(one(1, 0, [9 - n, 0, 5]), 1) for n in range(3)]
+    assert bound_of(records, seconds=10.0).bound == pytest.approx(3000, rel=2e-3)
+    # Nobody has both: two parcels, one penalty.
+    parted = a_record(
+        [[1, 1, 1, 500], [2, 2, 1, 500]],
+        [[5, 0, 0], [0, 5, 0]],
+        [[0, None, 1000, 1, [[1, 1]]], [1, None, 1500, 1, [[2, 1]]]],
+        2500,
+    )
+    found = bound_of([with_penalty(parted, 2)], seconds=10.0)
+    assert found.bound == pytest.approx(2800, rel=2e-3)
+    assert found.bound <= 2800 * (1 + 1e-9)
+
+
 def test_what_a_location_may_not_send_it_does_not_send_in_hindsight_either():
     record = a_record([[1, 1, 1, 500]], [[5, 0, 5]], [[2, None, 4000, 1, [[1, 1]]]], 4000, excluded=[[1, [0]]])
     assert bound_of([record], seconds=10.0).bound == pytest.approx(4000, rel=2e-3)
@@ -78,7 +99,40 @@ def test_orders_of_which_the_programme_cannot_speak_are_left_out():
     parted = a_record([[1, 1, 2, 500]], [[1, 1, 0]], [[0, None, 1000, 1, [[1, 1]]], [1, None, 1500, 1, [[1, 1]]]], 2500)
     nowhere = a_record([[1, 1, 1, 500]], [[0, 0, 0]], [], 0, unplaced=[[1, 1]])
     rough = msgspec.structs.replace(plain, exact=False)
-    assert not any(gap_rules.is_comparable(record) for record in (kit, parted, nowhere, rough))
+    aged = msgspec.structs.replace(plain, terms=OrderTerms(credits=[(1, [(0, 150)])]))
+    assert not any(gap_rules.is_comparable(record) for record in (kit, parted, nowhere, rough, aged))
+    lines = [[1, 1, 1, 500], [2, 2, 1, 500]]
+    went = [[0, None, 1000, 1, [[1, 1]]]]
+    short = a_record(lines, [[1, 0, 0], [0, 0, 0]], went, 1000, unplaced=[[2, 1]], exact=False)
+    why = [gap_rules.beyond(record) for record in (kit, parted, nowhere, short, rough, aged)]
+    assert why == [Beyond.KIT, Beyond.PARTED, Beyond.NOWHERE, Beyond.SHORT, Beyond.PARTED, Beyond.AGED]
+
+
+def noted(compared, day, record, before, after):
+    """Count an order that is known to have come to something in both worlds."""
+    at = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    compared.note(Decided(new_id(), "1", at, day, "SP", 1, "{}"), Outcome(record, before, after, []))
+
+
+def test_a_draft_that_has_other_goods_come_together_gains_nothing_of_the_gap():
+    apart = Told(1200, 1, 1, 2, ["A"])
+    for after, alike in ((apart, True), (apart._replace(together="HUB"), False), (apart._replace(units=0), False)):
+        compared = Compared({DAY: 1})
+        noted(compared, DAY, one(1, 0, [1, 0, 0]), apart, after)
+        day = compared.finish({DAY: (1000.0, 0.0)}, 1.0).days[DAY.isoformat()]
+        assert day.alike is alike
+        assert (gap_rules.captured(day) is None) is not alike
+
+
+def test_places_on_busy_days_are_counted_of_days_with_a_bound_alone():
+    other = DAY + timedelta(days=1)
+    compared = Compared({DAY: 1, other: 1})
+    told = Told(1200, 1, 1, 2, ["A"])
+    for day, busy in ((DAY, 40), (other, 500)):
+        record = msgspec.structs.replace(one(1, 0, [1, 0, 0]), amounts=[Amounts(busy=busy)])
+        noted(compared, day, record, told, told)
+    gap = compared.finish({DAY: (1000.0, 0.0)}, 1.0)
+    assert (gap.busy, gap.left) == (40, 1)
 
 
 def test_the_sample_is_the_same_for_everybody_and_of_the_size_that_was_said():

@@ -46,6 +46,7 @@ def test_a_sentence_is_said_in_the_language_of_the_moment_with_its_facts() -> No
     assert translate("en", "{a} {b}", a=Money(112640), b=[1, 2]) == "R$1,126.40 1, 2"
     with speaking("en"):
         assert (n_("{n} line", "{n} lines", 1), n_("{n} line", "{n} lines", 1200)) == ("1 line", "1,200 lines")
+        assert (n_("{n} line", "{n} lines", -1), n_("{n} line", "{n} lines", -10)) == ("-1 line", "-10 lines")
 
 
 def test_a_language_does_not_leak_into_another_task() -> None:

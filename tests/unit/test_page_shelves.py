@@ -34,7 +34,7 @@ class Questions:
         units = len(self.asked)
         if self.held & set(skus):
             await self.go.wait()
-        return {sku: [units] for sku in skus}
+        return {sku: [units] for sku in skus}, {}
 
 
 @pytest.fixture

@@ -15,7 +15,6 @@ from malha.promising.slipping import (
     Part,
     Slip,
     Slipping,
-    day_promised,
     judge,
     may_tell,
     new_day,
@@ -32,7 +31,7 @@ def part(leaves: date, takes: int, *, learned: bool = False, moved: bool = False
     """A parcel, promised for the day it was to arrive."""
     arrives = add_business_days(leaves, takes, "BR-SP")
     return Part(
-        order_id=UUID(int=1), promised_at=rules.end_of(arrives), release_after=AT, to_state="SP", lines=[1], location=1,
+        order_id=UUID(int=1), promised_at=rules.end_of(arrives, "SP"), release_after=AT, to_state="SP", lines=[1], location=1,
         released=released, due_at=None, service=1, grams=100, leaves=leaves, days=takes, learned=learned, moved=moved,
         told=0, told_at=None,
     )  # fmt: skip
@@ -40,7 +39,7 @@ def part(leaves: date, takes: int, *, learned: bool = False, moved: bool = False
 
 def slip(arrives: date | None, *, told: int = 0, told_at: datetime | None = None, promised: date = DAY) -> Slipping:
     return Slipping(
-        order_id=UUID(int=1), promised_at=rules.end_of(promised), arrives=arrives, lines=[1], reason=Slip.CARRIER,
+        order_id=UUID(int=1), promised_at=rules.end_of(promised, "SP"), arrives=arrives, lines=[1], reason=Slip.CARRIER,
         location=1, told=told, told_at=told_at, to_state="SP",
     )  # fmt: skip
 
@@ -59,7 +58,7 @@ def test_what_slips_arrives_after_its_promised_day_and_what_does_not_is_there_by
     arrives = rules.arrival([rules.Leg(now.leaves or leaves, now.days)], "SP")
     assert arrives is not None
     found = judge(promised, now)
-    assert (found is not None) == (arrives > day_promised(promised.promised_at))
+    assert (found is not None) == (arrives > rules.day_promised(promised.promised_at, "SP"))
     assert found is None or found.arrives == arrives
 
 
@@ -109,4 +108,4 @@ def test_nobody_is_told_without_a_day_nor_too_often_nor_twice_within_a_day_of_no
 def test_each_promise_made_anew_before_gives_a_working_day_to_spare(arrives: date, told: int) -> None:
     day = new_day(slip(arrives, told=told))
     assert day is not None
-    assert day_promised(day) == add_business_days(arrives, told, "BR-SP")
+    assert rules.day_promised(day, "SP") == add_business_days(arrives, told, "BR-SP")

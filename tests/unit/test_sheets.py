@@ -1,5 +1,7 @@
 """Lists as spreadsheets: numbers are numbers, days are days, and no text ever becomes a formula."""
 
+import gc
+import sys
 import zipfile
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime
@@ -202,3 +204,15 @@ def test_a_long_text_is_cut_where_a_cell_ends_and_an_early_day_is_told_in_letter
     cells = cells_of(book.write(rows) + book.close())
     assert cells["A2"][1] == "\N{ROCKET}" * (32_767 // 2)
     assert cells["D2"][:2] == ("inlineStr", "1899-12-31")
+
+
+def test_a_download_that_is_given_up_in_the_middle_leaves_no_fault_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    faults: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", faults.append)
+    book = xlsx.Workbooked([xlsx.Style("SKU", 12)])
+    book.write([["AR-1"]])
+    ring: list[object] = [book]
+    ring.append(ring)  # as what an exception leaves behind: it goes when the collector comes
+    del book, ring
+    gc.collect()
+    assert faults == []

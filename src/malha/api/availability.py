@@ -197,8 +197,10 @@ async def promise_basket(work: Work, data: AskedPromise) -> Options:
     """Return how a basket can reach its customer now: deliveries with dates and prices, places to fetch it and when.
 
     Each option is planned as its order would be: stock, fences, caps, cut-offs, opening hours, holidays, closures and
-    capacity included. An order placed now with that service is promised the same day. Nothing is held. Of places that
-    take appointments, the next free pickup slots once goods are ready.
+    capacity included. What has no stock is offered from supply where the channel may sell it ahead, no more than is
+    free of it, and said as such in `ahead` with the day from which it can go on. An order placed now with that service
+    is promised the same, line by line: `promised_at` is the first day to keep, `complete_at` when all of it is there.
+    Nothing is held. Of places that take appointments, the next free pickup slots once goods are ready.
     """
     reference = await reference_in(work.tx)
     of = _channel(reference, data.channel)
@@ -234,9 +236,9 @@ async def promise_page(
 ) -> PagePromise:
     """Return what a product page may show of each SKU: deliveries with dates and prices, places to fetch it and when.
 
-    As `POST /v1/promises` for each SKU alone, but made to be asked for every page view: answers are kept and say
-    `as_of` since when they are so, at most some three seconds. `ETag` and `Cache-Control` let a cache in front keep
-    them for a moment too.
+    As `POST /v1/promises` for each SKU alone, what is sold ahead included, but made to be asked for every page view:
+    answers are kept and say `as_of` since when they are so, at most some three seconds. `ETag` and `Cache-Control` let
+    a cache in front keep them for a moment too.
     """
     began = time.perf_counter()
     pages: PromisePages = work.services.extra["promise_pages"]

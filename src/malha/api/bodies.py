@@ -1,7 +1,9 @@
 """Bodies are bounded while they arrive: by size, whatever length they announce, and by the time they take.
 
-A body is taken as it is: what says `Content-Encoding: gzip` is not unpacked, so nothing can unfold into more than was
-sent. Limits are checked before anything is kept, and a refused body is not read to its end unless little of it is left.
+A body is taken as it is: nothing is unpacked, so nothing can unfold into more than was sent. What says
+`Content-Encoding: gzip` is refused by the operations of the API; what channels send is theirs to say, and signed.
+
+Limits are checked before anything is kept, and a refused body is not read to its end unless little of it is left.
 """
 
 import asyncio
@@ -10,7 +12,7 @@ from typing import Any, cast
 
 from litestar.types import ASGIApp, HTTPReceiveMessage, Receive, Scope, Send
 
-from malha.api.errors import BodyTooSlow, FormTooLarge
+from malha.api.errors import BodyEncoded, BodyTooSlow, FormTooLarge
 from malha.platform.csrf import SAFE_METHODS
 
 FORM_BYTES = 64 * 1024  # of somebody who is not signed in: a log-in, an address, never a file
@@ -78,6 +80,16 @@ class Bodies:
         if facts["type"] == "http" and facts["method"] not in SAFE_METHODS:
             receive = cast("Receive", bounded(facts, receive, grace_s=self._grace_s))
         await self._app(scope, receive, send)
+
+
+def refuse_encoded(encoding: str | None) -> None:
+    """Refuse a body by its `Content-Encoding`.
+
+    Raises:
+        BodyEncoded: it is compressed.
+    """
+    if encoding is not None and encoding.strip().lower() not in {"", "identity"}:
+        raise BodyEncoded(encoding=encoding[:40])
 
 
 def bounded(

@@ -82,7 +82,7 @@ async def create_product(work: Work, data: ProductDraft) -> Stored:
 
     A variant with `components` (SKU and quantity) is a kit. Weight is grams, sizes are millimetres, price is centavos.
     """
-    made = await service.create_product(work.tx, data)
+    made = await service.create_product(work.tx, data, allowed=work.services.settings.outward_allow)
     work.created(f"/v1/products/{made.code}")
     work.tag(made.version)
     return Stored(made.code, made.version, _warnings(work, data))
@@ -96,7 +96,7 @@ async def change_product(work: Work, code: str, data: ProductDraft) -> Stored:
         refuse([Flaw("code", says, mend, {"code": code})])
     version = await service.lock_product(work.tx, code)
     work.expect(version)
-    changed = await service.update_product(work.tx, data, version)
+    changed = await service.update_product(work.tx, data, version, allowed=work.services.settings.outward_allow)
     work.tag(changed.version)
     return Stored(code, changed.version, _warnings(work, data))
 

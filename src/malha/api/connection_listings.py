@@ -9,7 +9,7 @@ from msgspec import Meta
 from malha.api.work import Work, command, query
 from malha.channels.connecting.service import connection_of
 from malha.channels.feeds.model import Mapped
-from malha.channels.listings import making, reads, service
+from malha.channels.listings import making, reads, service, words
 from malha.channels.listings.mapping import MOST_SHOWN, Foreseen, foresee
 from malha.channels.listings.model import Explained, ListingError, Status
 from malha.channels.listings.reads import Listed
@@ -32,8 +32,9 @@ class ConnectionListingView(msgspec.Struct, frozen=True, kw_only=True):
 
     `status` at the channel: draft (never published), submitted (on its way), live, rejected (by the channel) or ended.
     `wanted`: somebody published it; it is for sale there while it is for sale here. `overrides`: fields that are said
-    otherwise there. `errors`: of the channel, or of our own checks, which keep it from being sent. `price` is what the
-    channel gets, in centavos: its own (`own_price`), or the catalogue's.
+    otherwise there. `errors`: of the channel in its own words, of our connector or of our checks in your language
+    (`teller`); what checks find keeps it from being sent. `price` is what the channel gets, in centavos: its own
+    (`own_price`), or the catalogue's.
     """
 
     sku: str
@@ -78,7 +79,8 @@ class ExplainedField(msgspec.Struct, frozen=True, kw_only=True):
 class ExplainedListing(msgspec.Struct, frozen=True, kw_only=True):
     """What a channel gets of a SKU. `ready`: nothing keeps it from being sent. `version` is of what is said of it.
 
-    `price` is its own (`own_price`), or else the catalogue's (`catalog_price`), in centavos.
+    `price` is its own (`own_price`), or else the catalogue's (`catalog_price`), in centavos. `price_kept`: the channel
+    keeps the price itself, and is told none.
     """
 
     sku: str
@@ -88,6 +90,7 @@ class ExplainedListing(msgspec.Struct, frozen=True, kw_only=True):
     price: int | None
     own_price: int | None
     catalog_price: int | None
+    price_kept: bool
     currency: str
     status: Status
     wanted: bool
@@ -282,7 +285,7 @@ def _view(row: Listed) -> ConnectionListingView:
         overrides=row.overrides,
         reference=row.reference,
         sent_at=row.sent_at,
-        errors=row.errors,
+        errors=[words.told(e) for e in row.errors],
     )
 
 
@@ -300,6 +303,7 @@ async def get_connection_listing(work: Work, code: str, sku: str) -> ExplainedLi
         price=goods.price,
         own_price=goods.own_price,
         catalog_price=goods.catalog_price,
+        price_kept=goods.price_kept,
         currency=connection.currency,
         status=goods.status,
         wanted=goods.wanted,
@@ -308,7 +312,7 @@ async def get_connection_listing(work: Work, code: str, sku: str) -> ExplainedLi
         version=found.version,
         reference=goods.reference,
         sent_at=goods.sent_at,
-        errors=[*goods.errors, *(e for e in found.content.errors if e not in goods.errors)],
+        errors=[words.told(e) for e in [*goods.errors, *(e for e in found.content.errors if e not in goods.errors)]],
         fields=[
             ExplainedField(
                 field=each.field,
@@ -437,7 +441,7 @@ def _foreseen(each: Foreseen) -> ForeseenListing:
         changes=each.now.digest != each.then.digest,
         sent_now=each.now.push is not None,
         ready=each.then.push is not None,
-        errors=each.then.errors,
+        errors=[words.told(e) for e in each.then.errors],
         fields=[_foreseen_field(name, now.get(name), then.get(name)) for name in {**then, **now}],
     )
 

@@ -79,7 +79,8 @@ class ProductRolePreview(msgspec.Struct, frozen=True, kw_only=True):
     """What keeping the fields would change. `looked`: of so many variants of `mapped`, the first by code.
 
     `counts` are values that would change, by field; `changes` the first of them; `held` what could not be written, by
-    product; `conflicts` fields that another connection keeps, with its code: with these it is refused.
+    product; `conflicts` fields that another connection keeps, with its code: with these it is refused. `own_prices`: of
+    how many SKUs a price of the channel's own would end.
     """
 
     mapped: int
@@ -89,6 +90,7 @@ class ProductRolePreview(msgspec.Struct, frozen=True, kw_only=True):
     changes: list[FieldChange]
     held: dict[str, list[Why]]
     conflicts: dict[str, str]
+    own_prices: int
 
 
 class HeldProduct(msgspec.Struct, frozen=True, kw_only=True):
@@ -161,6 +163,7 @@ async def preview_product_role(work: Work, code: str, fields: str = "") -> Produ
         changes=[FieldChange(**msgspec.structs.asdict(change)) for change in told.sample],
         held={product: [why(work.language, flaw) for flaw in flaws] for product, flaws in told.held.items()},
         conflicts={by.field: by.owner for by in told.conflicts},
+        own_prices=told.own_prices,
     )
 
 

@@ -342,7 +342,7 @@ async def test_connection(work: Work, code: str) -> HealthView:
     """Ask the channel something harmless that proves address and secrets."""
     runtime = Runtime(work.database, work.services.settings, timeout_s=CHECK_S)
     found = await service.test(runtime, work.actor, code)
-    return HealthView(found.ok, found.says if found.ok else failures.shown(found.says))
+    return HealthView(found.ok, failures.shown(found.says))
 
 
 @query("/connections/{code:str}/inbox", permission="network:read", tag=TAG)
@@ -444,7 +444,8 @@ async def list_attempts(work: Work, code: str, key: UUID) -> list[reads.Attempt]
     found = await service.connection_of(work.tx, code)
     if await stuck_reads.one_gone(work.tx, found.id, key) is None:
         raise UnknownEntry(key=str(key))
-    return await reads.attempts(work.tx, key)
+    tried = await reads.attempts(work.tx, key)
+    return [msgspec.structs.replace(each, says=failures.shown(each.says)) for each in tried]
 
 
 @query("/connections/{code:str}/methods", permission="network:read", tag=TAG)

@@ -5,18 +5,18 @@ Counts are blind: who counts is not told what is expected. Wherever a `sku` is t
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
-from malha.api.supply import Code, Missing, Reason, Text, missing_of, place_of, scope_of
+from malha.api.supply import Code, Missing, Reason, Search, Text, missing_of, owned_by, place_of, scope_of
 from malha.api.work import Work, command, query
 from malha.fulfillment import reads as fulfillment
 from malha.inventory.counts import reads, service, suspicions
 from malha.inventory.counts.errors import UnknownCount
 from malha.inventory.counts.model import CountDraft, CountKind, Entry, Limits, LineState, Source
-from malha.inventory.counts.reads import LineRow, SuspicionRow, TaskHead, TaskRow
+from malha.inventory.counts.reads import LineRow, SuspicionRow, TaskHead, TaskRow, TasksWanted
 from malha.inventory.supply import scanning
 from malha.platform import audit, paging
 from malha.platform.flaws import Flaw, refuse
@@ -178,16 +178,34 @@ async def raise_count(work: Work, data: NewCount) -> CountNumber:
 @query("/counts", permission="stock:read", tag=TAG)
 async def list_counts(
     work: Work,
+    *,
     open: bool = False,  # noqa: A002 -- the parameter's name
+    q: Search = "",
+    location: Code | None = None,
+    owner: Code | None = None,
+    since: Instant | None = None,
+    until: Instant | None = None,
     cursor: str | None = None,
     limit: int | None = None,
 ) -> Page[TaskRow]:
-    """List counts, the newest first. Variances are not told to who only counts."""
+    """List counts, the newest first. Variances are not told to who only counts.
+
+    `q` is a number (`C12`), part of a zone, or a SKU or its GTIN that is counted. `owner` is whose goods the location
+    keeps: the code of an establishment, or the first eight digits of a company's CNPJ for all of its establishments.
+    `since` and `until`, which is exclusive, are about when the count was asked for.
+    """
     size = paging.bounded(limit)
     after = paging.position(cursor, "counts", (int,))
-    rows = await reads.tasks(
-        work.tx, open_only=open, scope=scope_of(work), before=after[0] if after else None, limit=size + 1
+    wanted = TasksWanted(
+        open_only=open,
+        text=q,
+        location_id=None if location is None else (await place_of(work, location)).id,
+        owned=await owned_by(work, owner),
+        since=since,
+        until=until,
+        scope=scope_of(work),
     )
+    rows = await reads.tasks(work.tx, wanted, before=after[0] if after else None, limit=size + 1)
     if not work.actor.may(service.APPROVE):
         rows = [msgspec.structs.replace(row, variance=0) for row in rows]
     return paging.page_of(rows, size, "counts", lambda row: (row.number,))
@@ -257,9 +275,15 @@ async def cancel_count(work: Work, number: int, data: GivenUp) -> None:
 
 
 @query("/stock:suspected", permission="stock:read", tag=TAG)
-async def list_suspicions(work: Work) -> list[SuspicionRow]:
-    """List stock that is probably not there, with the figures that say so; what was free of it is held back."""
-    return await reads.suspicions(work.tx, scope_of(work))
+async def list_suspicions(work: Work, cursor: str | None = None, limit: int | None = None) -> Page[SuspicionRow]:
+    """List stock that is probably not there, the most suspicious first, with the figures that say so.
+
+    What was free of it is held back.
+    """
+    size = paging.bounded(limit)
+    after: Any = paging.position(cursor, "suspicions", (int, datetime, int, int))
+    rows = await reads.suspicions(work.tx, scope_of(work), after=after, limit=size + 1)
+    return paging.page_of(rows, size, "suspicions", lambda row: row.place)
 
 
 @command("/stock:lift-suspicion", permission="stock:approve", tag=TAG)

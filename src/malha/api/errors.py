@@ -12,6 +12,15 @@ class MalformedBody(MalhaError):
     mend = "Send JSON in UTF-8 with `Content-Type: application/json`."
 
 
+class BodyNotTaken(MalhaError):
+    """An operation that takes no body got one: what it says would be lost without a word."""
+
+    status = 422
+    code = "body_not_taken"
+    says = "{method} {path} takes no body."
+    mend = "Leave it out. What the operation takes is told at /v1/docs: its parameters stand in the address."
+
+
 class BadRequest(MalhaError):
     """The request is not one this server can read: headers, host, form encoding."""
 
@@ -48,13 +57,22 @@ class BodyTooLarge(MalhaError):
     mend = "Send it in smaller parts. The limit is the setting `upload_limit_mb`."
 
 
+class BodyEncoded(MalhaError):
+    """The body is compressed. It is taken as it is sent, so nothing unfolds into more than was sent."""
+
+    status = 415
+    code = "body_encoded"
+    says = "The body is sent with `Content-Encoding: {encoding}`, which this server does not unpack."
+    mend = "Send the body as it is, without this header."
+
+
 class FormTooLarge(MalhaError):
     """Somebody who is not signed in sends more than any form needs; it was not read to its end."""
 
     status = 413
     code = "form_too_large"
-    says = "The form is larger than {kilobytes} KB."
-    mend = "Sign in to send more."
+    says = "The body is larger than {kilobytes} KB, the most that is taken from somebody who is not signed in."
+    mend = "Send less at a time, or sign in first."
 
 
 class BodyTooSlow(MalhaError):

@@ -182,7 +182,14 @@ def _view(work: Work, feed: Feed) -> FeedView:
 async def put_feed(work: Work, code: Code, data: StateFeed) -> FeedStored:
     """State a feed. One that is there already is changed only with the `If-Match` of what was read."""
     draft = FeedDraft(**msgspec.structs.asdict(data))
-    version = await service.put_feed(work.tx, code, draft, work.expected_version or 0, work.services.signing)
+    version = await service.put_feed(
+        work.tx,
+        code,
+        draft,
+        work.expected_version or 0,
+        work.services.signing,
+        allowed=work.services.settings.outward_allow,
+    )
     work.tag(version)
     return FeedStored(code, version)
 

@@ -10,7 +10,8 @@ from malha.api.work import Work, command, query
 from malha.capacity import rules
 from malha.capacity.model import Clock
 from malha.catalog import reads as catalog
-from malha.fulfillment import moving, pickups, reads, service, taking
+from malha.fulfillment import bringing, moving, pickups, reads, service, taking
+from malha.fulfillment.bringing import Sending
 from malha.fulfillment.errors import WorkNotFound, WrongCode
 from malha.fulfillment.model import PICKUP_DAYS, Content, Parcel, Picked, RejectReason, Rerouted, Short, Tracking
 from malha.fulfillment.work import take_up
@@ -58,6 +59,8 @@ class WorkDetail(msgspec.Struct, frozen=True, kw_only=True):
     pickup_until: datetime | None
     pickup_expired_at: datetime | None
     assignee: str | None
+    to_location: str | None  # of work whose goods are brought to where they are fetched (`method` transfer)
+    transfer: int | None  # number of the transfer they left with
     document_required: bool
     slot: reads.WorkSlot | None
     lines: list[WorkLine]
@@ -166,6 +169,22 @@ class ShipWork(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the parcels travel; the carrier is the service's unless another is given."""
 
     parcels: Annotated[list[ParcelTracking], Meta(max_length=200)] = []
+
+
+class SendWork(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How goods leave for the place where they are fetched; without a day they are there after those of their lane."""
+
+    document: Annotated[str, Meta(max_length=120)] | None = None
+    carrier: Annotated[str, Meta(max_length=120)] | None = None
+    tracking_code: Annotated[str, Meta(max_length=120)] | None = None
+    eta: date | None = None
+
+
+class Sent(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the work stands, and the number of the transfer that its goods left with."""
+
+    work: WorkStanding
+    transfer: int
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
@@ -291,6 +310,8 @@ async def get_work(work: Work, fulfillment_id: UUID) -> WorkDetail:
         pickup_until=row.pickup_until,
         pickup_expired_at=row.pickup_expired_at,
         assignee=row.assignee,
+        to_location=row.to_location,
+        transfer=row.transfer,
         document_required=row.document_policy == "required",
         slot=row.slot,
         lines=[WorkLine(line=u.line, sku=u.sku, quantity=u.quantity, state=u.state) for u in units],
@@ -397,6 +418,17 @@ async def ship_work(work: Work, fulfillment_id: UUID, data: ShipWork) -> WorkSta
     return await _standing(work, fulfillment_id)
 
 
+@command("/fulfillments/{fulfillment_id:uuid}/send", permission="fulfillment:work", tag=TAG)
+async def send_work(work: Work, fulfillment_id: UUID, data: SendWork) -> Sent:
+    """Let picked goods leave for the place where their customer fetches them (`method` transfer).
+
+    A transfer of their own is raised, which the place receives: what arrives is the order's, and nobody else's between.
+    """
+    sending = Sending(document=data.document, carrier=data.carrier, tracking_code=data.tracking_code, eta=data.eta)
+    number = await bringing.send(work.tx, fulfillment_id, sending)
+    return Sent(work=await _standing(work, fulfillment_id), transfer=number)
+
+
 @command("/fulfillments/{fulfillment_id:uuid}/ready", permission="fulfillment:work", tag=TAG)
 async def make_ready(work: Work, fulfillment_id: UUID) -> Ready:
     """Put packed goods aside for the customer, who gets a six-digit code. The code is not in the answer."""
@@ -470,6 +502,7 @@ handlers = [
     confirm_pick,
     pack_work,
     ship_work,
+    send_work,
     make_ready,
     renew_code,
     extend_pickup,

@@ -8,7 +8,7 @@ import msgspec
 from malha.api.errors import MalformedBody
 from malha.api.problem import problem_of
 from malha.api.replies import Raw
-from malha.api.validation import Body
+from malha.api.validation import MARK, Body
 from malha.api.work import Work, command
 from malha.intake.gate import Gate
 from malha.intake.model import NewOrder, Placed, Result
@@ -111,6 +111,7 @@ async def create_orders(work: Work, data: bytes) -> BatchReply:
 
 
 def _items(data: bytes) -> list[bytes]:
+    data = data.removeprefix(MARK)
     if data.lstrip()[:1] == b"[":
         return [bytes(raw) for raw in Body(list[msgspec.Raw]).read(data)]
     return [line for line in data.splitlines() if line.strip()]

@@ -11,7 +11,7 @@ import msgspec
 from litestar import Litestar, Request
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from malha.api.bodies import bounded
+from malha.api.bodies import bounded, refuse_encoded
 from malha.api.errors import BodyTooLarge
 from malha.api.problem import answer_problem
 from malha.api.replies import Raw
@@ -43,7 +43,7 @@ class Lane:
         """Take the short way where it applies."""
         facts = cast("dict[str, Any]", scope)
         if facts["type"] == "http" and facts["path"] == PATH and facts["method"] == "POST":
-            secret = key = length = None
+            secret = key = length = encoding = None
             for name, value in facts["headers"]:
                 if name == b"authorization":
                     secret = value.decode("latin-1")
@@ -51,17 +51,26 @@ class Lane:
                     key = value.decode("latin-1")
                 elif name == b"content-length":
                     length = value
+                elif name == b"content-encoding":
+                    encoding = value.decode("latin-1")
             if secret is not None:
                 facts["path_template"] = PATH
-                await (await self._answer(facts, receive, secret, key, length))(scope, receive, send)
+                await (await self._answer(facts, receive, secret, key, (length, encoding)))(scope, receive, send)
                 return
         await self._inner(scope, receive, send)
 
     async def _answer(
-        self, facts: dict[str, Any], receive: Receive, secret: str, key: str | None, length: bytes | None
+        self,
+        facts: dict[str, Any],
+        receive: Receive,
+        secret: str,
+        key: str | None,
+        of_body: tuple[bytes | None, str | None],
     ) -> Raw:
+        length, encoding = of_body
         try:
             actor = await self._actor(facts, secret)
+            refuse_encoded(encoding)
             body = await self._body(facts, receive, length)
             gate: Gate = self._services.extra["gate"]
             placed = await gate.submit(_read(body), idempotency_key=key, actor=actor, size=len(body))

@@ -1,13 +1,17 @@
 """Groups of locations, whose goods a location keeps, and whose goods a channel sells."""
 
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
 
 from malha.api.network import Stored
 from malha.api.work import Work, command, query
-from malha.network import ownership, reads, service
+from malha.network import ownership, reads, rules, service
 from malha.network.errors import UnknownChannel, UnknownLocation
 from malha.network.model import Location, LocationGroup, LocationGroupDraft
 from malha.network.ownership import UnknownLocationGroup
+from malha.platform import paging
 
 TAG = "network"
 
@@ -33,9 +37,21 @@ class NewLocationGroup(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
 
 
 @query("/location-groups", permission="network:read", tag=TAG)
-async def list_location_groups(work: Work) -> list[LocationGroup]:
-    """List groups of locations by code, each with its members at the caller's locations."""
-    return await _in_sight(work, await reads.location_groups(work.tx))
+async def list_location_groups(
+    work: Work,
+    q: Annotated[str, Meta(max_length=80)] = "",
+    after: str | None = None,
+    limit: Annotated[int, Meta(ge=1, le=1_000)] | None = None,
+) -> list[LocationGroup]:
+    """List groups of locations by code, each with its members at the caller's locations.
+
+    `q` are words of codes and names of groups and of their members. For a page at a time give a `limit`, and `after`
+    the code of the last group of the page before.
+    """
+    groups = await _in_sight(work, await reads.location_groups(work.tx))
+    names = {place.code: place.name for place in await reads.locations(work.tx)} if q.strip() else {}
+    found = [g for g in groups if not q.strip() or rules.group_has(g, q, names)]
+    return list(paging.behind(found, after, UnknownLocationGroup))[:limit]
 
 
 @command("/location-groups", permission="network:write", status=201, tag=TAG)

@@ -99,7 +99,12 @@ async def get_login_provider(work: Work, code: str) -> Provider:
 @command("/login-providers", permission="identity:manage", status=201)
 async def create_login_provider(work: Work, data: NewProvider) -> ProviderSaved:
     """Add a log-in provider."""
-    version = await providers.create_provider(work.tx, work.services.signing, _draft(data, data.code))
+    version = await providers.create_provider(
+        work.tx,
+        work.services.signing,
+        _draft(data, data.code),
+        allowed=work.services.settings.outward_allow,
+    )
     work.created(f"/v1/login-providers/{data.code}")
     return _saved(work, data.code, version)
 
@@ -109,7 +114,9 @@ async def change_login_provider(work: Work, code: str, data: ProviderBody) -> Pr
     """Change a log-in provider. Switching it off ends every session that was opened by it."""
     work.expect((await providers.lock_provider(work.tx, code)).version)
     draft = _draft(data, code)
-    version = await providers.change_provider(work.tx, work.services.signing, draft, None)
+    version = await providers.change_provider(
+        work.tx, work.services.signing, draft, None, allowed=work.services.settings.outward_allow
+    )
     return _saved(work, code, version)
 
 

@@ -297,6 +297,7 @@ async def _save(work: Work, channel: Channel, data: GatewayBody, *, version: int
             version=version,
             secret=data.secret or "",
             receipt_secret=data.receipt_secret or "",
+            allowed=work.services.settings.outward_allow,
         )
     except Invalid as wrong:  # its flaws name the fields of the form, which has no parts
         flaws = [msgspec.structs.replace(flaw, at=_pointer(flaw.at)) for flaw in wrong.flaws]

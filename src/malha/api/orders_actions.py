@@ -45,12 +45,17 @@ Said = Annotated[str, Meta(min_length=1, max_length=400)]
 
 
 class OrderSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """One order of a list. Amounts are centavos; `units` counts them by state."""
+    """One order of a list. Amounts are centavos; `units` counts them by state; `channel` and `locations` are names.
+
+    `promised_at` is the end of the first promised day that is still to be kept, by which lists are sorted and orders
+    are late; `complete_at` is when all of it is there. They differ where lines come on several days.
+    """
 
     id: UUID
     number: int
     external_id: str
     channel: str
+    channel_code: str
     placed_at: datetime
     status: OrderStatus
     currency: str
@@ -61,8 +66,10 @@ class OrderSummary(msgspec.Struct, frozen=True, kw_only=True):
     city: str | None
     state: str | None
     promised_at: datetime | None
+    complete_at: datetime | None
     units: dict[str, int]
     locations: list[str]
+    location_codes: list[str]
     holds: list[str]
     tags: list[str]
 
@@ -71,7 +78,8 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True):
     """An order with everything that belongs to it. `awaits`: supply its units wait for. The `ETag` is its version.
 
     `details` is what it says besides what is bought, as field rules of its connection or its sender said. `tags` are
-    what it is tagged with now: what they said, and what people and programs added and took away since.
+    what it is tagged with now: what they said, and what people and programs added and took away since. Where lines come
+    on several days, its `promised_at` is the first that is still to be kept, its `complete_at` the last.
     """
 
     order: reads.Header
@@ -248,13 +256,15 @@ class Promised(msgspec.Struct, frozen=True, kw_only=True):
 class Promises(msgspec.Struct, frozen=True, kw_only=True):
     """What was promised: first, what counts now, lines with a day of their own, and every change, newest first.
 
+    `present` is the first day that is still to be kept, `complete` the day by which all of it is there.
     `made_of` says what the dates are made of, one entry for each decision on where the order's goods leave, the first
     one first. It is empty where nothing travels, and for orders from before it was kept.
     """
 
     first: datetime | None
     present: datetime | None
-    lines: dict[int, datetime]
+    complete: datetime | None
+    lines: dict[str, datetime]
     changes: list[reads.PromiseRow]
     made_of: list[MadeOf]
 
@@ -565,7 +575,8 @@ async def list_promises(work: Work, order_id: UUID) -> Promises:
     return Promises(
         first=changes[-1].former_at if changes else header.promised_at,
         present=header.promised_at,
-        lines=await reads.line_promises(work.tx, order_id),
+        complete=header.complete_at,
+        lines={str(line): at for line, at in (await reads.line_promises(work.tx, order_id)).items()},
         changes=changes,
         made_of=await promised_reads.made_of(work.tx, order_id),
     )

@@ -11,7 +11,9 @@ from malha.api.work import Work, command, query
 from malha.ordering import service as ordering
 from malha.payments import reads, service
 from malha.payments.model import Fact, FactKind, NewTender, Standing, TenderKind
+from malha.platform import paging
 from malha.platform.ids import UUID
+from malha.platform.paging import Page
 
 TAG = "payments"
 Centavos = Annotated[int, Meta(ge=1, le=10**12)]
@@ -46,6 +48,23 @@ class PaymentView(msgspec.Struct, frozen=True, kw_only=True):
     standing: Standing
     tenders: list[reads.TenderRow]
     entries: list[reads.EntryRow]
+
+
+@query("/overpaid-orders", permission="orders:read", tag=TAG)
+async def list_overpaid(
+    work: Work, q: str = "", cursor: str | None = None, limit: int | None = None
+) -> Page[reads.Overpaid]:
+    """List orders that are paid with more than their total, the newest first; `q` finds a number or a channel.
+
+    Such an order is not held: its goods go on, and `overpaid` centavos are to be given back. Once that is recorded as a
+    refund, it is not listed any more.
+    """
+    size = paging.bounded(limit)
+    after = paging.position(cursor, "overpaid-orders", (UUID,))
+    rows = await reads.overpaid(
+        work.tx, text=q.strip(), scope=work.actor.scope, after=after[0] if after else None, limit=size + 1
+    )
+    return paging.page_of(rows, size, "overpaid-orders", lambda row: (row.order_id,))
 
 
 @query("/orders/{order_id:uuid}/payments", permission="orders:read", tag=TAG)
@@ -95,4 +114,4 @@ async def record_payment(work: Work, order_id: UUID, data: RecordFact) -> Standi
     return await service.record_fact(work.tx, order_id, fact)
 
 
-handlers = [get_payments, add_tender, record_payment]
+handlers = [list_overpaid, get_payments, add_tender, record_payment]

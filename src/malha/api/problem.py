@@ -35,6 +35,7 @@ TITLES: dict[int, str] = {
     409: N_("Conflict"),
     412: N_("Changed meanwhile"),
     413: N_("Too large"),
+    415: N_("Content not taken"),
     422: N_("Not valid"),
     428: N_("Version required"),
     429: N_("Too many requests"),
@@ -201,6 +202,8 @@ def answer_refusal(request: Request[Any, Any, Any], refusal: MalhaError, error: 
     wait = refusal.facts.get("retry_after", refusal.retry_after)
     if wait is not None:
         headers["retry-after"] = str(wait)
+    if refusal.status == 415:
+        headers["accept-encoding"] = "identity"  # of request bodies: RFC 9110, section 12.5.3
     if refusal.status == 401:
         headers["www-authenticate"] = 'Bearer realm="malha"'
     if isinstance(error, HTTPException) and error.headers:

@@ -9,8 +9,9 @@ from msgspec import Meta
 
 from malha.api.supply import Code, place_of
 from malha.api.work import Work, command, query
+from malha.fulfillment import learned_state, slip_reads, slipping
 from malha.fulfillment import outcome_reads as outcomes
-from malha.fulfillment import slip_reads, slipping
+from malha.fulfillment.learned_state import State as LearnedAs
 from malha.fulfillment.outcome_reads import Broken, Sum
 from malha.fulfillment.slip_reads import SlipRow
 from malha.network import reads as network
@@ -23,6 +24,8 @@ from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_
 from malha.platform.ids import UUID
 from malha.platform.paging import Page
+from malha.promising import keeping
+from malha.promising.reads import Standing
 from malha.promising.slipping import Slip
 
 TAG = "promises"
@@ -194,4 +197,62 @@ async def promise_slipping_orders(work: Work, data: ChosenOrders) -> PromisedAne
     )
 
 
-handlers = [show_kept_promises, list_broken_promises, list_slipping_promises, promise_slipping_orders]
+class LearnedDates(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether dates are promised by learned days, how sure they are made, and how good they were.
+
+    `state`: `in_force`; `too_few` deliveries are known; `soon`: the worker learns within ten minutes; `off`: a person
+    turned them off; `off_by_setting`. `known` deliveries are counted up to the `needed` ones. `due`, `kept` and `said`
+    are of promises by learned days that came due in the last 28 days: how many, the share kept, and the mean chance
+    they were made with.
+    """
+
+    state: LearnedAs
+    known: int
+    needed: int
+    in_force: Standing | None
+    due: int
+    kept: float | None
+    said: float | None
+
+
+class LearnedWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whether dates shall be promised by learned days."""
+
+    on: bool
+
+
+@query("/promises/learned", permission="orders:read", tag=TAG)
+async def show_learned_dates(work: Work) -> LearnedDates:
+    """Return whether dates are promised by learned days, at what level, and how good they were."""
+    return await _learned(work)
+
+
+@command("/promises/learned:turn", permission="network:write", tag=TAG)
+async def turn_learned_dates(work: Work, data: LearnedWish) -> LearnedDates:
+    """Have dates promised by learned days, or by the tariff. Off counts at once; on, within ten minutes."""
+    await keeping.turn(work.tx, on=data.on)
+    return await _learned(work)
+
+
+async def _learned(work: Work) -> LearnedDates:
+    found = await learned_state.state_of(work.tx, by_setting=work.services.settings.learned_promises)
+    good = await outcomes.kept_learned(work.tx, await _wanted(work, None, None, None, None, None))
+    return LearnedDates(
+        state=found.state,
+        known=found.known,
+        needed=found.needed,
+        in_force=found.standing,
+        due=good.due,
+        kept=good.share,
+        said=good.said,
+    )
+
+
+handlers = [
+    show_kept_promises,
+    list_broken_promises,
+    list_slipping_promises,
+    promise_slipping_orders,
+    show_learned_dates,
+    turn_learned_dates,
+]

@@ -32,16 +32,27 @@ class ChangedRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
 
 class Publishing(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """From when rules decide; absent: at once."""
+    """From when rules decide (absent: at once), and until when; absent: until others are in force.
+
+    When they end, the rule set before them that lasts decides again.
+    """
 
     effective_from: Annotated[datetime, Meta(tz=True)] | None = None
+    effective_until: Annotated[datetime, Meta(tz=True)] | None = None
+
+
+class Ending(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Until when a published rule set decides; null: until another one is in force."""
+
+    effective_until: Annotated[datetime, Meta(tz=True)] | None
 
 
 class RollBack(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The number of the rule set that comes back, from when (absent: at once), and why."""
+    """The number of the rule set that comes back, from when (absent: at once), until when, and why."""
 
     number: int
     effective_from: Annotated[datetime, Meta(tz=True)] | None = None
+    effective_until: Annotated[datetime, Meta(tz=True)] | None = None
     note: Note = ""
 
 
@@ -92,7 +103,15 @@ async def publish_rules(work: Work, id: int, data: Publishing) -> RuleSet:  # no
     """Publish a draft: from its time on it decides where orders go that are placed or placed again."""
     found = await service.show(work.tx, id)
     work.expect(found.version)
-    return await service.publish(work.tx, id, found.version, effective_from=data.effective_from)
+    return await service.publish(
+        work.tx, id, found.version, effective_from=data.effective_from, effective_until=data.effective_until
+    )
+
+
+@command("/routing-rules/{id:int}/end", permission="network:write", tag=TAG)
+async def end_rules(work: Work, id: int, data: Ending) -> RuleSet:  # noqa: A002
+    """State when a published rule set ends; the one before it that lasts decides again from then on."""
+    return await service.end_at(work.tx, id, data.effective_until)
 
 
 @command("/routing-rules/{id:int}/withdraw", permission="network:write", tag=TAG)
@@ -104,7 +123,13 @@ async def withdraw_rules(work: Work, id: int) -> RuleSet:  # noqa: A002
 @command("/routing-rules:rollback", permission="network:write", tag=TAG)
 async def roll_back_rules(work: Work, data: RollBack) -> RuleSet:
     """Publish an earlier rule set anew, under a new number."""
-    return await service.roll_back(work.tx, data.number, effective_from=data.effective_from, note=data.note)
+    return await service.roll_back(
+        work.tx,
+        data.number,
+        effective_from=data.effective_from,
+        effective_until=data.effective_until,
+        note=data.note,
+    )
 
 
 @command("/routing-rules:try", permission="network:read", idempotent=False, tag=TAG)
@@ -120,6 +145,7 @@ handlers = [
     change_rules,
     drop_rules,
     publish_rules,
+    end_rules,
     withdraw_rules,
     roll_back_rules,
     try_routing_rules,

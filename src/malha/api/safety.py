@@ -1,6 +1,9 @@
 """Safety rules: what is kept back from claims or publishing, in what order rules win, and why a balance has what."""
 
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
 
 from malha.api.network import Stored
 from malha.api.work import Work, command, query
@@ -11,6 +14,7 @@ from malha.inventory.safety.errors import UnknownSafetyRule
 from malha.inventory.safety.model import Kept, Match, Precedence, Purpose, SafetyRule, SafetyRuleDraft, Trial
 from malha.network import reads as network
 from malha.network.errors import UnknownChannel
+from malha.platform import paging
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_
 
@@ -38,9 +42,20 @@ class Explained(msgspec.Struct, frozen=True):
 
 
 @query("/safety-rules", permission="stock:read", tag=TAG)
-async def list_safety_rules(work: Work, purpose: Purpose | None = None) -> list[SafetyRule]:
-    """List safety rules in the order in which they win: the first that fits a balance is the one."""
-    return [r for r in await reads.rules_in_sight(work.tx) if purpose is None or r.purpose is purpose]
+async def list_safety_rules(
+    work: Work,
+    purpose: Purpose | None = None,
+    q: Annotated[str, Meta(max_length=80)] = "",
+    after: str | None = None,
+    limit: Annotated[int, Meta(ge=1, le=1_000)] | None = None,
+) -> list[SafetyRule]:
+    """List safety rules in the order in which they win: the first that fits a balance is the one.
+
+    `q` are words of codes and names of what rules name: SKU, location, group, product, category, brand, channel. For a
+    page at a time give a `limit`, and `after` the code of the last rule of the page before.
+    """
+    found = [r for r in await reads.rules_with(work.tx, q) if purpose is None or r.purpose is purpose]
+    return list(paging.behind(found, after, UnknownSafetyRule))[:limit]
 
 
 @command("/safety-rules", permission="stock:write", status=201, tag=TAG)

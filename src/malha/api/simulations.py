@@ -51,7 +51,12 @@ async def show_simulation(work: Work, id: UUID) -> Simulation:  # noqa: A002 -- 
 
 @query("/simulations/{id:uuid}/result", permission="network:read", tag=TAG)
 async def show_simulation_result(work: Work, id: UUID) -> Result:  # noqa: A002
-    """Return what came of a simulation: cost, parcels, transit and load, as it was and as it would have been."""
+    """Return what came of a simulation: cost, parcels, transit and load, as it was and as it would have been.
+
+    It is there as soon as all orders are decided again, while the status is still `running`; `gap` is null until the
+    bounds of its days are worked out. Where none could be, `gap` says why. `together` tells of orders whose goods come
+    together, and which could not be decided the other way from what was stored.
+    """
     return await service.outcome(work.tx, id)
 
 

@@ -6,7 +6,7 @@ are promised: the answer then lists the deficits, which are work for a person.
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -18,6 +18,7 @@ from malha.fulfillment import settlements
 from malha.fulfillment.settlements import Settled
 from malha.inventory import balance_reads, reads, service
 from malha.inventory.balance_reads import LedgerAsked, PlacedLine
+from malha.inventory.buckets.model import Bucket
 from malha.inventory.errors import UnknownBalance
 from malha.inventory.model import Claim, Deficit, Reason, Reference, Shortfall
 from malha.inventory.reads import LedgerRow
@@ -48,6 +49,7 @@ Seconds = Annotated[int, Meta(ge=1, le=7 * 24 * 3600)]
 UNKNOWN_SKU = N_("There is no SKU {sku}.")
 UNKNOWN_LOCATION = N_("There is no location {location}.")
 IS_KIT = N_("{sku} is a kit: stock is kept of its components.")
+GROUP_OF_NO_CHANNEL = N_("A group of buyers counts on a channel: name the channel, too.")
 
 
 class NotEnoughStock(FieldError):
@@ -156,13 +158,15 @@ class NewHold(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """Units to hold for a cart or a payment, all or nothing. `reference` names the hold, also on the order later.
 
     With a `tender` they are held as long as the retailer waits for such money (`expires_at`: the tender's own end);
-    else for `seconds`.
+    else for `seconds`. Of a kit its components are held. A `customer_group` of the `channel` also draws what is set
+    apart for its buyers.
     """
 
     reference: Annotated[str, Meta(min_length=1, max_length=120, pattern=r"^[A-Za-z0-9._:-]+$")]
     items: Annotated[list[HeldItem], Meta(min_length=1, max_length=200)]
     seconds: Seconds = 900
     channel: Code | None = None
+    customer_group: Code | None = None
     tender: TenderKind | None = None
     expires_at: Annotated[datetime, Meta(tz=True)] | None = None
 
@@ -193,6 +197,7 @@ class Keys(msgspec.Struct, frozen=True):
     skus: dict[str, int]
     locations: dict[tuple[str, str | None], int]  # by code and owner
     location_of: dict[int, str]
+    kits: dict[str, dict[int, int]]  # units of each component in one of them
 
     @property
     def sku_of(self) -> dict[int, str]:
@@ -200,11 +205,12 @@ class Keys(msgspec.Struct, frozen=True):
         return {id_: sku for sku, id_ in self.skus.items()}
 
 
-async def _keys(work: Work, items: Sequence[Item | ChangedItem | HeldItem]) -> Keys:
+async def _keys(work: Work, items: Sequence[Item | ChangedItem | HeldItem], *, kits: bool = False) -> Keys:
     """Find all SKUs and locations.
 
     Raises:
-        Invalid: some do not exist, are kits, or are outside the caller's scope; every one is named.
+        Invalid: some do not exist, are kits where `kits` are no answer, or are outside the caller's scope; every one is
+            named.
     """
     cards = {card.sku: card for card in await catalog.by_skus(work.tx, sorted({item.sku for item in items}))}
     owned = await network.kept_at(work.tx, {(item.location, item.owner) for item in items if item.owner})
@@ -224,13 +230,16 @@ async def _keys(work: Work, items: Sequence[Item | ChangedItem | HeldItem]) -> K
             locations[item.location, item.owner] = place.id
         if card is None:
             flaws.append(Flaw(f"items/{i}/sku", UNKNOWN_SKU, facts={"sku": item.sku}))
-        elif card.is_kit:
+        elif card.is_kit and not kits:
             flaws.append(Flaw(f"items/{i}/sku", IS_KIT, facts={"sku": item.sku}))
         if place is None or not work.actor.sees(place.id):  # what is out of sight is not there
             flaws.append(Flaw(f"items/{i}/location", UNKNOWN_LOCATION, facts={"location": item.location}))
     refuse(flaws)
     return Keys(
-        {sku: card.id for sku, card in cards.items()}, locations, {place.id: code for code, place in places.items()}
+        {sku: card.id for sku, card in cards.items()},
+        locations,
+        {place.id: code for code, place in places.items()},
+        {sku: {part.sku_id: part.quantity for part in card.components} for sku, card in cards.items() if card.is_kit},
     )
 
 
@@ -312,9 +321,18 @@ async def _rows(tx: Tx, skus: dict[int, str], places: dict[int, str]) -> list[St
 
 @query("/stock/{sku:str}/{location:str}/movements", permission="stock:read", tag=TAG)
 async def list_movements(
-    work: Work, sku: str, location: str, cursor: str | None = None, limit: int | None = None
+    work: Work,
+    sku: str,
+    location: str,
+    bucket: Bucket = Bucket.SELLABLE,
+    cursor: str | None = None,
+    limit: int | None = None,
 ) -> Page[LedgerRow]:
-    """List what moved a balance, the newest first: the ledger it is the sum of."""
+    """List what moved a balance, the newest first: the ledger it is the sum of.
+
+    `bucket` is that of goods that are there, or on their way, and may not be sold: their ledger is one of its own, with
+    what moved them in `d_on_hand`.
+    """
     (place_id,) = await _visible(work, location)
     cards = await catalog.by_skus(work.tx, [sku])
     if not cards:
@@ -322,7 +340,9 @@ async def list_movements(
     size = paging.bounded(limit)
     after = paging.position(cursor, "movements", (datetime, int))
     before, before_id = after or (None, None)
-    rows = await reads.ledger(work.tx, cards[0].id, place_id, before=before, before_id=before_id, limit=size + 1)
+    rows = await reads.ledger(
+        work.tx, cards[0].id, place_id, before=before, before_id=before_id, limit=size + 1, bucket=bucket.value
+    )
     return paging.page_of(rows, size, "movements", lambda row: (row.recorded_at, row.id))
 
 
@@ -331,6 +351,7 @@ async def list_sku_movements(
     work: Work,
     sku: str,
     *,
+    bucket: Bucket = Bucket.SELLABLE,
     owner: Code | None = None,
     reason: Reason | None = None,
     since: Instant | None = None,
@@ -340,8 +361,10 @@ async def list_sku_movements(
 ) -> Page[PlacedLine]:
     """List what moved a SKU at the caller's locations, the newest first, each with what was on hand there after it.
 
-    `owner` is whose goods the locations keep: the code of an establishment, or the first eight digits of a company's
-    CNPJ for all of its establishments. `since` and `until`, which is exclusive, are about when it was recorded.
+    `bucket` is that of goods that are there, or on their way, and may not be sold: what moved them, and how many
+    there were after it. `owner` is whose goods the locations keep: the code of an establishment, or the first eight
+    digits of a company's CNPJ for all of its establishments. `since` and `until`, which is exclusive, are about
+    when it was recorded.
     """
     cards = await catalog.by_skus(work.tx, [sku])
     if not cards:
@@ -351,7 +374,7 @@ async def list_sku_movements(
     owned = await owned_by(work, owner)
     if owned is None:
         owned = tuple(place.id for place in await network.locations(work.tx) if work.actor.sees(place.id))
-    asked = LedgerAsked(sku_id=cards[0].id, location_ids=owned, reason=reason, since=since, until=until)
+    asked = LedgerAsked(sku_id=cards[0].id, location_ids=owned, bucket=bucket, reason=reason, since=since, until=until)
     rows = await balance_reads.ledger(work.tx, asked, before=after, limit=size + 1)
     return paging.page_of(rows, size, "sku-movements", lambda row: (row.recorded_at, row.id))
 
@@ -402,8 +425,10 @@ async def hold_stock(work: Work, data: NewHold) -> HoldPlaced:
 
     An order with the same `hold_reference` takes the units over. A hold that is over gives its units back by itself.
     """
-    keys = await _keys(work, data.items)
+    keys = await _keys(work, data.items, kits=True)
     channel_id = None
+    if data.channel is None and data.customer_group is not None:
+        refuse([Flaw("channel", GROUP_OF_NO_CHANNEL)])
     if data.channel is not None:
         channels = {channel.code: channel.id for channel in await network.channels(work.tx)}
         if data.channel not in channels:
@@ -414,21 +439,41 @@ async def hold_stock(work: Work, data: NewHold) -> HoldPlaced:
         awaited = Awaited(kind=data.tender.value, created_at=now(), expires_at=data.expires_at)
         seconds = await deadlines.seconds_for(work.tx, awaited, channel_id or 0)
     short = await service.place_hold(
-        work.tx, data.reference, _claims(keys, data.items), seconds=seconds, channel_id=channel_id
+        work.tx,
+        data.reference,
+        [claim for item in data.items for claim in _parts(keys, item)],
+        seconds=seconds,
+        channel_id=channel_id,
+        customer_group=data.customer_group,
     )
     if short:
-        raise _not_enough(keys, data.items, short)
+        raise await _not_enough(work.tx, keys, data.items, short)
     return HoldPlaced(data.reference, seconds)
 
 
-def _not_enough(keys: Keys, items: Sequence[HeldItem], short: Sequence[Shortfall]) -> NotEnoughStock:
-    free = {(s.sku_id, s.location_id): s.free for s in short}
-    problems = [
-        {"at": f"/items/{i}/quantity", "says": N_("Only {free} are free."), "facts": {"free": free[key]}}
-        for i, item in enumerate(items)
-        if (key := (keys.skus[item.sku], keys.locations[item.location, item.owner])) in free
-    ]
-    return NotEnoughStock(count=len(problems), problems=problems)
+def _parts(keys: Keys, item: HeldItem) -> list[Claim]:
+    """Return what of an item is kept: of a kit its components."""
+    place = keys.locations[item.location, item.owner]
+    parts = keys.kits.get(item.sku, {keys.skus[item.sku]: 1})
+    return [Claim(sku_id, place, item.quantity * each) for sku_id, each in parts.items()]
+
+
+async def _not_enough(tx: Tx, keys: Keys, items: Sequence[HeldItem], short: Sequence[Shortfall]) -> NotEnoughStock:
+    lacks = {(s.sku_id, s.location_id): s for s in short}
+    sku_of = {card.id: card.sku for card in await catalog.by_ids(tx, [s.sku_id for s in short])} if keys.kits else {}
+    problems: list[dict[str, Any]] = []
+    for i, item in enumerate(items):
+        for part in _parts(keys, item):
+            lack = lacks.get((part.sku_id, part.location_id))
+            if lack is None:
+                continue
+            facts: dict[str, Any] = {"free": lack.free}
+            says = N_("Only {free} are free.")
+            if item.sku in keys.kits:
+                says = N_("Of the component {sku} only {free} are free, {asked} are needed.")
+                facts |= {"sku": sku_of[part.sku_id], "asked": lack.asked}
+            problems.append({"at": f"/items/{i}/quantity", "says": says, "facts": facts})
+    return NotEnoughStock(count=len({problem["at"] for problem in problems}), problems=problems)
 
 
 @command("/holds/{reference:str}/extend", permission="intake:submit", tag=TAG)

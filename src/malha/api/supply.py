@@ -15,9 +15,19 @@ from malha.catalog import reads as catalog
 from malha.inventory.buckets import reads as bucket_reads
 from malha.inventory.buckets.model import Bucket
 from malha.inventory.model import Deficit
-from malha.inventory.supply import reads, scanning, service
+from malha.inventory.supply import changing, reads, scanning, service
 from malha.inventory.supply.errors import UnknownInbound, UnknownReceipt
-from malha.inventory.supply.model import InboundDraft, InboundKind, InboundLineDraft, ReceiptDraft, ReceivedLine
+from malha.inventory.supply.model import (
+    InboundChange,
+    InboundDraft,
+    InboundKind,
+    InboundLineDraft,
+    InboundState,
+    LineChange,
+    ReceiptDraft,
+    ReceivedLine,
+    Stands,
+)
 from malha.inventory.supply.reads import (
     CameWith,
     Incoming,
@@ -41,6 +51,7 @@ TAG = "supply"
 
 Code = Annotated[str, Meta(min_length=1, max_length=80)]
 Units = Annotated[int, Meta(ge=1, le=1_000_000_000)]
+Cost = Annotated[int, Meta(ge=0, le=1_000_000_000_000)]  # centavos
 Text = Annotated[str, Meta(max_length=200)]
 Reason = Annotated[str, Meta(min_length=1, max_length=200)]
 Instant = Annotated[datetime, Meta(tz=True)]
@@ -53,7 +64,7 @@ class OrderedLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     sku: Code
     quantity: Units
     eta: date
-    unit_cost: Annotated[int, Meta(ge=0, le=1_000_000_000_000)] | None = None
+    unit_cost: Cost | None = None
 
 
 class NewInbound(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -80,9 +91,10 @@ class InboundPlaced(msgspec.Struct, frozen=True):
 
 
 class InboundView(msgspec.Struct, frozen=True):
-    """An order with its lines, what came, and every move of their dates."""
+    """An order with its lines, what came, and every move of their dates. `version` is also its `ETag`."""
 
     number: int
+    version: int
     kind: InboundKind
     supplier: str
     reference: str | None
@@ -93,6 +105,33 @@ class InboundView(msgspec.Struct, frozen=True):
     created_at: datetime
     lines: list[OrderLine]
     receipts: list[ReceiptRow]
+
+
+class ChangedLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a line is to be from now on, by its number. `quantity` is all that is ordered, with what has come."""
+
+    line: int
+    quantity: Units | None = None
+    eta: date | None = None
+    unit_cost: Cost | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class ChangedInbound(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What an order is to be from now on; what is left out stays. `add` are lines it has not had."""
+
+    reference: Annotated[str, Meta(min_length=1, max_length=80)] | msgspec.UnsetType | None = msgspec.UNSET
+    note: Text | None = None
+    over_percent: Annotated[int, Meta(ge=0, le=100)] | None = None
+    lines: Annotated[list[ChangedLine], Meta(max_length=service.MOST_LINES)] = []
+    add: Annotated[list[OrderedLine], Meta(max_length=service.MOST_LINES)] = []
+    reason: Text = ""
+
+
+class MoreLines(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Lines that an order has not had."""
+
+    lines: Annotated[list[OrderedLine], Meta(min_length=1, max_length=service.MOST_LINES)]
+    reason: Text = ""
 
 
 class Dates(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -269,11 +308,7 @@ async def missing_of(tx: Tx, deficits: Sequence[Deficit]) -> list[Missing]:
 async def place_inbound_order(work: Work, data: NewInbound) -> InboundPlaced:
     """Note that goods are to come from a supplier, or from a factory (`kind` production)."""
     place = await place_of(work, data.location, data.owner)
-    cards = await scanning.goods_of(work.tx, [line.sku for line in data.lines], "lines/{}/sku")
-    lines = [
-        InboundLineDraft(card.id, line.quantity, line.eta, line.unit_cost)
-        for card, line in zip(cards, data.lines, strict=True)
-    ]
+    lines = await _drafts(work.tx, data.lines, "lines")
     draft = InboundDraft(
         kind=data.kind,
         supplier=data.supplier,
@@ -290,46 +325,122 @@ async def place_inbound_order(work: Work, data: NewInbound) -> InboundPlaced:
     return InboundPlaced(done.number, done.created)
 
 
+async def _drafts(tx: Tx, lines: Sequence[OrderedLine], at: str) -> list[InboundLineDraft]:
+    cards = await scanning.goods_of(tx, [line.sku for line in lines], at + "/{}/sku")
+    return [
+        InboundLineDraft(card.id, line.quantity, line.eta, line.unit_cost)
+        for card, line in zip(cards, lines, strict=True)
+    ]
+
+
 @query("/purchase-orders", permission="stock:read", tag=TAG)
 async def list_inbound_orders(
     work: Work,
-    q: str = "",
+    *,
+    q: Search = "",
+    sku: Search = "",
     open: bool = False,  # noqa: A002 -- the parameter's name
+    status: list[InboundState] | None = None,
     kind: InboundKind | None = None,
+    location: Code | None = None,
+    owner: Code | None = None,
+    since: date | None = None,
+    until: date | None = None,
     cursor: str | None = None,
     limit: int | None = None,
 ) -> Page[OrderRow]:
-    """List purchase and production orders, the newest first; `open` those of which something is still to come."""
+    """List purchase and production orders, the newest first; `open` those of which something is still to come.
+
+    `q` is a number (`P7`), part of a supplier's name, of its reference or of a SKU, or a GTIN; `sku` looks among the
+    goods alone. Fewer than three characters are how a name begins, or a whole SKU. `status` may be given several times.
+    `owner` is whose goods the location keeps: the code of an establishment, or the first eight digits of a company's
+    CNPJ for all of its establishments. `since` and `until`, both included, are days on which lines are expected: with
+    `open` those that are still to come.
+    """
     size = paging.bounded(limit)
     after = paging.position(cursor, "purchase-orders", (int,))
-    scope = scope_of(work)
-    wanted = OrdersWanted(open=open, kind=kind, text=q, scope=scope)
+    wanted = OrdersWanted(
+        open=open,
+        states=None if status is None else tuple(status),
+        kind=kind,
+        text=q,
+        sku=sku,
+        location_id=None if location is None else (await place_of(work, location)).id,
+        since=since,
+        until=until,
+        owned=await owned_by(work, owner),
+        scope=scope_of(work),
+    )
     rows = await reads.orders(work.tx, wanted, before=after[0] if after else None, limit=size + 1)
     return paging.page_of(rows, size, "purchase-orders", lambda row: (row.number,))
 
 
 @query("/purchase-orders/{number:int}", permission="stock:read", tag=TAG)
 async def get_inbound_order(work: Work, number: int) -> InboundView:
-    """Return an order with its lines and receipts."""
+    """Return an order with its lines and receipts, with the version as `ETag`."""
     order = await reads.order(work.tx, number)
     if order is None or not work.actor.sees(order.location_id):
         raise UnknownInbound(number=number)
+    work.tag(order.seq)
     return InboundView(
-        order.number, order.kind, order.supplier, order.reference, order.location, str(order.state),
+        order.number, order.seq, order.kind, order.supplier, order.reference, order.location, str(order.state),
         order.over_percent, order.note, order.created_at, await reads.order_lines(work.tx, order.id),
         await reads.receipts(work.tx, ReceiptsWanted(order_id=order.id)),
     )  # fmt: skip
 
 
-@command("/purchase-orders/{number:int}/reschedule", permission="stock:write", tag=TAG)
+@command("/purchase-orders/{number:int}", method="PATCH", permission="stock:write", versioned="required", tag=TAG)
+async def change_inbound_order(work: Work, number: int, data: ChangedInbound) -> Stands:
+    """Change an order of which something is still to come: quantities, days and costs of lines, more lines, its head.
+
+    A quantity may go down to what has come and was given up; to expect nothing more of a line, close it. Orders that
+    were sold ahead on these goods follow: those who came last lose what is no longer expected, and are promised anew
+    from other supply where there is some.
+    """
+    await _expected(work, number)
+    change = InboundChange(
+        reference=data.reference,
+        note=data.note,
+        over_percent=data.over_percent,
+        lines=[
+            LineChange(line=one.line, quantity=one.quantity, eta=one.eta, unit_cost=one.unit_cost) for one in data.lines
+        ],
+        added=await _drafts(work.tx, data.add, "add") if data.add else [],
+        reason=data.reason,
+    )
+    return await _changed(work, number, change)
+
+
+@command("/purchase-orders/{number:int}/lines", permission="stock:write", status=201, versioned="optional", tag=TAG)
+async def add_inbound_lines(work: Work, number: int, data: MoreLines) -> Stands:
+    """Order more goods with an order of which something is still to come."""
+    await _expected(work, number)
+    added = await _drafts(work.tx, data.lines, "lines")
+    return await _changed(work, number, InboundChange(added=added, reason=data.reason))
+
+
+async def _changed(work: Work, number: int, change: InboundChange) -> Stands:
+    done = await changing.change(work.tx, number, change)
+    work.tag(done.version)
+    return done
+
+
+async def _expected(work: Work, number: int) -> None:
+    """Lock an order, and refuse when it is not the version that the caller saw."""
+    work.expect((await service.lock_order(work.tx, number)).seq)
+
+
+@command("/purchase-orders/{number:int}/reschedule", permission="stock:write", versioned="optional", tag=TAG)
 async def reschedule_inbound_order(work: Work, number: int, data: Dates) -> Changed:
     """State when lines come now; every move is kept with its reason."""
+    await _expected(work, number)
     return Changed(await service.reschedule(work.tx, number, data.lines, data.reason))
 
 
-@command("/purchase-orders/{number:int}/close", permission="stock:write", tag=TAG)
+@command("/purchase-orders/{number:int}/close", permission="stock:write", versioned="optional", tag=TAG)
 async def close_inbound_order(work: Work, number: int, data: Dropped) -> Changed:
     """Give up what does not come any more; answers how many units that were."""
+    await _expected(work, number)
     return Changed(await service.drop_lines(work.tx, number, data.lines, data.reason))
 
 
@@ -450,6 +561,8 @@ handlers = [
     place_inbound_order,
     list_inbound_orders,
     get_inbound_order,
+    change_inbound_order,
+    add_inbound_lines,
     reschedule_inbound_order,
     close_inbound_order,
     receive_goods,

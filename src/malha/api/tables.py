@@ -85,7 +85,7 @@ async def import_products(work: Work, data: bytes, mode: Mode = Mode.PREVIEW, na
     `option:Cor` and `attribute:Tecido` name options and attributes; a category may be a path like `Moda > Camisetas`;
     `components` makes a kit: `SKU-1:2 | SKU-2:1`.
     """
-    return await _import(work, ProductImport(), data, mode, name)
+    return await _import(work, ProductImport(work.services.settings.outward_allow), data, mode, name)
 
 
 @query("/products:export", permission="catalog:read", transaction=False, media_type=TABLES, tag="catalog")

@@ -20,6 +20,7 @@ from malha.api.supply import (
     scope_of,
 )
 from malha.api.work import Work, command, query
+from malha.fulfillment import bringing
 from malha.inventory.buckets.model import Bucket
 from malha.inventory.supply import scanning
 from malha.inventory.transfers import reads, service
@@ -349,7 +350,10 @@ async def reschedule_transfer(work: Work, number: int, data: NewDay) -> DayMoved
 
 @command("/transfers/{number:int}/receive", permission="stock:count", tag=TAG)
 async def receive_transfer(work: Work, number: int, data: TransferArrival) -> ArrivalReply:
-    """Take in what arrived. What is missing, damaged or too much waits for a decision."""
+    """Take in what arrived. What is missing, damaged or too much waits for a decision.
+
+    What a transfer brings for an order that is fetched there is the order's at once (`GET /locations/{code}/coming`).
+    """
     cards = await scanning.goods_of(work.tx, [line.sku for line in data.lines], "lines/{}/sku")
     arrival = Arrival(
         id=data.id or new_id(),
@@ -358,7 +362,7 @@ async def receive_transfer(work: Work, number: int, data: TransferArrival) -> Ar
         shipment=data.shipment,
         note=data.note,
     )
-    done = await service.receive(work.tx, number, arrival)
+    done = await bringing.receive(work.tx, number, arrival)
     return ArrivalReply(
         done.receipt,
         done.repeated,

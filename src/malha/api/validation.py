@@ -14,6 +14,7 @@ from malha.platform.flaws import Flaw, Invalid
 from malha.platform.i18n import N_
 from malha.platform.shapes import TOO_BIG, flaws_in, joined
 
+MARK = b"\xef\xbb\xbf"  # that Windows programs put before UTF-8
 _DIGITS = re.compile(rb"\d{19}")
 _INT64 = 2**63
 NUL = N_("This holds a NUL character.")
@@ -27,14 +28,14 @@ class Body:
         self._decode = msgspec.json.Decoder(kind).decode
 
     def read(self, raw: bytes) -> Any:
-        """Return the value in `raw`.
+        """Return the value in `raw`, with or without a byte order mark.
 
         Raises:
             MalformedBody: it is no JSON, or lists in lists without end.
             Invalid: it is not of this type, or holds what no database column can. All flaws are listed.
         """
         try:
-            return self._read(raw)
+            return self._read(raw.removeprefix(MARK))
         except RecursionError:
             raise MalformedBody(reason="it is nested too deeply") from None
 

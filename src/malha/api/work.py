@@ -20,7 +20,8 @@ from litestar.handlers import HTTPRouteHandler, delete, get, patch, post, put
 from litestar.params import FromPath, FromQuery
 from litestar.types import ASGIApp
 
-from malha.api.errors import StaleVersion, VersionRequired
+from malha.api.bodies import refuse_encoded
+from malha.api.errors import BodyNotTaken, StaleVersion, VersionRequired
 from malha.api.replies import Raw
 from malha.api.validation import NUL, Body
 from malha.channels.connecting.receiving import Receiver
@@ -46,6 +47,7 @@ _ROUTES: Mapping[str, Callable[..., Any]] = {
     "PATCH": patch,
     "DELETE": delete,
 }
+NOTHING_SAID = {b"", b"{}", b"[]", b"null", b'""'}  # a body without white space
 ANONYMOUS = Actor("anonymous", None, "anonymous", permissions=frozenset(), locations=frozenset())
 
 
@@ -262,6 +264,17 @@ def query(
     return declare
 
 
+async def _sent(
+    request: Request[Any, Any, Any], reader: Callable[[bytes], Any] | None, *, streamed: bool
+) -> dict[str, Any]:
+    """Return what an operation is given of the body; one that is streamed reads it itself."""
+    refuse_encoded(request.headers.get("content-encoding"))
+    if streamed:
+        return {}
+    body = await request.body()
+    return {"data": body if reader is None else reader(body)}
+
+
 def command(
     path: str,
     *,
@@ -317,14 +330,13 @@ def command(
 
         @functools.wraps(fn)
         async def run(request: Request[Any, Any, Any], **given: Any) -> ASGIApp:
+            await _refuse_lost(request, operation)
             check(given)
             work = Work(request, status)
             if versioned == "required" and not request.headers.get("if-match"):
                 raise VersionRequired
-            if reader is not None:
-                given["data"] = reader(await request.body())
-            elif operation.body is bytes and not streamed:
-                given["data"] = await request.body()
+            if operation.body is not None:
+                given |= await _sent(request, reader, streamed=streamed)
             if not transaction:
                 done = await fn(work, **given)
                 return typing.cast("ASGIApp", done) if isinstance(done, Raw) else _answer(_body(done, work), work)
@@ -354,6 +366,16 @@ def command(
 def _target(request: Request[Any, Any, Any]) -> str:
     query_string = request.scope.get("query_string", b"").decode("latin-1")
     return request.scope["path"] + (f"?{query_string}" if query_string else "")
+
+
+async def _refuse_lost(request: Request[Any, Any, Any], operation: Operation) -> None:
+    """Refuse what an operation would not look at: parameters that it has not, and a body where it takes none.
+
+    Many clients send something empty where there is nothing to say.
+    """
+    _refuse_unknown(request, operation)
+    if operation.body is None and b"".join((await request.body()).split()) not in NOTHING_SAID:
+        raise BodyNotTaken(method=request.method, path=request.url.path)
 
 
 def _body(done: Any, work: Work) -> bytes:
@@ -435,7 +457,7 @@ def _read_from(plain: Any, in_path: bool) -> Any:
 
 
 def _refuse_unknown(request: Request[Any, Any, Any], operation: Operation) -> None:
-    """Refuse a filter that does not exist: a list that silently ignores it is a wrong answer."""
+    """Refuse a parameter that does not exist: a list or a change that silently ignores it is a wrong answer."""
     unknown = sorted(set(request.query_params) - operation.parameters.keys())
     says, mend = N_("There is no parameter {name}."), N_("Known are: {known}.")
     known = ", ".join(sorted(operation.parameters)) or "-"

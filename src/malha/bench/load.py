@@ -18,6 +18,8 @@ function init(args)
   headers = {{ ["Content-Type"] = "application/json", ["Authorization"] = "Bearer {key}" }}
 end
 local states = {{ "SP", "RJ", "MG", "BA", "PE", "CE", "PR", "RS", "GO", "AM" }}
+local ceps = {{ "01310100", "20040002", "30130100", "40020000", "50030230", "60025060", "80010000", "90010000",
+  "74003010", "69005010" }}
 function request()
   n = n + 1
   local lines
@@ -28,10 +30,11 @@ function request()
       '{{"sku":"SKU%d","quantity":1,"unit_price":1990}},{{"sku":"SKU%d","quantity":2,"unit_price":4990}}',
       math.random(1, {skus}), math.random(1, {skus}))
   end
+  local to = math.random(1, 10)
   local body = string.format(
     '{{"channel":"web","external_id":"%s%d","customer":{{"name":"Maria da Silva","email":"m%d@example.com"}},' ..
-    '"ship_to":{{"postal_code":"01310100","city":"Sao Paulo","state":"%s","street":"Av Paulista","number":"1000"}},' ..
-    '"lines":[%s]}}', prefix, n, n, states[math.random(1, 10)], lines)
+    '"ship_to":{{"postal_code":"%s","city":"Sao Paulo","state":"%s","street":"Av Paulista","number":"1000"}},' ..
+    '"lines":[%s]}}', prefix, n, n, ceps[to], states[to], lines)
   return wrk.format("POST", "/v1/orders", headers, body)
 end
 function done(summary, latency, requests)

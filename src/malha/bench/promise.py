@@ -315,8 +315,9 @@ def _read(train: Path, test: Path | None) -> _Orders:
     due = np.floor(_days(item.get("shipping_limit_date") for item in firsts))
     due = np.where(np.isfinite(due), due, past.day)  # nobody said by when: then leaving is part of what a lane takes
     roads = Roads(
-        past.day, due.astype(np.int64), past.delivered, [(d.from_state, d.to_state) for d in described], estimate
-    )
+        bought=past.day, due=due.astype(np.int64), left=past.handed, delivered=past.delivered,
+        sellers=past.keys["seller"], states=[(d.from_state, d.to_state) for d in described], estimate=estimate,
+    )  # fmt: skip
     return _Orders(past, estimate, tested, there, roads)
 
 

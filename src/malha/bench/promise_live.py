@@ -1,34 +1,45 @@
-"""The days that run live (`promising.lived`) over the orders of Olist: learned anew week after week, then kept or not.
+"""The days that run live (`malha.promising`) over the orders of Olist: learned anew week after week, then kept or not.
 
-A parcel is to leave on the day of the seller's shipping limit. What a week learns from is what was known when it began;
-the worker learns every six hours, so live days are younger than these.
+A seller is a location, and a parcel is to leave on the day of the seller's shipping limit. What a week learns from is
+what was known when it began; the worker learns every six hours, so live days are younger than these.
 """
 
 from collections import Counter
-from datetime import date, timedelta
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 
 import msgspec
 import numpy as np
 
-from malha.fulfillment.learning_days import LEVEL, LOOK_BACK, LOST
-from malha.network.calendar import add_business_days
+from malha.fulfillment.learning_days import LOOK_BACK, between
+from malha.network.calendar import Calendar, add_business_days
+from malha.network.model import Location, LocationKind, LocationStatus
+from malha.network.places import STATE_ZONES
+from malha.platform.address import Address
 from malha.platform.brazil import STATES
+from malha.promising import correcting
+from malha.promising.choosing import LEVEL
+from malha.promising.correcting import Due, doubts
+from malha.promising.foretelling import LearnedDays
 from malha.promising.learning.past import Floats, Ints
-from malha.promising.lived import MOST_DAYS, Lane, Lived, Waited, learn
+from malha.promising.lived import EARLIEST, LATEST, LOST, Lane, Left, Waited, learn, learn_ready
 
 EVERY = 7  # days
 LEAST = 300  # orders of a month that is counted
+BEFORE = 8  # weeks whose promises are made only to be corrected by
 SERVICE = 1
 DAWN = date(2016, 1, 1)
-AHEAD = 200  # days after the last order that calendars reach
 
 
 class Roads(msgspec.Struct):
-    """Orders as the live table sees them, in days since some midnight. `delivered` is infinity: not yet."""
+    """Orders as the live table sees them, in days since some midnight. `left` and `delivered` are infinity: not yet."""
 
     bought: Ints
     due: Ints  # when the parcel is to leave
+    left: Floats
     delivered: Floats
+    sellers: Ints
     states: list[tuple[str, str]]
     estimate: Floats  # days after the day of purchase by whose end Olist promised
 
@@ -48,10 +59,21 @@ class Live(msgspec.Struct, frozen=True):
     orders: int
     level: float
     on_time: float
+    said: float  # mean chance that promises were made with
     promise_days: float
     days_shorter: float
     coverage_error: float
+    coverage_error_worst: float
     months: list[LiveMonth]
+
+
+class _Promised(msgspec.Struct, frozen=True):
+    """One order as it was promised: its row, the last day of the promise, and the chances."""
+
+    row: int
+    ends: int
+    foretold: float
+    said: float
 
 
 def run(roads: Roads, first: int, last: int) -> Live | None:
@@ -59,26 +81,23 @@ def run(roads: Roads, first: int, last: int) -> Live | None:
 
     None: no lane was known.
     """
-    calendar = {
-        state: _working_days(state, int(roads.bought.max()) + AHEAD)
-        for state in {target for _, target in roads.states if target in STATES}
-    }
-    rows: list[int] = []
-    promised: list[int] = []
-    for begin in range(first, last + 1, EVERY):
-        found = learn(_known(roads, calendar, begin), LEVEL)
+    seen = _Seen(roads)
+    made: list[_Promised] = []
+    for begin in range(first - BEFORE * EVERY, last + 1, EVERY):
+        learned = seen.learned(begin, made)
         for n in np.flatnonzero((roads.bought >= begin) & (roads.bought < min(begin + EVERY, last + 1))):
-            lane = _lane(roads, int(n))
-            if lane in found and np.isfinite(roads.delivered[n]):
-                rows.append(int(n))
-                promised.append(_arrival(calendar[lane[2]], int(roads.due[n]), found[lane]))
-    if not rows:
+            found = seen.promise(learned, int(n))
+            if found is not None:
+                made.append(found)
+    made = [one for one in made if roads.bought[one.row] >= first and np.isfinite(roads.delivered[one.row])]
+    if not made:
         return None
-    at = np.array(rows, np.int64)
-    ends = np.array(promised, np.int64)
+    at = np.array([one.row for one in made], np.int64)
+    ends = np.array([one.ends for one in made], np.int64)
+    said = np.array([one.said for one in made])
     kept = np.floor(roads.delivered[at]) <= ends
     days = ends - roads.bought[at]
-    labels = np.array([f"{DAWN + timedelta(int(day)):%Y-%m}" for day in roads.bought[at]])
+    labels = np.array([f"{_date(day):%Y-%m}" for day in roads.bought[at]])
     months = [
         LiveMonth(str(label), int(of.sum()), round(float(kept[of].mean()), 4), round(float(days[of].mean()), 4))
         for label in np.unique(labels)
@@ -90,49 +109,107 @@ def run(roads: Roads, first: int, last: int) -> Live | None:
         orders=len(at),
         level=LEVEL,
         on_time=round(float(kept.mean()), 4),
+        said=round(float(said.mean()), 4),
         promise_days=round(float(days.mean()), 4),
         days_shorter=round(float((roads.estimate[at] - days).mean()), 4),
         coverage_error=round(sum(e * n for e, n in errors) / max(1, sum(n for _, n in errors)), 4),
+        coverage_error_worst=round(max((e for e, _ in errors), default=0.0), 4),
         months=months,
     )
 
 
-def _lane(roads: Roads, n: int) -> Lane:
-    return SERVICE, *roads.states[n]
+class _Seen:
+    """Orders as the worker would have seen them when a day began."""
+
+    def __init__(self, roads: Roads) -> None:
+        self.roads = roads
+        self.calendars = {state: Calendar(_place(state)) for state in STATES}
+        self.left = np.floor(roads.left)
+        came = np.floor(roads.delivered)
+        nobody_said = ~np.isfinite(self.left) & np.isfinite(came)
+        self.left = np.minimum(np.where(nobody_said, roads.due, self.left), came)
+        self.known = np.array([origin in STATES and target in STATES for origin, target in roads.states])
+        self.working_days = lru_cache(None)(self._working_days)
+
+    def learned(self, now: int, made: Sequence[_Promised]) -> LearnedDays:
+        """Return what would be in force on a day; without lanes: too little was known."""
+        lanes, ready = learn(self.waited(now)), learn_ready(self.gone(now))
+        due = doubts(self.due(now, made))
+        return LearnedDays(
+            version=now,
+            until=datetime.max.replace(tzinfo=UTC),
+            level=LEVEL,
+            worth=None,
+            lanes={lane: of.chances for lane, of in lanes.items()},
+            ready={place: of.chances for place, of in ready.items()},
+            doubts={zone: of.factor for zone, of in due.items()},
+        )
+
+    def promise(self, learned: LearnedDays, n: int) -> _Promised | None:
+        """Promise one order; None: its lane is not known."""
+        roads = self.roads
+        origin, target = roads.states[n]
+        if not self.known[n]:
+            return None
+        leaves = _date(roads.due[n])
+        released = min(leaves, _date(roads.bought[n]))
+        lane = SERVICE, origin, target
+        found = learned.parcel(int(roads.sellers[n]), self.calendars[origin], released, leaves, lane)
+        if found is None:
+            return None
+        ends = (add_business_days(leaves, found.days, f"BR-{target}") - DAWN).days
+        return _Promised(n, ends, found.chosen.foretold, found.chosen.said)
+
+    def waited(self, now: int) -> list[Waited]:
+        """Return what would have been counted of parcels; see `learning_days.WAITED`."""
+        roads = self.roads
+        counted: Counter[tuple[Lane, int, int, bool]] = Counter()
+        for n in np.flatnonzero(self.known & (roads.bought < now) & (self.left < now) & (self.left >= now - LOOK_BACK)):
+            left, came = int(self.left[n]), bool(roads.delivered[n] < now)
+            if came or left > now - LOST:
+                until = int(np.floor(roads.delivered[n])) if came else now
+                lane = SERVICE, *roads.states[n]
+                counted[lane, now - left, between(_date(left), _date(until), lane[2]), came] += 1
+        return [Waited(*lane, age, days, came, count) for (lane, age, days, came), count in counted.items()]
+
+    def gone(self, now: int) -> list[Left]:
+        """Return what would have been counted of work that was to leave; see `learning_days.LEFT`."""
+        roads = self.roads
+        counted: Counter[Left] = Counter()
+        for n in np.flatnonzero(self.known & (roads.bought < now) & (roads.due < now) & (roads.due >= now - LOOK_BACK)):
+            due, left = int(roads.due[n]), bool(self.left[n] < now)
+            if left or due > now - LOST:
+                days = self.working_days(roads.states[n][0], due, int(self.left[n]) if left else now)
+                weekday = _date(due).weekday()
+                counted[Left(int(roads.sellers[n]), "ship", weekday, now - due, days, left, 0)] += 1
+        return [row._replace(works=count) for row, count in counted.items()]
+
+    def due(self, now: int, made: Sequence[_Promised]) -> list[Due]:
+        """Return promises that came due before a day; see `learning_days.DUE`."""
+        roads = self.roads
+        return [
+            Due(
+                SERVICE, *roads.states[one.row], now - one.ends - 1, one.foretold,
+                bool(np.floor(roads.delivered[one.row]) <= one.ends), 1,
+            )
+            for one in made
+            if now - correcting.LOOK_BACK <= one.ends < now
+        ]  # fmt: skip
+
+    def _working_days(self, state: str, due: int, went: int) -> int:
+        return self.calendars[state].working_days(_date(due), _date(went), max(LATEST, -EARLIEST) + 1)
 
 
-def _known(roads: Roads, calendar: dict[str, Ints], now: int) -> list[Waited]:
-    """Return what the worker would have counted when a day began; see `learning_days.WAITED`."""
-    counted: Counter[tuple[Lane, int, int, bool]] = Counter()
-    seen = (roads.bought < now) & (roads.due <= now) & (roads.due >= now - LOOK_BACK)
-    for n in np.flatnonzero(seen):
-        lane = _lane(roads, int(n))
-        if lane[1] not in STATES or lane[2] not in STATES:
-            continue
-        due = int(roads.due[n])
-        came = bool(roads.delivered[n] < now)
-        if came or due > now - LOST:
-            until = int(np.floor(roads.delivered[n])) if came else now
-            counted[lane, now - due, _between(calendar[lane[2]], due, until), came] += 1
-    return [Waited(*lane, age, days, came, count) for (lane, age, days, came), count in counted.items()]
+def _date(day: float) -> date:
+    return DAWN + timedelta(int(day))
 
 
-def _working_days(state: str, last: int) -> Ints:
-    """Return for each day how many business days there were up to its end."""
-    counts = np.zeros(last + 1, np.int64)
-    day = DAWN
-    while (day := add_business_days(day, 1, f"BR-{state}")) <= DAWN + timedelta(last):
-        counts[(day - DAWN).days] = 1
-    return np.cumsum(counts)
-
-
-def _between(working: Ints, first: int, last: int) -> int:
-    """Return how many business days after `first` a promise must say to hold `last`; at most `MOST_DAYS`."""
-    if last <= first:
-        return 0
-    whole = int(working[last] - working[first])
-    return min(MOST_DAYS, whole if working[last] > working[last - 1] else whole + 1)
-
-
-def _arrival(working: Ints, due: int, lived: Lived) -> int:
-    return int(np.searchsorted(working, working[due] + lived.days))
+def _place(state: str) -> Location:
+    """Return a location of a state that works Monday to Friday."""
+    return Location(
+        id=0, code=state, name=state, kind=LocationKind.STORE, establishment_id=0, status=LocationStatus.ACTIVE,
+        address=Address(), state=state, postal_code=None, latitude=None, longitude=None, timezone=STATE_ZONES[state],
+        opening_hours={}, holiday_calendar=f"BR-{state}", can_ship=True, can_pickup=False, can_curbside=False,
+        can_return=False, cut_off=time(23, 59), daily_capacity=None, handling_cost=0, line_cost=0, priority=0,
+        pickup_days=0, version=1,
+    )  # fmt: skip

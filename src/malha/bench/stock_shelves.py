@@ -207,7 +207,7 @@ def _order(rng: random.Random, kept: dict[int, list[int]], name: str) -> NewOrde
         channel="web",
         external_id=name,
         lines=lines,
-        ship_to=Address(postal_code="01310100", city="Cidade", state=rng.choice(STATES), street="Rua", number="1"),
+        ship_to=Address(city="Cidade", state=rng.choice(STATES), street="Rua", number="1"),
     )
 
 

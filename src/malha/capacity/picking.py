@@ -271,19 +271,25 @@ class PickingCalendar(Calendar):
     """The working days of a location whose work is done in slots: it is due when its slot ends.
 
     The slot is the earliest that has room, as far as is known; beyond two weeks every day has room. `full` says what is
-    left of slots in which not all work has room; it is replaced as they fill.
+    left of slots in which not all work has room, `given` are days whose room is given to work that is not released yet;
+    both are replaced as they fill.
     """
 
-    __slots__ = ("_picking", "full")
+    __slots__ = ("_picking", "full", "given")
 
     def __init__(self, picking: Picking, closures: frozenset[date], full: Left | None = None) -> None:
         super().__init__(picking.place, closures)
         self._picking = picking
         self.full = {} if full is None else full
+        self.given: frozenset[date] = frozenset()
 
     def due_day(self, released_at: datetime, units: int = 1) -> date | None:
         """Return the working day of the slot in which work of some units, released at an instant, is done."""
         return self._place(released_at, units)[0]
+
+    def claimed_day(self, released_at: datetime, units: int = 1) -> date | None:
+        """Return the same for work that is claimed: what else waits to be released is not before it."""
+        return self._place(released_at, units, claimed=True)[0]
 
     def due_at(self, released_at: datetime, units: int = 1) -> datetime | None:
         """Return the instant (UTC) at which the slot of work of some units, released at an instant, ends."""
@@ -294,14 +300,15 @@ class PickingCalendar(Calendar):
             return super().due_at(datetime.combine(day, time(), self.zone))
         return datetime.combine(day, window.ends, self.zone).astimezone(UTC)
 
-    def _place(self, released_at: datetime, units: int) -> tuple[date | None, Window | None]:
+    def _place(self, released_at: datetime, units: int, *, claimed: bool = False) -> tuple[date | None, Window | None]:
         places = units if self._picking.measure is Measure.UNITS else 1
         day = super().due_day(released_at)
         if day is None:
             return None, None
         last = day + PROMISED_DAYS * _DAY
         while day is not None and day <= last:
-            for window in self._picking.windows(day, released_at):
+            given = day in self.given and not claimed
+            for window in () if given else self._picking.windows(day, released_at):
                 left = self.full.get((day, window.starts))
                 if left is None or left >= places:
                     return day, window

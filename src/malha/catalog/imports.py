@@ -256,14 +256,18 @@ def _column_of(at: str) -> str:
 
 
 class ProductImport:
-    """Rows of SKUs; a `malha.platform.imports.Target`. One per import: it remembers what the file promised before."""
+    """Rows of SKUs; a `malha.platform.imports.Target`. One per import: it remembers what the file promised before.
+
+    `allowed`: of addresses of pictures, see `service.flaws_of`.
+    """
 
     entity = "product"
     columns = COLUMNS
     families: Mapping[str, Sequence[str]] = FAMILIES
     passes = 2
 
-    def __init__(self) -> None:
+    def __init__(self, allowed: Sequence[str] | None = None) -> None:
+        self.allowed = allowed
         self._seen: dict[int, int] = {}  # hash of a SKU -> its line: the one thing that grows with the file
         self._categories: set[str] = set()
 
@@ -383,6 +387,7 @@ class ProductImport:
                 list(drafts.values()),
                 promised_sku=lambda sku: hash(sku) in self._seen,
                 promised_category=lambda code: code in self._categories,
+                allowed=self.allowed,
             )
             flawed = {code: flaws for code, flaws in zip(drafts, found, strict=True) if flaws}
             if not flawed:

@@ -17,6 +17,7 @@ from malha.platform.db import Tx
 from malha.platform.errors import Conflict
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_
+from malha.platform.outward import OutwardRefused, inward
 
 
 class _Known(msgspec.Struct, frozen=True):
@@ -52,13 +53,34 @@ async def flaws_of(
     *,
     promised_sku: Callable[[str], bool] = lambda _: False,
     promised_category: Callable[[str], bool] = lambda _: False,
+    allowed: Sequence[str] | None = None,
 ) -> list[list[Flaw]]:
     """Return, per tidied draft, what would be refused: flaws, and clashes with the database and one another.
 
-    A preview says what the rest of its file promises to create.
+    A preview says what the rest of its file promises to create. `allowed`: of addresses of pictures, see
+    `outward.inward`; those that are there stay.
     """
     batch = _Batch(await _known(tx, drafts), drafts, promised_sku, promised_category)
-    return [list(batch.flaws(draft)) for draft in drafts]
+    found = [list(batch.flaws(draft)) for draft in drafts]
+    inner = {draft.code: flaws for draft in drafts if (flaws := _inner_pictures(draft, allowed))}
+    there = await reads.products_by_code(tx, list(inner)) if inner else {}
+    for draft, wrong in zip(drafts, found, strict=True):
+        shown = {m.url for m in there[draft.code].media} if draft.code in there else set()
+        wrong += [flaw for url, flaw in inner.get(draft.code, []) if url not in shown]
+    return found
+
+
+def _inner_pictures(draft: ProductDraft, allowed: Sequence[str] | None) -> list[tuple[str, Flaw]]:
+    """Return the addresses of pictures whose host is itself an address that is not public."""
+    found: list[tuple[str, Flaw]] = []
+    owners = [("media", draft.media), *((f"variants/{n}/media", v.media) for n, v in enumerate(draft.variants))]
+    for at, media in owners:
+        for n, one in enumerate(media or ()):
+            try:
+                found += [(one.url, flaw) for flaw in inward(f"{at}/{n}/url", one.url, allowed)]
+            except OutwardRefused:  # no address at all, and said to be none already
+                continue
+    return found
 
 
 class _Batch:
@@ -130,10 +152,11 @@ class _Batch:
         return sku in self.known.products or sku in self.plain or sku in self.kits or self.promised_sku(sku)
 
 
-async def put_products(tx: Tx, drafts: Sequence[ProductDraft]) -> list[Saved]:
+async def put_products(tx: Tx, drafts: Sequence[ProductDraft], *, allowed: Sequence[str] | None = None) -> list[Saved]:
     """Create or change products by code and their variants by SKU, in statements over all of them.
 
-    Variants that a draft does not name stay as they are; so do media where the draft says None.
+    Variants that a draft does not name stay as they are; so do media where the draft says None. `allowed`: see
+    `flaws_of`.
 
     Raises:
         Invalid: one of them is not valid; nothing was changed.
@@ -141,7 +164,7 @@ async def put_products(tx: Tx, drafts: Sequence[ProductDraft]) -> list[Saved]:
     drafts = [rules.tidy_product(d) for d in drafts]
     if any(v.components for d in drafts for v in d.variants):
         await lock_kits(tx)
-    flaws = await flaws_of(tx, drafts)
+    flaws = await flaws_of(tx, drafts, allowed=allowed)
     refuse(
         [
             msgspec.structs.replace(flaw, at=f"{i}/{flaw.at}") if len(drafts) > 1 else flaw
@@ -329,18 +352,20 @@ async def lock_product(tx: Tx, code: str) -> int:
     return version
 
 
-async def create_product(tx: Tx, draft: ProductDraft) -> Product:
-    """Create one product. Refuses a taken code and values that are not valid."""
+async def create_product(tx: Tx, draft: ProductDraft, *, allowed: Sequence[str] | None = None) -> Product:
+    """Create one product. Refuses a taken code and values that are not valid; `allowed`: see `flaws_of`."""
     if await tx.value(writes.LOCK_PRODUCT, {"code": draft.code.strip()}) is not None:
         raise ProductCodeTaken(what="product", key=draft.code)
-    saved = (await put_products(tx, [draft]))[0]
+    saved = (await put_products(tx, [draft], allowed=allowed))[0]
     created = await _product(tx, saved.code)
     await audit.record(tx, action="create", entity="product", entity_id=saved.code, after=created)
     return created
 
 
-async def update_product(tx: Tx, draft: ProductDraft, version: int) -> Product:
+async def update_product(tx: Tx, draft: ProductDraft, version: int, *, allowed: Sequence[str] | None = None) -> Product:
     """Change one product that still has `version`; variants that are not named stay as they are.
+
+    `allowed`: see `flaws_of`.
 
     Raises:
         UnknownProduct, Conflict: as the names say.
@@ -352,7 +377,7 @@ async def update_product(tx: Tx, draft: ProductDraft, version: int) -> Product:
     before = await _product(tx, code)
     ((kept, owned),) = await ownership.kept_of(tx, {code: before}, [rules.tidy_product(draft)])
     refuse(owned)
-    await put_products(tx, [kept])
+    await put_products(tx, [kept], allowed=allowed)
     after = await _product(tx, code)
     await audit.record(tx, action="change", entity="product", entity_id=code, before=before, after=after)
     return after

@@ -75,6 +75,11 @@ WHERE l.channel_id = %(channel_id)s::int AND l.sku_id > %(after)s::int
   AND (NOT %(refused)s::boolean OR l.error IS NOT NULL)
 ORDER BY l.sku_id LIMIT %(most)s::int
 """
+# What a channel asks itself; by primary key.
+OWN_PRICES = """
+SELECT sku_id, price FROM listing_price
+WHERE channel_id = %(channel_id)s::int AND sku_id = ANY (%(skus)s::int[]) AND price IS NOT NULL
+"""
 CONNECTIONS_OF = "SELECT code FROM connection WHERE channel_id = %(channel_id)s::int"
 NEWEST = "SELECT max(version) FROM stock_change"
 COUNTS = """

@@ -5,14 +5,12 @@ The receiver checks `webhook-signature`: `v1,` and the base64 of HMAC-SHA256 wit
 `{"refused": {"CODE": "why"}}` names what it will never take. 429 and 503 with `Retry-After` are waited for.
 """
 
-import base64
-import hashlib
-import hmac
 from collections.abc import Sequence
 
 import msgspec
 
 from malha.channels.contract import Handed, NotHanded, StockUpdate
+from malha.channels.signatures import sign_standard
 from malha.platform import retrying
 from malha.platform.clock import now
 from malha.platform.errors import MalhaError
@@ -28,12 +26,6 @@ class _Reply(msgspec.Struct):
 
 
 _reply = msgspec.json.Decoder(_Reply).decode
-
-
-def sign(secret: str, id_: str, timestamp: int, body: bytes) -> str:
-    """Return the signature of a message, as the header says it."""
-    signed = f"{id_}.{timestamp}.".encode() + body
-    return "v1," + base64.b64encode(hmac.digest(secret.encode(), signed, hashlib.sha256)).decode()
 
 
 class Webhook:
@@ -53,7 +45,7 @@ class Webhook:
             "content-type": "application/json",
             "webhook-id": id_,
             "webhook-timestamp": str(at),
-            "webhook-signature": sign(self._secret, id_, at, body),
+            "webhook-signature": sign_standard(self._secret, id_, at, body),
         }
         try:
             answer = await self._outward.send("POST", self._url, headers=headers, body=body, again=True)

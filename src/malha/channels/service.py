@@ -20,7 +20,7 @@ from malha.platform.db import Tx
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_
 from malha.platform.ids import new_id
-from malha.platform.outward import check_address
+from malha.platform.outward import inward
 
 PURPOSE = "stock push"
 MOST_LISTINGS = 10_000
@@ -57,10 +57,12 @@ async def push_of(tx: Tx, code: str) -> reads.PushRow:
     return found[0]
 
 
-async def put_push(tx: Tx, code: str, draft: PushDraft, version: int, keys: signing.Keys) -> tuple[int, str | None]:
+async def put_push(
+    tx: Tx, code: str, draft: PushDraft, version: int, keys: signing.Keys, *, allowed: Sequence[str] | None = None
+) -> tuple[int, str | None]:
     """Say how a channel hears of stock; `version` 0 makes it. All its listings are told again.
 
-    A webhook without a secret is given one.
+    A webhook without a secret is given one. `allowed`: see `outward.inward`.
 
     Returns:
         The new version, and the secret if one was made: it is shown once.
@@ -75,7 +77,7 @@ async def put_push(tx: Tx, code: str, draft: PushDraft, version: int, keys: sign
     secret, made = draft.secret, None
     if draft.kind is PushKind.WEBHOOK:
         refuse([] if draft.url else [Flaw("url", N_("A webhook needs an address."), N_("Write it like https://…"))])
-        check_address(draft.url or "")
+        refuse(inward("url", draft.url or "", allowed))
         if secret is None and not (before and before.has_secret):
             secret = made = secrets.token_urlsafe(32)
         says = N_("A secret has at least {least} characters.")
@@ -163,6 +165,11 @@ async def kept_prices(tx: Tx, channel_id: int, skus: Mapping[str, int]) -> dict[
     }
 
 
+async def own_prices(tx: Tx, channel_id: int, skus: Sequence[int]) -> dict[int, int]:
+    """Return what a channel asks itself, by id of the SKU."""
+    return dict(await tx.tuples(reads.OWN_PRICES, {"channel_id": channel_id, "skus": list(skus)})) if skus else {}
+
+
 async def write_prices(tx: Tx, channel_id: int, prices: Mapping[int, int | None]) -> set[int]:
     """Write what SKUs cost on a channel, by id; return of which that is other than before.
 
@@ -172,6 +179,26 @@ async def write_prices(tx: Tx, channel_id: int, prices: Mapping[int, int | None]
         return set()
     columns = {"skus": list(prices), "prices": list(prices.values())}
     return set(await tx.values(writes.PUT_PRICES, {"channel_id": channel_id, **columns}))
+
+
+async def end_kept_prices(tx: Tx, connection: str, skus: Sequence[str] | None = None) -> int:
+    """Take back prices of the channel's own of SKUs whose price its connection keeps itself; return how many.
+
+    Whoever keeps a price says it alone: an own one would stand beside it, told to nobody, and be found in feeds. What
+    each was is in the audit trail. Nothing happens where the connection keeps no prices, or has no channel.
+    """
+    ended = dict(await tx.tuples(writes.END_KEPT_PRICES, {"connection": connection, "skus": skus and list(skus)}))
+    if ended:
+        await revisions.bump(tx, PRICES)
+        await audit.record(
+            tx,
+            action="change",
+            entity="listing",
+            entity_id=connection,
+            before={"listings": {sku: {"price": price} for sku, price in ended.items()}},
+            after={"count": len(ended), "listings": {sku: {"price": None} for sku in ended}},
+        )
+    return len(ended)
 
 
 async def put_listings(tx: Tx, code: str, drafts: Sequence[ListingDraft]) -> list[str]:
@@ -204,12 +231,15 @@ async def put_listings(tx: Tx, code: str, drafts: Sequence[ListingDraft]) -> lis
         },
     )
     await look_again(tx, channel.id)
+    cost = await own_prices(tx, channel.id, [ids[sku] for sku in prices])
     changed = await write_prices(tx, channel.id, {ids[sku]: price for sku, price in prices.items()})
     if changed:
         await revisions.bump(tx, PRICES)
     facts: dict[str, Any] = {"count": len(known), "skus": [d.sku for d in known[:100]]}
+    was: dict[str, Any] | None = None
     if changed:
-        told = [(sku, {"price": price}) for sku, price in prices.items() if ids[sku] in changed]
-        facts["listings"] = dict(told[:50])
-    await audit.record(tx, action="list", entity="listing", entity_id=code, after=facts)
+        priced = [sku for sku in prices if ids[sku] in changed]
+        was = {"listings": {sku: {"price": cost.get(ids[sku])} for sku in priced}}
+        facts["listings"] = {sku: {"price": prices[sku]} for sku in priced}
+    await audit.record(tx, action="list", entity="listing", entity_id=code, before=was, after=facts)
     return [d.sku for d in drafts if d.sku not in ids]

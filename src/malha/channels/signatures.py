@@ -7,11 +7,12 @@ import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from enum import StrEnum
 
 TOLERANCE_S = 300.0
+SECRET_PREFIX = "whsec_"  # noqa: S105 -- begins a secret of Standard Webhooks; its key follows in base64
 
 
 class Spelling(StrEnum):
@@ -22,7 +23,7 @@ class Spelling(StrEnum):
 
 
 def is_hmac(
-    secrets: Sequence[str],
+    secrets: Sequence[str | bytes],
     canonical: bytes,
     said: str,
     *,
@@ -35,11 +36,15 @@ def is_hmac(
         return False
     given = _digest_of(said.removeprefix(prefix), spelling)
     fits = [
-        hmac.compare_digest(hmac.digest(secret.encode(), canonical, getattr(hashlib, algorithm)), given)
+        hmac.compare_digest(hmac.digest(_key_of(secret), canonical, getattr(hashlib, algorithm)), given)
         for secret in secrets
         if secret
     ]
     return any(fits)
+
+
+def _key_of(secret: str | bytes) -> bytes:
+    return secret.encode() if isinstance(secret, str) else secret
 
 
 def _digest_of(text: str, spelling: Spelling) -> bytes:
@@ -49,6 +54,34 @@ def _digest_of(text: str, spelling: Spelling) -> bytes:
         return base64.b64decode(text, validate=True)
     except (ValueError, binascii.Error):
         return b""
+
+
+def standard_keys(secret: str) -> list[str | bytes]:
+    """Return the keys that a secret of Standard Webhooks may mean, the first as their libraries read it.
+
+    After `whsec_` the key is in base64; any other secret, and this one for who takes it as it is, is its own bytes.
+    """
+    if secret.startswith(SECRET_PREFIX):
+        text = secret.removeprefix(SECRET_PREFIX)
+        decoded = _digest_of(text + "=" * (-len(text) % 4), Spelling.BASE64)
+        if decoded:
+            return [decoded, secret]
+    return [secret]
+
+
+def sign_standard(secret: str, id_: str, timestamp: int, body: bytes) -> str:
+    """Return the header `webhook-signature` of a message: a signature for each key that the secret may mean."""
+    return signature_of(map(_key_of, standard_keys(secret)), id_, timestamp, body)
+
+
+def signature_of(keys: Iterable[bytes], id_: str, timestamp: int, body: bytes) -> str:
+    """Return what the header `webhook-signature` says: one signature for each key, by Standard Webhooks."""
+    canonical = _canonical(id_, timestamp, body)
+    return " ".join("v1," + base64.b64encode(hmac.digest(key, canonical, hashlib.sha256)).decode() for key in keys)
+
+
+def _canonical(id_: str, timestamp: int | str, body: bytes) -> bytes:
+    return f"{id_}.{timestamp}.".encode() + body
 
 
 def is_standard(
@@ -69,7 +102,8 @@ def is_standard(
         return False
     if abs(now.timestamp() - int(timestamp)) > tolerance_s:
         return False
-    canonical = f"{id_}.{timestamp}.".encode() + body
+    canonical = _canonical(id_, timestamp, body)
     given = [part.removeprefix("v1,") for part in said.split(" ") if part.startswith("v1,")][:8]
-    fits = [is_hmac(secrets, canonical, each) for each in given]  # all of them, whichever fits
+    keys = [key for secret in secrets for key in standard_keys(secret)]
+    fits = [is_hmac(keys, canonical, each) for each in given]  # all of them, whichever fits
     return any(fits)

@@ -105,6 +105,25 @@ ON CONFLICT (channel_id, sku_id) DO UPDATE SET price = excluded.price, version =
 WHERE x.price IS DISTINCT FROM excluded.price
 RETURNING sku_id
 """
+# Of SKUs whose price a connection of the channel keeps itself; what it was stays in the audit trail. In the order of
+# the key; by the primary keys of what the connection tells.
+END_KEPT_PRICES = """
+WITH kept AS MATERIALIZED (
+    SELECT a.channel_id, a.sku_id, a.price, v.sku
+    FROM product_owner o
+    JOIN connection c ON c.code = o.owner
+    JOIN listing_price a ON a.channel_id = c.channel_id
+    JOIN variant_owner w ON w.variant_id = a.sku_id AND w.owner = o.owner
+    JOIN variant v ON v.id = a.sku_id
+    WHERE o.field = 'price' AND o.owner = %(connection)s::text AND a.price IS NOT NULL
+      AND (%(skus)s::text[] IS NULL OR v.sku = ANY (%(skus)s::text[]))
+    ORDER BY a.channel_id, a.sku_id FOR NO KEY UPDATE OF a
+), ended AS (
+    UPDATE listing_price a SET price = NULL, version = a.version + 1, changed_at = now()
+    FROM kept k WHERE a.channel_id = k.channel_id AND a.sku_id = k.sku_id
+)
+SELECT sku, price FROM kept ORDER BY sku
+"""
 PUT_PUSH = """
 INSERT INTO stock_push (channel_id, kind, url, secret, active, all_skus, resend_after, position)
 VALUES (%(channel_id)s::int, %(kind)s::text, %(url)s::text, %(secret)s::bytea, %(active)s::boolean,

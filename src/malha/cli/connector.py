@@ -2,11 +2,13 @@
 
 malha connector list
 malha connector doctor LOJA        # exit code 1 when something does not work
+malha connector doctor LOJA --json # the same with keys that stay, whatever language the sentences are in
 """
 
 import asyncio
-from typing import Annotated
+from typing import Annotated, Any
 
+import msgspec
 import typer
 
 from malha.channels.connecting import doctor, registry
@@ -14,6 +16,7 @@ from malha.channels.connecting.runtime import Runtime
 from malha.cli.runtime import runtime
 from malha.platform import migrate
 from malha.platform.db import Database
+from malha.platform.i18n import _, current_language
 from malha.platform.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="Connectors to channels, and whether their connections work.")
@@ -33,15 +36,44 @@ def list_() -> None:
 
 
 @app.command("doctor")
-def examine(connection: Annotated[str, typer.Argument(help="Code of the connection.")]) -> None:
+def examine(
+    connection: Annotated[str, typer.Argument(help="Code of the connection.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+) -> None:
     """Try a connection against its channel: secrets, orders, and what waits. Changes nothing there."""
     with runtime(migrate=False) as settings:
         asyncio.run(migrate.require(settings.database_url or "", settings.retailer))
         findings = asyncio.run(_examine(settings, connection))
-    for finding in findings:
-        typer.echo(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.what}: {finding.says}")
+    typer.echo(msgspec.json.encode(to_json(findings)).decode() if as_json else told(findings))
     if not all(finding.ok for finding in findings):
         raise typer.Exit(1)
+
+
+def told(findings: list[doctor.Finding]) -> str:
+    """Return findings as lines in the current language, the verdict first in each."""
+    language = current_language()
+    verdicts = {True: _("ok"), False: _("FAIL")}
+    width = max(map(len, verdicts.values()))
+    return "\n".join(f"{verdicts[f.ok]:<{width}}  {f.name(language)}: {f.text(language)}" for f in findings)
+
+
+def to_json(findings: list[doctor.Finding]) -> dict[str, Any]:
+    """Return findings with sentences in the current language next to the bare facts."""
+    language = current_language()
+    return {
+        "healthy": all(finding.ok for finding in findings),
+        "findings": [
+            {
+                "check": finding.check,
+                "of": finding.of or None,
+                "ok": finding.ok,
+                "name": finding.name(language),
+                "says": finding.text(language),
+                "facts": finding.facts,
+            }
+            for finding in findings
+        ],
+    }
 
 
 async def _examine(settings: Settings, code: str) -> list[doctor.Finding]:

@@ -1,11 +1,11 @@
 """`malha demo`: from nothing to a retailer at work. See `malha.demo`."""
 
 import asyncio
-import secrets
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import structlog
@@ -15,23 +15,18 @@ from rich.panel import Panel
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from malha.cli.runtime import migrated, runtime
-from malha.platform import logs
+from malha.platform import logs, metrics
 from malha.platform.db import Database
 from malha.platform.settings import Settings, load
 from malha.platform.supervision import Child
+
+if TYPE_CHECKING:
+    from malha.demo.access import Access
 
 ORDERS = 800
 EMAIL = "ana@aroeira.example"
 
 log = structlog.get_logger(__name__)
-
-
-class _Access(msgspec.Struct, frozen=True):
-    """What the demo needs to be entered and driven."""
-
-    password: str
-    key: str
-    orders: int
 
 
 def command(
@@ -41,7 +36,9 @@ def command(
     leave: Annotated[bool, typer.Option("--exit", help="Build, examine with the doctor, and end.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Build anew even if the demo is there.")] = False,
     port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
-    password: Annotated[str | None, typer.Option(help="Password of the demo's owner; default: a random one.")] = None,
+    password: Annotated[
+        str | None, typer.Option(help="Password of the demo's owner; default: as it was, at first a random one.")
+    ] = None,
 ) -> None:
     """Run a synthetic Brazilian retailer in a data directory of its own (`demo` below the ordinary one)."""
     settings = load(port=port)
@@ -50,18 +47,36 @@ def command(
     console = Console(stderr=True)
     if settings.log_format == "auto" and settings.log_level == "info":
         settings = msgspec.structs.replace(settings, log_level="warning")  # the terminal is for the person
-    with runtime(
-        migrate=False,
-        data_dir=settings.data_dir,
-        retailer="demo",
-        port=settings.port,
-        database_url=settings.database_url,
-        log_level=settings.log_level,
-    ) as ready:
-        access = asyncio.run(_prepare(ready, orders, seed, fresh=fresh, password=password, console=console))
-        if leave:
-            raise typer.Exit(_examine(ready))
-        _serve(ready, access, seed, traffic=traffic, console=console)
+    shared = metrics.share()  # what builds the retailer imports measures
+    try:
+        with runtime(
+            migrate=False,
+            data_dir=settings.data_dir,
+            retailer="demo",
+            port=settings.port,
+            database_url=settings.database_url,
+            log_level=settings.log_level,
+        ) as ready:
+            _refuse(ready, password, leave=leave)
+            access: Access = asyncio.run(_prepare(ready, orders, seed, fresh=fresh, password=password, console=console))
+            if leave:
+                raise typer.Exit(_examine(ready))
+            _serve(ready, access, seed, traffic=traffic, console=console)
+    finally:
+        shutil.rmtree(shared, ignore_errors=True)
+
+
+def _refuse(settings: Settings, password: str | None, *, leave: bool) -> None:
+    """Refuse what would only be refused once the retailer is built, or its log-in is changed."""
+    from malha.identity import passwords, rules  # noqa: PLC0415 - everything heavy, after help
+    from malha.platform.flaws import refuse  # noqa: PLC0415
+
+    if password is not None:
+        refuse(rules.password_flaws(password, EMAIL, passwords.MIN_LENGTH, passwords.MAX_LENGTH))
+    if not leave:
+        from malha.cli.listening import refuse_taken  # noqa: PLC0415 - brings the web server
+
+        refuse_taken(settings)
 
 
 def _examine(settings: Settings) -> int:
@@ -81,22 +96,23 @@ def _examine(settings: Settings) -> int:
 
 async def _prepare(
     settings: Settings, orders: int, seed: int, *, fresh: bool, password: str | None, console: Console
-) -> _Access:
-    from malha.demo.access import admit, is_built, wipe  # noqa: PLC0415 - everything heavy, after help
+) -> "Access":
+    from malha.demo.access import admit, is_built, remember, remembered, wipe  # noqa: PLC0415 - everything heavy, after help
     from malha.demo.build import build  # noqa: PLC0415
 
-    chosen = password or secrets.token_urlsafe(9)
     url = settings.database_url or ""
     if fresh:
         await wipe(url, settings.retailer)
     await migrated(settings)
     async with Database(url, settings.retailer) as db:
-        count = 0
         if not await is_built(db):
             with _bar(console) as progress:
-                count = (await build(db, orders=orders, seed=seed, progress=progress)).orders
-        key = await admit(db, EMAIL, chosen)
-    return _Access(chosen, key, count)
+                await build(db, orders=orders, seed=seed, progress=progress)
+        known = remembered(settings.data_dir)
+        access = await admit(db, EMAIL, known, password=password)
+    if access != known:
+        remember(settings.data_dir, access)
+    return access
 
 
 class _bar:  # noqa: N801 - used like a function
@@ -129,7 +145,7 @@ class _bar:  # noqa: N801 - used like a function
         self._progress.update(self._progress.tasks[self._tasks[what]].id, completed=done, total=max(of, 1))
 
 
-def _serve(settings: Settings, access: _Access, seed: int, *, traffic: bool, console: Console) -> None:
+def _serve(settings: Settings, access: "Access", seed: int, *, traffic: bool, console: Console) -> None:
     from malha.cli.serve import serve  # noqa: PLC0415 - brings the web server
 
     def welcome() -> None:

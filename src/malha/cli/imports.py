@@ -97,7 +97,10 @@ def _mode(check: bool, valid: bool) -> Mode:
 def _import(file: Path, target: Callable[[], Target], *, mode: Mode, from_line: int, as_json: bool) -> None:
     console = Console()
     with runtime() as settings:
-        report = asyncio.run(_run(settings, file, target(), mode, from_line, None if as_json else console))
+        reading = target()
+        if isinstance(reading, ProductImport):
+            reading.allowed = settings.outward_allow
+        report = asyncio.run(_run(settings, file, reading, mode, from_line, None if as_json else console))
     if as_json:
         print(msgspec.json.encode(report_view(report, current_language())).decode())
     else:

@@ -75,6 +75,19 @@ def listeners(settings: Settings) -> Iterator[Listeners]:
         found.close()
 
 
+def refuse_taken(settings: Settings) -> None:
+    """Refuse an address that cannot be had, for commands that work for a while before they listen.
+
+    Raises:
+        SettingsError: somebody else has the address, or it is none of this machine's.
+    """
+    given = inherited_sockets()
+    for bound in [] if given else _bind(settings):
+        bound.close()
+    for passed in given:
+        passed.detach()  # it is the server's, later
+
+
 def _bind(settings: Settings) -> list[socket.socket]:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     bound: list[socket.socket] = []

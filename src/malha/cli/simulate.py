@@ -4,7 +4,7 @@ import asyncio
 import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
@@ -25,8 +25,24 @@ from malha.platform.flaws import refuse
 from malha.platform.i18n import money
 from malha.platform.settings import Settings
 from malha.simulation import reads, service, trying
-from malha.simulation.gap_rules import Compared, captured, ratio, whole
-from malha.simulation.model import TAKEN_OFF, At, Bill, Costed, Draft, Freight, Gap, Opening, Result, Scenario, Sums
+from malha.simulation.gap_rules import MOST_LINES, Compared, captured, ratio, whole
+from malha.simulation.model import (
+    TAKEN_OFF,
+    At,
+    Beyond,
+    Bill,
+    Costed,
+    Draft,
+    Freight,
+    Gap,
+    NoBound,
+    Opening,
+    Result,
+    Scenario,
+    Sums,
+    Together,
+    Unknown,
+)
 
 FREIGHT = re.compile(r"(?P<from>[A-Z]{2}|\*):(?P<to>[A-Z]{2}|\*)=(?P<percent>\d{1,4})")
 OPENING = re.compile(r"(?P<name>[^:]+):(?P<state>[A-Z]{2})=(?P<share>\d{1,3})%(?P<source>.+)")
@@ -154,7 +170,7 @@ async def _simulate(settings: Settings, draft_of: Callable[..., Draft], days: in
                     progress.update(bounds, completed=done)
                     return True
 
-                result.gap = await service.gap_of(database, span, compared, going)
+                result.gap = await service.gap_or_why(database, span, compared, going)
     if as_json:
         print(msgspec.json.encode(result).decode())
     else:
@@ -191,8 +207,8 @@ def _tell(console: Console, result: Result, since: date, until: date) -> None:
         )
         if rows:
             console.print(f"Orders that fitted each row of the table: {rows}.")
-    if result.gap is not None and result.gap.days:
-        console.print(_gap(result.gap))
+    _tell_together(console, result.together)
+    _tell_gap(console, result.gap)
     places = Table("location", "orders", "on paper", "most in a day", "on paper")
     for code in sorted({*result.before.locations, *result.after.locations}):
         was_load, load = result.before.locations.get(code), result.after.locations.get(code)
@@ -204,6 +220,36 @@ def _tell(console: Console, result: Result, since: date, until: date) -> None:
             str(load.peak if load else 0),
         )
     console.print(places)
+
+
+def _tell_gap(console: Console, gap: Gap | None) -> None:
+    if gap is None:
+        return
+    if gap.days:
+        console.print(_gap(gap))
+    for said in _without(gap):
+        console.print(said)
+
+
+UNTOLD = {
+    Unknown.PLACE: "the place was not there yet",
+    Unknown.CARRIAGE: "the carriage was not looked at",
+    Unknown.STOCK: "stock elsewhere was not looked at",
+    Unknown.NETWORK: "the network or its costs changed since",
+    Unknown.TERMS: "taxes or distances elsewhere were not looked at",
+    Unknown.NEXT: "what the next rule asked is not kept",
+}
+
+
+def _tell_together(console: Console, together: Together | None) -> None:
+    if together is None:
+        return
+    console.print(f"Goods came together in {together.before} orders, on paper in {together.after}.")
+    if together.today:
+        console.print(f"Orders decided in another network, with today's ways between locations: {together.today}.")
+    for why, orders in together.unknown.items():
+        numbers = ", ".join(kept.number for kept in together.kept if kept.why is why)
+        console.print(f"Orders that stay as they were, because {UNTOLD[why]}: {orders} ({numbers}).")
 
 
 def _costed(costed: Costed) -> Table:
@@ -233,6 +279,38 @@ def _gap(gap: Gap) -> Table:
             "" if gained is None else f"{gained:.1%}",
         )
     return table
+
+
+WHY = {
+    NoBound.TIME: "for lack of time",
+    NoBound.DEFECT: "for a defect",
+    NoBound.ENDED: "because their process ended (the log has it)",
+    NoBound.MOVED: "because orders were decided meanwhile",
+}
+BEYOND = {
+    Beyond.AGED: "credit for aged stock",
+    Beyond.NOWHERE: "without a location",
+    Beyond.KIT: "kits",
+    Beyond.LINES: f"more than {MOST_LINES} lines",
+    Beyond.SHORT: "not placed in full",
+    Beyond.PARTED: "a line from several locations",
+}
+
+
+def _without(gap: Gap) -> Iterator[str]:
+    """Yield what the bounds do not say, and why."""
+    if not gap.days and not gap.left:
+        yield "No order of these days can be compared with a bound of hindsight."
+    elif not gap.days:
+        yield "No bound of hindsight could be worked out."
+    for why, days in gap.why.items():
+        said = f" ({gap.said}; the log has it)" if why is NoBound.DEFECT else ""
+        yield f"Days without a bound {WHY[why]}{said}: {days}."
+    if gap.beyond:
+        orders = ", ".join(f"{BEYOND[why]} {n}" for why, n in sorted(gap.beyond.items()))
+        yield f"Orders left out of the comparison: {orders}."
+    if gap.busy:
+        yield f"Paid for places on busy days, which the bounds count as nothing: {money(gap.busy)}."
 
 
 def _transits(before: Sums, after: Sums) -> tuple[float, float, float]:

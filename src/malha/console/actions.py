@@ -20,13 +20,14 @@ from malha.console import forms, order_slot, picking_view, render, shell, web, w
 from malha.console import order as page
 from malha.fiscal import service as fiscal
 from malha.fiscal.model import DocumentFacts
-from malha.fulfillment import moving, pickups
+from malha.fulfillment import bringing, moving, pickups
 from malha.fulfillment import reads as jobs
 from malha.fulfillment import service as work
+from malha.fulfillment.bringing import Sending
 from malha.fulfillment.errors import WorkNotFound, WrongCode
 from malha.fulfillment.model import RejectReason, Short, Tracking
 from malha.intake import replanning, substituting
-from malha.network.places import STATE_ZONES
+from malha.network.places import zone_of
 from malha.network.rules import MOST_PICKUP_DAYS
 from malha.ordering import details, promises, reads, rules, slots
 from malha.ordering import service as ordering
@@ -39,6 +40,7 @@ from malha.payments import service as payments
 from malha.payments.model import Fact, FactKind
 from malha.platform import audit, brazil, i18n
 from malha.platform.clock import now
+from malha.platform.days import maybe_day, read_day
 from malha.platform.db import Tx
 from malha.platform.errors import MalhaError
 from malha.platform.flaws import Flaw, refuse
@@ -120,6 +122,12 @@ async def _resolve(tx: Tx, order_id: UUID, form: Form) -> str:
     return _("Hold lifted")
 
 
+async def _override(tx: Tx, order_id: UUID, form: Form) -> str:
+    kind = _kind(form, tuple(words.OVERRIDDEN))
+    await ordering.resolve_hold(tx, order_id, kind, resolution=forms.said(form, "resolution", 200), force=True)
+    return _("Hold lifted")
+
+
 def _kind(form: Form, among: tuple[str, ...] = words.BY_HAND) -> HoldKind:
     said = forms.said(form, "kind", 40)
     known = said in among
@@ -152,10 +160,7 @@ async def _address(tx: Tx, order_id: UUID, form: Form) -> str:
 
 def promised_day(form: Form, name: str = "day") -> date | None:
     """Return the day a form names."""
-    try:
-        return date.fromisoformat(forms.said(form, name, 10))
-    except ValueError:
-        return None
+    return maybe_day(forms.said(form, name, 10))
 
 
 async def _promise(tx: Tx, order_id: UUID, form: Form) -> str:
@@ -169,13 +174,13 @@ async def _promise(tx: Tx, order_id: UUID, form: Form) -> str:
     refuse(flaws)
     assert day is not None  # noqa: S101  (no flaws)
     seen = _whole(form, "version")
-    lines = [int(str(n)) for n in form.getall("line", []) if str(n).isdigit() and len(str(n)) < 6]
+    lines = forms.numbers(form, "line", 5)
     until = rules.end_of_day(day, await _zone_of(tx, order_id))
     await promises.repromise(
         tx, order_id, until, reason=PromiseReason(why), note=forms.said(form, "note", promises.NOTE_LENGTH),
         lines=lines or None, expected=seen,
     )  # fmt: skip
-    return _("Promised for {day}; the customer is told", day=render.day(until))
+    return _("Promised for {day}; the customer is told", day=i18n.day(day, render.local(now()).date()))
 
 
 async def _slot(tx: Tx, order_id: UUID, form: Form) -> str:
@@ -200,7 +205,7 @@ async def _zone_of(tx: Tx, order_id: UUID) -> ZoneInfo:
     """Return by whose days an order is promised: where it goes, else the reader's."""
     order = await ordering.lock_order(tx, order_id)
     state = (order.ship_to or {}).get("state", "")
-    return ZoneInfo(STATE_ZONES.get(state) or i18n.current_zone())
+    return zone_of(state, i18n.current_zone())
 
 
 async def _map(tx: Tx, order_id: UUID, form: Form) -> str:
@@ -316,6 +321,23 @@ async def _ship(tx: Tx, _order_id: UUID, form: Form) -> str:
     return _("Shipped")
 
 
+async def _send(tx: Tx, _order_id: UUID, form: Form) -> str:
+    asked = forms.said(form, "eta", 10)
+    try:
+        eta = read_day(asked) if asked else None
+    except ValueError:
+        eta = None
+        refuse([Flaw("eta", N_("This is no day."))])
+    sending = Sending(
+        document=forms.said(form, "document", 120) or None,
+        carrier=forms.said(form, "carrier", 120) or None,
+        tracking_code=forms.said(form, "tracking_code", 120) or None,
+        eta=eta,
+    )
+    number = await bringing.send(tx, _work_id(form), sending)
+    return _("On its way to the store with transfer T{number}", number=number)
+
+
 async def _ready(tx: Tx, _order_id: UUID, form: Form) -> str:
     until = await work.make_ready(tx, _work_id(form))
     return _("Ready for pickup until {day}", day=render.day(until))
@@ -357,6 +379,7 @@ ACTS: dict[str, tuple[str, Act]] = {
     "cancel": ("orders:cancel", _cancel),
     "hold": ("orders:write", _hold),
     "resolve": ("orders:release_hold", _resolve),
+    "override": ("orders:override_hold", _override),
     "note": ("orders:write", _note),
     "tags": ("orders:write", _tags),
     "address": ("orders:write", _address),
@@ -375,6 +398,7 @@ ACTS: dict[str, tuple[str, Act]] = {
     "pack": ("fulfillment:work", _pack),
     "document": ("fiscal:record", _document),
     "ship": ("fulfillment:work", _ship),
+    "send": ("fulfillment:work", _send),
     "ready": ("fulfillment:work", _ready),
     "extend": ("orders:write", _extend),
     "time": ("orders:write", _time),

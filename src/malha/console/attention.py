@@ -25,6 +25,8 @@ from malha.identity import care_reads
 from malha.identity.care import Subject
 from malha.identity.care_reads import Care
 from malha.ordering import reads as orders
+from malha.ordering.promised_days import ends_at
+from malha.payments import reads as payments
 from malha.platform import audit, i18n, jobs, parking, subscribers
 from malha.platform.clock import now
 from malha.platform.db import Tx
@@ -58,6 +60,7 @@ DOES = {
     "waiting_orders": N_("Orders that wait for stock"),
     "supply_followers": N_("Orders that wait for goods on order"),
     "transferred_orders": N_("Orders that wait for goods on order"),
+    "order_arrivals": N_("Goods that are brought to where orders are fetched"),
     "counted_disagreements": N_("Disagreements that were counted"),
     "promise_outcomes": N_("What became of promises"),
     "webhooks": N_("Webhooks"),
@@ -70,6 +73,7 @@ TASKS = {
     "supply.line_up": N_("Order of those who wait for goods on order"),
     "messages.send": N_("Messages to the customer"),
     "promises.promise_slipping": N_("Promises that slip"),
+    "routing.price_stock": N_("Prices of stock"),
     "catalog.fetch_pictures": N_("Pictures of products"),
 }
 JOBS = "jobs"
@@ -175,6 +179,7 @@ async def attention(request: Request[Any, Any, Any]) -> Response[str]:
         failed = await jobs.failed(tx) if scope is None else []
         stuck = [_stuck(f) for f in await subscribers.failing(tx)]
         slips = await slip_reads.counts(tx, scope) if around.may("orders:read") else {}
+        paid_over = await payments.overpaid_count(tx, scope) if around.may("orders:read") else 0
         silent = await webhooks.all_seen(tx) if around.may(MANAGES) else []
         silent = [endpoint for endpoint in silent if endpoint.state == EndpointState.DISABLED]
         troubles = await connection_troubles.troubles(tx) if scope is None and around.may("network:read") else []
@@ -193,6 +198,7 @@ async def attention(request: Request[Any, Any, Any]) -> Response[str]:
         stuck=stuck,
         slips=sum(n for n, _dated in slips.values()),
         dateless=sum(n - dated for n, dated in slips.values()),
+        paid_over=paid_over,
         silent=[(endpoint, silence_of(endpoint)) for endpoint in silent],
         troubles=troubles,
         tabs=[(_(word), _address(view=key), len(views[key]), key == view) for key, word in VIEWS.items()],
@@ -449,13 +455,13 @@ def _record(p: ParkedKey, order: OrderAtRisk | None, due: datetime | None, held:
         tried = _("In {time}", time=render.span(p.retry_at - now()))
     if order is None:
         return Record(p.key, p.key, "", "", "", "", "", p.waiting, tried, _holder(held))
-    deadline = due or order.promised_at
+    deadline = due or (order.promised_at and ends_at(order.promised_at))
     return Record(
         key=p.key,
         name=f"#{order.number}",
         href=f"/orders/{order.number}",
         who=order.buyer_name or _("Name not given"),
-        due=render.due_text(deadline, promise=due is None) if deadline else "",
+        due=render.due_text(deadline, promise=due is None, state=order.state) if deadline else "",
         due_class=render.lateness(deadline) if deadline else "",
         total=i18n.money(order.total, order.currency),
         waiting=p.waiting,

@@ -10,7 +10,7 @@ from malha.platform.ids import UUID
 ORDER_NUMBERS = "SELECT id, number FROM sales_order WHERE id = ANY (%(orders)s::uuid[])"
 # By primary key: what is at risk while an order stands still.
 ORDERS_AT_RISK = """
-SELECT id, number, buyer_name, total - cancelled_total AS total, currency, promised_at
+SELECT id, number, buyer_name, total - cancelled_total AS total, currency, promised_at, ship_state AS state
 FROM sales_order WHERE id = ANY (%(orders)s::uuid[])
 """
 
@@ -24,3 +24,4 @@ class OrderAtRisk(msgspec.Struct, frozen=True, kw_only=True):
     total: int
     currency: str
     promised_at: datetime | None
+    state: str | None

@@ -19,6 +19,7 @@ from malha.identity.care import Subject
 from malha.ordering import reads as orders
 from malha.platform import audit, i18n, sheets
 from malha.platform.audit import Entry, Wanted
+from malha.platform.days import maybe_day
 from malha.platform.db import Tx
 from malha.platform.errors import NotFound
 from malha.platform.i18n import N_, _
@@ -114,12 +115,6 @@ def asked_of(query: Mapping[str, str]) -> Asked:
     def text(name: str, most: int = 200) -> str:
         return web.said(query, name).strip()[:most]
 
-    def day(name: str) -> date | None:
-        try:
-            return date.fromisoformat(query.get(name, ""))
-        except ValueError:
-            return None
-
     def number(name: str) -> int:
         said = query.get(name, "")
         return whole_in(said, 18) or 0
@@ -132,8 +127,8 @@ def asked_of(query: Mapping[str, str]) -> Asked:
         source=text("source", 60),
         request=text("request", 80),
         care=found if (found := text("care", 10)) in CARES else "",
-        since=day("since"),
-        until=day("until"),
+        since=maybe_day(query.get("since")),
+        until=maybe_day(query.get("until")),
         after=number("after"),
         before=number("before"),
     )

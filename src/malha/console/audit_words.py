@@ -25,6 +25,8 @@ ACTIONS = {
     "update": N_("changed"),
     "set_status": N_("state changed"),
     "close_days": N_("closed on days"),
+    "state_origins": N_("stated where goods are brought from"),
+    "send_for_order": N_("sent for an order"),
     "open_days": N_("opened on days"),
     "export": N_("exported"),
     "import": N_("imported"),
@@ -61,6 +63,9 @@ ACTIONS = {
     "receive": N_("received"),
     "confirm": N_("confirmed"),
     "cancel": N_("cancelled"),
+    "accept": N_("accepted by the vendor"),
+    "refuse": N_("refused by the vendor"),
+    "send": N_("sent to the customer"),
     "report": N_("changes reported"),
     "repair_theirs": N_("their number taken"),
     "repair_ours": N_("our number kept"),
@@ -144,6 +149,8 @@ ACTIONS = {
     "fulfillment.short": N_("fewer found than asked"),
     "fulfillment.packed": N_("packed"),
     "fulfillment.shipped": N_("shipped"),
+    "fulfillment.sent": N_("sent to the store"),
+    "fulfillment.arrived": N_("arrived at the store"),
     "shipment.out_for_delivery": N_("out for delivery"),
     "shipment.delivered": N_("delivered"),
     "fulfillment.ready": N_("ready for pickup"),
@@ -207,8 +214,12 @@ ENTITIES = {
     "routing_costs": N_("Costs of routing"),
     "tax_costs": N_("Tax costs"),
     "markdowns": N_("Credits for aged stock"),
+    "promise_learning": N_("Learned dates"),
+    "stock_pricing": N_("Prices of stock"),
     "routing_cost_draft": N_("Draft of costs"),
     "routing_rules": N_("Routing rules"),
+    "vendor_offers": N_("What a vendor supplies"),
+    "drop_ship": N_("Drop-ship order"),
     "listing": N_("Listings"),
     "stock_push": N_("Stock told to a channel"),
     "feed": N_("Feed"),
@@ -245,6 +256,7 @@ ADDRESSES = {
     "count": "/counts/{}",
     "simulation": "/simulations/{}",
     "routing_rules": "/routing-rules/{}",
+    "drop_ship": "/drop-ships/{}",
     "allotment": "/allotments/{}",
     "message": "/messages/{}",
     "location_group": "/location-groups/{}",
@@ -256,7 +268,19 @@ ADDRESSES = {
 }
 # Fields that say nothing to people: keys and counters.
 SILENT = frozenset({"id", "version", "seq"})
-MONEY = frozenset({"handling_cost", "line_cost", "price", "per_extra_kg", "total", "split_penalty", "late_penalty"})
+MONEY = frozenset(
+    {
+        "handling_cost",
+        "line_cost",
+        "unit_cost",
+        "price",
+        "per_extra_kg",
+        "total",
+        "split_penalty",
+        "late_penalty",
+        "day_cost",
+    }
+)
 # Fields whose values are words of ours, by kind of record where it matters.
 _VALUES: dict[str, Mapping[Any, Any]] = {
     "way": WAY_WORDS,

@@ -13,7 +13,7 @@ from litestar.response import Response, Stream
 
 from malha.catalog import reads as catalog
 from malha.catalog.model import VariantCard
-from malha.console import export, render, shell, stock_reads, stock_view, web
+from malha.console import export, goods_words, render, shell, stock_reads, stock_view, web
 from malha.console import reads as page_reads
 from malha.console import stock_words as words
 from malha.console import words as order_words
@@ -22,6 +22,8 @@ from malha.console.timeline import Names
 from malha.inventory import balance_reads
 from malha.inventory import reads as inventory
 from malha.inventory.balance_reads import LedgerAsked, PlacedLine
+from malha.inventory.buckets import reads as bucket_reads
+from malha.inventory.buckets.model import Bucket, BucketStock
 from malha.inventory.errors import UnknownBalance
 from malha.inventory.model import Availability, Reason
 from malha.network import owner_reads
@@ -29,6 +31,7 @@ from malha.network.errors import UnknownLocation
 from malha.ordering import reads as ordering
 from malha.platform import i18n, paging
 from malha.platform.clock import now
+from malha.platform.days import maybe_day
 from malha.platform.db import Tx
 from malha.platform.i18n import N_, _
 from malha.platform.sheets import Column, Kind
@@ -43,12 +46,14 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
     """Movements as they are drawn, with what narrows them."""
 
     lines: list[stock_view.Line]
+    bucket: Bucket = Bucket.SELLABLE
     reason: str = ""
     since: str = ""
     until: str = ""
     range_text: str = ""
     filtered: bool = False
     deeper: bool = False
+    newest: str = ""
     next: str = ""
     exports: tuple[export.Choice, ...] = ()
 
@@ -63,13 +68,15 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     stock: Availability
     href: str
     ledger: Ledger
+    aside: list[BucketStock]  # there, or on its way, and not for sale
     deficit: balance_reads.DeficitRow | None
     can_write: bool
 
 
 class LedgerFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """What an address says about the ledger. Nonsense in it is ignored."""
+    """What an address says about the ledger: of one bucket, the sellable one unless it says so. Nonsense is ignored."""
 
+    bucket: Bucket = Bucket.SELLABLE
     reason: Reason | None = None
     since: date | None = None
     until: date | None = None
@@ -77,14 +84,28 @@ class LedgerFilter(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def filtered(self) -> bool:
-        """Return whether anything narrows the ledger."""
-        return bool(self.reason or self.since or self.until)
+        """Return whether anything narrows the ledger, or leads to another."""
+        return bool(self.aside or self.reason or self.since or self.until)
+
+    @property
+    def aside(self) -> bool:
+        """Return whether it is the ledger of goods that are not for sale."""
+        return self.bucket is not Bucket.SELLABLE
 
     def address(self, path: str, cursor: str = "") -> str:
         """Return the address of these movements under a path."""
-        said = {"reason": self.reason, "since": self.since, "until": self.until, "cursor": cursor}
+        said = {**self.said(), "cursor": cursor}
         shown = {name: value for name, value in said.items() if value}
         return f"{path}?{urlencode(shown)}" if shown else path
+
+    def said(self) -> dict[str, Any]:
+        """Return what the address says, without the place where the list goes on."""
+        bucket = self.bucket.value if self.aside else ""
+        return {"bucket": bucket, "reason": self.reason, "since": self.since, "until": self.until}
+
+    def name_of(self, *codes: str) -> str:
+        """Return the name of a file of these movements."""
+        return "-".join(("ledger", *codes, *([self.bucket.value] if self.aside else [])))
 
 
 def filter_of(query: Mapping[str, str]) -> LedgerFilter:
@@ -97,8 +118,8 @@ def filter_of(query: Mapping[str, str]) -> LedgerFilter:
             return None
 
     return LedgerFilter(
-        reason=one("reason", Reason), since=one("since", date), until=one("until", date),
-        cursor=query.get("cursor", "")[:200],
+        bucket=one("bucket", Bucket) or Bucket.SELLABLE, reason=one("reason", Reason),
+        since=maybe_day(query.get("since")), until=maybe_day(query.get("until")), cursor=query.get("cursor", "")[:200],
     )  # fmt: skip
 
 
@@ -156,6 +177,7 @@ async def view_of(
         stock=found[0] if found else Availability(card.id, place.id, 0, 0, 0, 0, 0),
         href=stock_view.address_of(card.sku, place.code),
         ledger=await _ledger(tx, card, place, wanted or LedgerFilter(), limit),
+        aside=await bucket_reads.buckets(tx, [card.id], [place.id]),
         deficit=short[0] if short else None,
         can_write=web.caller_of(request).may("stock:write"),
     )
@@ -165,7 +187,9 @@ def ledger_of(card: VariantCard, location_ids: Iterable[int], wanted: LedgerFilt
     """Return which movements of a SKU at locations an address asks for, by the reader's days."""
     since, until = ordering.day_bounds(wanted.since, wanted.until, ZoneInfo(i18n.current_zone()))
     there = tuple(sorted(location_ids))
-    return LedgerAsked(sku_id=card.id, location_ids=there, reason=wanted.reason, since=since, until=until)
+    return LedgerAsked(
+        sku_id=card.id, location_ids=there, bucket=wanted.bucket, reason=wanted.reason, since=since, until=until
+    )
 
 
 async def _ledger(tx: Tx, card: VariantCard, place: Place, wanted: LedgerFilter, limit: int) -> Ledger:
@@ -178,24 +202,26 @@ async def _ledger(tx: Tx, card: VariantCard, place: Place, wanted: LedgerFilter,
     path = stock_view.address_of(card.sku, place.code)
     ends = [i18n.date(end) if end else "\N{HORIZONTAL ELLIPSIS}" for end in (wanted.since, wanted.until)]
     return Ledger(
-        lines=await lines_of(tx, card.sku, page.items),
+        lines=await lines_of(tx, card.sku, page.items, wanted.bucket),
+        bucket=wanted.bucket,
         reason=wanted.reason or "",
         since=wanted.since.isoformat() if wanted.since else "",
         until=wanted.until.isoformat() if wanted.until else "",
         range_text=ends[0] if wanted.since == wanted.until else render.DASH.join(ends),
         filtered=wanted.filtered,
         deeper=before is not None,
+        newest=wanted.address(path),
         next=wanted.address(path, page.next) if page.next else "",
         exports=export.choices(wanted.address, f"{path}/ledger"),
     )
 
 
-async def lines_of(tx: Tx, sku: str, rows: Sequence[PlacedLine]) -> list[stock_view.Line]:
-    """Return movements of a SKU as they are drawn: two more statements, however many."""
+async def lines_of(tx: Tx, sku: str, rows: Sequence[PlacedLine], bucket: Bucket) -> list[stock_view.Line]:
+    """Return movements of a SKU in a bucket as they are drawn: two more statements, however many."""
     orders = await ordering.numbers_of(tx, [row.ref_id for row in rows if row.ref_kind == "order" and row.ref_id])
     actors = {row.actor.partition(":")[2] for row in rows if ":" in row.actor}
     names = Names(locations={}, people=await page_reads.actor_names(tx, sorted(actors)))
-    return [stock_view.line_of(row, sku, orders, names) for row in rows]
+    return [stock_view.line_of(row, sku, bucket, orders, names) for row in rows]
 
 
 class ClaimView(msgspec.Struct, frozen=True, kw_only=True):
@@ -265,6 +291,8 @@ async def draw(
         "claims": await claims_of(tx, [card.id], places),
         "holds": await balance_reads.holds(tx, card.id, list(places)),
         "reasons": [(reason.value, _(words.REASON[reason])) for reason in Reason],
+        "buckets": [(bucket.value, _(goods_words.BUCKET[bucket])) for bucket in Bucket],
+        "goods_words": goods_words,
         "plot_days": PLOT_DAYS,
         "may": around.may,
     }
@@ -277,14 +305,15 @@ COLUMNS = (
     Column(N_("Movement"), width=26), Column(N_("About"), width=22), Column(N_("By"), width=22),
     Column(N_("On hand, change"), Kind.WHOLE), Column(N_("Allocated, change"), Kind.WHOLE),
     Column(N_("Held, change"), Kind.WHOLE), Column(N_("On hand after"), Kind.WHOLE),
+    Column(N_("Condition")),
 )  # fmt: skip
 
 
-def cells_of(line: stock_view.Line) -> list[Any]:
-    """Return a movement as cells under `COLUMNS`."""
+def cells_of(line: stock_view.Line, condition: str) -> list[Any]:
+    """Return a movement as cells under `COLUMNS`; all of a file are of goods in one condition."""
     return [
         line.at, line.location, line.owner, line.what, line.about, line.who, line.on_hand, line.allocated, line.held,
-        line.after,
+        line.after, condition,
     ]  # fmt: skip
 
 
@@ -299,13 +328,14 @@ async def ledger_export(request: Request[Any, Any, Any], sku: FromPath[str], cod
     """Send the ledger of one balance, as it is filtered, as a file."""
     async with web.reading(request) as tx:
         card, place = await sku_of(tx, sku), await place_of(tx, request, code)
-    asked = ledger_of(card, [place.id], filter_of(request.query_params))
-    return send_ledger(request, f"ledger-{card.sku}-{place.code}", card.sku, asked)
+    wanted = filter_of(request.query_params)
+    return send_ledger(request, wanted.name_of(card.sku, place.code), card.sku, ledger_of(card, [place.id], wanted))
 
 
 def send_ledger(request: Request[Any, Any, Any], name: str, sku: str, asked: LedgerAsked) -> Stream:
     """Send movements of a SKU as a file."""
     reader = (i18n.current_language(), i18n.current_zone())
+    condition = _(goods_words.BUCKET[asked.bucket])
 
     async def pages() -> AsyncIterator[list[stock_view.Line]]:
         walk = balance_reads.LedgerWalk(asked, export.BATCH)
@@ -313,10 +343,10 @@ def send_ledger(request: Request[Any, Any, Any], name: str, sku: str, asked: Led
             async with web.reading(request) as tx:
                 rows = await walk.page(tx)
                 with i18n.speaking(*reader):
-                    lines = await lines_of(tx, sku, rows)
+                    lines = await lines_of(tx, sku, rows, asked.bucket)
             yield lines
 
-    return export.send(request, name, COLUMNS, pages(), cells_of)
+    return export.send(request, name, COLUMNS, pages(), lambda line: cells_of(line, condition))
 
 
 HANDLERS = [balance_page, ledger_export]

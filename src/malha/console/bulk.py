@@ -5,7 +5,7 @@ from typing import Any
 from litestar import Request, post
 from litestar.response import Response
 
-from malha.console import actions, orders, web
+from malha.console import actions, forms, orders, web
 from malha.platform.errors import Forbidden
 from malha.platform.i18n import n_
 
@@ -22,7 +22,7 @@ async def bulk(request: Request[Any, Any, Any]) -> Response[Any]:
     permission = actions.BULK.get(act)
     if permission is None or not web.caller_of(request).may(permission):
         raise Forbidden(permission=permission or act)
-    numbers = [int(n) for n in form.getall("order", []) if str(n).isdigit() and len(str(n)) < 19]
+    numbers = forms.numbers(form, "order", 18, actions.BULK_MOST)
     outcome = await actions.bulk(request, act, numbers, form)
     notice = told(act, outcome)
     if not web.wants_part(request):

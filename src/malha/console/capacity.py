@@ -23,6 +23,7 @@ from malha.network.errors import UnknownLocation
 from malha.network.model import WEEKDAYS, Location
 from malha.platform import i18n
 from malha.platform.clock import now
+from malha.platform.days import maybe_day
 from malha.platform.db import Tx
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_, _, n_
@@ -64,11 +65,7 @@ def asked_of(query: Mapping[str, str]) -> Asked:
     page = query.get("page", "1")
     number = int(page) if page.isascii() and page.isdigit() and 0 < len(page) < 6 else 1
     asked = Asked(kind=kind, week=said["week"], q=said["q"], group=said["group"], page=max(number, 1))
-    try:
-        date.fromisoformat(asked.week)
-    except ValueError:
-        asked = msgspec.structs.replace(asked, week="")
-    return asked
+    return asked if maybe_day(asked.week) else msgspec.structs.replace(asked, week="")
 
 
 async def _wanted(tx: Tx, request: Request[Any, Any, Any], asked: Asked) -> tuple[list[Location], int]:

@@ -90,7 +90,9 @@ async def stock_change(request: Request[Any, Any, Any], code: FromPath[str]) -> 
     read.refuse()
     services: Any = request.app.state.services
     async with web.writing(request) as tx:
-        _version, secret = await service.put_push(tx, code, draft, read.version(), services.signing)
+        _version, secret = await service.put_push(
+            tx, code, draft, read.version(), services.signing, allowed=services.settings.outward_allow
+        )
     if secret:  # in the answer only: no cookie and no address carries it
         return render.html("channels/secret.html", secret=secret, address=address)
     return web.go_on(request, address, _("Saved"))

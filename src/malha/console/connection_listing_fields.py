@@ -14,13 +14,13 @@ from malha.channels.feeds.model import Mapped, Origin
 from malha.channels.feeds.profiles import Profile
 from malha.channels.feeds.rules import FIELDS as OURS
 from malha.channels.feeds.rules import MOST_FIELDS, RULES
-from malha.channels.listings import mapping, reads, service
+from malha.channels.listings import mapping, reads, service, words
 from malha.channels.listings.errors import UnknownListing
 from malha.channels.listings.making import profile_of
 from malha.channels.listings.mapping import Foreseen, Foresight
 from malha.channels.listings.model import Explained, ListingError
 from malha.console import filling, mapping_form, meanwhile, render, shell, web
-from malha.console.connection_listings import FIELDS, said_of
+from malha.console.connection_listings import FIELDS
 from malha.console.mapping_form import NOTHING, FieldRow
 from malha.network.service import refuse_limited
 from malha.platform.flaws import Invalid
@@ -204,7 +204,7 @@ def _table(shown: Sequence[Foreseen]) -> tuple[list[Head], list[tuple[str, bool,
 
 
 def _beside(error: ListingError) -> str:
-    return f"{_label(error.field)}: {said_of(error)}" if error.field else said_of(error)
+    return f"{_label(error.field)}: {words.said(error)}" if error.field else words.said(error)
 
 
 def _of(fields: Sequence[Explained], name: str) -> Explained | None:

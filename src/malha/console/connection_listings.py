@@ -12,7 +12,7 @@ from malha.channels import service as channels
 from malha.channels.connecting.service import connection_of
 from malha.channels.contract import Kind
 from malha.channels.feeds.rules import RULES
-from malha.channels.listings import making, reads, rules, service
+from malha.channels.listings import making, reads, rules, service, words
 from malha.channels.listings.model import Explained, ListingError, Source, Status, Teller
 from malha.channels.listings.reads import Goods, Listed
 from malha.channels.listings.service import Published
@@ -54,6 +54,8 @@ FIELDS = {
     "product": N_("Code of the product"),
     "slug": N_("End of its address"),
     "price": N_("Price"),
+    "currency": N_("Currency"),
+    "code": N_("Code on the channel"),
 }
 COLUMNS = (
     Column(N_("SKU")), Column(N_("Product"), width=28), Column(N_("Code on the channel")), Column(N_("State")),
@@ -98,16 +100,9 @@ def _asked(request: Request[Any, Any, Any]) -> tuple[Terms, str]:
     return Terms(view if known else "", web.said(query, "q").strip()[:200]), web.said(query, "after")[:200]
 
 
-def said_of(error: ListingError) -> str:
-    """Return an error in words: the channel's own, or ours."""
-    if error.teller is Teller.CHECK:
-        return _(RULES[error.code]) if error.code in RULES else error.code
-    return error.message or error.code
-
-
 def _in_list(error: ListingError) -> str:
     name = _(FIELDS[error.field]) if error.field in FIELDS else error.field
-    return f"{name}: {said_of(error)}" if name else said_of(error)
+    return f"{name}: {words.said(error)}" if name else words.said(error)
 
 
 def _narrowed(terms: Terms) -> dict[str, Any]:
@@ -253,7 +248,7 @@ def _withdrawn(goods: Goods) -> str:
 
 def _field(request: Request[Any, Any, Any], said: Explained, errors: list[ListingError]) -> FieldRow:
     rules_found = [(f.severity == "error", _(RULES[f.rule])) for f in said.found]
-    told = [(True, said_of(e)) for e in errors if e.field == said.field and e.teller is Teller.CHANNEL]
+    told = [(True, words.said(e)) for e in errors if e.field == said.field and e.teller is Teller.CHANNEL]
     urls = said.kind == Kind.URLS.value
     return FieldRow(
         said=said,

@@ -11,11 +11,10 @@ from malha.channels.partners import list_reads
 from malha.console import filling, render, web
 from malha.console.connections import CAUSES, STREAMS
 from malha.platform.db import Tx
-from malha.platform.i18n import N_, _, n_
+from malha.platform.i18n import _, n_
 
 # Trying again is no remedy for these: a person says first what happened, or what a word means.
 LOOKED_AT = frozenset({"unknown_outcome", "unmapped"})
-MAPPING = N_("Say what they mean, or which SKU it is: they go on by themselves.")
 
 
 class Trouble(NamedTuple):
@@ -112,7 +111,7 @@ def _waiting(t: reads.Trouble) -> Trouble:
         title = n_(
             "{connection}: {n} thing was not told", "{connection}: {n} things were not told", t.count, connection=t.name
         )
-    mend = _(MAPPING) if cause == "unmapped" else _(rules.FIXES[cause]) if cause in rules.FIXES else ""
+    mend = _(rules.FIXES[cause]) if cause in rules.FIXES else ""
     says = ". ".join(part for part in (word, mend) if part)
     href = f"{_address(t.connection)}/stuck?way={t.way}&cause={cause}"
     return Trouble(t.connection, t.way, "" if cause in LOOKED_AT else cause, t.count, title, says, href)

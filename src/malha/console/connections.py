@@ -13,8 +13,8 @@ from malha.channels.connecting.model import ConnectionDraft, Linked, Status
 from malha.channels.connecting.reads import Dead, Standing, Stuck
 from malha.channels.connecting.runtime import Runtime
 from malha.channels.contract import Capability, Connector
-from malha.channels.listings import making
 from malha.console import connection_config, export, filling, meanwhile, render, shell, web
+from malha.console.connection_ways import tasks_of
 from malha.console.filling import Filled
 from malha.console.words import TENDER, Sign
 from malha.network import reads as network
@@ -35,12 +35,15 @@ SIGNS = {
     Status.BROKEN: Sign(N_("Broken"), "fail", "fail"),
 }
 NOT_ANSWERING = Sign(N_("Does not answer"), "fail", "fail")
+# Of what was not told: the channel would not have it, and said why.
+REFUSED = frozenset({"invalid", "missing", "conflict"})
 CAUSES = {
     "unknown_request": N_("Of a request we know nothing of"),
     "unknown_notice": N_("Of goods we know nothing of"),
     "unknown_location": N_("Of a location that is not the partner's"),
     "unknown_sku": N_("Of a SKU that we do not have"),
     "not_asked": N_("More than was asked for"),
+    "receipt_differs": N_("Otherwise than its receipt said before"),
     "no_source": N_("No stock source"),
     "unknown_outcome": N_("Nobody knows whether it arrived"),
     "invalid": N_("The channel refuses it, or it cannot be read"),
@@ -201,9 +204,7 @@ async def connection(request: Request[Any, Any, Any], code: FromPath[str]) -> Re
         sign_=_sign(row),
         person=_person(row),
         tier=_tier(connector) if connector else _("not installed"),
-        tells_orders=connector is not None and Capability.ORDERS in connector.capabilities,
-        fulfils=connector is not None and Capability.FULFILMENT in connector.capabilities,
-        by_files=connector is not None and Capability.FILES in connector.capabilities,
+        tasks=tasks_of(found, connector, variants["open"], around.may),
         connector=connector.name if connector else found.connector,
         config=list(connection_config.said(connector, found.config)),
         webhook=f"{services.settings.address}/in/{code}",
@@ -219,8 +220,6 @@ async def connection(request: Request[Any, Any, Any], code: FromPath[str]) -> Re
             "shipping": ways,
             "location": places,
         },
-        open_variants=variants["open"],
-        takes_listings=making.takes(found.connector),
         calls=calls,
         compared=compared,
         cursors=[(_(STREAMS[c.stream]) if c.stream in STREAMS else c.stream, c) for c in cursors],
@@ -249,7 +248,9 @@ def gone_item(row: Dead) -> Item:
     """Return what could not be told, in the reader's words."""
     word, mend = _cause(row.cause)
     what = _(KINDS.get(row.kind, row.kind))
-    return Item(str(row.key), what, row.entity, word, failures.shown(row.error), mend, row.created_at)
+    error = row.error or ""
+    says = failures.told(error) if row.cause in REFUSED else failures.shown(error)
+    return Item(str(row.key), what, row.entity, word, says, mend, row.created_at)
 
 
 # --- what people do ---
@@ -264,7 +265,7 @@ async def connection_act(request: Request[Any, Any, Any], code: FromPath[str]) -
         services: Any = request.app.state.services
         runtime = Runtime(web.database_of(request), services.settings, timeout_s=CHECK_S)
         health = await service.test(runtime, web.actor_of(request), code)
-        says = _("The channel answers: {says}", says=health.says or "OK")
+        says = _("The channel answers: {says}", says=failures.shown(health.says)[:200] or "OK")
         if not health.ok:
             says = _("It does not work: {why}", why=failures.shown(health.says)[:200])
         return web.go_on(request, address, says)

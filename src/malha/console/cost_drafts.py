@@ -121,6 +121,7 @@ def _costs(now: Costs, draft: Costs) -> Iterator[Change]:
         "same_site": N_("A further owner's parcel from one site saves"),
         "reroute_cost": N_("An order that is given back costs"),
         "late_penalty": N_("A broken promise costs"),
+        "day_cost": N_("A promise a working day longer costs"),
     }
     for name, word in words.items():
         was, would = getattr(now, name), getattr(draft, name)

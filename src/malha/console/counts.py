@@ -3,7 +3,9 @@
 Who counts sees what they scanned and never what is expected. Who may approve sees both.
 """
 
-from typing import Any
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from litestar import Request, get, post
@@ -13,15 +15,16 @@ from litestar.response import Response, Stream
 from malha.catalog import reads as catalog
 from malha.console import export, filling, goods_forms, render, shell, web
 from malha.console import goods_words as words
+from malha.console.stock_reads import Place
 from malha.fulfillment import reads as fulfillment
 from malha.inventory.counts import reads, service, suspicions
 from malha.inventory.counts.errors import UnknownCount
 from malha.inventory.counts.model import CountDraft, CountKind, Entry, Limits, LineState, Source
-from malha.inventory.counts.reads import LineRow, TaskHead
+from malha.inventory.counts.reads import LineRow, TaskHead, TasksWanted
 from malha.inventory.supply import scanning
 from malha.inventory.sync import reads as sync
 from malha.inventory.sync.model import Drift
-from malha.platform import audit
+from malha.platform import audit, paging
 from malha.platform.db import Tx
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_, _, n_
@@ -58,41 +61,69 @@ LIST_COLUMNS = (
 )
 
 
+VIEWS: tuple[tuple[str, str], ...] = (("open", N_("Open")), ("all", N_("All")))
+_KEYS = tuple(key for key, _word in VIEWS)
+
+
+def _wanted(
+    request: web.Asking, asked: goods_forms.Terms, places: Sequence[Place], owned: tuple[int, ...] | None
+) -> TasksWanted:
+    """Return the list's terms; at a location that is none, or not the person's, nothing is counted."""
+    since, until = asked.bounds()
+    return TasksWanted(
+        open_only=asked.view == "open",
+        text=asked.q,
+        location_id=goods_forms.place_asked(places, asked.destination),
+        owned=owned,
+        since=since,
+        until=until,
+        scope=shell.scope_of(web.caller_of(request)),
+    )
+
+
 @get("/counts", opt={"permission": "stock:read"})
 async def count_list(request: Request[Any, Any, Any]) -> Response[str]:
     """Show counts, the newest first."""
-    every = request.query_params.get("view") == "all"
+    asked = goods_forms.terms_of(request, _KEYS)
     text = request.query_params.get("before", "")
     before = whole_in(text, 17)
-    scope = shell.scope_of(web.caller_of(request))
     async with web.reading(request) as tx:
         around = await shell.around(tx, request, "counts")
-        rows = await reads.tasks(tx, open_only=not every, scope=scope, before=before, limit=PAGE_SIZE + 1)
-        suspected = len(await reads.suspicions(tx, scope))
+        places = await goods_forms.places_of(tx, request)
+        owners = await goods_forms.owners_of(tx, request, asked.owner)
+        wanted = _wanted(request, asked, places, owners.location_ids)
+        rows = await reads.tasks(tx, wanted, before=before, limit=PAGE_SIZE + 1)
+        suspected = await reads.suspected(tx, wanted.scope)
     more = rows[PAGE_SIZE - 1].number if len(rows) > PAGE_SIZE else 0
-    view = "all" if every else "open"
     return render.html(
         "counts/list.html",
         shell=around,
         may=around.may,
         rows=rows[:PAGE_SIZE],
-        every=every,
+        asked=asked,
+        places=[(place.code, place.name) for place in places],
+        owners=owners,
+        views=[(_(word), asked.address("/counts", view=key), key == asked.view) for key, word in VIEWS],
+        unfiltered=f"/counts?view={asked.view}",
         words=words,
         suspected=suspected,
-        next=f"/counts?view={view}&before={more}" if more else "",
-        exports=export.choices(lambda where: f"{where}?view={view}", "/counts:export"),
+        next=asked.address("/counts", before=more) if more else "",
+        exports=export.choices(asked.address, "/counts:export"),
     )
 
 
 @get(export.paths("/counts:export"), opt={"permission": "stock:read"})
 async def list_export(request: Request[Any, Any, Any]) -> Stream:
-    """Send the list as a file."""
-    every = request.query_params.get("view") == "all"
-    scope = shell.scope_of(web.caller_of(request))
+    """Send the filtered list as a file. Who only counts is not told differences here either."""
+    asked = goods_forms.terms_of(request, _KEYS)
+    told = web.caller_of(request).may(service.APPROVE)
+    async with web.reading(request) as tx:
+        owners = await goods_forms.owners_of(tx, request, asked.owner)
+        wanted = _wanted(request, asked, await goods_forms.places_of(tx, request), owners.location_ids)
 
     pages = export.pages(
         request,
-        lambda tx, before: reads.tasks(tx, open_only=not every, scope=scope, before=before, limit=export.BATCH),
+        lambda tx, before: reads.tasks(tx, wanted, before=before, limit=export.BATCH),
         lambda row: row.number,
     )
 
@@ -100,7 +131,7 @@ async def list_export(request: Request[Any, Any, Any]) -> Stream:
         kind, source, state = words.COUNT_KIND[row.kind], words.SOURCE[row.source], words.TASK[row.state].word
         return [
             row.number, row.location, row.location_name, _(kind), _(source), row.zone, _(state), row.lines, row.done,
-            row.recount, row.review, row.variance, row.created_at, row.closed_at,
+            row.recount, row.review, row.variance if told else None, row.created_at, row.closed_at,
         ]  # fmt: skip
 
     return export.send(request, "counts", LIST_COLUMNS, pages, cells)
@@ -381,18 +412,39 @@ async def cancel(request: Request[Any, Any, Any], number: FromPath[int]) -> Resp
 # --- suspected stock ---
 
 
+class Suspected(web.Terms, frozen=True, kw_only=True):
+    """What the address of the list says."""
+
+    PATH: ClassVar[str] = "/suspicions"
+
+
 @get("/suspicions", opt={"permission": "stock:read"})
 async def suspicion_list(request: Request[Any, Any, Any]) -> Response[str]:
     """Show stock that is probably not there, with the reasons."""
+    asked = Suspected.of(request.query_params)
+    try:
+        after: Any = paging.position(asked.after, asked.PATH, (int, datetime, int, int))
+    except paging.BadCursor:
+        after = None
     scope = shell.scope_of(web.caller_of(request))
     async with web.reading(request) as tx:
-        around = await shell.around(tx, request, "suspicions")
-        rows = await reads.suspicions(tx, scope)
-    exports = export.choices(str, "/suspicions:export")
-    return render.html("counts/suspicions.html", shell=around, may=around.may, rows=rows, exports=exports)
+        around = await shell.around(tx, request, "suspicions", here=asked.address(after=asked.after))
+        rows = await reads.suspicions(tx, scope, after=after, limit=PAGE_SIZE + 1)
+        if after is not None and not rows:  # what stood on this page was lifted meanwhile
+            after, rows = None, await reads.suspicions(tx, scope, after=None, limit=PAGE_SIZE + 1)
+    page = paging.page_of(rows, PAGE_SIZE, asked.PATH, lambda row: row.place)
+    return render.html(
+        "counts/suspicions.html",
+        shell=around,
+        may=around.may,
+        rows=page.items,
+        asked=asked,
+        first=asked.address(after="") if after else "",
+        next=asked.address(after=page.next) if page.next else "",
+        exports=export.choices(str, "/suspicions:export"),
+    )
 
 
-MOST_SUSPICIONS = 1_000_000  # of a file; a location has a few hundred at most
 SUSPICION_COLUMNS = (
     Column(N_("SKU")), Column(N_("Name"), width=32), Column(N_("Code")), Column(N_("Location"), width=28),
     Column(N_("Held back"), Kind.WHOLE), Column(N_("Suspicion"), Kind.WHOLE), Column(N_("Not found"), Kind.WHOLE),
@@ -403,8 +455,12 @@ SUSPICION_COLUMNS = (
 @get(export.paths("/suspicions:export"), opt={"permission": "stock:read"})
 async def suspicion_export(request: Request[Any, Any, Any]) -> Stream:
     """Send everything that is suspected as a file."""
-    async with web.reading(request) as tx:
-        rows = await reads.suspicions(tx, shell.scope_of(web.caller_of(request)), limit=MOST_SUSPICIONS)
+    scope = shell.scope_of(web.caller_of(request))
+    pages = export.pages(
+        request,
+        lambda tx, after: reads.suspicions(tx, scope, after=after, limit=export.BATCH),
+        lambda row: row.place,
+    )
 
     def cells(row: reads.SuspicionRow) -> list[Any]:
         return [
@@ -412,7 +468,7 @@ async def suspicion_export(request: Request[Any, Any, Any]) -> Stream:
             row.why.sales, round(row.why.silent_days or 0), row.found_at,
         ]  # fmt: skip
 
-    return export.send_all(request, "suspicions", SUSPICION_COLUMNS, rows, cells)
+    return export.send(request, "suspicions", SUSPICION_COLUMNS, pages, cells)
 
 
 @post("/suspicions:lift", opt={"permission": "stock:approve"}, status_code=200)

@@ -163,7 +163,9 @@ async def feed_save(request: Request[Any, Any, Any]) -> Response[Any]:
     services: Any = request.app.state.services
     try:
         async with web.writing(request) as tx:
-            await service.put_feed(tx, code, draft, read.version(), services.signing)
+            await service.put_feed(
+                tx, code, draft, read.version(), services.signing, allowed=services.settings.outward_allow
+            )
     except Invalid as error:
         raise mapping_form.placed(error, plan.mapping, of_row) from None
     return web.go_on(request, f"{ADDRESS}/{code}", _("Feed saved"))

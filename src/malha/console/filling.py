@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from litestar.datastructures import FormMultiDict, UploadFile
 
 from malha.platform import i18n
+from malha.platform.days import checked, read_day
 from malha.platform.flaws import Flaw, Invalid, refuse
 from malha.platform.i18n import N_
 from malha.platform.tabular import BadCell, scaled
@@ -71,6 +72,10 @@ class Filled:
         """Return a decimal number as an integer of its `digits`-th decimal; None when the field is empty."""
         return self._number(name, digits)
 
+    def scaled(self, name: str, digits: int) -> int:
+        """Return a number with up to so many decimals, times ten to their power."""
+        return self._required(name, self.maybe_scaled(name, digits))
+
     def degrees(self, name: str) -> float | None:
         """Return a coordinate as typed, with comma or point."""
         text = self.text(name)
@@ -106,7 +111,7 @@ class Filled:
         """Return a day; None when the field is empty."""
         text = self.text(name)
         try:
-            return date.fromisoformat(text) if text else None
+            return read_day(text) if text else None
         except ValueError:
             self.wrong(name, N_("This is no day."), N_("Choose it in the calendar."))
             return None
@@ -115,10 +120,14 @@ class Filled:
         """Return an instant that was given as local time in a zone; None when the field is empty."""
         text = self.text(name)
         try:
-            return datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)) if text else None
+            found = datetime.fromisoformat(text) if text else None
+            if found is not None:
+                checked(found.date())
+                found = found.replace(tzinfo=ZoneInfo(zone))
         except ValueError:
             self.wrong(name, N_("This is no time of the day."), N_("Choose day and time in the calendar."))
             return None
+        return found
 
     def version(self) -> int:
         """Return the version of the record the form was made from; a missing one matches nothing."""

@@ -153,7 +153,7 @@ def paper_item(paper: reads.Paper) -> Item:
 async def find(asker: Asker, text: str) -> list[Group]:
     """Return what fits a text, a group for each kind."""
     may, folded = asker.caller.may, web.fold(text)
-    pages = [page_item(page) for page in menu.found(text, may)][: MOST["page"]]
+    pages = [page_item(page) for page in menu.found(text, may, limited=asker.scope is not None)][: MOST["page"]]
     groups = [Group(N_("Pages"), pages)]
     if len(folded) < FEWEST_LETTERS:
         groups.append(Group(N_("Orders"), await _orders(asker, [text.removeprefix("#")])))
@@ -227,7 +227,11 @@ async def start(asker: Asker) -> list[Group]:
     if not recent and asker.caller.may("orders:read"):
         found = await orders.page(asker.tx, Wanted(scope=asker.scope), size=LATEST)
         groups = [Group(N_("Latest orders"), await order_items(asker, found.rows))]
-    groups.append(Group(N_("Pages"), [page_item(page) for page in menu.pages_for(asker.caller.may)]))
+    groups.append(
+        Group(
+            N_("Pages"), [page_item(page) for page in menu.pages_for(asker.caller.may, limited=asker.scope is not None)]
+        )
+    )
     return [group for group in groups if group.found]
 
 
@@ -245,7 +249,11 @@ async def recent_items(asker: Asker) -> list[Item]:
 
 
 async def _pages(asker: Asker, keys: Sequence[str]) -> list[Item]:
-    return [page_item(page) for page in menu.pages_for(asker.caller.may) if page.key in keys]
+    return [
+        page_item(page)
+        for page in menu.pages_for(asker.caller.may, limited=asker.scope is not None)
+        if page.key in keys
+    ]
 
 
 async def _orders(asker: Asker, keys: Sequence[str]) -> list[Item]:

@@ -6,6 +6,7 @@ from litestar.datastructures import FormMultiDict
 
 from malha.console import web
 from malha.platform.errors import MalhaError
+from malha.platform.text import whole_in
 
 
 class Refusal(NamedTuple):
@@ -36,6 +37,12 @@ def secret(form: FormMultiDict, name: str = "password") -> str:
 def chosen(form: FormMultiDict, name: str, most: int = 1_000) -> list[str]:
     """Return every value of a field that may be there several times, bounded and without NUL, like `said`."""
     return [str(value).replace("\x00", "")[:120] for value in form.getall(name, [])][:most]
+
+
+def numbers(form: FormMultiDict, name: str, digits: int, most: int = 1_000) -> list[int]:
+    """Return the whole numbers of at most so many digits among all values of a field; what is none is left out."""
+    found = (whole_in(value, digits) for value in chosen(form, name, most))
+    return [number for number in found if number is not None]
 
 
 def own_token(request: web.Asking) -> str:

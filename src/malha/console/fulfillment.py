@@ -79,7 +79,10 @@ def _card(row: QueueRow, at: datetime, slotted: Collection[int]) -> Card:
     short = f"{minutes}" if minutes < 100 else f"{minutes // 60}h" if minutes < 6000 else f"{minutes // 1440}d"
     until = row.pickup_until if waiting else None
     due = render.due_text(until, promise=True) if until else render.moment(row.due_at)
-    parts = [n_("{n} unit", "{n} units", row.units), _("Pickup") if row.method == "pickup" else (row.service or "")]
+    way = _("Pickup") if row.method == "pickup" else row.service or ""
+    if row.to_location_name is not None:
+        way = _("for {place}", place=row.to_location_name)
+    parts = [n_("{n} unit", "{n} units", row.units), way]
     return Card(
         id=str(row.id),
         number=row.order_number,

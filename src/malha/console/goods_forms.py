@@ -5,7 +5,6 @@ fields, one per SKU and bucket, that a scanner fills.
 """
 
 import asyncio
-import io
 import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
@@ -16,8 +15,8 @@ import msgspec
 from litestar.datastructures import FormMultiDict, UploadFile
 
 from malha.catalog.model import VariantCard
+from malha.console import forms, stock_reads, web
 from malha.console import reads as page_reads
-from malha.console import stock_reads, web
 from malha.console.stock_reads import Place
 from malha.console.timeline import Names
 from malha.inventory.buckets.model import BY_HAND, Bucket
@@ -29,10 +28,11 @@ from malha.network.model import Location
 from malha.network.owner_reads import Owner
 from malha.ordering.reads import day_bounds
 from malha.platform import i18n, workbook
+from malha.platform.days import checked, maybe_day
 from malha.platform.db import Tx
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_
-from malha.platform.tabular import BadCell, Column, centavos, open_table, whole
+from malha.platform.tabular import BadCell, Column, centavos, whole
 
 MOST_LINES = 1_000
 _LINE = re.compile(r"^(?P<code>[^\s;,]+)(?:[\s;,]+(?P<quantity>\d{1,9}))?$")
@@ -47,7 +47,7 @@ def _day(text: str) -> date:
     """
     for pattern in ("%Y-%m-%d", "%d/%m/%Y"):
         try:
-            return datetime.strptime(text.strip()[:10], pattern).replace(tzinfo=UTC).date()
+            return checked(datetime.strptime(text.strip()[:10], pattern).replace(tzinfo=UTC).date())
         except ValueError:
             continue
     raise BadCell(N_("{value} is no day."), N_("Write it like 2026-12-24 or 24/12/2026."))
@@ -108,6 +108,12 @@ async def sheet_of(tx: Tx, form: FormMultiDict) -> list[SheetLine]:
     ]
 
 
+def has_sheet(form: FormMultiDict) -> bool:
+    """Return whether a form's sheet of lines says anything."""
+    given = form.get("file")
+    return bool(str(form.get("lines", "")).strip()) or (isinstance(given, UploadFile) and bool(given.filename))
+
+
 def _typed(text: str) -> list[dict[str, Any]]:
     rows, flaws = [], []
     for number, line in enumerate(text.replace("\x00", "").splitlines(), start=1):
@@ -124,14 +130,14 @@ def _typed(text: str) -> list[dict[str, Any]]:
 
 
 def _rows_of(body: bytes) -> list[dict[str, Any]]:
-    table = open_table(workbook.as_text(io.BytesIO(body)), COLUMNS)
     rows, flaws = [], []
-    for row in table:
-        for flaw in row.flaws:
-            facts = {**flaw.facts, "number": row.line, "column": flaw.at}
-            flaws.append(Flaw("file", N_("Line {number}, {column}: this cannot be read."), flaw.mend, facts))
-        if not row.flaws:
-            rows.append(dict(row.values))
+    with workbook.opened(body, COLUMNS) as table:
+        for row in table:
+            for flaw in row.flaws:
+                facts = {**flaw.facts, "number": row.line, "column": flaw.at}
+                flaws.append(Flaw("file", N_("Line {number}, {column}: this cannot be read."), flaw.mend, facts))
+            if not row.flaws:
+                rows.append(dict(row.values))
     refuse(flaws[:50])
     return rows
 
@@ -164,7 +170,7 @@ async def names_of(tx: Tx, labels: Sequence[str | None]) -> Names:
 
 def skus_of(form: FormMultiDict) -> Sequence[int]:
     """Return the SKUs that were ticked."""
-    return [int(value) for value in map(str, form.getall("sku", [])) if value.isdigit() and len(value) < 10][:1_000]
+    return forms.numbers(form, "sku", 9)
 
 
 # --- lists of transfers and receipts ---
@@ -211,12 +217,6 @@ def terms_of(request: web.Asking, views: Sequence[str]) -> Terms:
     def text(name: str) -> str:
         return web.said(query, name).strip()[:80]
 
-    def day(name: str) -> date | None:
-        try:
-            return date.fromisoformat(query.get(name, ""))
-        except ValueError:
-            return None
-
     view = text("view")
     return Terms(
         view=view if view in views else views[0],
@@ -225,8 +225,8 @@ def terms_of(request: web.Asking, views: Sequence[str]) -> Terms:
         destination=text("destination"),
         owner=text("owner"),
         crosses=crosses if (crosses := text("crosses")) in CROSSINGS else "",
-        since=day("since"),
-        until=day("until"),
+        since=maybe_day(query.get("since")),
+        until=maybe_day(query.get("until")),
     )
 
 

@@ -3,8 +3,6 @@
 Rows of the grid move, come and go without anything being written: it is sent and drawn again, and saved as a whole.
 """
 
-import contextlib
-import io
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -107,15 +105,14 @@ def read_file(
     rows: list[Mapping[str, Any]] = []
     lines: list[int] = []
     flaws: list[Flaw] = []
-    with contextlib.closing(workbook.as_text(io.BytesIO(raw))) as file:
-        text = file.read()
-    for row in tabular.open_table(io.BytesIO(text), columns):
-        flaws += [Flaw("file", flaw.says, flaw.mend, {**flaw.facts, "line": row.line}) for flaw in row.flaws]
-        if not row.flaws:
-            rows.append(row.values)
-            lines.append(row.line)
-        if len(flaws) >= MOST_PROBLEMS or len(rows) > most:
-            break
+    with workbook.opened(raw, columns) as table:
+        for row in table:
+            flaws += [Flaw("file", flaw.says, flaw.mend, {**flaw.facts, "line": row.line}) for flaw in row.flaws]
+            if not row.flaws:
+                rows.append(row.values)
+                lines.append(row.line)
+            if len(flaws) >= MOST_PROBLEMS or len(rows) > most:
+                break
     if len(rows) > most:
         flaws.append(Flaw("file", N_("More than {most} rows."), shorten, {"most": most}))
     refuse(flaws)

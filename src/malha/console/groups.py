@@ -3,11 +3,12 @@
 from typing import Any
 from urllib.parse import quote
 
+import msgspec
 from litestar import Request, get, post
 from litestar.params import FromPath, FromQuery
 from litestar.response import Response, Stream
 
-from malha.console import export, filling, record_form, render, shell, web
+from malha.console import export, filling, record_form, render, shell, short_lists, web
 from malha.console import network_words as say
 from malha.console.filling import Filled
 from malha.console.record_form import Form
@@ -17,6 +18,7 @@ from malha.inventory.allotments.groups import CustomerGroup, CustomerGroupDraft
 from malha.inventory.safety import reads as safety
 from malha.inventory.safety.model import SafetyRule
 from malha.network import ownership, reads
+from malha.network import rules as network_rules
 from malha.network.model import LocationGroup, LocationGroupDraft
 from malha.network.ownership import UnknownLocationGroup
 from malha.network.service import refuse_limited
@@ -59,27 +61,45 @@ async def _rules_by_group(tx: Tx) -> dict[str, list[SafetyRule]]:
 @get("/location-groups", opt={"permission": "network:read"})
 async def group_list(request: Request[Any, Any, Any]) -> Response[str]:
     """Show the groups of locations, each with its members and how many rules name it."""
+    asked = _sought(request)
     async with web.reading(request) as tx:
         around = await shell.around(tx, request, "groups")
-        found = await reads.location_groups(tx)
-        names = {p.code: p.name for p in await reads.locations(tx) if web.caller_of(request).sees(p.id)}
+        found, names = await _groups(tx, request, asked)
         used = await _rules_by_group(tx)
+    listed = short_lists.shown(found, asked, "/location-groups")
     return render.html(
         "groups/list.html",
         shell=around,
         may=around.may,
         may_change=_may_shape(request, "network:write"),
-        rows=[(g, [names[code] for code in g.locations if code in names], len(used.get(g.code, []))) for g in found],
-        exports=export.choices(str, "/location-groups:export"),
+        rows=[
+            (g, [names[code] for code in g.locations if code in names], len(used.get(g.code, []))) for g in listed.rows
+        ],
+        listed=listed,
+        asked=asked,
+        exports=export.choices(asked.address, "/location-groups:export"),
     )
+
+
+def _sought(request: web.Asking) -> short_lists.Sought:
+    return short_lists.Sought(q=short_lists.text_of(request), page=short_lists.page_number(request))
+
+
+async def _groups(tx: Tx, request: web.Asking, asked: short_lists.Sought) -> tuple[list[LocationGroup], dict[str, str]]:
+    """Return the groups that have what is sought, and the names of the person's locations by code: by those alone."""
+    names = {p.code: p.name for p in await reads.locations(tx) if web.caller_of(request).sees(p.id)}
+    found = await reads.location_groups(tx)
+    if asked.q:
+        seen = {g.id: msgspec.structs.replace(g, locations=[c for c in g.locations if c in names]) for g in found}
+        found = [g for g in found if network_rules.group_has(seen[g.id], asked.q, names)]
+    return found, names
 
 
 @get(export.paths("/location-groups:export"), opt={"permission": "network:read"})
 async def group_export(request: Request[Any, Any, Any]) -> Stream:
-    """Send the groups of locations as a file."""
+    """Send the groups of locations that have what is sought as a file."""
     async with web.reading(request) as tx:
-        found = await reads.location_groups(tx)
-        seen = {p.code for p in await reads.locations(tx) if web.caller_of(request).sees(p.id)}
+        found, seen = await _groups(tx, request, _sought(request))
         used = await _rules_by_group(tx)
 
     def cells(g: LocationGroup) -> list[Any]:

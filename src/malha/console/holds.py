@@ -1,9 +1,7 @@
 """Holds of carts and payments, on screen: what is kept, for whom, until when, and letting it go before its time."""
 
-from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
-import msgspec
 from litestar import Request, get, post
 from litestar.response import Response, Stream
 
@@ -20,19 +18,14 @@ PAGE_SIZE = 100
 PATH = "/holds"
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
+class Asked(web.Terms, frozen=True, kw_only=True):
     """What an address says; nonsense in it is ignored."""
+
+    PATH: ClassVar[str] = PATH
 
     q: str = ""
     location: str = ""
     channel: str = ""
-    after: str = ""
-
-    def address(self, path: str = PATH, **changes: str) -> str:
-        """Return the address of this page with parts changed."""
-        if changes and "after" not in changes:
-            changes["after"] = ""
-        return web.address(path, self, changes)
 
     @property
     def filtered(self) -> bool:
@@ -45,15 +38,10 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         return Wanted(text=self.q, location=self.location, channel=self.channel, scope=scope)
 
 
-def asked_of(query: Mapping[str, str]) -> Asked:
-    """Return what an address asks."""
-    return Asked(**{name: web.said(query, name).strip()[:120] for name in Asked.__struct_fields__})
-
-
 @get(PATH, opt={"permission": SEE})
 async def holds_page(request: Request[Any, Any, Any]) -> Response[str]:
     """Show the holds that last, those that end soonest first."""
-    asked = asked_of(request.query_params)
+    asked = Asked.of(request.query_params)
     wanted = asked.wanted(request)
     async with web.reading(request) as tx:
         around = await shell.around(tx, request, "holds", here=asked.address(after=asked.after))
@@ -70,7 +58,7 @@ async def holds_page(request: Request[Any, Any, Any]) -> Response[str]:
         rows=shown,
         total=total,
         places=[(place.code, place.name) for place in places],
-        first=asked.address() if asked.after else "",
+        first=asked.address(after="") if asked.after else "",
         next=asked.address(after=more) if more else "",
         exports=export.choices(asked.address, "/holds:export"),
     )
@@ -106,7 +94,7 @@ COLUMNS = (
 @get(export.paths("/holds:export"), opt={"permission": SEE})
 async def holds_export(request: Request[Any, Any, Any]) -> Stream:
     """Send the filtered list as a file, a row for each SKU and location."""
-    wanted = asked_of(request.query_params).wanted(request)
+    wanted = Asked.of(request.query_params).wanted(request)
 
     async def read(tx: Tx, after: hold_reads.Place | None) -> list[Held]:
         return await hold_reads.holds(tx, wanted, after=after, limit=export.BATCH)

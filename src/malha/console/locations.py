@@ -17,7 +17,7 @@ from malha.console.words import Sign
 from malha.exchange import kinds
 from malha.exchange.model import Kind
 from malha.fulfillment import reads as jobs
-from malha.network import reads, rules, service
+from malha.network import reads, rules, service, store_lanes
 from malha.network.calendar import Calendar, holidays_of
 from malha.network.errors import UnknownLocation
 from malha.network.imports import location_rows
@@ -316,6 +316,9 @@ async def location_show(request: Request[Any, Any, Any], code: FromPath[str]) ->
         seen = await in_scope(tx, request)
         others = [x for x in seen if x.id != found.id]
         owners = await _owners_at(tx, [x for x in seen if x.home == found.home], found)
+        comes = found.can_pickup or found.can_ship
+        coming = await jobs.coming(tx, [found.id]) if comes and around.may("orders:read") else []
+        origins = await store_lanes.origins_of(tx, found) if found.can_pickup else []
         history = (
             await audit.trail(tx, entity="location", entity_id=code, limit=HISTORY) if around.may("audit:read") else []
         )
@@ -333,6 +336,8 @@ async def location_show(request: Request[Any, Any, Any], code: FromPath[str]) ->
         slot_days=[monday + timedelta(days=n) for n in range(7)],
         note=_pause_note(found),
         owners=owners,
+        coming=len({row.order_number for row in coming}),
+        origins=origins,
         site=next((x for x in seen if x.id == found.site_id), None),
         answers=_answers(found, calendar, limit, waiting, around.may("fulfillment:work")),
         week=week_of(found),

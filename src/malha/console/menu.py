@@ -36,6 +36,7 @@ class Page(NamedTuple):
     section: Section
     also: str = ""  # other words people look for it by, as a message id
     record: str = ""  # address of one of its records, like "/products/{key}": the command bar leads there
+    shared: bool = False  # is about the whole retailer: refused to who is limited to some locations
 
 
 class Group(NamedTuple):
@@ -52,6 +53,8 @@ PAGES = (
          N_("queue, pick, pack, ship, pickup")),
     Page("shortages", N_("Missing goods"), "/shortages", "orders:read", "package-off", Section.DAY,
          N_("shortage, out of stock, short pick, substitute, split, exceptions")),
+    Page("overpaid", N_("Overpaid orders"), "/overpaid", "orders:read", "receipt-refund", Section.DAY,
+         N_("paid twice, paid too much, refund, give back")),
     Page("attention", N_("Needs attention"), "/attention", "doctor:read", "alert-triangle", Section.DAY,
          N_("errors, failures, try again")),
     Page("stock", N_("Stock"), "/stock", "stock:read", "stack-2", Section.STOCK,
@@ -66,6 +69,10 @@ PAGES = (
          N_("groups of locations, customer groups, regions, segments"), "/location-groups/{key}"),
     Page("purchases", N_("Purchase orders"), "/purchase-orders", "stock:read", "clipboard-list", Section.STOCK,
          N_("supplier, incoming, factory, production, ETA"), "/purchase-orders/{key}"),
+    Page("drop_ships", N_("Drop-ship orders"), "/drop-ships", "orders:read", "truck-delivery", Section.STOCK,
+         N_("vendor, supplier sends to the customer, purchase order"), "/drop-ships/{key}"),
+    Page("vendor_offers", N_("Vendors"), "/vendor-offers", "stock:read", "clipboard-list", Section.STOCK,
+         N_("drop-ship, what a vendor supplies, cost, lead time")),
     Page("waiting", N_("Waiting list"), "/waiting", "orders:read", "clock", Section.STOCK,
          N_("pre-order, backorder, queue, sold ahead, supply")),
     Page("receipts", N_("Goods receipts"), "/receipts", "stock:read", "package-import", Section.STOCK,
@@ -106,10 +113,13 @@ PAGES = (
          N_("shipping services, freight, tariff, prices, carriers")),
     Page("routing_costs", N_("Costs of routing"), "/routing-costs", "network:read", "adjustments", Section.NETWORK,
          N_("tax, cartons, split penalty, risk, capacity price, aged stock, markdown, max distance, licence")),
+    Page("stock_prices", N_("Prices of stock"), "/stock-prices", "network:read", "cash", Section.NETWORK,
+         N_("last units, scarce, run out, at risk, opportunity cost, linear programme"), shared=True),
     Page("routing_rules", N_("Routing rules"), "/routing-rules", "network:read", "adjustments-horizontal",
-         Section.NETWORK, N_("sourcing, brokering, priority of locations, ship complete, split, preference")),
+         Section.NETWORK, N_("sourcing, brokering, priority of locations, ship complete, split, preference"),
+         shared=True),
     Page("simulations", N_("Simulations"), "/simulations", "network:read", "route", Section.NETWORK,
-         N_("what if, scenario, close a store, freight, capacity, cost")),
+         N_("what if, scenario, close a store, freight, capacity, cost"), shared=True),
     Page("promises", N_("Promises"), "/promises", "orders:read", "calendar-event", Section.NETWORK,
          N_("promised dates, on time, kept, broken, late deliveries, punctuality")),
     Page("channels", N_("Sales channels"), "/channels", "network:read", "broadcast", Section.COMMERCE,
@@ -130,14 +140,14 @@ PAGES = (
 )  # fmt: skip
 
 
-def pages_for(may: Callable[[str], bool]) -> tuple[Page, ...]:
-    """Return the pages whose permission a person holds, in the order of the table."""
-    return tuple(page for page in PAGES if may(page.permission))
+def pages_for(may: Callable[[str], bool], *, limited: bool = False) -> tuple[Page, ...]:
+    """Return the pages a person may open, in the order of the table. `limited`: to some locations."""
+    return tuple(page for page in PAGES if may(page.permission) and not (limited and page.shared))
 
 
-def groups_for(may: Callable[[str], bool]) -> tuple[Group, ...]:
+def groups_for(may: Callable[[str], bool], *, limited: bool = False) -> tuple[Group, ...]:
     """Return the same pages by section, in the order of the sections; a section without a page is absent."""
-    pages = pages_for(may)
+    pages = pages_for(may, limited=limited)
     groups = (Group(section, tuple(p for p in pages if p.section is section)) for section in Section)
     return tuple(group for group in groups if group.pages)
 
@@ -148,18 +158,18 @@ def record_address(page_key: str, key: str) -> str:
     return record.replace("{key}", quote(key, safe="")) if record else ""
 
 
-def page_of(path: str, may: Callable[[str], bool]) -> Page | None:
+def page_of(path: str, may: Callable[[str], bool], *, limited: bool = False) -> Page | None:
     """Return the page that an address belongs to, so that somebody lost in it finds back; else the first there is."""
-    own = pages_for(may)
+    own = pages_for(may, limited=limited)
     at = re.split(r"[/:]", path.lstrip("/"), maxsplit=1)[0]
     return next((page for page in own if at and page.href == f"/{at}"), next(iter(own), None))
 
 
-def found(text: str, may: Callable[[str], bool]) -> tuple[Page, ...]:
+def found(text: str, may: Callable[[str], bool], *, limited: bool = False) -> tuple[Page, ...]:
     """Return the pages a text begins a word of, in any language, those whose name begins with it first."""
     wanted = fold(text)
     ranked = []
-    for rank, page in enumerate(pages_for(may)):
+    for rank, page in enumerate(pages_for(may, limited=limited)):
         names, others = _spoken(page)
         if any(name.startswith(wanted) for name in names):
             ranked.append((0, rank, page))

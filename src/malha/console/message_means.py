@@ -214,6 +214,7 @@ async def gateway_save(request: Asking, channel: FromPath[str]) -> Response[Any]
             version=int(version) if re.fullmatch(r"[0-9]{1,9}", version) else 0,
             secret=str(form.get("secret", "")).strip(),
             receipt_secret=str(form.get("receipt_secret", "")).strip(),
+            allowed=_settings(request).outward_allow,
         )
     notice = _("The gateway was saved and is in use.") if form.get("active") == "1" else _("The gateway was saved.")
     return web.go_on(request, f"/messages/means/{wanted.value}", notice)

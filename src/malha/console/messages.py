@@ -32,6 +32,7 @@ from malha.notifications.model import (
 from malha.notifications.reads import LogWanted, MessageRow
 from malha.ordering import reads as orders
 from malha.platform import brazil, i18n, paging
+from malha.platform.days import maybe_day
 from malha.platform.db import Tx
 from malha.platform.errors import MalhaError
 from malha.platform.i18n import N_, _, n_
@@ -144,19 +145,12 @@ def view_of(row: MessageRow) -> RowView:
 
 def asked_of(query: Any) -> Asked:
     """Return what an address asks."""
-
-    def day(name: str) -> date | None:
-        try:
-            return date.fromisoformat(query.get(name, ""))
-        except ValueError:
-            return None
-
     return Asked(
         view=query.get("view", "all") if query.get("view") in VIEWS else "all",
         q=web.said(query, "q")[:200].strip(),
         kind=query.get("kind", "") if query.get("kind") in KIND_CODES else "",
-        since=day("since"),
-        until=day("until"),
+        since=maybe_day(query.get("since")),
+        until=maybe_day(query.get("until")),
         after=query.get("after", "")[:500],
     )
 
@@ -213,7 +207,7 @@ async def message_log(request: Request[Any, Any, Any]) -> Response[str]:
         kinds=[(kind.value, _(facts.word)) for kind, facts in KINDS.items()],
         rows=[view_of(row) for row in page.items],
         next=asked.address(after=page.next) if page.next else "",
-        first=asked.address() if asked.after else "",
+        first=asked.address(after="") if asked.after else "",
         exports=export.choices(asked.address, "/messages/export"),
         filtered=bool(asked.q or asked.kind or asked.since or asked.until),
     )

@@ -21,11 +21,12 @@ from malha.console import reads as page_reads
 from malha.console.why import drawn
 from malha.console.words import Sign
 from malha.fiscal import reads as fiscal
-from malha.fulfillment import moving, slip_reads
+from malha.fulfillment import drop_reads, moving, slip_reads
 from malha.fulfillment import reads as jobs
 from malha.intake import substituting
 from malha.inventory.ahead import reads as ahead
 from malha.inventory.ahead.model import ClaimState
+from malha.inventory.vendors.model import DropState
 from malha.notifications import reads as notifications
 from malha.notifications.model import KINDS, TELLER_WORDS, Kind, Teller
 from malha.ordering import reads
@@ -40,6 +41,7 @@ from malha.ordering.model import (
     OrderStatus,
     UnitState,
 )
+from malha.ordering.promised_days import ends_at
 from malha.ordering.reads import Header, HoldRow, LineRow, NoteRow, UnitRow
 from malha.payments import reads as payments
 from malha.platform import brazil
@@ -75,6 +77,9 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     promises: list[reads.PromiseRow]
     line_promises: dict[int, datetime]
     awaits: list[ahead.ClaimRow] = []
+    drops: list[drop_reads.DropRow] = []  # of vendors that the reader sees
+    at_others: int = 0  # units that vendors are to send whom the reader does not see
+    unanswered: bool = False  # a vendor, seen or not, is still to answer
     slip: slip_reads.OneSlip | None = None
     slot: order_slot.SlotView = order_slot.SlotView()
     room: Mapping[int, list[Slot]] = {}  # picking slots that are free, by the location whose work may move there
@@ -83,6 +88,11 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     def awaited(self) -> int:
         """Return how many units wait for supply that is expected, or have just come."""
         return sum(row.quantity for row in self.awaits if row.state != ClaimState.LOST)
+
+    @property
+    def at_vendors(self) -> int:
+        """Return how many units vendors are to send."""
+        return self.at_others + sum(row.expected for row in self.drops if row.is_open)
 
     @property
     def open_holds(self) -> list[HoldRow]:
@@ -216,6 +226,8 @@ async def read(tx: Tx, number: int, scope: tuple[int, ...] | None) -> Facts:
     if scope is not None and not places & set(scope):
         raise OrderNotFound(key=f"#{number}")
     work = await jobs.of_order(tx, header.id)
+    drops = await drop_reads.drops_of_order(tx, header.id)
+    seen = [row for row in drops if scope is None or row.location_id in scope]
     return Facts(
         header=header,
         lines=await reads.lines(tx, header.id),
@@ -238,6 +250,9 @@ async def read(tx: Tx, number: int, scope: tuple[int, ...] | None) -> Facts:
         promises=await reads.promises(tx, header.id),
         line_promises=await reads.line_promises(tx, header.id),
         awaits=await ahead.claims_of_order(tx, header.id),
+        drops=seen,
+        at_others=sum(row.expected for row in drops if row.is_open and row not in seen),
+        unanswered=any(row.state == DropState.ASKED for row in drops),
         slip=await slip_reads.slip_of(tx, header.id),
         slot=await order_slot.view(tx, header.id),
         room=await moving.choices(tx, {row.location_id for row in work if row.state in moving.MOVABLE}),
@@ -252,9 +267,27 @@ def _places(units: Sequence[UnitRow]) -> str:
     return ", ".join(dict.fromkeys(u.location for u in units if u.location))
 
 
+def _asked_now(facts: Facts, units: Sequence[UnitRow]) -> str:
+    """Return which locations are asked when an order is released: where it comes together, only when all is there."""
+    allocated = [u for u in units if u.state == UnitState.ALLOCATED]
+    at = facts.header.merge_location or facts.header.pickup_location
+    return _places([u for u in allocated if u.location != at]) or _places(allocated)
+
+
 def open_work(facts: Facts) -> list[jobs.WorkRow]:
     """Return the work that is still to do."""
     return [row for row in facts.work if row.state not in {"closed", "rejected", "cancelled"}]
+
+
+def _nowhere(facts: Facts, done: dict[str, str], alive: int) -> Answer:
+    """Return where an order is of which no location has anything: with vendors, or nowhere."""
+    if alive == facts.at_vendors:
+        names = dict.fromkeys(row.location_name for row in facts.drops if row.is_open)
+        others = [_("outside of your locations")] if facts.at_others else []
+        return Answer(**done, says=_("At a vendor"), more=", ".join([*names, *others]))
+    return Answer(
+        **done, says=_("Without a location"), more=n_("{n} unit waits for one.", "{n} units wait for one.", alive)
+    )
 
 
 def _where(facts: Facts) -> Answer:
@@ -279,14 +312,14 @@ def _where(facts: Facts) -> Answer:
             **done, says=_("On its way with {carrier}", carrier=carrier), more=" ".join(x for x in (left, code) if x)
         )
     if states <= WAITING:
-        return Answer(
-            **done, says=_("Without a location"), more=n_("{n} unit waits for one.", "{n} units wait for one.", alive)
-        )
+        return _nowhere(facts, done, alive)
     placed = [u for u in units if u.location]
     if UnitState.READY in states:
         return Answer(**done, says=_("At the counter of {place}", place=_places(placed)), more=_ready_text(facts))
-    more = _progress_text(units)
-    return Answer(**done, says=_places(placed), more=more)
+    more = _progress_text(units, pickup=header.method == "pickup")
+    sent = states == {UnitState.IN_TRANSFER}
+    where = _places(placed)
+    return Answer(**done, says=_("On its way to {place}", place=where) if sent else where, more=more)
 
 
 def _last_seen(facts: Facts) -> datetime | None:
@@ -309,7 +342,7 @@ def _ready_text(facts: Facts) -> str:
     return _("Waits for the customer until {day}.", day=render.day(until)) if until else _("Waits for the customer.")
 
 
-def _progress_text(units: Sequence[UnitRow]) -> str:
+def _progress_text(units: Sequence[UnitRow], *, pickup: bool) -> str:
     alive, parts = _count(units), []
     placed = {u.location_id for u in units if u.location_id}
     waiting = _count(units, WAITING)
@@ -319,6 +352,10 @@ def _progress_text(units: Sequence[UnitRow]) -> str:
         ({UnitState.PICKING}, N_("{n} of {all} to pick")),
         ({UnitState.PICKED}, N_("{n} of {all} picked")),
         ({UnitState.PACKED, UnitState.INVOICED, UnitState.AWAITING_DOCUMENT}, N_("{n} of {all} packed")),
+        (
+            {UnitState.IN_TRANSFER},
+            N_("{n} of {all} on the way to the store") if pickup else N_("{n} of {all} on the way to be sent together"),
+        ),
         (GONE, N_("{n} of {all} shipped")),
     ):
         count = _count(units, states)
@@ -336,40 +373,53 @@ def _promise(facts: Facts) -> str:
     if present is None:
         return ""
     first = facts.promises[-1].former_at if facts.promises else None
-    says = _("Promised for {day}.", day=render.day(present))
-    return f"{says} {_('First for {day}.', day=render.day(first))}" if first and first != present else says
+    state = _state_of(facts)
+    last = facts.header.complete_at
+    says = _("Promised for {day}.", day=render.promise_text(present, state))
+    if last and last > present:
+        says += " " + _("All of it is promised for {day}.", day=render.promise_text(last, state))
+    if not first or first == present:
+        return says
+    return f"{says} {_('First for {day}.', day=render.promise_text(first, state))}"
+
+
+def _state_of(facts: Facts) -> str | None:
+    """Return the state an order goes to; None where it is fetched."""
+    header = facts.header
+    return None if header.method == "pickup" else (header.ship_to or {}).get("state")
 
 
 def _slips(facts: Facts) -> str:
     """Say that its plan cannot keep its day, and why, as the last look found it."""
     slip = facts.slip
-    if slip is None or slip.promised_at <= now():
+    if slip is None or ends_at(slip.promised_at) <= now():
         return ""
     why = _(SLIP_WORDS[Slip(slip.reason)])
     if slip.expected_at is None:
         return _("It cannot keep that day, and no other can be said: {why}.", why=why)
-    return _("Its plan comes to {day}: {why}.", day=render.day(slip.expected_at), why=why)
+    return _("Its plan comes to {day}: {why}.", day=render.promise_text(slip.expected_at, _state_of(facts)), why=why)
 
 
 def _late(facts: Facts) -> Answer:  # noqa: PLR0911 -- a table of cases, one sentence each
     header, at = facts.header, now()
+    promised = header.promised_at and ends_at(header.promised_at)
     base = {"icon": "clock", "asks": _("Is it late?")}
     promise = _promise(facts)
     if header.status == OrderStatus.CANCELLED:
         return Answer(**base, says=_("No longer counts"), more=promise)
     due = min((w.due_at for w in open_work(facts) if w.state != "ready"), default=None)
     if header.status == OrderStatus.DELIVERED:
-        last = _last_seen(facts)
-        if last and header.promised_at and last > header.promised_at:
+        last, until = _last_seen(facts), header.complete_at and ends_at(header.complete_at)
+        if last and until and last > until:
             return Answer(
                 **base,
                 says=_("Arrived late"),
                 tone="m-late",
-                rest=_(", by {time}", time=render.span(last - header.promised_at)),
+                rest=_(", by {time}", time=render.span(last - until)),
                 more=promise,
             )
         return Answer(**base, says=_("Arrived in time"), tone="m-ok", more=promise)
-    deadline = due or header.promised_at
+    deadline = due or promised
     if deadline is None:
         return Answer(**base, says=_("No promise was made"), more=_("The channel sent no date for this order."))
     leave = (
@@ -404,6 +454,30 @@ def _late(facts: Facts) -> Answer:  # noqa: PLR0911 -- a table of cases, one sen
     )
 
 
+def _waits(facts: Facts, base: dict[str, Any], waiting: int) -> Answer:
+    """Return for what units without a place wait: a vendor, goods on order, or somebody who finds them a place."""
+    if waiting == facts.at_vendors:
+        leaves = max((row.leaves_on for row in facts.drops if row.is_open), default=None)
+        return Answer(
+            **base,
+            says=_("A vendor is to answer") if facts.unanswered else _("A vendor is to send it"),
+            more=_("It is to leave the vendor by {day}.", day=render.calendar_day(leaves)) if leaves else "",
+        )
+    if waiting == facts.awaited + facts.at_vendors:
+        soonest = next((row.eta for row in facts.awaits if row.eta), None)
+        return Answer(
+            **base,
+            says=n_("{n} unit waits for goods on order", "{n} units wait for goods on order", waiting),
+            more=_("Expected on {day}.", day=render.calendar_day(soonest)) if soonest else "",
+        )
+    return Answer(
+        **base,
+        says=n_("{n} unit has no location", "{n} units have no location", waiting),
+        tone="m-soon",
+        more=_("No location could serve them when they were last tried."),
+    )
+
+
 def _blocks(facts: Facts) -> Answer:
     base: dict[str, Any] = {"icon": "lock", "asks": _("What blocks it?")}
     holds = facts.open_holds
@@ -423,20 +497,8 @@ def _blocks(facts: Facts) -> Answer:
             )
         return Answer(**base, says=says, tone="m-soon", more=more)
     waiting = _count(facts.living, WAITING)
-    if waiting and waiting == facts.awaited:
-        soonest = next((row.eta for row in facts.awaits if row.eta), None)
-        return Answer(
-            **base,
-            says=n_("{n} unit waits for goods on order", "{n} units wait for goods on order", waiting),
-            more=_("Expected on {day}.", day=render.calendar_day(soonest)) if soonest else "",
-        )
     if waiting:
-        return Answer(
-            **base,
-            says=n_("{n} unit has no location", "{n} units have no location", waiting),
-            tone="m-soon",
-            more=_("No location could serve them when they were last tried."),
-        )
+        return _waits(facts, base, waiting)
     documents = _count(facts.living, {UnitState.AWAITING_DOCUMENT})
     if documents:
         return Answer(
@@ -470,7 +532,7 @@ def next_step(  # noqa: C901, PLR0911, PLR0912 -- a list of cases in a person's 
                 dialog="dlg-payment",
                 permission="payments:record",
             )
-        if hold.kind == HoldKind.ADDRESS:
+        if hold.kind in {HoldKind.ADDRESS, HoldKind.ADDRESS_CHECK}:
             return Step(act="address", label=_("Correct address"), icon="map-pin", dialog="dlg-address")
         if hold.kind == HoldKind.UNKNOWN_SKU:
             return Step(act="map", label=_("Identify SKU"), icon="barcode", dialog="dlg-map")
@@ -486,7 +548,7 @@ def next_step(  # noqa: C901, PLR0911, PLR0912 -- a list of cases in a person's 
                 dialog=f"dlg-resolve-{hold.kind}",
                 permission="orders:release_hold",
             )
-    if instead and _count(units, WAITING) > facts.awaited:
+    if instead and _count(units, WAITING) > facts.awaited + facts.at_vendors:
         return Step(
             act="replace",
             label=_("Replace the item"),
@@ -494,7 +556,7 @@ def next_step(  # noqa: C901, PLR0911, PLR0912 -- a list of cases in a person's 
             hint=_("No location has it; {name} could stand in.", name=instead[0].substitutes[0].name),
             dialog=f"dlg-replace-{instead[0].line}",
         )
-    if _count(units, WAITING) > facts.awaited:
+    if _count(units, WAITING) > facts.awaited + facts.at_vendors:
         return Step(
             act="place",
             label=_("Try to place again"),
@@ -505,12 +567,21 @@ def next_step(  # noqa: C901, PLR0911, PLR0912 -- a list of cases in a person's 
         steps = work_steps(facts, row)
         if steps:
             return steps[0]
+    if any(row.is_open for row in facts.drops):
+        return Step(
+            act="vendor",
+            label=_("To the drop-ship order"),
+            icon="truck-delivery",
+            hint=_("Note there what the vendor says."),
+            href=f"/drop-ships/{next(row.number for row in facts.drops if row.is_open)}",
+            permission="orders:read",
+        )
     if UnitState.ALLOCATED in states and not facts.open_holds:
         return Step(
             act="release",
             label=_("Release now"),
             icon="player-play",
-            hint=_("Asks {place} to pick it now.", place=_places([u for u in units if u.state == UnitState.ALLOCATED])),
+            hint=_("Asks {place} to pick it now.", place=_asked_now(facts, units)),
         )
     if states and states <= GONE and UnitState.SHIPPED in states:
         return Step(act="deliver", label=_("Record delivery"), icon="circle-check", permission="fulfillment:work")
@@ -560,7 +631,7 @@ def _next_steps(facts: Facts, row: jobs.WorkRow) -> list[Step]:
             Step(act="pick", label=_("Confirm pick"), icon="clipboard-check", dialog=f"dlg-pick-{short}", **job),
         ]
     elif row.state == "picked":
-        steps = [Step(act="pack", label=_("Pack"), icon="package", **job)]
+        steps = [_leave_the_shelf(row, job)]
     elif UnitState.AWAITING_DOCUMENT in states:
         steps = [
             Step(
@@ -583,6 +654,15 @@ def _next_steps(facts: Facts, row: jobs.WorkRow) -> list[Step]:
     elif row.state == "cancelled" and row.pickup_returned:
         steps = [_more_time(work_id, _("Set aside again"), "arrow-back-up")]
     return steps
+
+
+def _leave_the_shelf(row: jobs.WorkRow, job: dict[str, Any]) -> Step:
+    """Return what follows once all is picked: goods are packed here, or where they are brought to."""
+    if row.to_location is None:
+        return Step(act="pack", label=_("Pack"), icon="package", **job)
+    dialog = f"dlg-send-{str(row.id)[-12:]}"
+    label = _("Send to {place}", place=row.to_location_name)
+    return Step(act="send", label=label, icon="truck-delivery", dialog=dialog, **job)
 
 
 def _other_slots(facts: Facts, row: jobs.WorkRow) -> list[Slot]:
@@ -739,6 +819,7 @@ async def names_of(tx: Tx, facts: Facts) -> timeline.Names:
         locations=await page_reads.location_names(tx, timeline.location_ids(facts.timeline)),
         people=await page_reads.actor_names(tx, sorted(actors)),
         currency=facts.header.currency,
+        state=_state_of(facts),
     )
 
 

@@ -9,6 +9,7 @@ from malha.capacity.model import Kind
 from malha.console import render
 from malha.network import reads as network
 from malha.ordering import slots
+from malha.platform.days import read_day
 from malha.platform.db import Tx
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_, _, n_
@@ -62,7 +63,7 @@ def chosen(text: str) -> tuple[date, time, str]:
     day, _space, rest = text.partition(" ")
     starts, _space, code = rest.partition(" ")
     try:
-        return date.fromisoformat(day), time.fromisoformat(starts), code
+        return read_day(day), time.fromisoformat(starts), code
     except ValueError:
         refuse([Flaw("slot", N_("Choose a slot."))])
         raise

@@ -22,15 +22,17 @@ from malha.fulfillment import finding
 from malha.fulfillment import reads as jobs
 from malha.ordering import reads
 from malha.ordering.model import GONE, WAITING, HoldKind, OrderStatus
+from malha.ordering.promised_days import ends_at
 from malha.ordering.reads import Due, OrderRow, Place, Sort, View, Wanted
 from malha.payments import reads as payments
 from malha.platform import i18n, paging
 from malha.platform.brazil import STATE_NAMES, STATES
 from malha.platform.clock import now
+from malha.platform.days import maybe_day
 from malha.platform.db import Tx
 from malha.platform.i18n import N_, _, n_
 from malha.platform.sheets import Column, Kind
-from malha.platform.text import fold
+from malha.platform.text import fold, whole_in
 
 PAGE_SIZE = 50
 LISTING = "console-orders"
@@ -157,11 +159,11 @@ def asked_of(query: Mapping[str, str]) -> Asked:
     given: dict[str, Any] = {
         "view": one("view", View),
         "sort": one("sort", Sort),
-        "since": one("since", date),
-        "until": one("until", date),
+        "since": maybe_day(query.get("since")),
+        "until": maybe_day(query.get("until")),
         "due": one("due", Due) or "",
-        "due_from": one("due_from", date),
-        "due_to": one("due_to", date),
+        "due_from": maybe_day(query.get("due_from")),
+        "due_to": maybe_day(query.get("due_to")),
         "open": one("open", int),
         **{name: web.said(query, name)[:200].strip() for name in ("q", "channel", "location")},
         "tag": _tags_of(web.every(query, "tag")),
@@ -192,8 +194,9 @@ def _tags_of(said: Sequence[str]) -> tuple[str, ...]:
 
 
 async def reference(tx: Tx) -> Reference:
-    """Read the names of channels and locations."""
-    return Reference(await page_reads.channels(tx), await page_reads.locations(tx), await reads.known_tags(tx))
+    """Read the names of channels, and of the locations that the person sees."""
+    places = [place for place in await page_reads.locations(tx) if tx.actor.sees(place[0])]
+    return Reference(await page_reads.channels(tx), places, await reads.known_tags(tx))
 
 
 async def wanted_of(tx: Tx, asked: Asked, names: Reference, scope: tuple[int, ...] | None) -> Wanted:
@@ -288,7 +291,7 @@ async def row_views(tx: Tx, rows: list[OrderRow]) -> list[RowView]:
 
 
 def _row_view(row: OrderRow, due: datetime | None, waiting: payments.Waiting | None) -> RowView:
-    deadline = due or row.promised_at
+    deadline = due or (row.promised_at and ends_at(row.promised_at))
     closed = row.status in reads.CLOSED
     return RowView(
         id=row.id,
@@ -299,7 +302,7 @@ def _row_view(row: OrderRow, due: datetime | None, waiting: payments.Waiting | N
         tags=row.tags,
         sign=_sign(row),
         where=_where(row, waiting),
-        due="" if closed or deadline is None else render.due_text(deadline, promise=due is None),
+        due="" if closed or deadline is None else render.due_text(deadline, promise=due is None, state=row.state),
         due_class="" if closed or deadline is None else render.lateness(deadline),
         total=row.total - row.cancelled_total if row.status is not OrderStatus.CANCELLED else row.total,
         currency=row.currency,
@@ -448,12 +451,12 @@ async def list_page(
 @get("/orders/rows", opt={"permission": "orders:read"})
 async def order_rows(request: Request[Any, Any, Any]) -> Response[str]:
     """Return given rows drawn anew: what a live update asks for."""
-    numbers = [int(n) for n in request.query_params.get("numbers", "").split(",")[:100] if n.isdigit() and len(n) < 19]
-    open_number = request.query_params.get("open", "")
+    asked = (whole_in(n, 18) for n in request.query_params.get("numbers", "").split(",")[:100])
+    numbers = [number for number in asked if number is not None]
     async with web.reading(request) as tx:
         ids = await reads.ids_of(tx, numbers)
         rows = await row_views(tx, await reads.rows_of(tx, list(ids.values()), shell.scope_of(web.caller_of(request))))
-    opened = {"open": int(open_number) if open_number.isdigit() and len(open_number) < 19 else None}
+    opened = {"open": whole_in(request.query_params.get("open", ""), 18)}
     return render.html("orders/rows.html", rows=rows, list=opened)
 
 
@@ -475,17 +478,18 @@ COLUMNS = (
     Column(N_("Customer"), width=32), Column(N_("City"), width=22), Column(N_("UF"), width=6), Column(N_("Method")),
     Column(N_("Locations"), width=26), Column(N_("Units"), Kind.WHOLE), Column(N_("Promised for"), Kind.DAY),
     Column(N_("Total"), Kind.MONEY), Column(N_("Cancelled"), Kind.MONEY), Column(N_("Currency"), width=8),
-    Column(N_("Tags"), width=26),
+    Column(N_("Tags"), width=26), Column(N_("All of it by"), Kind.DAY),
 )  # fmt: skip
 
 
 def _export_row(row: OrderRow) -> list[Any]:
-    promised = render.local(row.promised_at).date() if row.promised_at else None
+    promised = render.promised_day(row.promised_at, row.state) if row.promised_at else None
+    complete = render.promised_day(row.complete_at, row.state) if row.complete_at else None
     return [
         row.number, row.external_id, row.channel, row.placed_at, _(words.STATUS[row.status].word),
         ", ".join(_(words.HOLD.get(kind, kind)) for kind in row.holds), row.buyer_name, row.city, row.state,
         _(words.METHOD[row.method]), ", ".join(row.locations), sum(row.units.values()), promised, row.total,
-        row.cancelled_total, row.currency, ", ".join(row.tags),
+        row.cancelled_total, row.currency, ", ".join(row.tags), complete,
     ]  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from malha.platform.sheets import Column
 from malha.platform.sheets import Kind as SheetKind
 
 PERMISSION = "fulfillment:work"
+MOST_EXPORTED = 10_000  # pieces of work in a file; a page has as many as a person fetches in a walk
 
 
 class Piece(msgspec.Struct, frozen=True):
@@ -153,11 +154,11 @@ def _cells(row: PickRow) -> list[Any]:
 
 @get(export.paths("/fulfillment/pick-list/export"), opt={"permission": PERMISSION})
 async def pick_list_export(request: Request[Any, Any, Any]) -> Stream:
-    """Send the list as a file, in the order of the walk, a row for each order."""
+    """Send all that is to be fetched as a file, what is due later too, in the order of the walk, a row for an order."""
     slot = picking_view.chosen(request.query_params.get("slot", ""))
     async with web.reading(request) as tx:
         place = await fulfillment.place_of(tx, request.query_params, shell.scope_of(web.caller_of(request)))
-        rows = await jobs.pick_list(tx, place.wanted, slot=slot)
+        rows = await jobs.pick_list(tx, place.wanted, slot=slot, most=MOST_EXPORTED)
     return export.send_all(request, "pick-list", COLUMNS, rows, _cells)
 
 

@@ -13,6 +13,7 @@ from malha.fulfillment import reads as jobs
 from malha.fulfillment.reads import SlotWork, WorkSlot
 from malha.network.model import Location
 from malha.platform import i18n
+from malha.platform.days import read_day
 from malha.platform.db import Tx
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_, _, n_
@@ -72,7 +73,7 @@ def chosen(text: str) -> jobs.Hours:
     """Return the day and start that an address names; nonsense names none."""
     day, _sign, clock = text.partition("T")
     try:
-        return date.fromisoformat(day), time.fromisoformat(clock)
+        return read_day(day), time.fromisoformat(clock)
     except ValueError:
         return jobs.ANY_HOURS
 

@@ -4,7 +4,7 @@ A field's name is its path in the draft. Weights are typed in kilograms and size
 rows of a SKU and a number of units.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -195,6 +195,12 @@ async def _refuse_stocked_kits(tx: Tx, read: Filled, before: Product, draft: Pro
 # --- keeping it ---
 
 
+def _allowed(request: Request[Any, Any, Any]) -> Sequence[str]:
+    """Return what this installation asks inside its own network."""
+    allowed: Sequence[str] = request.app.state.services.settings.outward_allow
+    return allowed
+
+
 @post("/products:new", opt={"permission": "catalog:write"}, status_code=200)
 async def product_create(request: Request[Any, Any, Any]) -> Response[Any]:
     """Make a product.
@@ -209,7 +215,7 @@ async def product_create(request: Request[Any, Any, Any]) -> Response[Any]:
         read.wrong("variants/0/sku", N_("This field is empty."), N_("Fill it in."))
     read.refuse()
     async with web.writing(request) as tx:
-        made = await service.create_product(tx, draft)
+        made = await service.create_product(tx, draft, allowed=_allowed(request))
     return web.go_on(request, address_of(made.code), _("Product created"))
 
 
@@ -228,7 +234,7 @@ async def product_change(request: Request[Any, Any, Any], code: FromPath[str]) -
         draft = changed_draft(read, catalog.product_draft(product), len(product.variants))
         await _refuse_stocked_kits(tx, read, product, draft)
         read.refuse()
-        await service.update_product(tx, draft, version)
+        await service.update_product(tx, draft, version, allowed=_allowed(request))
     return web.go_on(request, address_of(code), _("Product saved"))
 
 

@@ -9,7 +9,7 @@ import msgspec
 from litestar import Request, get
 from litestar.response import Response, Stream
 
-from malha.console import export, plots, render, shell, web
+from malha.console import export, plots, promises_learned, render, shell, web
 from malha.fulfillment import outcome_reads as outcomes
 from malha.fulfillment.model import METHOD_WORDS
 from malha.fulfillment.outcome_reads import Broken, Sum
@@ -130,8 +130,8 @@ def _groups(asked: Asked, found: outcomes.Kept, names: Names) -> list[tuple[str,
 
 def late_by(row: Broken) -> int:
     """Return by how many calendar days a promise was broken, or is by now; at least one."""
-    done = i18n.local(row.done_at or now()).date()
-    return max(1, (done - i18n.local(row.promised_at).date()).days)
+    done = render.promised_day(row.done_at or now(), row.to_state)
+    return max(1, (done - render.promised_day(row.promised_at, row.to_state)).days)
 
 
 async def _page(tx: Tx, request: Request[Any, Any, Any], asked: Asked) -> dict[str, Any]:
@@ -148,8 +148,9 @@ async def _page(tx: Tx, request: Request[Any, Any, Any], asked: Asked) -> dict[s
         "weeks": _weeks(found.weeks),
         "plot": _plot(found.weeks),
         "groups": _groups(asked, found, names),
+        "learned": await promises_learned.panel(tx, request, wanted),
         "rows": [(row, late_by(row)) for row in shown],
-        "first": asked.address() if asked.before else "",
+        "first": asked.address(before="") if asked.before else "",
         "next": asked.address(before=more) if more else "",
         "periods": [(n, asked.address(weeks=str(n)), str(n) == asked.weeks) for n in WEEKS],
         "places": sorted((name, code) for name, code in names.places.values()),
@@ -182,7 +183,13 @@ async def promises_page(request: Request[Any, Any, Any]) -> Response[str]:
     headers = {"HX-Push-Url": asked.address(before=asked.before)} if part else {}
     template = "promises/body.html" if part else "promises/page.html"
     return render.html(
-        template, headers=headers, shell=around, may=around.may, page=page, percent=i18n.percent, local=i18n.local
+        template,
+        headers=headers,
+        shell=around,
+        may=around.may,
+        page=page,
+        percent=i18n.percent,
+        promised_day=render.promised_day,
     )
 
 
@@ -191,7 +198,7 @@ COLUMNS = (
     Column(N_("Method")), Column(N_("Service"), width=22), Column(N_("Destination")),
     Column(N_("Placed"), Kind.MOMENT, 18), Column(N_("Promised for"), Kind.DAY),
     Column(N_("Promised anew for"), Kind.DAY),
-    Column(N_("To leave by"), Kind.MOMENT, 18), Column(N_("Left"), Kind.MOMENT, 18),
+    Column(N_("To leave by"), Kind.MOMENT, 18), Column(N_("Left on"), Kind.MOMENT, 18),
     Column(N_("Came"), Kind.MOMENT, 18), Column(N_("Days late"), Kind.WHOLE),
 )  # fmt: skip
 
@@ -212,12 +219,12 @@ async def promises_export(request: Request[Any, Any, Any]) -> Stream:
     def cells(row: Broken) -> list[Any]:
         return [
             row.number, row.channel, row.location, _(METHOD_WORDS[row.method]), row.service, row.to_state,
-            row.placed_at, i18n.local(row.promised_at).date(),
-            None if row.present_at is None else i18n.local(row.present_at).date(),
+            row.placed_at, render.promised_day(row.promised_at, row.to_state),
+            None if row.present_at is None else render.promised_day(row.present_at, row.to_state),
             row.due_at, row.shipped_at, row.done_at, late_by(row),
         ]  # fmt: skip
 
     return export.send(request, "broken-promises", COLUMNS, pages, cells)
 
 
-HANDLERS = [promises_page, promises_export]
+HANDLERS = [promises_page, promises_export, *promises_learned.HANDLERS]

@@ -129,7 +129,7 @@ async def provider_create(request: Asking) -> Response[Any]:
     read.refuse()
     services = request.app.state.services
     async with web.writing(request) as tx:
-        await providers.create_provider(tx, services.signing, draft)
+        await providers.create_provider(tx, services.signing, draft, allowed=services.settings.outward_allow)
     return web.go_on(request, f"/providers/{draft.code}", _("Provider added. Try it out before you switch it on."))
 
 
@@ -141,7 +141,9 @@ async def provider_save(request: Asking, code: FromPath[str]) -> Response[Any]:
     read.refuse()
     services = request.app.state.services
     async with web.writing(request) as tx:
-        await providers.change_provider(tx, services.signing, draft, read.version())
+        await providers.change_provider(
+            tx, services.signing, draft, read.version(), allowed=services.settings.outward_allow
+        )
     return web.go_on(request, f"/providers/{code}", _("Provider saved"))
 
 

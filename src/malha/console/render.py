@@ -20,6 +20,7 @@ from malha.platform import brazil, i18n
 from malha.platform.clock import now
 from malha.platform.i18n import _
 from malha.platform.text import initials
+from malha.promising import rules
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 DASH = " \N{EN DASH} "  # between ends of a range, and city and state
@@ -50,20 +51,33 @@ def span(length: timedelta) -> str:
     return f"{days} d {hours} h" if hours and days < 4 else f"{days} d"
 
 
+def promised_day(at: datetime, state: str | None) -> date:
+    """Return the day a promise means: by the clock of the state the goods go to, else the reader's."""
+    return rules.day_promised(at, state, i18n.current_zone())
+
+
+def promise_text(at: datetime, state: str | None) -> str:
+    """Return the day a promise means, as people say it."""
+    return i18n.day(promised_day(at, state), local(now()).date())
+
+
 def lateness(due: datetime) -> str:
     """Return the class of a deadline: `m-late` past it, `m-soon` in the last hour before it, else nothing."""
     at = now()
     return "m-late" if due < at else "m-soon" if due - at < SOON else ""
 
 
-def due_text(due: datetime, *, promise: bool = False) -> str:
-    """Return a deadline: `42 min late` past it, `17:00` today, else the day. A promise is a day, not a minute."""
+def due_text(due: datetime, *, promise: bool = False, state: str | None = None) -> str:
+    """Return a deadline: `42 min late` past it, `17:00` today, else the day.
+
+    A promise is a day, not a minute; `state` is where its goods go.
+    """
     at = now()
     if due < at:
         return _("{time} late", time=span(at - due))
-    if local(due).date() == local(at).date():
-        return day(due) if promise else clock(due)
-    return day(due)
+    if promise:
+        return promise_text(due, state)
+    return clock(due) if local(due).date() == local(at).date() else day(due)
 
 
 def deadline(due: datetime) -> str:
@@ -188,6 +202,7 @@ def environment() -> Environment:
         "calendar_day": calendar_day,
         "clock": clock,
         "day": day,
+        "promise_text": promise_text,
         "moment": moment,
         "span": span,
         "due_text": due_text,

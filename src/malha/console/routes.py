@@ -15,6 +15,7 @@ from malha.console import (
     attention,
     audit,
     balance,
+    brought,
     bulk,
     capacity,
     channel_stock,
@@ -37,6 +38,7 @@ from malha.console import (
     counts,
     customer_merge,
     customers,
+    drop_ships,
     feed_form,
     feeds,
     finding,
@@ -55,6 +57,7 @@ from malha.console import (
     messages,
     order,
     orders,
+    overpaid,
     owners,
     partners,
     payment_terms,
@@ -84,11 +87,13 @@ from malha.console import (
     stock,
     stock_acts,
     stock_item,
+    stock_prices,
     stock_sync,
     stock_upload,
     supply,
     tables,
     transfers,
+    vendor_offers,
     views,
     web,
     webhooks,
@@ -108,6 +113,8 @@ FOR_READERS: dict[str, tuple[str, str]] = {
     "unavailable": ("", N_("Nothing was changed. Try again in a few seconds.")),
     "busy": ("", N_("Nothing was changed. Try again in a moment.")),
 }
+# Over within seconds, whatever anybody does.
+PASSING = frozenset({"unavailable", "busy"})
 
 
 @get(f"{assets.PREFIX}/{{digest:str}}/{{path:path}}", opt={"permission": PUBLIC})
@@ -148,15 +155,22 @@ def refuse(request: Request[Any, Any, Any], error: MalhaError) -> Response[Any]:
     newest = str(error.facts.get("newest", ""))
     if newest and web.by_htmx(request):
         mend = _("What you typed is still here. Look at what is so now, then load this page anew and repeat it.")
+    # Only what was read: a form that was sent is not sent twice by itself.
+    again = error.code in PASSING and request.method == "GET" and not web.by_htmx(request)
+    if again:
+        mend = _("Nothing was changed. This page tries again by itself.")
     at = web.problem_fields(error)
     wait = error.facts.get("retry_after", error.retry_after)
     later = {} if wait is None else {"Retry-After": str(wait)}
+    if again:
+        later["Refresh"] = str(wait or 1)
     terms: dict[str, Any] = {"says": says, "mend": mend, "problems": web.problems_text(error), "fields": at}
     if web.by_htmx(request):
         slot = request.headers.get("x-slot", "#refusal")
         headers = {"HX-Retarget": slot, "HX-Reswap": "innerHTML", "HX-Push-Url": "false", **later}
         return render.html("parts/refusal.html", status=error.status, headers=headers, newer_at=newest, **terms)
-    page = menu.page_of(request.url.path, caller.may if caller else lambda _permission: False)
+    may = caller.may if caller else lambda _permission: False
+    page = menu.page_of(request.url.path, may, limited=caller is not None and caller.locations is not None)
     theme = shell.theme_of(request)
     return render.html("refused.html", status=error.status, headers=later, theme=theme, back=page, **terms)
 
@@ -195,8 +209,12 @@ router = partial(  # one for each application, which makes it its own
         *capacity.HANDLERS,
         *stock_acts.HANDLERS,
         *supply.HANDLERS,
+        *drop_ships.HANDLERS,
+        *overpaid.HANDLERS,
+        *vendor_offers.HANDLERS,
         *ahead.HANDLERS,
         *transfers.HANDLERS,
+        *brought.HANDLERS,
         *counts.HANDLERS,
         *stock_sync.HANDLERS,
         *stock_upload.HANDLERS,
@@ -206,6 +224,7 @@ router = partial(  # one for each application, which makes it its own
         *owners.HANDLERS,
         *settlements.HANDLERS,
         *routing_costs.HANDLERS,
+        *stock_prices.HANDLERS,
         *cost_drafts.HANDLERS,
         *tables.HANDLERS,
         *products.HANDLERS,

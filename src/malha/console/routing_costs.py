@@ -14,7 +14,6 @@ from malha.fiscal import tax_cost_reads, tax_costs
 from malha.fiscal.tax_cost_reads import TaxCost
 from malha.network import reads as network
 from malha.network.model import Channel, Location
-from malha.network.service import refuse_limited
 from malha.platform import i18n
 from malha.platform.db import Tx
 from malha.platform.flaws import Flaw, Invalid, refuse
@@ -55,6 +54,16 @@ RISK_COLUMNS = (
 )
 
 
+class Read(NamedTuple):
+    """The tables of the document as they are read: words and numbers."""
+
+    cartons: list[tuple[str, str]]
+    capacity: list[tuple[str, str]]
+    channels: list[tuple[str, ChannelCosts]]
+    reach: list[tuple[str, str]]
+    restrictions: list[tuple[str, str, bool, str]]  # what, value, whether only these serve it, codes
+
+
 class Learned(NamedTuple):
     """A location's risks as they are drawn: the share as text and as the length of a bar, and what it costs."""
 
@@ -72,12 +81,12 @@ async def page(request: Request[Any, Any, Any]) -> Response[str]:
     """Show each cost with its form, what was learned, and the two tables."""
     async with web.reading(request) as tx:
         around = await shell.around(tx, request, "routing_costs")
-        stated = await cost_reads.costs(tx)
+        stated = await cost_reads.costs_seen(tx)
         version = await cost_reads.version(tx)
         risks = await _risks(tx)
         taxes = await tax_cost_reads.tax_costs(tx)
         tax_version = await tax_cost_reads.version(tx)
-        markdowns = await cost_reads.markdowns(tx)
+        markdowns = await cost_reads.markdowns_seen(tx)
         markdowns_version = await cost_reads.markdowns_version(tx)
         channels, places = await named(tx)
     caller = web.caller_of(request)
@@ -86,6 +95,8 @@ async def page(request: Request[Any, Any, Any]) -> Response[str]:
         shell=around,
         may=around.may,
         may_change=caller.may(CHANGE) and caller.locations is None,
+        limited=caller.locations is not None,
+        read=_read(stated, channels, places),
         version=version,
         **fields_of(stated, channels, places),
         learned=_learned(risks, stated),
@@ -123,6 +134,22 @@ def fields_of(stated: Costs, channels: Sequence[Channel], places: Sequence[Locat
         "places": [(p.code, p.name) for p in places],
         "kinds": [(kind.value, _(word)) for kind, word in KINDS.items()],
     }
+
+
+def _read(stated: Costs, channels: Sequence[Channel], places: Sequence[Location]) -> Read:
+    """Return the tables as they are read."""
+    names = {place.code: place.name for place in places}
+    own = {one.channel: one for one in stated.channels}
+    return Read(
+        cartons=[(i18n.number(one.max_grams / 1000), i18n.money(one.price)) for one in stated.cartons],
+        capacity=[(f"{one.percent} %", i18n.money(one.price)) for one in stated.capacity],
+        channels=[(one.name, own[one.code]) for one in channels if one.code in own],
+        reach=[(names.get(one.location, one.location), i18n.number(one.max_km)) for one in stated.reach],
+        restrictions=[
+            (_(KINDS[one.kind]), one.value, one.only, " ".join(one.locations) or _("none of yours"))
+            for one in stated.restrictions
+        ],
+    )
 
 
 async def _risks(tx: Tx) -> list[Risk]:
@@ -189,6 +216,7 @@ def stated_in(read: Filled) -> tuple[Costs, Kept]:
         same_site=read.centavos("same_site"),
         reroute_cost=read.centavos("reroute_cost"),
         late_penalty=read.centavos("late_penalty"),
+        day_cost=read.centavos("day_cost"),
         cartons=[
             Carton(max_grams=read.maybe_scaled(f"{at}max_grams", 3) or 0, price=read.centavos(f"{at}price"))
             for at in rows("cartons", "max_grams", "price")
@@ -270,8 +298,7 @@ async def tax_export(request: Request[Any, Any, Any]) -> Stream:
 async def markdowns_export(request: Request[Any, Any, Any]) -> Stream:
     """Send the credits for aged stock as a file, which may be sent back."""
     async with web.reading(request) as tx:
-        refuse_limited(tx)
-        rows = await cost_reads.markdowns(tx)
+        rows = await cost_reads.markdowns_seen(tx)
 
     def cells(row: Markdown) -> list[Any]:
         return [row.sku, row.location, row.centavos]

@@ -70,7 +70,9 @@ def rule_of(read: Filled) -> Rule:
         complete=read.flag("complete"),
         max_packages=_whole(read, "max_packages", 1, 100),
         unfilled=read.choice("unfilled", Unfilled),
+        vendors=_codes(read.text("vendors", 1_700))[:20],
         cancel_after_days=_whole(read, "cancel_after_days", 1, 365),
+        merge_at=read.text("merge_at", 80) or None,
     )
 
 

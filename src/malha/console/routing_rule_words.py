@@ -16,6 +16,7 @@ UNFILLED = {
     Unfilled.NEXT: N_("Go on with the next rule; after the last, any location"),
     Unfilled.QUEUE: N_("Wait for a person"),
     Unfilled.BACKORDER: N_("Sell ahead where the goods may be, else wait for a person"),
+    Unfilled.DROP_SHIP: N_("Have a vendor send it; if none can, the next rule, after the last wait for a person"),
 }
 Names = Mapping[str, Mapping[str, str]]  # kind of code -> code -> name
 
@@ -85,7 +86,7 @@ def then_says(then: Then, names: Names) -> list[str]:
     if then.max_packages is not None:
         said.append(n_("{n} package at most", "{n} packages at most", then.max_packages))
     if then.unfilled is not None:
-        said.append(_(UNFILLED[then.unfilled]))
+        said.append(_(UNFILLED[then.unfilled]) + _vendors(then.vendors, names))
     if then.cancel_after_days is not None:
         said.append(n_("cancel after {n} day", "cancel after {n} days", then.cancel_after_days))
     return said
@@ -130,9 +131,12 @@ def order_says(rule: Rule, names: Names) -> str:
     return " → ".join([*steps, _("then the cheapest") if steps else _("the cheapest")])
 
 
-def limits_say(rule: Rule) -> list[str]:
+def limits_say(rule: Rule, names: Names) -> list[str]:
     """Return what else a rule asks."""
     said = []
+    if rule.merge_at is not None:
+        place = names.get("locations", {}).get(rule.merge_at, rule.merge_at)
+        said.append(_("in one shipment from {place}", place=place))
     if rule.keep:
         said.append(n_("keeps {n} unit back", "keeps {n} units back", rule.keep))
     if rule.complete:
@@ -142,9 +146,16 @@ def limits_say(rule: Rule) -> list[str]:
     return said
 
 
-def ending_says(rule: Rule) -> str:
+def _vendors(codes: Sequence[str], names: Names) -> str:
+    """Return who is asked to send what is left, where that is said."""
+    if not codes:
+        return ""
+    return " (" + " → ".join(names.get("locations", {}).get(code, code) for code in codes) + ")"
+
+
+def ending_says(rule: Rule, names: Names) -> str:
     """Return what happens where the rule cannot fill an order."""
-    said = _(UNFILLED[rule.unfilled])
+    said = _(UNFILLED[rule.unfilled]) + _vendors(rule.vendors, names)
     if rule.cancel_after_days is None:
         return said
     return said + "; " + n_("cancel after {n} day", "cancel after {n} days", rule.cancel_after_days)
@@ -168,7 +179,7 @@ def _run_line(run: Run, names: Names) -> str:
 
 
 def _rule_line(rule: Rule, names: Names) -> str:
-    parts = [where_says(rule.where, names), order_says(rule, names), *limits_say(rule), ending_says(rule)]
+    parts = [where_says(rule.where, names), order_says(rule, names), *limits_say(rule, names), ending_says(rule, names)]
     return f"{rule.name}: " + " · ".join(parts)
 
 

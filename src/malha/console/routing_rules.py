@@ -20,6 +20,7 @@ from malha.console.routing_rule_forms import rule_of, run_of, tiers_of
 from malha.console.words import Sign
 from malha.intake.trying_rules import Trial, TrialLine, Tried, try_rules
 from malha.network import reads as network
+from malha.network.model import LocationKind
 from malha.network.service import refuse_limited
 from malha.platform import i18n
 from malha.platform.clock import now
@@ -37,6 +38,7 @@ DRAFT = Sign(N_("Draft"), "neutral", "dash")
 IN_FORCE = Sign(N_("In force"), "done", "done")
 TO_COME = Sign(N_("To come"), "wait", "dash")
 EARLIER = Sign(N_("Earlier"), "neutral", "dash")
+ENDED = Sign(N_("Ended by its date"), "neutral", "dash")
 WITHDRAWN = Sign(N_("Withdrawn"), "neutral", "x")
 MOST_EXPORTED = 10_000
 Asking = Request[Any, Any, Any]
@@ -50,6 +52,8 @@ def sign_of(found: RuleSet, at: datetime) -> Sign:
         return WITHDRAWN
     if found.in_force:
         return IN_FORCE
+    if found.effective_until is not None and found.effective_until <= at:
+        return ENDED
     return TO_COME if found.effective_from is not None and found.effective_from > at else EARLIER
 
 
@@ -72,8 +76,8 @@ def _cards(content: Content, names: words.Names) -> list[dict[str, Any]]:
                     "name": rule.name,
                     "where": words.where_says(rule.where, names),
                     "order": words.order_says(rule, names),
-                    "limits": words.limits_say(rule),
-                    "ending": words.ending_says(rule),
+                    "limits": words.limits_say(rule, names),
+                    "ending": words.ending_says(rule, names),
                     "stops": rule.unfilled != "next",
                 }
                 for rule in run.rules
@@ -117,8 +121,9 @@ async def rule_sets(request: Asking) -> Response[str]:
 
 COLUMNS = (
     Column(N_("Number"), Kind.WHOLE), Column(N_("State")), Column(N_("From"), Kind.MOMENT),
-    Column(N_("Orders"), Kind.WHOLE), Column(N_("Note"), width=48), Column(N_("Runs"), Kind.WHOLE),
-    Column(N_("Published by"), width=24), Column(N_("Published"), Kind.MOMENT), Column(N_("Began as"), Kind.WHOLE),
+    Column(N_("Until"), Kind.MOMENT), Column(N_("Orders"), Kind.WHOLE), Column(N_("Note"), width=48),
+    Column(N_("Runs"), Kind.WHOLE), Column(N_("Published by"), width=24), Column(N_("Published"), Kind.MOMENT),
+    Column(N_("Began as"), Kind.WHOLE),
 )  # fmt: skip
 
 
@@ -133,7 +138,8 @@ async def rule_sets_export(request: Asking) -> Stream:
 
     def cells(x: RuleSet) -> list[Any]:
         return [
-            x.number, _(sign_of(x, at).word), x.effective_from, counts.get(x.number or 0, 0), x.note,
+            x.number, _(sign_of(x, at).word), x.effective_from, x.effective_until,
+            counts.get(x.number or 0, 0), x.note,
             len(x.content.runs), x.published_by, x.published_at, x.based_on,
         ]  # fmt: skip
 
@@ -157,9 +163,11 @@ async def rule_set_back(request: Asking) -> Response[Any]:
     read = filling.filled(await request.form())
     number = read.whole("number")
     at = read.instant("effective_from", i18n.current_zone())
+    until = read.instant("effective_until", i18n.current_zone())
     read.refuse()
     async with web.writing(request) as tx:
-        made = await service.roll_back(tx, number, effective_from=at, note=read.text("note", 500))
+        note = read.text("note", 500)
+        made = await service.roll_back(tx, number, effective_from=at, effective_until=until, note=note)
     return web.go_on(request, f"/routing-rules/{made.id}", _("Rule set {number} published", number=made.number))
 
 
@@ -188,6 +196,7 @@ async def rule_set(request: Asking, id: FromPath[int]) -> Response[str]:  # noqa
         sign_=sign_of(found, at),
         draft=found.status is Status.DRAFT,
         to_come=sign_of(found, at) is TO_COME,
+        lasts=sign_of(found, at) in {TO_COME, IN_FORCE, EARLIER},
         cards=_cards(found.content, names),
         table=table,
         orders=counts.get(found.number or 0, 0),
@@ -292,6 +301,7 @@ async def rule_set_publish(request: Asking, id: FromPath[int]) -> Response[Any]:
     """Publish a draft, at once or from a time on."""
     read = filling.filled(await request.form())
     at = read.instant("effective_from", i18n.current_zone())
+    until = read.instant("effective_until", i18n.current_zone())
     note = read.text("note", 500)
     read.refuse()
     async with web.writing(request) as tx:
@@ -299,8 +309,19 @@ async def rule_set_publish(request: Asking, id: FromPath[int]) -> Response[Any]:
         version = read.version()
         if note and note != found.note:
             version = (await service.save_draft(tx, id, found.content, version, note=note)).version
-        made = await service.publish(tx, id, version, effective_from=at)
+        made = await service.publish(tx, id, version, effective_from=at, effective_until=until)
     return web.go_on(request, f"/routing-rules/{id}", _("Rule set {number} published", number=made.number))
+
+
+@post("/routing-rules/{id:int}/end", opt={"permission": "network:write"}, status_code=200)
+async def rule_set_end(request: Asking, id: FromPath[int]) -> Response[Any]:  # noqa: A002
+    """State when a published set ends; empty: not by itself."""
+    read = filling.filled(await request.form())
+    until = read.instant("effective_until", i18n.current_zone())
+    read.refuse()
+    async with web.writing(request) as tx:
+        await service.end_at(tx, id, until)
+    return web.go_on(request, f"/routing-rules/{id}", _("End changed"))
 
 
 @post("/routing-rules/{id:int}/withdraw", opt={"permission": "network:write"}, status_code=200)
@@ -450,6 +471,8 @@ async def _rule_form(tx: Tx, request: Asking, id_: int, run: int, rule: int | No
     found = await service.show(tx, id_)
     known = _known(found, run, rule)
     shown = None if rule is None else known.rules[rule]
+    places = await network.locations(tx)
+    brought = await network.brought_to(tx)
     at = f"/routing-rules/{id_}/runs/{run}/rules"
     return {
         "shell": around,
@@ -463,6 +486,8 @@ async def _rule_form(tx: Tx, request: Asking, id_: int, run: int, rule: int | No
         "kinds": list(filling.options(say.LOCATION_KIND)),
         "groups": [(g.code, g.name) for g in await network.location_groups(tx)],
         "unfilled": list(filling.options(words.UNFILLED)),
+        "vendors": [(x.code, x.name) for x in places if x.kind is LocationKind.VENDOR],
+        "hubs": [(x.code, x.name) for x in places if x.home in brought and x.can_ship],
     }
 
 
@@ -524,6 +549,7 @@ HANDLERS = [
     rule_set_move,
     rule_set_remove,
     rule_set_publish,
+    rule_set_end,
     rule_set_withdraw,
     rule_set_discard,
     rule_set_try,

@@ -61,6 +61,7 @@ UNFILLED = {
     Unfilled.NEXT.value: N_("Next rule, then any location"),
     Unfilled.QUEUE.value: N_("Wait for a person"),
     Unfilled.BACKORDER.value: N_("Sell ahead, else wait"),
+    Unfilled.DROP_SHIP.value: N_("A vendor sends it"),
 }
 
 
@@ -266,6 +267,8 @@ THEN = (
     Cell("unfilled", N_("If it cannot"), "",
          lambda text: {"unfilled": Unfilled(chosen(text, UNFILLED)) if text.strip() else None},
          lambda then: "" if then.unfilled is None else then.unfilled.value, UNFILLED),
+    Cell("vendors", N_("Vendors, in order"), N_("Codes, with commas"), lambda text: {"vendors": codes(text)[:20]},
+         _listed("vendors")),
     Cell("cancel_after_days", N_("Cancel after, days"), "", _whole("cancel_after_days", 1, 365),
          _plain("cancel_after_days")),
 )  # fmt: skip

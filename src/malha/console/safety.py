@@ -5,10 +5,10 @@ from itertools import pairwise
 from typing import Any
 
 from litestar import Request, get, post
-from litestar.params import FromPath, FromQuery
+from litestar.params import FromPath
 from litestar.response import Response, Stream
 
-from malha.console import export, filling, render, shell, web
+from malha.console import export, filling, render, shell, short_lists, web
 from malha.console import network_words as say
 from malha.console.filling import Filled
 from malha.inventory.safety import reads, rules, service
@@ -69,25 +69,55 @@ def conditions_of(rule: SafetyRule) -> str:
     return ", ".join(told) or _("everywhere, everything")
 
 
+class Asked(short_lists.Sought, frozen=True, kw_only=True):
+    """What the address of the list says."""
+
+    purpose: str = "routing"
+
+
+def _asked(request: web.Asking) -> Asked:
+    online = request.query_params.get("purpose") == "online"
+    return Asked(
+        q=short_lists.text_of(request),
+        page=short_lists.page_number(request),
+        purpose=(Purpose.ONLINE if online else Purpose.ROUTING).value,
+    )
+
+
+async def _found(tx: Tx, asked: Asked) -> tuple[list[SafetyRule], dict[int, int]]:
+    """Return the rules of both purposes that have what is sought, and by id the rank of each in its own purpose.
+
+    A word that is said of a rule in the reader's language is found as well as what the rule itself says.
+    """
+    everything = await reads.rules_in_sight(tx)
+    ranks = {r.id: n for p in Purpose for n, r in enumerate((r for r in everything if r.purpose is p), start=1)}
+    if asked.q:
+        said = await reads.texts(tx)
+        everything = [r for r in everything if short_lists.holds(f"{said[r.id]} {fold(conditions_of(r))}", asked.q)]
+    return everything, ranks
+
+
 @get("/safety-rules", opt={"permission": "stock:read"})
-async def safety_list(request: Request[Any, Any, Any], purpose: FromQuery[str] = "routing") -> Response[str]:
+async def safety_list(request: Request[Any, Any, Any]) -> Response[str]:
     """Show the rules of one purpose in the order in which they win."""
-    wanted = Purpose.ONLINE if purpose == "online" else Purpose.ROUTING
+    asked = _asked(request)
     async with web.reading(request) as tx:
         around = await shell.around(tx, request, "safety")
-        everything = await reads.rules_in_sight(tx)
-    found = [r for r in everything if r.purpose is wanted]
-    why = [rules.why_before(a, b) for a, b in pairwise(found)]
+        everything, ranks = await _found(tx, asked)
+    found = [r for r in everything if r.purpose == asked.purpose]
+    why = {a.id: rules.why_before(a, b) for a, b in pairwise(found)}
     at = now()
+    listed = short_lists.shown(found, asked, "/safety-rules")
     rows = [
         {
             "rule": rule,
+            "rank": ranks[rule.id],
             "conditions": conditions_of(rule),
             "amount": amount_of(rule),
-            "why": _(PRECEDENCE[why[n]]) if n < len(why) else "",
+            "why": _(PRECEDENCE[why[rule.id]]) if rule.id in why else "",
             "on": rules.is_in_force(rule, at),
         }
-        for n, rule in enumerate(found)
+        for rule in listed.rows
     ]
     counts = {p: sum(r.purpose is p for r in everything) for p in Purpose}
     return render.html(
@@ -96,9 +126,13 @@ async def safety_list(request: Request[Any, Any, Any], purpose: FromQuery[str] =
         may=around.may,
         may_shape=shell.may_shape(request),
         rows=rows,
-        purpose=wanted.value,
-        tabs=[(p.value, _(PURPOSE[p]), counts[p]) for p in Purpose],
-        exports=export.choices(str, "/safety-rules:export"),
+        listed=listed,
+        asked=asked,
+        tabs=[
+            (p.value, _(PURPOSE[p]), counts[p], asked.address("/safety-rules", purpose=p.value), p == asked.purpose)
+            for p in Purpose
+        ],
+        exports=export.choices(asked.address, "/safety-rules:export"),
     )
 
 
@@ -111,13 +145,11 @@ COLUMNS = (
 
 @get(export.paths("/safety-rules:export"), opt={"permission": "stock:read"})
 async def safety_export(request: Request[Any, Any, Any]) -> Stream:
-    """Send the rules of both purposes as a file, in the order in which they win."""
+    """Send the rules of both purposes that have what is sought as a file, in the order in which they win."""
     async with web.reading(request) as tx:
-        everything = await reads.rules_in_sight(tx)
+        everything, ranks = await _found(tx, _asked(request))
     at = now()
-    ranked = [
-        (place, rule) for p in Purpose for place, rule in enumerate([r for r in everything if r.purpose is p], start=1)
-    ]
+    ranked = [(ranks[rule.id], rule) for p in Purpose for rule in everything if rule.purpose is p]
 
     def cells(row: tuple[int, SafetyRule]) -> list[Any]:
         place, rule = row

@@ -16,6 +16,7 @@ from malha.network import reads as network
 from malha.ordering import reads as orders
 from malha.platform import i18n
 from malha.platform.clock import now
+from malha.platform.days import maybe_day
 from malha.platform.i18n import N_
 from malha.platform.sheets import Column, Kind
 from malha.platform.text import fold
@@ -64,10 +65,7 @@ def asked_of(query: Mapping[str, str]) -> Asked:
     today = now().astimezone(ZoneInfo(i18n.current_zone())).date()
 
     def day(name: str, usual: date) -> date:
-        try:
-            return date.fromisoformat(query.get(name, ""))
-        except ValueError:
-            return usual
+        return maybe_day(query.get(name)) or usual
 
     since = day("since", today.replace(day=1))
     return Asked(since=since, until=max(day("until", today), since), owner=query.get("owner", "")[:80])

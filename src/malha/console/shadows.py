@@ -9,7 +9,7 @@ from litestar import Request, get, post
 from litestar.params import FromPath
 from litestar.response import Response, Stream
 
-from malha.console import cost_drafts, export, filling, plots, render, rules_tried, shell, web
+from malha.console import cost_drafts, export, filling, goods_together, plots, render, rules_tried, shell, web
 from malha.console.simulations import Figure, changes_said, figures, places, promoted_said
 from malha.console.words import Sign
 from malha.network import reads as network
@@ -121,6 +121,7 @@ async def shadow(request: Request[Any, Any, Any], id: FromPath[UUID]) -> Respons
         share=round(100 * compared.differs / compared.orders, 1) if compared.orders else 0,
         figures=figures(result.before.total, result.after.total),
         places=places(result, names),
+        together=goods_together.view(result.together),
         plot=plots.days(*cost) if len(days) > 1 else None,
         by_day=[(render.short_date(day), b, a) for day, a, b in zip(days, *cost, strict=True)],
         orders=orders,

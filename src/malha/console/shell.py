@@ -54,7 +54,7 @@ async def around(
     return Shell(
         retailer=place.retailer or _("Your shop"),
         locations=place.locations if scope is None else len(scope),
-        menu=menu.groups_for(caller.may),
+        menu=menu.groups_for(caller.may, limited=scope is not None),
         counts={"orders": open_orders, "fulfillment": sum(all_ for all_, _late in work_counts.values())},
         person=caller.name,
         role=_(ROLE_NAMES[caller.role]) if caller.role else "",

@@ -10,12 +10,13 @@ from litestar import get as get_
 from litestar.params import FromPath
 from litestar.response import Response, Stream
 
-from malha.console import export, filling, render, shell, web, words
+from malha.console import export, filling, forms, render, shell, web, words
 from malha.fulfillment import short_reads, shortfalls
 from malha.fulfillment.short_model import ShortOrder, Step, Suggestion, Taken, Tried, Way
 from malha.fulfillment.suggesting import suggest
 from malha.ordering import reads as orders
 from malha.ordering.errors import OrderNotFound
+from malha.ordering.promised_days import ends_at
 from malha.platform import i18n
 from malha.platform.clock import now
 from malha.platform.db import Actor, Tx
@@ -111,12 +112,12 @@ async def shortages(request: Request[Any, Any, Any]) -> Response[str]:
 
 
 def _row(order: ShortOrder, ways: Sequence[Suggestion], actor: Actor) -> Row:
-    at = order.promised_at
+    at = order.promised_at and ends_at(order.promised_at)
     return Row(
         order=order,
         tried=[_tried(order, x) for x in order.tried],
         steps=[_step(x) for x in order.steps],
-        due=render.due_text(at, promise=True) if at else "",
+        due=render.due_text(at, promise=True, state=order.ship_state) if at else "",
         due_class=render.lateness(at) if at else "",
         buttons=[_button(order, way) for way in ways if actor.may(shortfalls.NEEDS.get(way.way, "orders:write"))],
     )
@@ -256,7 +257,7 @@ async def shortages_retry(request: Request[Any, Any, Any]) -> Response[Any]:
     """Ask every location again for the orders that are chosen, each in a transaction of its own."""
     form = await request.form()
     read = filling.filled(form)
-    numbers = [int(n) for key in form.getall("order", [])[: PAGE_SIZE * 8] if (n := str(key)).isdigit() and len(n) < 18]
+    numbers = forms.numbers(form, "order", 17, PAGE_SIZE * 8)
     placed = 0
     for number in numbers:
         try:

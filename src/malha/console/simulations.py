@@ -7,7 +7,7 @@ from litestar import Request, get, post
 from litestar.params import FromPath, FromQuery
 from litestar.response import Response, Stream
 
-from malha.console import cost_drafts, export, filling, plots, render, rules_tried, shell, web
+from malha.console import cost_drafts, export, filling, goods_together, plots, render, rules_tried, shell, web
 from malha.console.filling import Filled
 from malha.console.why import drawn
 from malha.console.words import Sign
@@ -26,6 +26,7 @@ from malha.simulation.model import (
     MOST_MOVED,
     OVER,
     At,
+    Beyond,
     CostsTried,
     DayGap,
     Draft,
@@ -33,6 +34,7 @@ from malha.simulation.model import (
     Gap,
     Load,
     Moved,
+    NoBound,
     Opening,
     Result,
     RulesTried,
@@ -239,10 +241,11 @@ def _rows(read: Filled) -> int:
     return min(int(text), MOST_ROWS) if text.isascii() and text.isdigit() else FIRST_ROWS
 
 
-def _bounded(read: Filled, name: str, most: int) -> int | None:
+def _bounded(read: Filled, name: str, most: int, least: int = 0) -> int | None:
     found = read.maybe_whole(name)
-    if found is not None and not 0 <= found <= most:
-        read.wrong(name, N_("This number is out of range."), N_("Write one from 0 to {most}."), most=most)
+    if found is not None and not least <= found <= most:
+        says, mend = N_("This number is out of range."), N_("Use a whole number from {least} to {most}.")
+        read.wrong(name, says, mend, least=least, most=most)
         return None
     return found
 
@@ -295,7 +298,7 @@ def _draft(read: Filled) -> Draft:
             freight=freight,
             opened=opened,
             split_penalty=_money(read, "split_penalty") or 0,
-            replenished_after=min(max(_bounded(read, "replenished_after", 365) or 7, 1), 365),
+            replenished_after=_bounded(read, "replenished_after", 365, 1) or 7,
         ),
     )
 
@@ -374,7 +377,9 @@ def _told_result(run: Simulation, result: Result, names: dict[str, str]) -> dict
         "result": result,
         "orders": before.orders,
         "figures": figures(before, after),
+        "unlike": unlike(before, after),
         "places": places(result, names),
+        "together": goods_together.view(result.together),
         "states": [
             (state or _("Collected"), was, result.after.states.get(state, Sums()))
             for state, was in sorted(result.before.states.items(), key=lambda item: (-item[1].orders, item[0]))
@@ -384,6 +389,8 @@ def _told_result(run: Simulation, result: Result, names: dict[str, str]) -> dict
         "per_order": (lambda sums: sums.cost // sums.orders if sums.orders else 0),
         "speed": round(run.total / result.seconds) if result.seconds else 0,
         "gap": gap_view(result.gap) if result.gap is not None and result.gap.days else None,
+        "no_gap": "" if result.gap is None or result.gap.days else no_bound(result.gap),
+        "gap_notes": [] if result.gap is None else gap_notes(result.gap),
     }
 
 
@@ -397,6 +404,7 @@ class GapRow(NamedTuple):
     draft: str
     certificate: str
     captured: str
+    lost: bool = False  # `captured` is lost, not gained
 
 
 class GapView(NamedTuple):
@@ -405,8 +413,6 @@ class GapView(NamedTuple):
     all: GapRow
     rows: list[GapRow]
     plot: plots.Days | None
-    sampled: bool
-    left: int
 
 
 def gap_view(gap: Gap) -> GapView:
@@ -417,9 +423,75 @@ def gap_view(gap: Gap) -> GapView:
         all=_gap_row(_("All"), gap_rules.whole(gap.days.values())),
         rows=[_gap_row(render.short_date(day), found) for day, found in days],
         plot=plots.days(*over) if len(days) > 1 else None,
-        sampled=any(found.compared < found.orders for _day, found in days),
-        left=gap.left,
     )
+
+
+def no_bound(gap: Gap) -> str:
+    """Return what is said where no day has a bound."""
+    if gap.left:
+        return _("No bound of hindsight could be worked out. The rest of this page stands without it.")
+    return _("No order of these days can be compared with what hindsight would have let it cost.")
+
+
+def gap_notes(gap: Gap) -> list[str]:
+    """Return what bounds do not say, and why: days and orders that they leave out, and costs."""
+    said = []
+    if days := gap.why.get(NoBound.TIME):
+        said.append(n_("{n} day has no bound, for lack of time.", "{n} days have no bound, for lack of time.", days))
+    if days := gap.why.get(NoBound.DEFECT):
+        said.append(
+            n_(
+                "{n} day has no bound, for a defect ({kind}), which is in the log.",
+                "{n} days have no bound, for a defect ({kind}), which is in the log.",
+                days,
+                kind=gap.said,
+            )
+        )
+    if days := gap.why.get(NoBound.ENDED):
+        said.append(
+            n_(
+                "{n} day has no bound: the process that worked it out ended, as the log says.",
+                "{n} days have no bound: the process that worked them out ended, as the log says.",
+                days,
+            )
+        )
+    if days := gap.why.get(NoBound.MOVED):
+        said.append(
+            n_(
+                "{n} day has no bound: orders of it were decided meanwhile.",
+                "{n} days have no bound: orders of them were decided meanwhile.",
+                days,
+            )
+        )
+    if orders := [_beyond(why, n) for why, n in sorted(gap.beyond.items())]:
+        said.append(_("Left out on both sides: {orders}.", orders=", ".join(orders)))
+    if any(day.orders > gap_rules.SAMPLE for day in gap.days.values()):
+        said.append(_("Of large days a sample is compared."))
+    if gap.busy:
+        amount = i18n.money(gap.busy)
+        said.append(
+            _("The decisions paid {amount} for places on busy days, which bounds count as nothing.", amount=amount)
+        )
+    return said
+
+
+def _beyond(why: Beyond, n: int) -> str:
+    match why:
+        case Beyond.AGED:
+            return n_("{n} order with credit for aged stock", "{n} orders with credit for aged stock", n)
+        case Beyond.NOWHERE:
+            return n_("{n} order without a location", "{n} orders without a location", n)
+        case Beyond.KIT:
+            return n_("{n} order with kits", "{n} orders with kits", n)
+        case Beyond.LINES:
+            most = gap_rules.MOST_LINES
+            return n_("{n} order of more than {most} lines", "{n} orders of more than {most} lines", n, most=most)
+        case Beyond.SHORT:
+            return n_("{n} order not placed in full", "{n} orders not placed in full", n)
+        case Beyond.PARTED:
+            return n_(
+                "{n} order with a line from several locations", "{n} orders with a line from several locations", n
+            )
 
 
 def _over(cost: int, bound: float) -> int:
@@ -438,6 +510,7 @@ def _gap_row(day: str, found: DayGap) -> GapRow:
         draft=_percent(draft - 1, 1) if draft is not None and found.alike else "",
         certificate=_percent(found.certificate, 2),
         captured=_percent(gained, 0) if gained is not None else "",
+        lost=gained is not None and gained < 0,
     )
 
 
@@ -446,11 +519,15 @@ def _percent(share: float, decimals: int) -> str:
 
 
 def figures(before: Sums, after: Sums) -> list[Figure]:
-    """Return what a planner compares first."""
+    """Return what a planner compares first.
 
-    def row(label: str, was: float, would: float, show: Any, *, less_is_good: bool = True) -> Figure:
+    Where one world places fewer units, what these would have cost is missing there: then less is not better.
+    """
+    alike = before.units == after.units
+
+    def row(label: str, was: float, would: float, show: Any, *, judged: bool = alike) -> Figure:
         difference = would - was
-        tone = "" if not difference else "good" if (difference < 0) == less_is_good else "bad"
+        tone = "" if not difference or not judged else "good" if difference < 0 else "bad"
         sign = "+" if difference > 0 else ""
         return Figure(label, show(was), show(would), f"{sign}{show(difference)}" if difference else "", tone)
 
@@ -461,9 +538,32 @@ def figures(before: Sums, after: Sums) -> list[Figure]:
         row(_("Cost of an order"), round(before.cost / count), round(after.cost / count), i18n.money),
         row(_("Parcels"), before.packages, after.packages, i18n.number),
         row(_("Split orders"), before.split, after.split, i18n.number),
-        row(_("Units without a location"), before.unplaced, after.unplaced, i18n.number),
+        row(_("Units without a location"), before.unplaced, after.unplaced, i18n.number, judged=True),
         row(_("Business days on the way"), round(transit[0], 2), round(transit[1], 2), _decimal),
     ]
+
+
+def unlike(before: Sums, after: Sums) -> str:
+    """Return why the costs of two worlds do not compare: they place other numbers of units. Empty where they do."""
+    fewer = before.units - after.units
+    if not fewer:
+        return ""
+    if fewer > 0:
+        said = n_(
+            "On paper {n} unit fewer finds a location and costs nothing, so the costs do not compare.",
+            "On paper {n} units fewer find a location and cost nothing, so the costs do not compare.",
+            fewer,
+        )
+    else:
+        said = n_(
+            "On paper {n} unit more finds a location and has its cost, so the costs do not compare.",
+            "On paper {n} units more find a location and have their cost, so the costs do not compare.",
+            -fewer,
+        )
+    if not before.units or not after.units:
+        return said
+    was, would = (i18n.money(round(sums.cost / sums.units)) for sums in (before, after))
+    return f"{said} {_('A unit with a location cost {before}, on paper {after}.', before=was, after=would)}"
 
 
 def _decimal(value: float) -> str:
@@ -494,7 +594,8 @@ def places(result: Result, names: dict[str, str]) -> list[PlaceRow]:
 
 MOVED_COLUMNS = (
     Column(N_("Order"), width=14), Column(N_("Day"), Kind.DAY), Column(N_("From"), width=24),
-    Column(N_("On paper from"), width=24), Column(N_("Cost, as it was"), Kind.MONEY),
+    Column(N_("On paper from"), width=24), Column(N_("Together at, as it was")),
+    Column(N_("Together at, on paper")), Column(N_("Cost, as it was"), Kind.MONEY),
     Column(N_("Cost, on paper"), Kind.MONEY), Column(N_("Parcels, as it was"), Kind.WHOLE),
     Column(N_("Parcels, on paper"), Kind.WHOLE), Column(N_("Units without a location, as it was"), Kind.WHOLE),
     Column(N_("Units without a location, on paper"), Kind.WHOLE), Column(N_("Run"), width=24),
@@ -511,7 +612,8 @@ async def simulation_orders_export(request: Request[Any, Any, Any], id: FromPath
 
     def cells(x: Moved) -> list[Any]:
         return [
-            x.number, x.day, ", ".join(x.from_before), ", ".join(x.from_after), x.cost_before, x.cost_after,
+            x.number, x.day, ", ".join(x.from_before), ", ".join(x.from_after), x.together_before,
+            x.together_after, x.cost_before, x.cost_after,
             x.packages_before, x.packages_after, x.unplaced_before, x.unplaced_after, x.run, x.rule,
             ", ".join(str(n) for n in x.rows),
         ]  # fmt: skip

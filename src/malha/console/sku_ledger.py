@@ -3,17 +3,18 @@
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlencode
 
+import msgspec
 from litestar import Request, get
 from litestar.params import FromPath
 from litestar.response import Response, Stream
 
 from malha.catalog.model import VariantCard
-from malha.console import balance, export, goods_forms, render, shell, stock_reads, stock_view, web
+from malha.console import balance, export, goods_forms, goods_words, render, shell, stock_reads, stock_view, web
 from malha.console import stock_words as words
 from malha.inventory import balance_reads
 from malha.inventory.balance_reads import LedgerAsked
+from malha.inventory.buckets.model import Bucket
 from malha.inventory.model import Reason
 from malha.platform import i18n, paging
 from malha.platform.db import Tx
@@ -31,23 +32,19 @@ class Asked(balance.LedgerFilter, frozen=True, kw_only=True):
     @property
     def filtered(self) -> bool:
         """Return whether anything narrows the ledger."""
-        return bool(self.reason or self.since or self.until or self.location or self.owner)
+        return super().filtered or bool(self.location or self.owner)
 
-    def address(self, path: str, cursor: str = "") -> str:
-        """Return the address of these movements under a path."""
-        said = {
-            "location": self.location, "owner": self.owner, "reason": self.reason, "since": self.since,
-            "until": self.until, "cursor": cursor,
-        }  # fmt: skip
-        shown = {name: value for name, value in said.items() if value}
-        return f"{path}?{urlencode(shown)}" if shown else path
+    def said(self) -> dict[str, Any]:
+        """Return what the address says, without the place where the list goes on."""
+        return {"location": self.location, "owner": self.owner, **super().said()}
 
 
 def asked_of(query: Mapping[str, str]) -> Asked:
     """Return what an address asks."""
     plain = balance.filter_of(query)
     texts = {name: web.said(query, name).strip()[:80] for name in ("location", "owner")}
-    return Asked(reason=plain.reason, since=plain.since, until=plain.until, cursor=plain.cursor, **texts)
+    said: dict[str, Any] = {**msgspec.structs.asdict(plain), **texts}
+    return Asked(**said)
 
 
 async def _wanted(
@@ -81,7 +78,7 @@ async def sku_ledger(request: Request[Any, Any, Any], sku: FromPath[str]) -> Res
         wanted, places, owners = await _wanted(tx, request, card, asked)
         rows = await balance_reads.ledger(tx, wanted, before=before, limit=balance.ON_PAGE + 1)
         page = paging.page_of(rows, balance.ON_PAGE, LISTING, lambda row: (row.recorded_at, row.id))
-        lines = await balance.lines_of(tx, card.sku, page.items)
+        lines = await balance.lines_of(tx, card.sku, page.items, asked.bucket)
     path = f"{stock_view.address_of(card.sku)}/ledger"
     ends = [i18n.date(end) if end else "\N{HORIZONTAL ELLIPSIS}" for end in (asked.since, asked.until)]
     return render.html(
@@ -95,6 +92,7 @@ async def sku_ledger(request: Request[Any, Any, Any], sku: FromPath[str]) -> Res
         places=[(place.code, place.name) for place in places],
         owners=owners,
         reasons=[(reason.value, _(words.REASON[reason])) for reason in Reason],
+        buckets=[(bucket.value, _(goods_words.BUCKET[bucket])) for bucket in Bucket],
         range_text=ends[0] if asked.since == asked.until else render.DASH.join(ends),
         newest=asked.address(path) if before is not None else "",
         next=asked.address(path, page.next) if page.next else "",
@@ -107,8 +105,9 @@ async def sku_ledger_export(request: Request[Any, Any, Any], sku: FromPath[str])
     """Send what moved a SKU, as it is filtered, as a file."""
     async with web.reading(request) as tx:
         card = await balance.sku_of(tx, sku)
-        wanted, _places, _owners = await _wanted(tx, request, card, asked_of(request.query_params))
-    return balance.send_ledger(request, f"ledger-{card.sku}", card.sku, wanted)
+        asked = asked_of(request.query_params)
+        wanted, _places, _owners = await _wanted(tx, request, card, asked)
+    return balance.send_ledger(request, asked.name_of(card.sku), card.sku, wanted)
 
 
 HANDLERS = [sku_ledger, sku_ledger_export]

@@ -1,9 +1,8 @@
 """Promises that slip, on screen: orders whose plan cannot keep their day, and the button that promises another."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
-import msgspec
 from litestar import Request, get, post
 from litestar.response import Response, Stream
 
@@ -12,7 +11,6 @@ from malha.flows import promises_slip
 from malha.fulfillment import slip_reads as reads
 from malha.fulfillment import slipping
 from malha.fulfillment.slip_reads import SlipRow
-from malha.platform import i18n
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_, _, n_
 from malha.platform.ids import id_in
@@ -25,17 +23,12 @@ PAGE_SIZE = 100
 PATH = "/promises/slipping"
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
+class Asked(web.Terms, frozen=True, kw_only=True):
     """What an address says; nonsense in it is ignored."""
 
-    reason: str = ""
-    after: str = ""
+    PATH: ClassVar[str] = PATH
 
-    def address(self, path: str = PATH, **changes: str) -> str:
-        """Return the address of this page with parts changed."""
-        if changes and "after" not in changes:
-            changes["after"] = ""
-        return web.address(path, self, changes, usual={})
+    reason: str = ""
 
     @property
     def slip(self) -> Slip | None:
@@ -53,7 +46,8 @@ def days_late(row: SlipRow) -> int | None:
     """Return by how many calendar days an order would be late; None: no day can be said."""
     if row.expected_at is None:
         return None
-    return (i18n.local(row.expected_at).date() - i18n.local(row.promised_at).date()).days
+    expected = render.promised_day(row.expected_at, row.to_state)
+    return (expected - render.promised_day(row.promised_at, row.to_state)).days
 
 
 @get(PATH, opt={"permission": SEE})
@@ -84,7 +78,7 @@ async def slipping_page(request: Request[Any, Any, Any]) -> Response[str]:
         "views": [(word, asked.address(reason=key), n, key == asked.reason) for key, word, n in views],
         "total": total,
         "dated": dated,
-        "first": asked.address() if asked.after else "",
+        "first": asked.address(after="") if asked.after else "",
         "next": asked.address(after=more) if more else "",
         "mode": settings.repromise,
         "storm": dated > slipping.STORM * settings.repromise_most,
@@ -92,7 +86,7 @@ async def slipping_page(request: Request[Any, Any, Any]) -> Response[str]:
         "whole": scope is None,
     }
     template = "promises/slipping_body.html" if web.wants_part(request) else "promises/slipping.html"
-    return render.html(template, shell=around, may=around.may, page=page, local=i18n.local)
+    return render.html(template, shell=around, may=around.may, page=page, promised_day=render.promised_day)
 
 
 @post(PATH, opt={"permission": CHANGE}, status_code=200)
@@ -140,10 +134,10 @@ async def slipping_export(request: Request[Any, Any, Any]) -> Stream:
     )
 
     def cells(row: SlipRow) -> list[Any]:
-        expected = None if row.expected_at is None else i18n.local(row.expected_at).date()
+        expected = None if row.expected_at is None else render.promised_day(row.expected_at, row.to_state)
         return [
-            row.number, row.channel, row.buyer_name, i18n.local(row.promised_at).date(), expected, days_late(row),
-            _(SLIP_WORDS[Slip(row.reason)]), row.location_name, row.to_state, row.found_at, row.told,
+            row.number, row.channel, row.buyer_name, render.promised_day(row.promised_at, row.to_state), expected,
+            days_late(row), _(SLIP_WORDS[Slip(row.reason)]), row.location_name, row.to_state, row.found_at, row.told,
         ]  # fmt: skip
 
     return export.send(request, "slipping-promises", COLUMNS, pages, cells)

@@ -143,7 +143,7 @@ async def bulk_safety(request: Request[Any, Any, Any]) -> Response[Any]:
         Invalid: nothing is chosen, or the number is none.
     """
     form = await request.form()
-    ids = [int(id_) for id_ in map(str, form.getall("sku", [])) if id_.isdigit() and len(id_) < 10][: stock.PAGE_SIZE]
+    ids = forms.numbers(form, "sku", 9, stock.PAGE_SIZE)
     quantity, code = _whole(form, "quantity"), forms.said(form, "location", 120)
     async with web.writing(request) as tx:
         places = await stock_reads.places(tx, shell.scope_of(web.caller_of(request)))

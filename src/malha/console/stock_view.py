@@ -12,6 +12,7 @@ from malha.console import render
 from malha.console.stock_words import REASON
 from malha.console.timeline import Names
 from malha.inventory.balance_reads import PlacedLine
+from malha.inventory.buckets.model import Bucket
 from malha.inventory.model import Availability
 from malha.platform import i18n
 from malha.platform.i18n import _, n_
@@ -90,8 +91,8 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     owner: str  # whose goods are there
 
 
-def line_of(row: PlacedLine, sku: str, orders: Mapping[UUID, int], names: Names) -> Line:
-    """Return a movement as it is drawn; `orders` are the numbers of the orders it may be about."""
+def line_of(row: PlacedLine, sku: str, bucket: Bucket, orders: Mapping[UUID, int], names: Names) -> Line:
+    """Return a movement in a bucket as it is drawn; `orders` are the numbers of the orders it may be about."""
     about, href = row.ref_text or "", ""
     if row.ref_kind == "order" and row.ref_id is not None and row.ref_id in orders:
         number = orders[row.ref_id]
@@ -112,7 +113,7 @@ def line_of(row: PlacedLine, sku: str, orders: Mapping[UUID, int], names: Names)
         after=row.on_hand,
         location=row.location,
         place=row.location_name,
-        place_href=address_of(sku, row.location),
+        place_href=address_of(sku, row.location) + ("" if bucket is Bucket.SELLABLE else f"?bucket={bucket}"),
         owner=row.owner_name,
     )
 

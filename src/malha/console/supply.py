@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
-from urllib.parse import urlencode
 
 from litestar import Request, get, post
 from litestar.params import FromPath
@@ -15,22 +14,40 @@ from malha.console.goods_forms import names_of
 from malha.console.stock_reads import Place
 from malha.inventory.ahead import reads as ahead_reads
 from malha.inventory.buckets.model import BY_HAND, Bucket
-from malha.inventory.supply import reads, scanning, service
-from malha.inventory.supply.errors import UnknownInbound, UnknownReceipt
-from malha.inventory.supply.model import InboundDraft, InboundKind, InboundLineDraft, ReceiptDraft, ReceivedLine
+from malha.inventory.supply import changing, reads, scanning, service
+from malha.inventory.supply.errors import InboundEnded, UnknownInbound, UnknownReceipt
+from malha.inventory.supply.model import (
+    INBOUND_WORDS,
+    InboundChange,
+    InboundDraft,
+    InboundKind,
+    InboundLineDraft,
+    InboundState,
+    LineChange,
+    ReceiptDraft,
+    ReceivedLine,
+)
 from malha.inventory.supply.reads import CameWith, OrderHead, OrderRow, OrdersWanted, ReceiptRow, ReceiptsWanted
 from malha.ordering import waiting_reads
 from malha.ordering.waiting_reads import WaitingRow, WaitingWanted
 from malha.platform.clock import now
 from malha.platform.db import Tx
-from malha.platform.i18n import N_, _, n_
+from malha.platform.i18n import N_, Word, _, n_
 from malha.platform.ids import id_in, new_id
 from malha.platform.sheets import Column, Kind
 from malha.platform.text import whole_in
 
 PAGE_SIZE = 50
 QUEUE = 20  # of those who wait for an order's goods
-VIEWS = (("open", N_("To come")), ("late", N_("Late")), ("all", N_("All")))
+VIEWS: tuple[tuple[str, str, tuple[InboundState, ...] | None], ...] = (
+    ("open", N_("To come"), None),
+    ("late", N_("Late"), None),
+    ("partial", N_("Partly received"), (InboundState.PARTIAL,)),
+    ("received", N_("Received"), (InboundState.RECEIVED,)),
+    ("ended", N_("Closed or cancelled"), (InboundState.CLOSED, InboundState.CANCELLED)),
+    ("all", N_("All"), None),
+)
+_KEYS = tuple(key for key, _word, _states in VIEWS)
 DEFAULT_ETA = timedelta(days=14)
 Form = Any
 
@@ -40,18 +57,21 @@ def today() -> date:
     return render.local(now()).date()
 
 
-def _wanted(request: web.Asking) -> tuple[str, OrdersWanted]:
-    query = request.query_params
-    view = query.get("view", "open")
-    view = view if view in {key for key, _word in VIEWS} else "open"
-    text = web.said(query, "q").strip()[:80]
-    wanted = OrdersWanted(
-        open=view != "all",
-        late=today() if view == "late" else None,
-        text=text,
+def _wanted(
+    request: web.Asking, asked: goods_forms.Terms, places: Sequence[Place], owned: tuple[int, ...] | None
+) -> OrdersWanted:
+    """Return the list's terms; for a location that is none, or not the person's, nothing is ordered."""
+    return OrdersWanted(
+        open=asked.view in {"open", "late", "partial"},
+        states=next(states for key, _word, states in VIEWS if key == asked.view),
+        late=today() if asked.view == "late" else None,
+        text=asked.q,
+        location_id=goods_forms.place_asked(places, asked.destination),
+        since=asked.since,
+        until=asked.until,
+        owned=owned,
         scope=shell.scope_of(web.caller_of(request)),
     )
-    return view, wanted
 
 
 def _before(request: web.Asking) -> int | None:
@@ -62,15 +82,14 @@ def _before(request: web.Asking) -> int | None:
 @get("/purchase-orders", opt={"permission": "stock:read"})
 async def order_list(request: Request[Any, Any, Any]) -> Response[str]:
     """Show purchase and production orders, the newest first."""
-    view, wanted = _wanted(request)
+    asked = goods_forms.terms_of(request, _KEYS)
     async with web.reading(request) as tx:
         around = await shell.around(tx, request, "purchases")
+        places = await goods_forms.places_of(tx, request)
+        owners = await goods_forms.owners_of(tx, request, asked.owner)
+        wanted = _wanted(request, asked, places, owners.location_ids)
         rows = await reads.orders(tx, wanted, before=_before(request), limit=PAGE_SIZE + 1)
-    said = {"view": view, "q": wanted.text}
-
-    def address(path: str = "/purchase-orders", **changes: Any) -> str:
-        return f"{path}?{urlencode({k: v for k, v in {**said, **changes}.items() if v})}"
-
+    more = rows[PAGE_SIZE - 1].number if len(rows) > PAGE_SIZE else 0
     return render.html(
         "supply/orders.html",
         shell=around,
@@ -78,25 +97,31 @@ async def order_list(request: Request[Any, Any, Any]) -> Response[str]:
         rows=rows[:PAGE_SIZE],
         today=today(),
         words=words,
-        q=wanted.text,
-        view=view,
-        views=[(_(word), address(view=key), key == view) for key, word in VIEWS],
-        next=address(before=rows[PAGE_SIZE - 1].number) if len(rows) > PAGE_SIZE else "",
-        exports=export.choices(address, "/purchase-orders:export"),
+        asked=asked,
+        places=[(place.code, place.name) for place in places],
+        owners=owners,
+        views=[(_(word), asked.address("/purchase-orders", view=key), key == asked.view) for key, word, _s in VIEWS],
+        unfiltered=f"/purchase-orders?view={asked.view}",
+        next=asked.address("/purchase-orders", before=more) if more else "",
+        exports=export.choices(asked.address, "/purchase-orders:export"),
     )
 
 
 ORDER_COLUMNS = (
     Column(N_("Number"), Kind.WHOLE), Column(N_("Kind")), Column(N_("Supplier"), width=30), Column(N_("Reference")),
-    Column(N_("Location code")), Column(N_("State")), Column(N_("Units"), Kind.WHOLE),
-    Column(N_("Received"), Kind.WHOLE), Column(N_("To come"), Kind.WHOLE), Column(N_("Next date")),
+    Column(N_("Location code")), Column(N_("Owner of the goods")), Column(N_("State")),
+    Column(N_("Units"), Kind.WHOLE), Column(N_("Received"), Kind.WHOLE), Column(N_("To come"), Kind.WHOLE),
+    Column(N_("Next date")),
 )  # fmt: skip
 
 
 @get(export.paths("/purchase-orders:export"), opt={"permission": "stock:read"})
 async def order_export(request: Request[Any, Any, Any]) -> Stream:
     """Send the filtered list as a file."""
-    _view, wanted = _wanted(request)
+    asked = goods_forms.terms_of(request, _KEYS)
+    async with web.reading(request) as tx:
+        owners = await goods_forms.owners_of(tx, request, asked.owner)
+        wanted = _wanted(request, asked, await goods_forms.places_of(tx, request), owners.location_ids)
 
     pages = export.pages(
         request, lambda tx, before: reads.orders(tx, wanted, before=before, limit=export.BATCH), lambda row: row.number
@@ -105,7 +130,7 @@ async def order_export(request: Request[Any, Any, Any]) -> Stream:
     def cells(row: OrderRow) -> list[Any]:
         return [
             row.number, _(words.INBOUND_KIND[row.kind]), row.supplier, row.reference, row.location,
-            _(words.INBOUND[row.state].word), row.units, row.received, row.expected,
+            row.owner_name, _(words.INBOUND[row.state].word), row.units, row.received, row.expected,
             row.next_eta.isoformat() if row.next_eta else None,
         ]  # fmt: skip
 
@@ -137,7 +162,7 @@ async def order_create(request: Request[Any, Any, Any]) -> Response[Any]:
     kind, over = read.choice("kind", InboundKind), read.maybe_whole("over_percent") or 0
     if eta is None and not read.flaws:
         read.wrong("eta", N_("This field is empty."), N_("Fill it in."))
-    if over > 100:
+    if not 0 <= over <= 100:
         read.wrong("over_percent", N_("Write a number from 0 to 100."))
     read.refuse()
     async with web.writing(request) as tx:
@@ -198,6 +223,64 @@ async def order_show(request: Request[Any, Any, Any], number: FromPath[int]) -> 
     )
 
 
+@get("/purchase-orders/{number:int}/edit", opt={"permission": "stock:write"})
+async def order_edit(request: Request[Any, Any, Any], number: FromPath[int]) -> Response[str]:
+    """Show what may be changed of an order: its head, each line, and more lines."""
+    async with web.reading(request) as tx:
+        around = await shell.around(tx, request, "purchases")
+        order = await _one(tx, request, number)
+        if order.state not in {InboundState.OPEN, InboundState.PARTIAL}:
+            raise InboundEnded(number=number, state=Word(INBOUND_WORDS[order.state]))
+        lines = await reads.order_lines(tx, order.id)
+        promised = {row.line: row.promised for row in await ahead_reads.supply_from(tx, order.id)}
+    return render.html(
+        "supply/edit_order.html",
+        shell=around,
+        may=around.may,
+        order=order,
+        lines=lines,
+        promised=promised,
+        eta=max([today(), *(line.eta for line in lines if line.expected)]).isoformat(),
+    )
+
+
+@post("/purchase-orders/{number:int}/edit", opt={"permission": "stock:write"}, status_code=200)
+async def order_change(request: Request[Any, Any, Any], number: FromPath[int]) -> Response[Any]:
+    """Change an order that nobody else changed, and nothing of which came, since the form was opened."""
+    form = await request.form()
+    read = filling.filled(form)
+    over, eta = read.maybe_whole("over_percent") or 0, read.day("eta")
+    if not 0 <= over <= 100:
+        read.wrong("over_percent", N_("Write a number from 0 to 100."))
+    lines = [_line_of(read, i) for i in range(sum(name.endswith("/line") for name in form))]
+    read.refuse()
+    async with web.writing(request) as tx:
+        await _one(tx, request, number)
+        added = await goods_forms.sheet_of(tx, form) if goods_forms.has_sheet(form) else []
+        change = InboundChange(
+            reference=read.text("reference", 80) or None,
+            note=read.text("note", 200),
+            over_percent=over,
+            lines=lines,
+            added=[InboundLineDraft(x.card.id, x.quantity, x.eta or eta or today(), x.unit_cost) for x in added],
+            reason=read.text("reason", 200),
+        )
+        done = await changing.change(tx, number, change, read.version())
+    notice = _("Purchase order changed") if done.changed else _("Nothing was different")
+    return web.go_on(request, f"/purchase-orders/{number}", notice)
+
+
+def _line_of(read: filling.Filled, i: int) -> LineChange:
+    """Return what a form says of the line at a place; a field that it does not have stays."""
+    at = f"lines/{i}"
+    return LineChange(
+        line=read.whole(f"{at}/line"),
+        quantity=read.whole(f"{at}/quantity"),
+        eta=read.day(f"{at}/eta"),
+        unit_cost=read.maybe_scaled(f"{at}/unit_cost", 2),
+    )
+
+
 @post("/purchase-orders/{number:int}/reschedule", opt={"permission": "stock:write"}, status_code=200)
 async def order_reschedule(request: Request[Any, Any, Any], number: FromPath[int]) -> Response[Any]:
     """Move the dates of the ticked lines, or of all that are to come."""
@@ -227,7 +310,8 @@ async def order_close(request: Request[Any, Any, Any], number: FromPath[int]) ->
 
 
 def _lines_of(form: Form) -> list[int]:
-    return [int(line) for line in forms.chosen(form, "line") if line.isdigit() and len(line) < 5]
+    """Return the ticked lines; where some were ticked and none is a number, one that no order has: not all of them."""
+    return forms.numbers(form, "line", 4) or [0] * bool(forms.chosen(form, "line"))
 
 
 # --- receipts ---
@@ -413,6 +497,8 @@ HANDLERS = [
     order_new,
     order_create,
     order_show,
+    order_edit,
+    order_change,
     order_reschedule,
     order_close,
     receipt_list,

@@ -27,6 +27,7 @@ class Names(msgspec.Struct, frozen=True, kw_only=True):
     locations: Mapping[int, str] = {}
     people: Mapping[str, str] = {}
     currency: str = "BRL"
+    state: str | None = None  # the order goes to; None: it is fetched, or there is none
 
     def place(self, facts: Facts, key: str = "location_id") -> str:
         """Return the name of the one location in the facts, or nothing."""
@@ -111,8 +112,11 @@ def location_ids(rows: Sequence[TimelineRow]) -> list[int]:
     """Return the locations that the facts name."""
     found: set[int] = set()
     for row in rows:
-        one, several, placed = (row.facts.get(key) for key in ("location_id", "locations", "placed"))
-        found.update(x for x in (one, *(several or ()), *(p[1] for p in placed or ())) if isinstance(x, int))
+        one, several, placed, dropped = (
+            row.facts.get(key) for key in ("location_id", "locations", "placed", "dropped")
+        )
+        named = (one, *(several or ()), *(p[1] for p in (*(placed or ()), *(dropped or ()))))
+        found.update(x for x in named if isinstance(x, int))
     return sorted(found)
 
 
@@ -131,6 +135,8 @@ def _routed(facts: Facts, names: Names) -> tuple[str, str]:
             return _("Moved to a cheaper location"), _joined(*places, saves)
         saves = _("together they save {amount}", amount=_money(facts, names, "saved_together"))
         return _("Made way for other orders"), _joined(*places, saves)
+    if vendors := dict.fromkeys(names.locations.get(d[1], "") for d in facts.get("dropped") or ()):
+        return _("A vendor was asked to send it"), _joined(*places, *vendors)
     return _("Location chosen") if placed else _("No location found"), _joined(*places, left)
 
 
@@ -192,6 +198,16 @@ def _shipped(facts: Facts, names: Names) -> tuple[str, str]:
     return _("Shipped"), _joined(names.place(facts), *[x for x in told_ if x])
 
 
+def _sent(facts: Facts, names: Names) -> tuple[str, str]:
+    return _("Sent to the store"), _joined(names.place(facts), _count(facts), f"T{facts.get('transfer')}")
+
+
+def _arrived(facts: Facts, names: Names) -> tuple[str, str]:
+    missing = facts.get("missing") or 0
+    lost = n_("{n} unit did not come", "{n} units did not come", missing) if missing else ""
+    return _("Arrived at the store"), _joined(names.place(facts), _count(facts), lost, f"T{facts.get('transfer')}")
+
+
 def _ready(facts: Facts, names: Names) -> tuple[str, str]:
     until = _instant(facts.get("until"))
     title = _("Pickup code renewed") if facts.get("renewed") else _("Ready for pickup")
@@ -223,19 +239,25 @@ def _extended(facts: Facts, names: Names) -> tuple[str, str]:
     return title, _until(title)(facts, names)[1]
 
 
-def _late(facts: Facts, _names: Names) -> tuple[str, str]:
+def _late(facts: Facts, names: Names) -> tuple[str, str]:
+    return _("The promised day is over"), _it_was(facts, "promised_at", names)
+
+
+def _repromised(facts: Facts, names: Names) -> tuple[str, str]:
     promised = _instant(facts.get("promised_at"))
-    return _("The promised day is over"), _("it was {day}", day=render.day(promised)) if promised else ""
-
-
-def _repromised(facts: Facts, _names: Names) -> tuple[str, str]:
-    promised, former = _instant(facts.get("promised_at")), _instant(facts.get("former_at"))
     lines = facts.get("lines") or ()
     part = n_("{n} line", "{n} lines", len(lines)) if lines else ""
     why = str(facts.get("why", ""))
     reason = _(PROMISE_REASON_WORDS[PromiseReason(why)]) if why in set(PromiseReason) else why
-    title = _("Promised for {day}", day=render.day(promised)) if promised else _("Promised for another day")
-    return title, _joined(part, _("it was {day}", day=render.day(former)) if former else "", reason)
+    title = _("Promised for another day")
+    if promised:
+        title = _("Promised for {day}", day=render.promise_text(promised, names.state))
+    return title, _joined(part, _it_was(facts, "former_at", names), reason)
+
+
+def _it_was(facts: Facts, key: str, names: Names) -> str:
+    at = _instant(facts.get(key))
+    return _("it was {day}", day=render.promise_text(at, names.state)) if at else ""
 
 
 def _details(facts: Facts, _names: Names) -> tuple[str, str]:
@@ -357,6 +379,8 @@ SENTENCES: dict[str, tuple[_Say, str, str]] = {
     "fulfillment.short": (_short, "search-off", "fail"),
     "fulfillment.packed": (_packed, "package", "done"),
     "fulfillment.shipped": (_shipped, "truck-delivery", "done"),
+    "fulfillment.sent": (_sent, "truck-delivery", "done"),
+    "fulfillment.arrived": (_arrived, "package-import", "done"),
     "fulfillment.ready": (_ready, "building-store", "done"),
     "fulfillment.pickup_refused": (_refused, "hand-stop", "fail"),
     "fulfillment.pickup_expiring": (_until(N_("Customer reminded to collect")), "clock", "plain"),

@@ -10,6 +10,8 @@ from litestar.response import Response, Stream
 
 from malha.console import export, filling, goods_forms, render, shell, stock_words, web
 from malha.console import goods_words as words
+from malha.fulfillment import bringing
+from malha.fulfillment import reads as jobs
 from malha.inventory.buckets.model import BY_HAND, Bucket
 from malha.inventory.transfers import reads, service
 from malha.inventory.transfers.errors import UnknownTransfer
@@ -206,6 +208,7 @@ async def transfer_show(request: Request[Any, Any, Any], number: FromPath[int]) 
         labels += [shipment.shipped_by for shipment in shipments]
         labels += [move.actor for move in moves]
         names = await goods_forms.names_of(tx, labels)
+        for_order = await jobs.order_of_transfer(tx, number)
     return render.html(
         "transfers/show.html",
         shell=around,
@@ -218,6 +221,7 @@ async def transfer_show(request: Request[Any, Any, Any], number: FromPath[int]) 
         today=_today(),
         decisions={kind.value: [(d.value, _(words.DECISION[d])) for d in DECISIONS[kind]] for kind in DiscrepancyKind},
         names=names,
+        for_order=for_order,
         words=words,
         at_origin=caller.sees(found.origin_id),
         at_destination=caller.sees(found.destination_id),
@@ -232,8 +236,8 @@ def _quantities(read: filling.Filled) -> dict[int, int]:
     found = {}
     for name in read.form:
         head, _slash, line = str(name).partition("/")
-        if head == "quantities" and line.isdigit() and len(line) < 5:
-            found[int(line)] = read.whole(str(name))
+        if head == "quantities" and (number := whole_in(line, 4)) is not None:
+            found[number] = read.whole(str(name))
     return found
 
 
@@ -331,7 +335,7 @@ async def receive(request: Request[Any, Any, Any], number: FromPath[int]) -> Res
         note=read.text("note", 200),
     )
     async with web.writing(request) as tx:
-        done = await service.receive(tx, number, arrival)
+        done = await bringing.receive(tx, number, arrival)
     waiting = done.missing + done.damaged + done.excess
     notice = n_("{n} unit waits for a decision", "{n} units wait for a decision", waiting) if waiting else ""
     notice = f"{_('Goods received')}. {notice}" if notice else _("Goods received")

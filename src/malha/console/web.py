@@ -4,7 +4,7 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, ClassVar, Self, cast
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 import msgspec
@@ -113,6 +113,25 @@ def every(query: Mapping[str, str], name: str) -> list[str]:
     if isinstance(query, MultiDict):
         return list(query.getall(name, []))
     return [query[name]] if name in query else []
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """What the address of a list says whose next page goes on `after` a row; with other terms it begins anew."""
+
+    PATH: ClassVar[str]  # of the list
+
+    after: str = ""
+
+    def address(self, path: str | None = None, **changes: str) -> str:
+        """Return the address of the list, or of another path, with terms changed."""
+        if changes and "after" not in changes:
+            changes["after"] = ""
+        return address(path or self.PATH, self, changes)
+
+    @classmethod
+    def of(cls, query: Mapping[str, str]) -> Self:
+        """Return what an address asks; nonsense in it is ignored."""
+        return cls(**{name: said(query, name).strip()[:120] for name in cls.__struct_fields__})
 
 
 def address(

@@ -55,6 +55,7 @@ FAMILY_WORDS = {
     "fiscal": N_("Fiscal documents"),
     "stock": N_("Stock"),
     "inbound": N_("Goods on order"),
+    "drop_ship": N_("Drop-ship orders"),
     "transfer": N_("Transfers"),
     "count": N_("Counts"),
 }

@@ -17,6 +17,7 @@ TERMS = (
     ("freight", "c1", N_("Freight")),
     ("handling", "c2", N_("Handling")),
     ("picking", "c4", N_("Picking work")),
+    ("onward", "c6", N_("Sent on together")),
     ("worth", "c3", N_("Price of stock")),
     ("tax", "c5", N_("Tax")),
     ("carton", "ready", N_("Carton")),
@@ -116,7 +117,7 @@ def _choice(one: Alternative, most: int, currency: str) -> Choice:
     bars, said, x = [], [], 0.0
     for name, fill, word in TERMS:
         amount: Any = getattr(one, name)
-        if amount:
+        if amount and amount > 0:
             width = 100 * amount / most
             bars.append(Bar(fill, round(x, 2), round(max(width - 0.5, 0.4), 2)))
             said.append(f"{_(word)} {i18n.money(amount, currency)}")
@@ -127,6 +128,9 @@ def _choice(one: Alternative, most: int, currency: str) -> Choice:
     if one.same_site:
         said.append(f"{_('From one site')} {i18n.money(one.same_site, currency)}")
         detail.append(_("from one site {amount}", amount=i18n.money(one.same_site, currency)))
+    if one.split and one.split < 0:
+        said.append(f"{_('Handed over together')} {i18n.money(one.split, currency)}")
+        detail.append(_("handed over together {amount}", amount=i18n.money(one.split, currency)))
     if not bars:
         bars.append(Bar("c6", 0, round(100 * one.cost / most, 2)))
     return Choice(
@@ -149,7 +153,7 @@ REASONS: dict[str, str] = {
     "channel": N_("channel"),
     "issuer": N_("company"),
     "method": N_("method"),
-    "elsewhere": N_("pickup"),
+    "elsewhere": N_("way"),
     "no_service": N_("carrier"),
     "capacity": N_("capacity"),
     "excluded": N_("gave back"),

@@ -83,6 +83,8 @@ def _headline(made: MadeOf, *, several: bool) -> str:
         return _("The date comes from goods that are on order.")
     if made.stated:
         return _("The channel promised the date. Ours would have been {day}.", day=render.calendar_day(made.arrives))
+    if made.supply:
+        return _("What is there arrives {day}; the rest has days of its own.", day=render.calendar_day(made.arrives))
     if several:
         return _("The last parcel arrives {day}: that is the date.", day=render.calendar_day(made.arrives))
     return _("The parcel arrives {day}: that is the date.", day=render.calendar_day(made.arrives))
@@ -96,7 +98,15 @@ def _parcel(parcel: MadeParcel, arrives: date | None, names: Mapping[int, str]) 
         cut_off=parcel.cut_off.strftime("%H:%M"),
         leaves=render.calendar_day(parcel.leaves),
         days=n_("{n} working day", "{n} working days", parcel.transit_days),
-        by=_("learned") if parcel.learned else _("by the tariff"),
+        by=_by(parcel),
         arrives=render.calendar_day(parcel.arrives),
         last=parcel.arrives == arrives,
     )
+
+
+def _by(parcel: MadeParcel) -> str:
+    if not parcel.learned:
+        return _("by the tariff")
+    if not parcel.late_days:
+        return _("learned")
+    return n_("learned, {n} of them to leave late", "learned, {n} of them to leave late", parcel.late_days)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from malha.fulfillment.model import RejectReason
+from malha.inventory.vendors.model import DropState
 from malha.ordering.model import HoldKind, OrderStatus, UnitState
 from malha.ordering.reads import Due, Sort, View
 from malha.platform.i18n import N_, n_
@@ -50,6 +51,7 @@ UNIT: dict[str, Sign] = {
     UnitState.AWAITING_DOCUMENT: Sign(N_("awaiting document"), "wait", "p75"),
     UnitState.PACKED: Sign(N_("packed"), "work", "p75"),
     UnitState.INVOICED: Sign(N_("invoiced"), "work", "p90"),
+    UnitState.IN_TRANSFER: Sign(N_("on its way to the store"), "move", "move"),
     UnitState.READY: Sign(N_("ready for pickup"), "ready", "ready"),
     UnitState.SHIPPED: Sign(N_("shipped"), "move", "move"),
     UnitState.DELIVERED: Sign(N_("delivered"), "done", "done"),
@@ -67,6 +69,7 @@ UNIT_COUNT: dict[str, Callable[[int], str]] = {
     UnitState.AWAITING_DOCUMENT: lambda n: n_("{n} awaiting document", "{n} awaiting document", n),
     UnitState.PACKED: lambda n: n_("{n} packed", "{n} packed", n),
     UnitState.INVOICED: lambda n: n_("{n} invoiced", "{n} invoiced", n),
+    UnitState.IN_TRANSFER: lambda n: n_("{n} on its way to the store", "{n} on their way to the store", n),
     UnitState.READY: lambda n: n_("{n} ready for pickup", "{n} ready for pickup", n),
     UnitState.SHIPPED: lambda n: n_("{n} shipped", "{n} shipped", n),
     UnitState.DELIVERED: lambda n: n_("{n} delivered", "{n} delivered", n),
@@ -75,9 +78,9 @@ UNIT_COUNT: dict[str, Callable[[int], str]] = {
 }
 # The order in which a line's units are drawn: most advanced first, what waits last.
 UNIT_ORDER = (
-    UnitState.COLLECTED, UnitState.DELIVERED, UnitState.SHIPPED, UnitState.READY, UnitState.INVOICED, UnitState.PACKED,
-    UnitState.AWAITING_DOCUMENT, UnitState.PICKED, UnitState.PICKING, UnitState.RELEASED, UnitState.ALLOCATED,
-    UnitState.BACKORDERED, UnitState.UNPLACED, UnitState.CANCELLED,
+    UnitState.COLLECTED, UnitState.DELIVERED, UnitState.SHIPPED, UnitState.READY, UnitState.IN_TRANSFER,
+    UnitState.INVOICED, UnitState.PACKED, UnitState.AWAITING_DOCUMENT, UnitState.PICKED, UnitState.PICKING,
+    UnitState.RELEASED, UnitState.ALLOCATED, UnitState.BACKORDERED, UnitState.UNPLACED, UnitState.CANCELLED,
 )  # fmt: skip
 
 # What an order says besides what is bought.
@@ -103,6 +106,7 @@ HOLD: dict[str, str] = {
     HoldKind.PAYMENT_LAPSED: N_("Time to pay is over"),
     HoldKind.TOTALS: N_("Totals do not add up"),
     HoldKind.ADDRESS: N_("Address missing or unusable"),
+    HoldKind.ADDRESS_CHECK: N_("CEP of another state"),
     HoldKind.CUSTOMER: N_("Invalid CPF or CNPJ"),
     HoldKind.SLOT: N_("No place in the slot"),
     HoldKind.FRAUD: N_("Fraud review"),
@@ -124,6 +128,7 @@ HOLD_MEND: dict[str, str] = {
     ),
     HoldKind.TOTALS: N_("Compare the totals with the channel, then resolve the hold."),
     HoldKind.ADDRESS: N_("Correct the address, then resolve the hold."),
+    HoldKind.ADDRESS_CHECK: N_("Ask the customer and correct the address, or lift the hold if it is right as it is."),
     HoldKind.CUSTOMER: N_("Check the document with the customer, then resolve the hold."),
     HoldKind.SLOT: N_("Move the order to another slot, or resolve the hold: it then goes without one."),
     HoldKind.FRAUD: N_("Review the order, then resolve the hold or cancel the order."),
@@ -135,8 +140,15 @@ BY_HAND = tuple(
     kind.value for kind in (HoldKind.MANUAL, HoldKind.FRAUD, HoldKind.ADDRESS, HoldKind.CUSTOMER, HoldKind.TOTALS)
 )
 
-# Holds that a person may lift. That an order found no place in its slot is no decision of a person.
-LIFTED_BY_HAND = (*BY_HAND, HoldKind.SLOT.value)
+# Holds that a person may lift. That an order found no place in its slot, or what its CEP says, is no decision of a
+# person.
+LIFTED_BY_HAND = (*BY_HAND, HoldKind.SLOT.value, HoldKind.ADDRESS_CHECK.value)
+
+# Holds that only their cause lifts, and what becomes of the order when somebody lifts them all the same.
+OVERRIDDEN: dict[str, str] = {
+    HoldKind.PAYMENT: N_("The order goes to its locations although its money is not there."),
+    HoldKind.ROUTING_RULE: N_("Any location that has the goods may send them, whatever the rule says."),
+}
 
 SHORT_REASONS: dict[str, str] = {
     RejectReason.NOT_IN_STOCK: N_("Not found, the place is empty"),
@@ -187,7 +199,7 @@ DUE: dict[Due, str] = {
     Due.NONE: N_("Without a promise"),
 }
 
-METHOD = {"ship": N_("Delivery"), "pickup": N_("Pickup")}
+METHOD = {"ship": N_("Delivery"), "pickup": N_("Pickup"), "transfer": N_("Transfer to a store")}
 
 TENDER: dict[str, tuple[str, str]] = {
     "prepaid": (N_("Paid at the channel"), "world"),
@@ -237,4 +249,12 @@ FULFILLMENT: dict[str, Sign] = {
     "closed": Sign(N_("Done"), "done", "done"),
     "rejected": Sign(N_("Rejected"), "neutral", "x"),
     "cancelled": Sign(N_("Cancelled"), "neutral", "x"),
+}
+
+DROP: dict[str, Sign] = {
+    DropState.ASKED: Sign(N_("To answer"), "review", "eye"),
+    DropState.ACCEPTED: Sign(N_("To send"), "work", "p50"),
+    DropState.SENT: Sign(N_("Left the vendor"), "done", "done"),
+    DropState.REFUSED: Sign(N_("Refused by the vendor"), "fail", "fail"),
+    DropState.CANCELLED: Sign(N_("Cancelled"), "neutral", "x"),
 }

@@ -17,6 +17,7 @@ from malha.platform.brazil import (
     format_phone,
     is_company,
     normalise_cep,
+    normalise_cnpj,
     normalise_document,
     normalise_email,
     normalise_phone,
@@ -44,7 +45,7 @@ def search_words(query: str) -> list[str]:
     for word in fold(query).split():
         digits = "".join(c for c in word if c.isalnum())
         is_number = digits and sum(c.isdigit() for c in word) * 2 >= len(word) and "@" not in word
-        words.append(digits if is_number else word)
+        words.append(digits if is_number or normalise_cnpj(word) else word)
     return words
 
 

@@ -12,7 +12,7 @@ from malha.capacity.model import Kind
 from malha.catalog import reads as catalog
 from malha.catalog import service as catalog_service
 from malha.catalog.model import ProductDraft
-from malha.demo import motion, retailer
+from malha.demo import motion, planning, retailer, windows
 from malha.demo.orders import Fate, Person, Shoppers, Tale, people, tales
 from malha.demo.retailer import CONSIGNED
 from malha.demo.words import CONSIGNED_AT
@@ -88,11 +88,15 @@ async def build(db: Database, *, orders: int, seed: int, progress: Progress) -> 
     await _reference_data(db, [*goods, *kits], progress)
     stock = retailer.stock(rng, [v.sku for draft in goods for v in draft.variants])
     await _stock(db, stock, progress)
+    await planning.rule(db)
     customers = people(rng, CUSTOMERS)
     shoppers = Shoppers(rng, customers, [*goods, *kits], stock)
     told = list(tales(rng, shoppers, orders, datetime.now(UTC)))
     placed, refused = await _intake(db, told, progress)
     await _picking(db, orders)  # after a month was placed in a minute, which no day has room for
+    await planning.draft(db)
+    await planning.supply(db, [v.sku for draft in goods for v in draft.variants])
+    await windows.open_(db, [v.sku for draft in goods for v in draft.variants])
     await drain(db, SUBSCRIPTIONS)
     documents = Documents(rng)
     work = await _lives(db, told, placed, documents, progress)

@@ -4,6 +4,7 @@ import random
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -13,11 +14,14 @@ from malha.demo.retailer import CAPITALS
 from malha.demo.words import DISTRICTS, FIRST_NAMES, LAST_NAMES, SITES, STREETS
 from malha.history.life import Ends, Story
 from malha.intake.model import Buyer, NewLine, NewOrder, NewPayment
+from malha.network.calendar import add_business_days
 from malha.network.places import locate_city
 from malha.platform.address import Address
 from malha.platform.brazil import cpf_check_digits
+from malha.promising.rules import end_of
 
 DAYS = 30
+RECENT = timedelta(days=2)
 ZONE = ZoneInfo("America/Sao_Paulo")
 _CHANNELS = ("site", "app", "mercado-livre", "loja", "televendas", "franquias", "representantes")
 _SHARES = (34, 26, 15, 9, 7, 5, 4)
@@ -197,23 +201,34 @@ def tales(rng: random.Random, shoppers: Shoppers, count: int, now: datetime) -> 
     starts = sorted(_instant(rng, now) for _ in range(count))
     for placed_at in starts:
         age = now - placed_at
+        order = partial(_order, shoppers, placed_at, age)
         chance = rng.random()
         if chance < 0.012:
-            yield Tale(shoppers.odd(shoppers.order(placed_at)), None)
+            yield Tale(shoppers.odd(order()), None)
         elif age < timedelta(days=2) and chance < 0.05:
-            yield Tale(shoppers.order(placed_at, paid=False), None)
+            yield Tale(order(paid=False), None)
         elif chance < 0.07:
             fate = rng.choice((Fate.CANCELLED, Fate.CANCELLED, Fate.PART_CANCELLED))
-            yield Tale(shoppers.order(placed_at), None, fate)
+            yield Tale(order(), None, fate)
         elif age < timedelta(days=3) and chance < 0.085:
-            yield Tale(shoppers.order(placed_at), None, Fate.FRAUD)
+            yield Tale(order(), None, Fate.FRAUD)
         else:
-            order = shoppers.order(placed_at)
+            placed = order()
             fate = Fate.NOTE if chance > 0.97 else Fate.NONE
-            story = _story(rng, order, placed_at, now)
+            story = _story(rng, placed, placed_at, now)
             if story is not None and story.ends is Ends.ACCEPTED and rng.random() < 0.35:
                 fate = Fate.SHORT_PICK
-            yield Tale(order, story, fate)
+            yield Tale(placed, story, fate)
+
+
+def _order(shoppers: Shoppers, placed_at: datetime, age: timedelta, *, paid: bool = True) -> NewOrder:
+    """Return the next order of the past. Its channel promised a day: today's plans would promise it from now on."""
+    order = shoppers.order(placed_at, paid=paid)
+    if order.ship_to is None or age < RECENT:
+        return order
+    days = 4 + int((order.external_id or "0")[-2:], 16) % 3
+    day = add_business_days(placed_at.astimezone(ZONE).date(), days, f"BR-{order.ship_to.state}")
+    return msgspec.structs.replace(order, promised_at=end_of(day, order.ship_to.state))
 
 
 def _instant(rng: random.Random, now: datetime) -> datetime:

@@ -16,6 +16,14 @@ from malha.demo.words import (
     CONSIGNOR_ROOT,
     LINES,
     SITES,
+    SUPPLIER,
+    VENDOR,
+    VENDOR_CITY,
+    VENDOR_KINDS,
+    VENDOR_LEGAL,
+    VENDOR_NAME,
+    VENDOR_ROOT,
+    VENDOR_STATE,
 )
 from malha.network.model import (
     ChannelDraft,
@@ -49,7 +57,7 @@ _BRACKETS = ((1_000, 0), (5_000, 900), (15_000, 2_600), (30_000, 5_400))
 
 
 def establishments() -> list[EstablishmentDraft]:
-    """Return one establishment per place, where its stock is owned and invoiced, and the consignor's."""
+    """Return one establishment per place, where its stock is owned and invoiced, the consignor's and the vendor's."""
     counts = {"own": 0, "franchise": 0}
     drafts = []
     for code, name, _, _, state, entity, _, _ in SITES:
@@ -73,6 +81,17 @@ def establishments() -> list[EstablishmentDraft]:
             cnpj=base + cnpj_check_digits(base),
             state=next(site[4] for site in SITES if site[0] == CONSIGNED_AT),
             legal_name=CONSIGNOR_LEGAL,
+            kind=EntityKind.VENDOR,
+        )
+    )
+    base = f"{VENDOR_ROOT}0001"
+    drafts.append(
+        EstablishmentDraft(
+            code=SUPPLIER,
+            name=VENDOR_NAME,
+            cnpj=base + cnpj_check_digits(base),
+            state=VENDOR_STATE,
+            legal_name=VENDOR_LEGAL,
             kind=EntityKind.VENDOR,
         )
     )
@@ -116,6 +135,25 @@ def locations() -> list[LocationDraft]:
             kind=LocationKind(kind),
             establishment=CONSIGNOR,
             site=CONSIGNED_AT,
+        )
+    )
+    place = locate_city(VENDOR_CITY, VENDOR_STATE)
+    if place is None:
+        raise ValueError(f"{VENDOR_CITY} ({VENDOR_STATE}) is no municipality")
+    drafts.append(
+        LocationDraft(
+            code=VENDOR,
+            name=VENDOR_NAME,
+            kind=LocationKind.VENDOR,
+            establishment=SUPPLIER,
+            address=Address(city=place.city, state=VENDOR_STATE, street="Rua das Malharias", number="1200"),
+            latitude=round(place.latitude, 5),
+            longitude=round(place.longitude, 5),
+            opening_hours=_HOURS_WORK,
+            daily_capacity=60,
+            handling_cost=150,
+            line_cost=30,
+            priority=120,
         )
     )
     return drafts
@@ -293,7 +331,7 @@ def kits(drafts: list[ProductDraft]) -> list[ProductDraft]:
 def stock(rng: random.Random, skus: list[str]) -> list[tuple[str, str, int]]:
     """Return (SKU, location, units): deep and wide at distribution centres, a changing part of the range in stores.
 
-    At one centre the consignor's goods stand beside the retailer's.
+    At one centre the consignor's goods stand beside the retailer's; some of what the vendor makes waits at its mill.
     """
     rows = []
     for sku in skus:
@@ -306,7 +344,8 @@ def stock(rng: random.Random, skus: list[str]) -> list[tuple[str, str, int]]:
                     rows.append((sku, code, rng.randint(1, 3 + round(9 * popular))))
             elif rng.random() < 0.8:
                 rows.append((sku, code, rng.randint(5, 20 + round(180 * popular))))
-    return [row for found in rows for row in _by_owner(*found)]
+    made = [(sku, VENDOR, 40) for sku in skus if sku[3:5] in VENDOR_KINDS and int(sku[-2:]) % 4 == 1]
+    return [row for found in rows for row in _by_owner(*found)] + made
 
 
 def _by_owner(sku: str, place: str, units: int) -> list[tuple[str, str, int]]:

@@ -151,3 +151,16 @@ CONSIGNED_AT, CONSIGNOR, CONSIGNOR_NAME, CONSIGNOR_LEGAL, CONSIGNOR_ROOT = (
     "58216407",
 )
 CONSIGNED_KINDS = ("PR", "XC", "VA")
+
+# Who sends its own goods to customers, and supplies the depots with them: (location, establishment, name, legal name,
+# root of its CNPJ, city, state), and which kinds of goods it makes.
+VENDOR, SUPPLIER, VENDOR_NAME, VENDOR_LEGAL, VENDOR_ROOT, VENDOR_CITY, VENDOR_STATE = (
+    "FORN-TECELAGEM",
+    "TECELAGEM",
+    "Tecelagem Sul",
+    "Tecelagem Sul Ltda.",
+    "30958214",
+    "Brusque",
+    "SC",
+)
+VENDOR_KINDS = ("ED", "MT", "CO")

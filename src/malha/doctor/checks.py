@@ -223,6 +223,18 @@ CHECKS: tuple[Check, ...] = (
         statement=supply_reads.CLAIMS_WITHOUT_UNITS,
     ),
     Check(
+        name="drop_ship_units",
+        says=N_("Lines of orders of which vendors are to send more than waits for them: {total}"),
+        row=N_("Order {number}, line {line}: {units} asked of vendors, {waiting} waiting."),
+        statement=supply_reads.ASKED_WITHOUT_UNITS,
+    ),
+    Check(
+        name="drop_ship_state",
+        says=N_("Drop-ship orders whose state is not what their lines say: {total}"),
+        row=N_("Drop-ship order {number} is {state}, and {expected} units are to come."),
+        statement=supply_reads.DROPS_OUT_OF_STATE,
+    ),
+    Check(
         name="ahead_waiting",
         says=N_("Policies of selling ahead that count something else than waits under them: {total}"),
         row=N_("Policy {policy}: counted {waiting}, waiting {units}."),

@@ -19,7 +19,7 @@ WITH stated AS (
     UNION ALL
     SELECT s.id, l.line, l.coming, s.eta FROM transfer_shipment s JOIN transfer_shipment_line l ON l.shipment_id = s.id
     JOIN transfer t ON t.id = s.transfer_id
-    WHERE s.eta IS NOT NULL AND l.coming > 0 AND t.state IN ('partly_shipped', 'shipped')
+    WHERE s.eta IS NOT NULL AND l.coming > 0 AND t.state IN ('partly_shipped', 'shipped') AND t.order_id IS NULL
     UNION ALL  -- what older code shipped during an update has no shipment yet
     SELECT t.id, l.line, l.transit, t.eta FROM transfer t JOIN transfer_line l ON l.transfer_id = t.id
     WHERE t.state = 'shipped' AND t.eta IS NOT NULL AND l.transit > 0
@@ -47,6 +47,36 @@ LEFT JOIN LATERAL (
 LEFT JOIN sales_order o ON o.id = c.order_id
 WHERE c.units > coalesce(u.units, 0)
 ORDER BY 1, 2
+LIMIT %(cap)s::int
+"""
+# Vendors are to send more of a line than waits of it beside what waits for supply.
+ASKED_WITHOUT_UNITS = """
+SELECT o.number, d.line, d.units, coalesce(u.units, 0) - coalesce(c.units, 0) AS waiting, count(*) OVER () AS total
+FROM (SELECT s.order_id, l.line, l.sku_id, sum(l.expected)::bigint AS units
+      FROM drop_ship s JOIN drop_ship_line l ON l.drop_ship_id = s.id
+      WHERE s.state IN ('asked', 'accepted') GROUP BY s.order_id, l.line, l.sku_id) d
+LEFT JOIN LATERAL (
+    SELECT sum(quantity)::bigint AS units FROM order_unit u
+    WHERE u.order_id = d.order_id AND u.line = d.line AND u.sku_id = d.sku_id AND u.state = 'backordered'
+) u ON true
+LEFT JOIN LATERAL (
+    SELECT sum(quantity)::bigint AS units FROM supply_claim c
+    WHERE c.order_id = d.order_id AND c.line = d.line AND c.sku_id = d.sku_id
+) c ON true
+LEFT JOIN sales_order o ON o.id = d.order_id
+WHERE d.units > coalesce(u.units, 0) - coalesce(c.units, 0)
+ORDER BY 1, 2
+LIMIT %(cap)s::int
+"""
+# What is over by its state expects nothing, and what is open something.
+DROPS_OUT_OF_STATE = """
+SELECT d.number, d.state, l.expected, count(*) OVER () AS total
+FROM drop_ship d
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(expected), 0)::bigint AS expected FROM drop_ship_line WHERE drop_ship_id = d.id
+) l
+WHERE (d.state IN ('asked', 'accepted')) <> (l.expected > 0)
+ORDER BY d.number
 LIMIT %(cap)s::int
 """
 WAITING_IS_NOT_CLAIMS = """

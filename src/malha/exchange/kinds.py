@@ -36,9 +36,12 @@ TARGETS: Mapping[Kind, Callable[[], Target]] = {
 }
 
 
-def target_of(kind: Kind) -> Target:
-    """Return a new target: some remember what a file said before."""
-    return TARGETS[kind]()
+def target_of(kind: Kind, allowed: Sequence[str] | None = None) -> Target:
+    """Return a new target: some remember what a file said before. `allowed`: see `outward.inward`."""
+    target = TARGETS[kind]()
+    if isinstance(target, ProductImport):
+        target.allowed = allowed
+    return target
 
 
 def undoable_of(kind: Kind) -> Undoable:

@@ -28,6 +28,7 @@ from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_, translate
 from malha.platform.ids import UUID, new_id
 from malha.platform.imports import Place, Step, Trace, read_rows
+from malha.platform.settings import Settings
 from malha.platform.tabular import Table, UnreadableTable, open_table
 
 PIECE = 1 << 20
@@ -256,7 +257,7 @@ async def open_run(tx: Tx, run_id: UUID, states: frozenset[State] = OPEN) -> Run
 
 
 @jobs.task("exchange.go_on", attempts=5)
-async def go_on(db: Database, *, run_id: str) -> None:
+async def go_on(db: Database, settings: Settings | None = None, *, run_id: str) -> None:
     """Check or apply an import from where it stands. Killed and started again, it goes on; twice at once, one ends."""
     id_ = UUID(run_id)
     async with db.transaction() as tx:
@@ -266,7 +267,7 @@ async def go_on(db: Database, *, run_id: str) -> None:
     try:
         text = await _file(db, id_)
         try:
-            error = await _read(db, run, text)
+            error = await _read(db, run, text, None if settings is None else settings.outward_allow)
         finally:
             text.close()
     except _Lost:
@@ -300,7 +301,7 @@ async def _end(db: Database, run: Run, error: dict[str, Any] | None) -> None:
             await audit.record(tx, action="imported", entity=entity, entity_id=str(run.number), after=facts)
 
 
-async def _read(db: Database, run: Run, text: BinaryIO) -> dict[str, Any] | None:
+async def _read(db: Database, run: Run, text: BinaryIO, allowed: Sequence[str] | None) -> dict[str, Any] | None:
     """Read the rows from where the import stands; return why the file cannot be read, if so."""
     at = Place(run.turn, run.at_line)
 
@@ -336,7 +337,7 @@ async def _read(db: Database, run: Run, text: BinaryIO) -> dict[str, Any] | None
     try:
         await read_rows(
             db,
-            target_of(run.kind),
+            target_of(run.kind, allowed),
             text,
             apply=run.state is State.APPLYING,
             actor=actor,

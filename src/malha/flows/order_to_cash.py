@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 import structlog
 
 from malha.capacity import picking
-from malha.fulfillment import pickups, reslotting, short_reads
+from malha.fulfillment import giving_back, pickups, reslotting, short_reads
 from malha.fulfillment import service as fulfillment
 from malha.intake import awaiting, replanning, ruled, supplying
 from malha.inventory.ahead import reads as ahead_reads
@@ -78,6 +78,8 @@ async def place_again(tx: Tx, events: list[Recorded]) -> None:
     freed = {UUID(e.id) for e in events if e.facts().get("kind") == HoldKind.ROUTING_RULE}
     units = await ordering.units_of(tx, orders)
     wanted = [o for o in orders if o in moved or any(u.state in WAITING for u in units[o])]
+    left = await giving_back.awaiting_a_person(tx, [o for o in wanted if o not in moved | mapped])
+    wanted = [o for o in wanted if o not in left]
     if wanted:
         await replanning.lock_for(tx, [orders[o] for o in wanted], units)
     for order_id in wanted:
@@ -101,18 +103,38 @@ async def _say_what_is_short(tx: Tx, order_id: UUID) -> None:
 
 @jobs.task("orders.place_waiting", attempts=5)
 async def place_waiting(db: Database, *, order_id: str) -> None:
-    """Find a place for what an order waits for; nothing to do when somebody else did."""
+    """Find a place for what an order waits for; nothing to do when somebody else did, or a person has to decide."""
     async with db.transaction() as tx:
-        if await ordering.lock_orders(tx, [UUID(order_id)]):
-            await replanning.place_units(tx, UUID(order_id))
+        await try_again(tx, UUID(order_id))
+
+
+async def try_again(tx: Tx, order_id: UUID, *, skip_busy: bool = False) -> bool:
+    """Tell whether an order has what it needs after it was tried; one that a person has to decide is left.
+
+    So is, on wish, one that somebody has in hand.
+    """
+    if not await ordering.lock_orders(tx, [order_id], skip_busy=skip_busy):
+        return False
+    if await giving_back.awaiting_a_person(tx, [order_id]):
+        return False
+    return not await replanning.place_units(tx, order_id)
+
+
+async def _defer_for(tx: Tx, task: jobs.Task, orders: Iterable[UUID | str]) -> None:
+    """Have a task run once for each order, one after the other for the same."""
+    ids = [str(order_id) for order_id in orders]
+    await jobs.defer_many(tx, task, [{"order_id": id_} for id_ in ids], locks=[f"order:{id_}" for id_ in ids])
 
 
 async def look_for_waiting(tx: Tx, events: list[Recorded]) -> None:
     """More of some SKUs may be claimed: the orders that wait for them are tried again, the oldest first."""
     skus = {sku for event in events for sku in event.facts()["skus"]}
-    orders = await ordering.waiting_for(tx, skus, PLACE_AT_ONCE)
-    wanted = [{"order_id": str(order_id)} for order_id in orders]
-    await jobs.defer_many(tx, place_waiting, wanted, locks=[f"order:{order_id}" for order_id in orders])
+    await _defer_for(tx, place_waiting, await ordering.waiting_for(tx, skus, PLACE_AT_ONCE))
+
+
+async def look_at_arrivals(tx: Tx, events: list[Recorded]) -> None:
+    """Goods did not all come to where they are fetched: another place is sought for those, as when stock comes in."""
+    await _defer_for(tx, place_waiting, sorted({event.id for event in events if event.facts().get("missing")}))
 
 
 @jobs.task("orders.follow_supply", attempts=5)
@@ -136,18 +158,14 @@ async def look_at_supply(tx: Tx, events: list[Recorded]) -> None:
     One job per order or queue, as when stock comes in.
     """
     facts = [event.facts() for event in events]
-    moved = sorted({order for f in facts for order in f.get("orders", ())})
-    wanted = [{"order_id": order_id} for order_id in moved]
-    await jobs.defer_many(tx, follow_supply, wanted, locks=[f"order:{order_id}" for order_id in moved])
+    await _defer_for(tx, follow_supply, sorted({order for f in facts for order in f.get("orders", ())}))
     keys = sorted({key for f in facts if "skus" in f for key in zip(f["skus"], f["locations"], strict=True)})
     if not keys:
         return
     queues = [{"sku_id": sku, "location_id": place} for sku, place in keys]
     await jobs.defer_many(tx, line_up, queues, locks=[f"supply:{sku}:{place}" for sku, place in keys])
     skus = await ahead_reads.sold_ahead(tx, sorted({sku for sku, _ in keys}))
-    short = await ordering.short_of(tx, skus, PLACE_AT_ONCE) if skus else []
-    again = [{"order_id": str(order_id)} for order_id in short]
-    await jobs.defer_many(tx, follow_supply, again, locks=[f"order:{order_id}" for order_id in short])
+    await _defer_for(tx, follow_supply, await ordering.short_of(tx, skus, PLACE_AT_ONCE) if skus else [])
 
 
 @jobs.task("orders.wait_for_transfer", attempts=5)

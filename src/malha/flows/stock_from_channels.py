@@ -12,6 +12,8 @@ import io
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
+import msgspec
+
 from malha.channels.connecting import reads, stock_reads, stock_rules, turns
 from malha.channels.connecting.errors import ReadTooLong
 from malha.channels.connecting.model import Linked
@@ -50,7 +52,7 @@ async def state(reading: Reading) -> tuple[float, str | None]:
     if unmapped:
         async with runtime.db.transaction() as tx:
             await note_wanted(tx, connection.id, [f"location:{word}" for word in unmapped])
-    stated = [row for row in rows if places.get(_word(row)) is not None]
+    stated = _as_one([row for row in rows if places.get(_word(row)) is not None], places)
     for part in _parts(stated, role):
         async with runtime.db.transaction() as tx:
             names = await _names(tx, connection, part)
@@ -68,6 +70,23 @@ async def state(reading: Reading) -> tuple[float, str | None]:
 
 def _word(row: ExtStock) -> str:
     return row.location or stock_rules.ALL
+
+
+def _as_one(rows: Sequence[ExtStock], places: Mapping[str, str | None]) -> list[ExtStock]:
+    """Return rows with what is summed as of one moment, the earliest: told apart, the later would hide the other."""
+    words: dict[str | None, set[str]] = {}
+    for word, ours in places.items():
+        words.setdefault(ours, set()).add(word)
+    shared = {word for several in words.values() if len(several) > 1 for word in several}
+    earliest: dict[tuple[str, str | None], datetime] = {}
+    for row in rows:
+        if _word(row) in shared:
+            key = (row.sku, places[_word(row)])
+            earliest[key] = min(row.as_of, earliest.get(key, row.as_of))
+    return [
+        msgspec.structs.replace(row, as_of=earliest[row.sku, places[_word(row)]]) if _word(row) in shared else row
+        for row in rows
+    ]
 
 
 def _parts(rows: Sequence[ExtStock], role: Role) -> list[list[ExtStock]]:
@@ -103,9 +122,14 @@ def _table(rows: Sequence[ExtStock], names: Mapping[str, str], places: Mapping[s
     text = io.StringIO()
     writer = csv.writer(text, delimiter=";", lineterminator="\n")
     writer.writerow(("sku", "location", "on_hand"))
+    # Several places of theirs can be one of ours, and several codes one SKU: what is there is their sum. The same place
+    # and code again, on a later page, is a newer word.
+    there: dict[tuple[str, str | None], dict[tuple[str, str], int]] = {}
     for row in rows:
         units = row.quantity if row.on_hand is None else row.on_hand
-        writer.writerow((names[row.sku], places[_word(row)], units))
+        there.setdefault((names[row.sku], places[_word(row)]), {})[row.sku, _word(row)] = units
+    for (sku, place), stated in there.items():
+        writer.writerow((sku, place, sum(stated.values())))
     return text.getvalue().encode()
 
 

@@ -92,6 +92,7 @@ SUBSCRIPTIONS: tuple[Subscription, ...] = (
         handler=order_to_cash.look_at_supply,
     ),
     Subscription(name="transferred_orders", types=("transfer.shipped",), handler=order_to_cash.look_at_transfers),
+    Subscription(name="order_arrivals", types=("fulfillment.arrived",), handler=order_to_cash.look_at_arrivals),
     Subscription(
         name="short_pick_counts",
         types=("fulfillment.short", "fulfillment.rejected"),

@@ -41,7 +41,7 @@ from malha.notifications.sending import Outcome, Outlets
 from malha.ordering import reads as orders
 from malha.ordering import rules as ordering_rules
 from malha.ordering import service as ordering
-from malha.ordering.model import HoldKind, OrderStatus
+from malha.ordering.model import GONE, HoldKind, OrderStatus, UnitState
 from malha.ordering.tracking import tracking_address
 from malha.platform import jobs, mail, signing
 from malha.platform import settings as configuration
@@ -107,6 +107,8 @@ SILENT: dict[str, str] = {
     "fulfillment.picked": "internal",
     "fulfillment.short": "internal: without another location it becomes a shortage hold, which is told",
     "fulfillment.packed": "internal",
+    "fulfillment.sent": "internal: the customer hears when the goods are ready at the store",
+    "fulfillment.arrived": "internal: the customer hears when the goods are ready at the store",
     "fulfillment.pickup_expired": "what it cancels is told; until then the goods still wait",
     "fulfillment.pickup_returned": "internal: the cancel of the units is told",
     "fulfillment.pickup_refused": "whoever stood at the counter knows",
@@ -322,6 +324,7 @@ async def facts_of(tx: Tx, order_id: UUID, event: Mapping[str, Any], settings: S
     zone = ZoneInfo(await _zone(tx, header))
     pickup = await _pickup(tx, order_id, event, zone)
     replaced = _replaced(event)
+    days = await _days_told(tx, order_id, header, event, zone)
     # Nothing is said of an amount when the substitute costs what the customer had agreed to.
     amount = (event.get("amount") or None) if replaced else event.get("amount")
     keys = signing.keys_of(settings)
@@ -330,7 +333,8 @@ async def facts_of(tx: Tx, order_id: UUID, event: Mapping[str, Any], settings: S
         customer_name=header.buyer_name.split()[0] if header.buyer_name.split() else "",
         order_total=Money(header.total - header.cancelled_total, currency),
         order_date=header.placed_at.astimezone(zone).date(),
-        promised_day=_day(event.get("promised_at"), zone) or _day(header.promised_at, zone),
+        promised_day=_day(event.get("promised_at"), zone) or max(days, default=None),
+        first_day=min(days) if not event.get("promised_at") and len(set(days)) > 1 else None,
         former_day=_day(event.get("former_at"), zone),
         promise_reason=str(event.get("why", "")),
         tracking_address=tracking_address(keys, settings.address, order_id, at=now()),
@@ -353,6 +357,21 @@ async def _zone(tx: Tx, header: orders.Header) -> str:
     """Return by whose calendar days are told: where the order goes, else the retailer's."""
     state = (header.ship_to or {}).get("state", "")
     return STATE_ZONES.get(state) or (await retailer.current(tx)).timezone or DEFAULT_ZONE
+
+
+async def _days_told(
+    tx: Tx, order_id: UUID, header: orders.Header, event: Mapping[str, Any], zone: ZoneInfo
+) -> list[date]:
+    """Return the promised days of what a message is of: of the parcels that an event names, else of all to come."""
+    first = header.promised_at
+    own = await orders.line_promises(tx, order_id) if first is not None else {}
+    if first is None or not own:
+        return [] if first is None else [first.astimezone(zone).date()]
+    living = [u for u in await orders.units(tx, order_id) if u.state != UnitState.CANCELLED]
+    told = {str(event.get("shipment_id")), *(str(s.get("id")) for s in event.get("shipments") or ())}
+    sent = [u for u in living if str(u.shipment_id) in told - {"None"}]
+    left = [u for u in living if u.state not in GONE]
+    return [own.get(u.line, first).astimezone(zone).date() for u in sent or left or living]
 
 
 def _day(said: object, zone: ZoneInfo) -> date | None:

@@ -23,7 +23,7 @@ from malha.fulfillment.events import (
     WorkReady,
     WorkShipped,
 )
-from malha.fulfillment.model import Tracking, Work, WorkState
+from malha.fulfillment.model import TRANSFER, Tracking, Work, WorkState
 from malha.fulfillment.work import about, lock_work, restate, wrong_state
 from malha.inventory import service as inventory
 from malha.inventory.counts.freezing import refuse_frozen
@@ -91,14 +91,15 @@ async def carry_out(tx: Tx, errands: Sequence[Errand]) -> list[Work]:
         return []
     await _step(tx, jobs, UnitState.PICKING, lambda job: WorkAccepted(**about(job.work)))
     await _step(tx, _as_far_as(jobs, Step.PICKED), UnitState.PICKED, _picked)
-    await _pack(tx, _as_far_as(jobs, Step.PACKED))
-    invoiced = _as_far_as(jobs, Step.INVOICED)
+    here = [job for job in jobs if job.work.method != TRANSFER]  # others are packed where they are brought to
+    await _pack(tx, _as_far_as(here, Step.PACKED))
+    invoiced = _as_far_as(here, Step.INVOICED)
     facts = [(job.work.id, job.errand.document) for job in invoiced if job.errand.document is not None]
     await fiscal.record_documents(tx, [(id_, document) for id_, document in facts if document is not None])
     await _refresh(tx, invoiced)
-    leaving = _as_far_as(jobs, Step.LEFT)
+    leaving = _as_far_as(here, Step.LEFT)
     await _refuse_held(tx, leaving)
-    arriving = _as_far_as(jobs, Step.ARRIVED)
+    arriving = _as_far_as(here, Step.ARRIVED)
     await _ship(tx, [job for job in leaving if job.work.method == "ship"])
     await _make_ready(tx, [job for job in leaving if job.work.method == "pickup"])
     await _arrive(tx, arriving)

@@ -108,6 +108,15 @@ class NoCapacity(MalhaError):
     mend = "Raise the daily capacity of the location, or cancel and place the order elsewhere."
 
 
+class AwaitsTransfer(MalhaError):
+    """What is where the customer fetches it waits for what is on its way there, to be handed over together."""
+
+    status = 409
+    code = "awaits_transfer"
+    says = "The goods of order {number} at the store wait for others that are on their way there."
+    mend = "They are released together when those arrive; cancel what is not to be waited for."
+
+
 class NotThatMany(MalhaError):
     """More units are reported than the work asks for."""
 

@@ -102,6 +102,29 @@ class WorkShipped(WorkEvent, frozen=True, kw_only=True):
     units: int
 
 
+class WorkSent(WorkEvent, frozen=True, kw_only=True):
+    """Goods left for the place where their customer fetches them, by a transfer with a number."""
+
+    TYPE: ClassVar[str] = "fulfillment.sent"
+
+    to_location_id: int
+    transfer: int
+    units: int
+
+
+class WorkArrived(WorkEvent, frozen=True, kw_only=True):
+    """Goods came to the place where their customer fetches them; `missing` units of the transfer will not come.
+
+    `location_id` is that place; the goods that came are allocated to the order there.
+    """
+
+    TYPE: ClassVar[str] = "fulfillment.arrived"
+
+    transfer: int
+    units: int
+    missing: int = 0
+
+
 class ShipmentOut(OrderEvent, frozen=True, kw_only=True):
     """A parcel was taken out for delivery: it comes today."""
 

@@ -1,6 +1,6 @@
 """When a location does not deliver: what it says about stock, not asking it again, and finding another place."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -9,7 +9,6 @@ from malha.fulfillment.model import EFFECTS, RejectReason, Rerouted, StockEffect
 from malha.intake import replanning, supplying
 from malha.inventory import reads as stock
 from malha.inventory import service as inventory
-from malha.inventory.ahead import reads as ahead_reads
 from malha.inventory.ahead import service as ahead
 from malha.inventory.allotments.model import Taker
 from malha.inventory.buckets import service as buckets
@@ -18,6 +17,7 @@ from malha.inventory.model import Claim, Reason, Reference
 from malha.ordering import service as ordering
 from malha.ordering.model import WAITING, HoldKind, Move, Unit, UnitState
 from malha.platform.db import Tx
+from malha.platform.ids import UUID
 from malha.routing import reads as decisions
 from malha.routing import service as routing
 from malha.routing.model import Exclusion
@@ -90,6 +90,17 @@ async def _apply(tx: Tx, work: Work, effect: StockEffect, claims: Sequence[Claim
             )
 
 
+async def awaiting_a_person(tx: Tx, order_ids: Iterable[UUID]) -> set[UUID]:
+    """Return the orders that were asked elsewhere as often as the retailer lets it be done by itself, and lack goods.
+
+    Locations gave them back, they were decided so often, and their shortage hold is open: who lifts it, or presses a
+    button, decides. Then they are no longer found a place whenever stock comes in, be it what their own rejection gave
+    back.
+    """
+    wanted = sorted(set(order_ids))
+    return await short_reads.asked_enough(tx, wanted) if wanted else set()
+
+
 async def find_another_place(tx: Tx, work: Work, back: Sequence[Back]) -> Rerouted:
     """Do not ask this location for these lines again, and place their units elsewhere, after `settle_stock`.
 
@@ -106,7 +117,7 @@ async def find_another_place(tx: Tx, work: Work, back: Sequence[Back]) -> Rerout
     if attempts < most:
         await replanning.place_units(tx, work.order_id, locked=True)
     units = (await ordering.units_of(tx, [work.order_id]))[work.order_id]
-    awaited = await ahead_reads.covered(tx, work.order_id)
+    awaited = await supplying.covered(tx, work.order_id)
     mine = [u for u in supplying.uncovered(units, awaited) if u.line in reasons]
     waiting = sum(u.quantity for u in mine)
     held = (await ordering.open_holds(tx, [work.order_id]))[work.order_id]

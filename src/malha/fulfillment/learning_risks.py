@@ -4,10 +4,12 @@ Counts come from one statement each; the rest is a division (`routing.cost_rules
 """
 
 import time
+from typing import LiteralString
 from uuid import UUID
 
 import structlog
 
+from malha.fulfillment.outcome_reads import ENDS_AT
 from malha.platform.db import Database, Tx
 from malha.routing import cost_reads, costs
 from malha.routing.cost_rules import Lived, learn
@@ -31,11 +33,11 @@ GROUP BY f.location_id
 """
 
 # By the index on promised days. What nobody said to have arrived is neither kept nor broken.
-PROMISES = """
-SELECT location_id, count(*)::int, (count(*) FILTER (WHERE NOT kept))::int
-FROM promise_outcome
+PROMISES: LiteralString = f"""
+SELECT location_id, count(*)::int, (count(*) FILTER (WHERE done_at > {ENDS_AT}))::int
+FROM promise_outcome p
 WHERE promised_at > now() - make_interval(days => %(days)s::int) AND promised_at <= now()
-  AND location_id IS NOT NULL AND method = 'ship' AND kept IS NOT NULL
+  AND location_id IS NOT NULL AND method = 'ship' AND done_at IS NOT NULL
 GROUP BY location_id
 """
 

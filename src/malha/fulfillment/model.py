@@ -35,7 +35,8 @@ WORK_WORDS: dict[WorkState, str] = {
     WorkState.REJECTED: N_("rejected"),
     WorkState.CANCELLED: N_("cancelled"),
 }
-METHOD_WORDS = {"ship": N_("shipping"), "pickup": N_("pickup")}
+TRANSFER = "transfer"  # the work is to bring goods to the place where their customer fetches them
+METHOD_WORDS = {"ship": N_("shipping"), "pickup": N_("pickup"), TRANSFER: N_("transfer to another location")}
 
 PICKUP_DAYS = 7  # that goods wait for a customer, where nobody says otherwise
 NOT_COLLECTED = "not_collected"  # why work ended: its goods went back to the shelf
@@ -85,6 +86,7 @@ class NotReleased(StrEnum):
     TOO_EARLY = "too_early"
     NOTHING_TO_RELEASE = "nothing_to_release"
     NO_CAPACITY = "no_capacity"
+    AWAITS_TRANSFER = "awaits_transfer"  # what is there waits for what is on its way, to be handed over together
 
 
 class Work(msgspec.Struct, frozen=True):
@@ -109,6 +111,8 @@ class Work(msgspec.Struct, frozen=True):
     slot_starts: time | None = None
     slot_ends: time | None = None
     units: int = 0  # without those that were cancelled or given back; of work that did not happen, those it had
+    to_location_id: int | None = None  # of a transfer: where the customer fetches the goods
+    transfer_id: UUID | None = None  # what they left with
 
     @property
     def slot(self) -> Key | None:

@@ -20,8 +20,9 @@ from malha.fulfillment.errors import (
 )
 from malha.fulfillment.events import WorkMoved
 from malha.fulfillment.model import Work, WorkState
-from malha.fulfillment.releasing import HORIZON_DAYS, due_of
+from malha.fulfillment.releasing import due_of
 from malha.fulfillment.work import about, lock_site_days, slots_of, take_up
+from malha.intake.loads import HORIZON_DAYS
 from malha.network import reads as network
 from malha.network.calendar import Calendar
 from malha.network.model import Location

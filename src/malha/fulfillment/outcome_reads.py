@@ -2,17 +2,29 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Annotated
+from typing import Annotated, LiteralString
 
 import msgspec
 from msgspec import Meta
 
+from malha.ordering.promised_days import ends
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
 
-# Promises whose day is over, within a stretch of promised days: one pass by the index on the promised day, every
-# grouping at once. What is promised for later is left out, kept or not: only its quick ones would be there.
-KEPT = """
+ENDS_AT: LiteralString = ends("p.promised_at")
+
+# Promises whose day is over, within a stretch of promised days: one pass by the index on the promised day. What is
+# promised for later is left out, kept or not: only its quick ones would be there.
+_DUE: LiteralString = f"""
+WHERE p.promised_at >= %(since)s::timestamptz AND p.promised_at < least(%(until)s::timestamptz, now())
+  AND {ENDS_AT} < now()
+  AND (%(scope)s::int[] IS NULL OR p.location_id = ANY (%(scope)s::int[]))
+  AND (%(location)s::int IS NULL OR p.location_id = %(location)s::int)
+  AND (%(service)s::int IS NULL OR p.service_id = %(service)s::int)
+  AND (%(state)s::text IS NULL OR p.to_state = %(state)s::text)"""
+
+# Every grouping at once.
+KEPT: LiteralString = f"""
 SELECT grouping(week, service_id, location_id, to_state) AS of, week, service_id, location_id, to_state,
        count(*)::int AS due, count(*) FILTER (WHERE kept)::int AS kept,
        count(*) FILTER (WHERE done_at IS NULL)::int AS under_way,
@@ -21,34 +33,40 @@ SELECT grouping(week, service_id, location_id, to_state) AS of, week, service_id
        avg(extract(epoch FROM done_at - placed_at) / 86400)::float8 AS days_taken
 FROM (
     SELECT date_trunc('week', promised_at AT TIME ZONE %(zone)s::text)::date AS week, service_id, location_id,
-           to_state, kept, done_at, present_at, promised_at, placed_at
-    FROM promise_outcome
-    WHERE promised_at >= %(since)s::timestamptz AND promised_at < least(%(until)s::timestamptz, now())
-      AND (%(scope)s::int[] IS NULL OR location_id = ANY (%(scope)s::int[]))
-      AND (%(location)s::int IS NULL OR location_id = %(location)s::int)
-      AND (%(service)s::int IS NULL OR service_id = %(service)s::int)
-      AND (%(state)s::text IS NULL OR to_state = %(state)s::text)
+           to_state, done_at <= {ENDS_AT} AS kept, done_at, present_at, promised_at, placed_at
+    FROM promise_outcome p{_DUE}
 ) due
 GROUP BY GROUPING SETS ((), (week), (service_id), (location_id), (to_state))
 """
 
 # The same promises one by one, those that were not kept, the latest promised day first, from behind a place.
-BROKEN = """
+BROKEN: LiteralString = f"""
 SELECT p.work_id, o.number, c.name AS channel, l.name AS location, s.name AS service, p.method, p.to_state,
        p.placed_at, p.promised_at, p.present_at, p.due_at, p.shipped_at, p.done_at
 FROM promise_outcome p
 JOIN sales_order o ON o.id = p.order_id
 LEFT JOIN channel c ON c.id = p.channel_id
 LEFT JOIN location l ON l.id = p.location_id
-LEFT JOIN service s ON s.id = p.service_id
-WHERE p.promised_at >= %(since)s::timestamptz AND p.promised_at < least(%(until)s::timestamptz, now())
-  AND p.kept IS NOT TRUE
-  AND (%(scope)s::int[] IS NULL OR p.location_id = ANY (%(scope)s::int[]))
-  AND (%(location)s::int IS NULL OR p.location_id = %(location)s::int)
-  AND (%(service)s::int IS NULL OR p.service_id = %(service)s::int)
-  AND (%(state)s::text IS NULL OR p.to_state = %(state)s::text)
+LEFT JOIN service s ON s.id = p.service_id{_DUE}
+  AND (p.done_at <= {ENDS_AT}) IS NOT TRUE
   AND (%(before)s::timestamptz IS NULL OR (p.promised_at, p.work_id) < (%(before)s::timestamptz, %(behind)s::uuid))
 ORDER BY p.promised_at DESC, p.work_id DESC LIMIT %(most)s::int
+"""
+
+# Those that were made by learned days.
+KEPT_LEARNED: LiteralString = f"""
+SELECT count(*)::int AS due, count(*) FILTER (WHERE done_at <= {ENDS_AT})::int AS kept, avg(said)::float8 AS said
+FROM promise_outcome p{_DUE} AND p.said IS NOT NULL
+"""
+
+# Deliveries that may be learned from, counted up to as many as are needed: by the index on the promised day.
+KNOWN = """
+SELECT count(*)::int FROM (
+    SELECT FROM promise_outcome
+    WHERE promised_at > now() - make_interval(days => %(back)s::int) AND method = 'ship' AND service_id IS NOT NULL
+      AND from_state IS NOT NULL AND to_state IS NOT NULL AND delivered_at IS NOT NULL
+    LIMIT %(most)s::int
+) known
 """
 
 
@@ -78,6 +96,19 @@ class Sum(msgspec.Struct, frozen=True, kw_only=True):
     def broken(self) -> int:
         """Return how many were not kept."""
         return self.due - self.kept
+
+    @property
+    def share(self) -> float | None:
+        """Return the share that was kept; None of no promises."""
+        return self.kept / self.due if self.due else None
+
+
+class KeptLearned(msgspec.Struct, frozen=True):
+    """Promises made by learned days whose day is over. `said`: the mean chance to be kept they were made with."""
+
+    due: int
+    kept: int
+    said: float | None
 
     @property
     def share(self) -> float | None:
@@ -157,6 +188,17 @@ async def kept(tx: Tx, wanted: Wanted) -> Kept:
         locations=[(row.location_id, _sum(row)) for row in by[0b1101]],
         states=[(row.to_state, _sum(row)) for row in by[0b1110]],
     )
+
+
+async def kept_learned(tx: Tx, wanted: Wanted) -> KeptLearned:
+    """Return how many promises by learned days were kept, of those whose day is over."""
+    [found] = await tx.all(KeptLearned, KEPT_LEARNED, _params(wanted))
+    return found
+
+
+async def known(tx: Tx, *, back: int, most: int) -> int:
+    """Return how many deliveries of the last days may be learned from; `most` of them are counted."""
+    return int(await tx.value(KNOWN, {"back": back, "most": most}))
 
 
 async def broken(

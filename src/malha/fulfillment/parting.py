@@ -49,6 +49,7 @@ async def go_ahead(tx: Tx, work_id: UUID, picked: Sequence[Picked]) -> Work:
             "slot_starts": [work.slot_starts],
             "slot_ends": [work.slot_ends],
             "units": [units],
+            "to_locations": [work.to_location_id],
         },
     )
     await tx.execute(writes.TAKE_FOR_PART, {"location": work.location_id, "day": work.capacity_day})

@@ -20,11 +20,8 @@ from malha.fulfillment.work import Desk, about, living, lock_capacity, lock_open
 from malha.inventory import service as inventory
 from malha.inventory.allotments.model import Taker
 from malha.inventory.model import Claim, Reference
-from malha.network import reads as network
-from malha.network.model import PaymentPolicy
 from malha.ordering import service as ordering
 from malha.ordering.model import STOPPING_HOLDS, Move, Unit, UnitState
-from malha.payments import rules as payment_rules
 from malha.payments import service as payments
 from malha.platform.db import Tx
 from malha.platform.i18n import N_
@@ -194,7 +191,6 @@ def _revived(units: Sequence[Unit], work_id: UUID, wanted: Sequence[tuple[int, i
 
 async def _refuse_unpaid(tx: Tx, order_id: UUID) -> None:
     order = await ordering.lock_order(tx, order_id)
-    policies = {c.id: PaymentPolicy(c.payment_policy) for c in await network.channels(tx)}
-    covered = (await payments.coverage(tx, [order_id]))[order_id]
-    if not payment_rules.is_payable_enough(order.payable, covered, policies[order.channel_id]):
-        raise PickupRefunded(missing=Money(order.payable - covered, order.currency))
+    money = (await payments.secured(tx, {order_id: order}))[order_id]
+    if not money.enough:
+        raise PickupRefunded(missing=Money(money.missing, order.currency))

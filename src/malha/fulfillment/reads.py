@@ -61,6 +61,9 @@ class WorkRow(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     units: int = 0  # that it has not lost
     slot: WorkSlot | None = None
+    to_location: str | None = None  # where goods are brought: a location's code
+    to_location_name: str | None = None
+    transfer: int | None = None  # number of the transfer they left with
 
 
 class ShipmentRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,6 +103,22 @@ class QueueRow(msgspec.Struct, frozen=True, kw_only=True):
     lines: int
     awaiting_document: bool
     slot: WorkSlot | None = None
+    to_location: str | None = None  # where goods are brought: a location's code
+    to_location_name: str | None = None
+
+
+class ComingRow(msgspec.Struct, frozen=True, kw_only=True):
+    """Goods of an order that come to where its customer fetches them. Without a transfer they have not left yet."""
+
+    order_number: int
+    buyer_name: str
+    origin: str
+    origin_name: str
+    state: str  # of the work: model.WorkState, or "sent"
+    units: int
+    due_at: datetime  # when they are to leave
+    transfer: int | None
+    expected: date | None  # at the place
 
 
 class PickRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -154,11 +173,13 @@ SELECT f.id, f.number, f.location_id, l.name AS location, l.code AS location_cod
        e.id AS establishment_id, e.name AS establishment, e.document_policy, f.method, s.name AS service, s.carrier,
        f.state, f.released_at, f.due_at, f.accepted_at, f.picked_at, f.packed_at, f.closed_at, f.reason, f.pickup_code,
        f.pickup_until, f.pickup_expired_at, f.pickup_returned, f.assignee, f.version, f.units,
-       {_SLOT}
+       {_SLOT}, p.code AS to_location, p.name AS to_location_name, t.number AS transfer
 FROM fulfillment_order f
 JOIN location l ON l.id = f.location_id
 JOIN establishment e ON e.id = coalesce(l.owner_id, l.establishment_id)
 LEFT JOIN service s ON s.id = f.service_id
+LEFT JOIN location p ON p.id = f.to_location_id
+LEFT JOIN transfer t ON t.id = f.transfer_id
 WHERE f.order_id = %(id)s::uuid ORDER BY f.number
 """
 SHIPMENTS_OF_ORDER = """
@@ -178,10 +199,12 @@ SELECT f.id, f.number, o.number AS order_number, o.buyer_name, o.ship_to ->> 'ci
               AND (%(sight)s::int[] IS NULL OR m.id = ANY(%(sight)s::int[]))
        ) AS shared, f.method, s.name AS service, f.state, f.released_at, f.due_at, f.pickup_until,
        coalesce(u.units, 0)::int AS units, coalesce(u.lines, 0)::int AS lines,
-       coalesce(u.awaiting_document, false) AS awaiting_document, {_SLOT}
+       coalesce(u.awaiting_document, false) AS awaiting_document, {_SLOT}, p.code AS to_location,
+       p.name AS to_location_name
 FROM fulfillment_order f
 JOIN sales_order o ON o.id = f.order_id
 JOIN location l ON l.id = f.location_id
+LEFT JOIN location p ON p.id = f.to_location_id
 JOIN establishment e ON e.id = coalesce(l.owner_id, l.establishment_id)
 LEFT JOIN service s ON s.id = f.service_id
 LEFT JOIN LATERAL (
@@ -195,6 +218,30 @@ WHERE f.state NOT IN ('closed', 'rejected', 'cancelled')
   AND (%(due)s::timestamptz IS NULL OR (f.due_at, f.number) > (%(due)s::timestamptz, %(number)s::bigint))
 ORDER BY f.due_at, f.number LIMIT %(most)s::int
 """
+# Goods that come to a place for its customers, what comes first first: by the partial index on work that brings goods.
+# What was cancelled on its way is nobody's; what has arrived is in other work; a year bounds what the index gives.
+COMING = """
+SELECT o.number AS order_number, o.buyer_name, l.code AS origin, l.name AS origin_name,
+       CASE WHEN f.transfer_id IS NULL THEN f.state ELSE 'sent' END AS state, u.units, f.due_at, t.number AS transfer,
+       t.eta AS expected
+FROM fulfillment_order f
+JOIN LATERAL (
+    SELECT sum(quantity)::int AS units FROM order_unit WHERE fulfillment_id = f.id AND state <> 'cancelled'
+) u ON u.units > 0
+JOIN sales_order o ON o.id = f.order_id
+JOIN location l ON l.id = f.location_id
+LEFT JOIN transfer t ON t.id = f.transfer_id
+WHERE f.to_location_id = ANY (%(places)s::int[]) AND f.due_at > now() - interval '1 year'
+  AND f.state NOT IN ('rejected', 'cancelled')
+  AND (f.state <> 'closed' OR t.state = 'shipped')
+ORDER BY coalesce(t.eta, f.due_at::date), f.number LIMIT %(most)s::int
+"""
+# By the unique index on the transfers of work.
+ORDER_OF_TRANSFER = """
+SELECT o.number FROM transfer t JOIN fulfillment_order f ON f.transfer_id = t.id JOIN sales_order o ON o.id = f.order_id
+WHERE t.number = %(number)s::bigint
+"""
+COMING_LIMIT = 500
 ORDER_NUMBERS = """
 SELECT f.id, o.number, f.location_id FROM fulfillment_order f JOIN sales_order o ON o.id = f.order_id
 WHERE f.id = ANY(%(ids)s::uuid[])
@@ -255,6 +302,17 @@ WHERE coalesce(m.site_id, m.id) = ANY (%(homes)s::int[]) AND f.state IN ('open',
   AND f.slot_starts IS NOT NULL AND f.capacity_day BETWEEN %(since)s::date AND %(until)s::date
 GROUP BY f.slot_location_id, f.capacity_day, f.slot_starts
 """
+
+
+async def coming(tx: Tx, places: Sequence[int]) -> list[ComingRow]:
+    """Return the goods that come to places for orders fetched there, at most 500, the first to come first."""
+    return await tx.all(ComingRow, COMING, {"places": list(places), "most": COMING_LIMIT})
+
+
+async def order_of_transfer(tx: Tx, number: int) -> int | None:
+    """Return the number of the order whose goods a transfer brings; None: it brings stock."""
+    found: int | None = await tx.value(ORDER_OF_TRANSFER, {"number": number})
+    return found
 
 
 async def set_aside(tx: Tx, places: Sequence[int], sku_ids: Sequence[int] | None = None) -> dict[int, int]:

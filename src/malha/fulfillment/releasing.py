@@ -11,24 +11,23 @@ import msgspec
 
 from malha.capacity import picking
 from malha.capacity.model import Window
-from malha.fulfillment import rules, work, writes
-from malha.fulfillment.errors import NoCapacity, NothingToRelease, ReleaseHeld, ReleaseUnpaid
+from malha.fulfillment import bringing, rules, work, writes
+from malha.fulfillment.errors import AwaitsTransfer, NoCapacity, NothingToRelease, ReleaseHeld, ReleaseUnpaid
 from malha.fulfillment.events import WorkReleased
-from malha.fulfillment.model import NotReleased, Released, Work
+from malha.fulfillment.model import TRANSFER, NotReleased, Released, Work
+from malha.intake.loads import HORIZON_DAYS
 from malha.network import reads as network
 from malha.network.calendar import Calendar
-from malha.network.model import PaymentPolicy
 from malha.ordering import service as ordering
 from malha.ordering.errors import OrderNotFound
 from malha.ordering.model import HoldKind, Move, Order, Unit, UnitState, word_of
-from malha.payments import rules as payment_rules
 from malha.payments import service as payments
 from malha.platform.db import Tx
 from malha.platform.ids import UUID, new_id
 from malha.platform.money import Money
 
-HORIZON_DAYS = 30
 ASK_AGAIN_MINUTES = 60
+LOOK_AGAIN_MINUTES = 15  # whether what was on its way is cancelled: when it arrives it is released at once
 _DAY = timedelta(days=1)
 _SHUT = time(0, 0)
 
@@ -52,6 +51,11 @@ class _OrderWish(Wish, kw_only=True):
 
     order: Order
     units: list[Unit]
+    method: str
+    to_location_id: int | None  # where goods are brought
+
+
+Seat = tuple[_OrderWish, dict[int, Calendar]]
 
 
 async def release(
@@ -65,7 +69,8 @@ async def release(
     """Release orders that may be: their allocated units become work at their locations.
 
     An order may be released when it has no open hold, its payment satisfies the channel's policy and its window is
-    over. An order whose payment does not suffice gets a payment hold. The others are left, with the reason.
+    over. An order whose payment does not suffice gets a payment hold, unless a person has overridden one. The others
+    are left, with the reason.
 
     Args:
         tx: The transaction.
@@ -81,36 +86,68 @@ async def release(
         return Released([], left)
     units = await ordering.units_of(tx, orders)
     holds = await ordering.open_holds(tx, orders)
-    covered = await payments.coverage(tx, orders)
-    policies = {c.id: PaymentPolicy(c.payment_policy) for c in await network.channels(tx)}
+    money = await payments.secured(tx, orders)
     now = at or await tx.now()
+    homes = await bringing.homes_of(tx, orders.values(), units)
+    waiting: set[UUID] = set()
     wishes: list[_OrderWish] = []
     for order in sorted(orders.values(), key=lambda o: (o.release_after, o.id)):
-        paid = payment_rules.is_payable_enough(order.payable, covered[order.id], policies[order.channel_id])
+        paid = money[order.id].suffices
         why = rules.why_not_release(order, units[order.id], holds[order.id], now, paid=paid, forced=forced)
         if why is None:
-            wishes += _by_location(order, units[order.id])
+            asked = _by_location(order, bringing.to_release(order, units[order.id], homes), homes)
+            wishes += asked
+            if not asked:
+                waiting.add(order.id)
         else:
             left[order.id] = why
-    unpaid = {o: {"missing": orders[o].payable - covered[o]} for o, why in left.items() if why is NotReleased.NOT_PAID}
+    unpaid = {o: {"missing": money[o].missing} for o, why in left.items() if why is NotReleased.NOT_PAID}
     await ordering.ensure_holds(tx, unpaid, HoldKind.PAYMENT)
     calendars = await take_capacity(tx, wishes, now)
     granted = [wish for wish in wishes if wish.day is not None]
     full = {wish.order.id for wish in wishes} - {wish.order.id for wish in granted}
-    left |= dict.fromkeys(full, NotReleased.NO_CAPACITY)
+    left |= dict.fromkeys(full, NotReleased.NO_CAPACITY) | dict.fromkeys(waiting, NotReleased.AWAITS_TRANSFER)
     if skip_busy and full:
         await ordering.postpone_release(tx, full, minutes=ASK_AGAIN_MINUTES)
+    if waiting:
+        await ordering.postpone_release(tx, waiting, minutes=LOOK_AGAIN_MINUTES)
     return Released(await _write(tx, granted, calendars), left)
 
 
-def _by_location(order: Order, units: Sequence[Unit]) -> list[_OrderWish]:
+async def take_for_vendor(tx: Tx, order: Order, location_id: int, size: int) -> Seat:
+    """Take capacity for units that a vendor sends, before any balance is locked; `make_for_vendor` makes the work.
+
+    Raises:
+        NoCapacity: its days are full.
+    """
+    wish = _OrderWish(location_id, size, order=order, units=[], method=order.method, to_location_id=None)
+    calendars = await take_capacity(tx, [wish], await tx.now())
+    if wish.day is None:
+        raise NoCapacity(number=order.number, days=HORIZON_DAYS)
+    return wish, calendars
+
+
+async def make_for_vendor(tx: Tx, taken: Seat, units: Sequence[Unit]) -> Work:
+    """Make the work of units that are allocated at a vendor, and of nothing else of their order."""
+    wish, calendars = taken
+    wish.units = list(units)
+    (made,) = await _write(tx, [wish], calendars)
+    return made
+
+
+def _by_location(order: Order, units: Sequence[Unit], homes: Mapping[int, int]) -> list[_OrderWish]:
     places: dict[int, list[Unit]] = {}
     for unit in units:
-        if unit.state is UnitState.ALLOCATED and unit.location_id is not None:
+        if unit.location_id is not None:
             places.setdefault(unit.location_id, []).append(unit)
-    return [
-        _OrderWish(id_, sum(u.quantity for u in places[id_]), order=order, units=places[id_]) for id_ in sorted(places)
-    ]
+    wishes = []
+    for id_ in sorted(places):
+        here = places[id_]
+        method = bringing.method_of(order, here[0], homes)
+        to = order.comes_to if method == TRANSFER else None
+        size = sum(u.quantity for u in here)
+        wishes.append(_OrderWish(id_, size, order=order, units=here, method=method, to_location_id=to))
+    return wishes
 
 
 async def take_capacity(tx: Tx, wishes: Sequence[Wish], now: datetime) -> dict[int, Calendar]:
@@ -196,7 +233,7 @@ async def _write(tx: Tx, wishes: Sequence[_OrderWish], calendars: Mapping[int, C
             "ids": ids,
             "orders": [w.order.id for w in wishes],
             "locations": [w.location_id for w in wishes],
-            "methods": [w.order.method for w in wishes],
+            "methods": [w.method for w in wishes],
             "services": [w.order.service_id for w in wishes],
             "days": [w.day for w in wishes],
             "dues": dues,
@@ -204,6 +241,7 @@ async def _write(tx: Tx, wishes: Sequence[_OrderWish], calendars: Mapping[int, C
             "slot_starts": [None if w.window is None else w.window.starts for w in wishes],
             "slot_ends": [None if w.window is None else w.window.ends for w in wishes],
             "units": [w.size for w in wishes],
+            "to_locations": [w.to_location_id for w in wishes],
         },
     )
     moves: dict[UUID, list[Move]] = {}
@@ -243,7 +281,8 @@ async def release_order(tx: Tx, order_id: UUID) -> list[Work]:
     """Release one order now because a person says so, before its window is over if need be.
 
     Raises:
-        OrderNotFound, ReleaseHeld, ReleaseUnpaid, NothingToRelease, NoCapacity: it may not be, or cannot be.
+        OrderNotFound, ReleaseHeld, ReleaseUnpaid, NothingToRelease, AwaitsTransfer, NoCapacity: it may not be, or
+            cannot be.
     """
     order = await ordering.lock_order(tx, order_id)
     done = await release(tx, [order_id], forced=True)
@@ -260,6 +299,8 @@ async def release_order(tx: Tx, order_id: UUID) -> list[Work]:
             raise ReleaseUnpaid(missing=Money(missing, order.currency))
         case NotReleased.NOTHING_TO_RELEASE:
             raise NothingToRelease(number=order.number)
+        case NotReleased.AWAITS_TRANSFER:
+            raise AwaitsTransfer(number=order.number)
         case NotReleased.NO_CAPACITY:
             raise NoCapacity(number=order.number, days=HORIZON_DAYS)
 

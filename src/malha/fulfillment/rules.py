@@ -43,11 +43,14 @@ def why_not_release(
 
 
 def derive_state(units: Iterable[Unit], ended: WorkState) -> WorkState:
-    """Return where work stands: the least advanced of its units that were not cancelled; `ended` when none are left."""
+    """Return where work stands: the least advanced of its units that were not cancelled; `ended` when none are left.
+
+    What was sent to where it is fetched has left.
+    """
     living = {u.state for u in units if u.state is not UnitState.CANCELLED}
     if not living:
         return ended
-    here = living - GONE
+    here = living - GONE - {UnitState.IN_TRANSFER}
     if not here:
         return WorkState.CLOSED
     state = min((_STATE_OF[s] for s in here), key=list(WorkState).index)

@@ -38,6 +38,7 @@ from malha.fulfillment.events import (
 from malha.fulfillment.giving_back import Back
 from malha.fulfillment.model import (
     METHOD_WORDS,
+    TRANSFER,
     HandOver,
     Parcel,
     Picked,
@@ -168,10 +169,13 @@ async def pack(tx: Tx, work_id: UUID, parcels: Sequence[Parcel] = (Parcel(),)) -
 
     Raises:
         NotPicked: units are still to be picked.
+        WrongMethod: it is brought to where its customer fetches it, and packed there.
         WrongState: it is packed already, or over.
         WrongContents, NotThatMany, Invalid: see `rules.plan_parcels`.
     """
     desk = await take_up(tx, work_id)
+    if desk.work.method == TRANSFER:
+        raise WrongMethod(number=desk.work.number, method=Word(METHOD_WORDS[TRANSFER]))
     early = sum(u.quantity for u in desk.units if u.state in {UnitState.RELEASED, UnitState.PICKING})
     if early and desk.work.state in {WorkState.OPEN, WorkState.ACCEPTED, WorkState.PICKING}:
         raise NotPicked(quantity=early)

@@ -95,6 +95,7 @@ class ShortOrder(msgspec.Struct, frozen=True, kw_only=True):
     method: str
     service_id: int | None
     pickup_location_id: int | None
+    merge_location_id: int | None
     ship_state: str | None
     buyer: str
     total: int

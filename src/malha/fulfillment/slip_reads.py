@@ -50,7 +50,7 @@ LEFT JOIN LATERAL (
     ORDER BY d.attempt DESC LIMIT 1
 ) leg ON true
 LEFT JOIN LATERAL (
-    SELECT max(made_at) AS last, (count(*) FILTER (WHERE made_by = 'system'))::int AS own
+    SELECT max(made_at) AS last, (count(DISTINCT made_at) FILTER (WHERE made_by = 'system'))::int AS own
     FROM order_promise WHERE order_id = part.id
 ) made ON true
 ORDER BY p.promised_at, p.id
@@ -73,7 +73,8 @@ SLIPPING = """
 SELECT s.order_id, o.number, c.name AS channel, s.found_at, s.promised_at, s.expected_at, s.lines::int[] AS lines,
        s.reason, l.code AS location, l.name AS location_name, o.buyer_name, o.ship_state AS to_state,
        o.total, o.currency,
-       (SELECT count(*)::int FROM order_promise p WHERE p.order_id = s.order_id AND p.made_by = 'system') AS told
+       (SELECT count(DISTINCT made_at)::int FROM order_promise p
+        WHERE p.order_id = s.order_id AND p.made_by = 'system') AS told
 FROM promise_slip s
 JOIN sales_order o ON o.id = s.order_id
 JOIN channel c ON c.id = o.channel_id

@@ -6,7 +6,7 @@ under the order's lock, so that a look that is old tells nothing wrong.
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Literal
 
 import structlog
@@ -14,6 +14,7 @@ from psycopg.errors import DeadlockDetected
 
 from malha.fulfillment import slip_reads as reads
 from malha.fulfillment import slip_writes as writes
+from malha.intake import promised as offering
 from malha.intake.reference import Reference, reference_in
 from malha.network.model import LocationStatus
 from malha.ordering import promises
@@ -150,45 +151,45 @@ def _now(part: Part, reference: Reference, at: datetime) -> Now | None:
     if part.location is None:
         return Now(None, 0)
     index = reference.network.index.get(part.location)
-    if index is None:
-        return None
-    days = _days(part, reference, index, at)
-    if days is None:
+    if index is None or (part.service is None and part.days is None):
         return None
     calendar = reference.calendars[index]
     today = calendar.local(at).date()
     if part.due_at is not None:
         due = calendar.local(part.due_at).date()
-        if due < today:
-            return Now(calendar.due_day(at, part.units), days, overdue=True)
-        return Now(calendar.next_open_day(due), days, shut=not calendar.is_open_on(due))
-    return _unreleased(part, reference, index, days, at)
+        overdue = due < today
+        leaves = calendar.due_day(at, part.units) if overdue else calendar.next_open_day(due)
+        shut = not overdue and not calendar.is_open_on(due)
+    else:
+        leaves, shut = _unreleased(part, reference, index, at)
+        overdue = False
+    days = _days(part, reference, index, at, leaves)
+    return None if days is None else Now(leaves, days, shut=shut, overdue=overdue)
 
 
-def _unreleased(part: Part, reference: Reference, index: int, days: int, at: datetime) -> Now:
-    """Return what goods come to that nobody was asked for yet."""
+def _unreleased(part: Part, reference: Reference, index: int, at: datetime) -> tuple[date | None, bool]:
+    """Return the day goods leave that nobody was asked for yet, and whether that is because their location is shut."""
     place, calendar = reference.details[index], reference.calendars[index]
     start = max(at, part.release_after)
     if place.status == LocationStatus.CLOSED or (place.status == LocationStatus.PAUSED and place.paused_until is None):
-        return Now(None, days, shut=True)
+        return None, True
     if place.status == LocationStatus.PAUSED and place.paused_until is not None:
         start = max(start, place.paused_until)
     shut = place.status != LocationStatus.ACTIVE or (part.leaves is not None and not calendar.is_open_on(part.leaves))
-    return Now(calendar.due_day(start, part.units), days, shut=shut)
+    return calendar.claimed_day(start, part.units), shut
 
 
-def _days(part: Part, reference: Reference, index: int, at: datetime) -> int | None:
+def _days(part: Part, reference: Reference, index: int, at: datetime, leaves: date | None) -> int | None:
     """Return the business days a parcel takes now: where they were learned, by what is learned now; else the tariff.
 
     A promise by learned days is not measured by the tariff: turning learning off must not tell everybody.
     """
-    if part.service is None:
-        return part.days
-    origin = reference.details[index].state
+    if part.service is None or leaves is None:
+        return part.days or 0
     if part.learned:
-        learned = reference.learned
-        if learned is None or learned.until < at:
-            return part.days
-        return learned.days.get((part.service, origin, part.to_state), part.days)
-    quote = reference.network.tariff.quote(part.service, origin, part.to_state, part.grams or 1)
+        start = max(at, part.release_after)
+        learned = offering.in_use(reference, at)
+        found = offering.foretold(reference, learned, index, part.service, part.to_state, start, leaves)
+        return part.days if found is None else found.days
+    quote = reference.network.tariff.quote(part.service, reference.details[index].state, part.to_state, part.grams or 1)
     return part.days if quote is None else quote.lead_days

@@ -6,7 +6,8 @@ picking slots (`capacity.picking`), then balances.
 
 _WORK = """
 SELECT id, number, order_id, location_id, method, service_id, state, capacity_day, due_at, pickup_code, pickup_until,
-       pickup_misses, version, pickup_expired_at, pickup_returned, slot_location_id, slot_starts, slot_ends, units
+       pickup_misses, version, pickup_expired_at, pickup_returned, slot_location_id, slot_starts, slot_ends, units,
+       to_location_id, transfer_id
 FROM fulfillment_order
 """
 
@@ -24,12 +25,13 @@ ORDER BY id FOR NO KEY UPDATE
 ADD_WORK = """
 INSERT INTO fulfillment_order
     (id, order_id, location_id, method, service_id, capacity_day, due_at, slot_location_id, slot_starts, slot_ends,
-     units)
+     units, to_location_id)
 SELECT * FROM unnest(%(ids)s::uuid[], %(orders)s::uuid[], %(locations)s::int[], %(methods)s::text[],
                      %(services)s::int[], %(days)s::date[], %(dues)s::timestamptz[], %(slot_locations)s::int[],
-                     %(slot_starts)s::time[], %(slot_ends)s::time[], %(units)s::int[])
+                     %(slot_starts)s::time[], %(slot_ends)s::time[], %(units)s::int[], %(to_locations)s::int[])
 RETURNING id, number, order_id, location_id, method, service_id, state, capacity_day, due_at, pickup_code, pickup_until,
-          pickup_misses, version, pickup_expired_at, pickup_returned, slot_location_id, slot_starts, slot_ends, units
+          pickup_misses, version, pickup_expired_at, pickup_returned, slot_location_id, slot_starts, slot_ends, units,
+          to_location_id, transfer_id
 """
 
 # Times are written once, when a state is reached first.
@@ -52,6 +54,17 @@ WHERE f.id = w.id
 SET_UNITS = """
 UPDATE fulfillment_order f SET units = w.units
 FROM unnest(%(ids)s::uuid[], %(units)s::int[]) AS w(id, units) WHERE f.id = w.id
+"""
+
+# What goods for a place left with; the work is locked.
+SENT_WITH = """
+UPDATE fulfillment_order SET transfer_id = %(transfer_id)s::uuid, version = version + 1 WHERE id = %(id)s::uuid
+"""
+
+# Unlocked: whose goods a transfer brings, if it is an order's. By the unique indexes.
+BROUGHT_BY = """
+SELECT f.id, f.order_id FROM transfer t JOIN fulfillment_order f ON f.transfer_id = t.id
+WHERE t.number = %(number)s::bigint
 """
 
 SET_ASSIGNEE = """

@@ -18,14 +18,14 @@ from malha.platform.errors import NotFound
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_
 from malha.platform.ids import UUID
-from malha.platform.outward import OutwardRefused
+from malha.platform.outward import OutwardRefused, inward
 from malha.platform.signing import Keys
 
 SECRET = "login-provider"  # noqa: S105 -- the purpose of the seal
 
 
-async def create_provider(tx: Tx, keys: Keys, draft: ProviderDraft) -> int:
-    """Add a provider; return its version.
+async def create_provider(tx: Tx, keys: Keys, draft: ProviderDraft, *, allowed: Sequence[str] | None = None) -> int:
+    """Add a provider; return its version. `allowed`: see `outward.inward`.
 
     Raises:
         Invalid: a field is not acceptable.
@@ -33,7 +33,7 @@ async def create_provider(tx: Tx, keys: Keys, draft: ProviderDraft) -> int:
         BeyondOwn: it could give rights that the actor does not hold.
         NeedsEverywhere: the actor is limited to locations.
     """
-    places = await _checked(tx, draft)
+    places = await _checked(tx, draft, allowed)
     row = _columns(draft) | {"client_secret": _sealed(keys, draft.secret)}
     provider_id = await tx.value(provider_writes.INSERT_PROVIDER, row)
     if provider_id is None:
@@ -43,10 +43,12 @@ async def create_provider(tx: Tx, keys: Keys, draft: ProviderDraft) -> int:
     return 1
 
 
-async def change_provider(tx: Tx, keys: Keys, draft: ProviderDraft, version: int | None) -> int:
+async def change_provider(
+    tx: Tx, keys: Keys, draft: ProviderDraft, version: int | None, *, allowed: Sequence[str] | None = None
+) -> int:
     """Change a provider that nobody else changed since `version` (None: whatever it is); return the new version.
 
-    Switching it off ends every session that was opened by it.
+    Switching it off ends every session that was opened by it. `allowed`: see `outward.inward`.
 
     Raises:
         NotFound: there is no such provider.
@@ -60,7 +62,7 @@ async def change_provider(tx: Tx, keys: Keys, draft: ProviderDraft, version: int
     if version is not None and before.version != version:
         raise ProviderChanged
     _within_own(tx, [rule.role for rule in before.rules] + [before.role])
-    places = await _checked(tx, draft)
+    places = await _checked(tx, draft, allowed)
     row = _columns(draft) | {
         "id": before.id,
         "keep_secret": draft.secret is None,
@@ -182,13 +184,14 @@ def draft_of(provider: Provider) -> ProviderDraft:
     )
 
 
-async def _checked(tx: Tx, draft: ProviderDraft) -> dict[str, int]:
+async def _checked(tx: Tx, draft: ProviderDraft, allowed: Sequence[str] | None) -> dict[str, int]:
     """Return the ids of the locations that the draft names, or refuse with every flaw."""
     _within_own(tx, [rule.role for rule in draft.rules] + [draft.role])
     flaws = provider_rules.draft_flaws(draft)
     if draft.issuer.strip():
         try:
             oidc.check_endpoint(draft.issuer)
+            flaws += inward("issuer", draft.issuer, allowed)
         except OutwardRefused as error:
             flaws.append(Flaw("issuer", error.says, error.mend, error.facts))
     if draft.role is not None and draft.locations is not None and not draft.locations:

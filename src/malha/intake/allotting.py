@@ -28,7 +28,7 @@ from malha.inventory.allotments.model import (
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
 from malha.routing import rules as routing
-from malha.routing.model import Plan, Request, StockPrices
+from malha.routing.model import Plan, Request, StockPrices, parts_of
 
 Free = Mapping[int, list[int]]  # common stock per SKU, by index of the network
 
@@ -192,7 +192,7 @@ class Allotting:
 
     def wanted(self, request: Request, plan: Plan) -> dict[tuple[int, int], int]:
         """Return the units a plan takes, by (sku_id, location_id)."""
-        parts = {line.line: line.components or ((line.sku_id, 1),) for line in request.lines}
+        parts = {line.line: parts_of(line) for line in request.lines}
         ids = self._network.location_ids
         sums: dict[tuple[int, int], int] = {}
         for line, at, quantity in plan.assignments:
@@ -245,7 +245,7 @@ class Allotting:
 
 
 def _skus(request: Request) -> set[int]:
-    return {sku for line in request.lines for sku, _ in line.components or ((line.sku_id, 1),)}
+    return {sku for line in request.lines for sku, _ in parts_of(line)}
 
 
 def _share(

@@ -7,13 +7,13 @@ safety rules say for the channel; what is *available* is what an order may have.
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
-from malha.intake import ruled
+from malha.intake import beyond, dropping, ruled
 from malha.intake.allotting import Allotting
-from malha.intake.covering import Covering, There, Wanted, by_line, left_of_kits
+from malha.intake.covering import Covering, by_line
 from malha.intake.reference import Card, Reference
 from malha.inventory import atp
 from malha.inventory.ahead import service as ahead
@@ -28,7 +28,6 @@ from malha.platform.ids import UUID
 from malha.routing import rules as routing
 from malha.routing.lanes import barred
 from malha.routing.model import Plan, Request, RequestLine
-from malha.routing.ruling.model import Unfilled
 
 Column = list[int]  # units by place, in the order of the answer's locations
 
@@ -158,12 +157,7 @@ async def _ahead(
     """Return what a channel may promise of SKUs from supply to some locations, by day."""
     if not reference.sells_ahead:
         return {}
-    covering = Covering(reference.network, now)
-    for card in cards.values():
-        covering.add(card, channel.id)
-    async with tx.pipeline():
-        await covering.ask(tx)
-    await covering.answer()
+    covering = await _covering(tx, reference, Taker(channel.id), list(cards.values()), now)
     return {
         sku: [AheadOffer(day, units) for day, units in offered]
         for sku, card in cards.items()
@@ -314,19 +308,41 @@ class _Told:
         return column, total, cut
 
 
-async def common_stock(tx: Tx, reference: Reference, stocked: Sequence[int]) -> dict[int, Column]:
-    """Return what anybody may claim outside of fences, by SKU, in the network's order of locations.
+class ToCome(NamedTuple):
+    """Supply of a SKU that may be promised from, and what policies let through: rows as `Covering.stand` takes them."""
 
-    As `planner` reads it; lean, because product pages ask it again and again.
+    lines: tuple[tuple[int, int, int, date, int, int], ...] = ()  # (id, sku, location, day, expected, promised)
+    room: tuple[tuple[int, int], ...] = ()  # (policy, units)
+
+    def up_to(self, units: int) -> tuple[Any, ...]:
+        """Return the same as far as it matters to who wants so many units."""
+        lines = [(id_, place, eta, min(expected - sold, units)) for id_, _, place, eta, expected, sold in self.lines]
+        return tuple(lines), tuple([(policy, min(left, units)) for policy, left in self.room])
+
+
+NOTHING_TO_COME = ToCome()
+
+
+async def common_stock(
+    tx: Tx, reference: Reference, stocked: Sequence[int]
+) -> tuple[dict[int, Column], dict[int, ToCome]]:
+    """Return what anybody may claim outside of fences by SKU, in the network's order of locations; and what is to come.
+
+    As `planner` reads it; lean, because product pages ask it again and again. SKUs of which nothing is to come are
+    absent there.
     """
     index = reference.network.index
+    to_come = None
     async with tx.pipeline():
         asked = await atp.ask_common(tx, stocked)
         waiting = await ahead.queue_ahead_of(tx, stocked) if reference.sells_ahead else None
+        if reference.sells_ahead:
+            to_come = await ahead.queue_to_come(tx, stocked)
         rows = await asked.common.fetchall()
         besides = list(await asked.expired.fetchall())
         if waiting is not None:
             besides += [(sku, place, -units) for sku, place, units in await waiting.fetchall()]
+        supply = ([], []) if to_come is None else (await to_come[0].fetchall(), await to_come[1].fetchall())
     columns = {sku: [0] * len(index) for sku in stocked}
     known: tuple[list[int], list[int | None]] = (
         [],
@@ -343,7 +359,18 @@ async def common_stock(tx: Tx, reference: Reference, stocked: Sequence[int]) -> 
         if place in index:
             columns[sku][index[place]] += units
     reference.leave_frozen(columns)
-    return {sku: [max(0, units) for units in column] for sku, column in columns.items()}
+    return {sku: [max(0, units) for units in column] for sku, column in columns.items()}, _to_come(*supply)
+
+
+def _to_come(lines: Sequence[tuple[Any, ...]], room: Sequence[tuple[Any, ...]]) -> dict[int, ToCome]:
+    """Return by SKU what is to come, of SKUs that somebody may sell ahead."""
+    by_sku: dict[int, tuple[list[Any], list[Any]]] = {}
+    for sku, policy, left in room:
+        by_sku.setdefault(sku, ([], []))[1].append((policy, left))
+    for line in lines:
+        if line[1] in by_sku:
+            by_sku[line[1]][0].append(line)
+    return {sku: ToCome(tuple(own), tuple(sorted(by))) for sku, (own, by) in by_sku.items() if own}
 
 
 def with_goods(reference: Reference, request: Request) -> Request:
@@ -352,46 +379,100 @@ def with_goods(reference: Reference, request: Request) -> Request:
     return msgspec.structs.replace(request, goods=reference.goods(worth))
 
 
-Planner = Callable[[Request], tuple[Plan, list[str]]]
+class Planned(NamedTuple):
+    """What a basket would get: a plan on stock, claims on supply for what that lacks, and caps in the way.
+
+    `carriage` is how what is sold ahead travels.
+    """
+
+    plan: Plan
+    claims: list[NewClaim]
+    cut: list[str]
+    carriage: list[Plan]
+
+
+Planner = Callable[[Request], Planned]
 
 
 async def planner(
     tx: Tx,
     reference: Reference,
     taker: Taker,
-    stocked: Sequence[int],
+    cards: Sequence[Card],
     now: datetime,
     postal_code: str | None = None,
-    goods: Sequence[int] = (),
     value: int | None = None,
-) -> tuple[Planner, dict[int, list[int]]]:
-    """Read what is there for a taker; return what plans a basket on it as intake would, with the caps in the way.
+) -> Planner:
+    """Read what is there for a taker, and what is to come; return what plans a basket on it as intake would.
 
-    With it comes the common stock it plans on. Baskets planned one after the other do not take units from each other.
-    `goods` are the SKUs that are sold, kits among them: routing rules may ask what they are, and what the order would
-    come to (`value`; None: not known).
+    Baskets planned one after the other do not take units from each other. `cards` are the goods of its lines, the first
+    of line 1: routing rules may ask what they are, and what the order would come to (`value`; None: not known).
     """
-    await reference.learn_goods(tx, goods)
+    stocked = sorted({part for card in cards for part in card.stocked})
+    await reference.learn_goods(tx, [card.id for card in cards])
     places = sorted(reference.network.location_ids)
     there, standing = await _there(tx, reference, taker, stocked, places, now)
     free = reference.grid(
         stocked, [(sku, *row) for sku in stocked for row in zip(places, there.available[sku], strict=True)]
     )
     touched = rules.touches(reference.allotments, taker.channel_id, stocked)
-    await reference.learn_kinds(tx, stocked)
+    await reference.learn_kinds(tx, [*(card.id for card in cards), *stocked])
+    covering = await _covering(tx, reference, taker, cards, now)
 
-    def plan(request: Request) -> tuple[Plan, list[str]]:
-        request = with_goods(reference, request)
-        if reference.rules is not None:
-            under = ruled.of_basket(reference, taker, request, postal_code or request.to_cep, value)
-            request = msgspec.structs.replace(request, under=under)
-        if not touched:
-            return routing.plan(request, reference.network, free, reference.taken, reference.prices), []
-        allotting = Allotting(reference, now)
-        allotting.stand(standing)
-        return allotting.plan(taker, request, free, reference.taken, reference.prices)
+    def plan(request: Request) -> Planned:
+        allotting = None
+        if touched:
+            allotting = Allotting(reference, now)
+            allotting.stand(standing)
+        return planned(
+            reference, taker, request, cards, free, covering, allotting, postal_code=postal_code, value=value
+        )
 
-    return plan, free
+    return plan
+
+
+def planned(
+    reference: Reference,
+    taker: Taker,
+    request: Request,
+    cards: Sequence[Card],
+    free: Mapping[int, Column],
+    covering: Covering,
+    allotting: Allotting | None = None,
+    *,
+    postal_code: str | None,
+    value: int | None = None,
+) -> Planned:
+    """Plan a basket on what is there, then on what is to come, as its order would be. `allotting` where it is touched.
+
+    See `planner`; what terms and rules of routing ask of the goods is known.
+    """
+    request = with_goods(reference, request)
+    if reference.rules is not None:
+        under = ruled.of_basket(reference, taker, request, postal_code or request.to_cep, value)
+        request = msgspec.structs.replace(request, under=under)
+    cut: list[str] = []
+    if allotting is None:
+        plan = routing.plan(request, reference.network, free, reference.taken, reference.prices)
+    else:
+        plan, cut = allotting.plan(taker, request, free, reference.taken, reference.prices)
+    goods = dict(enumerate(cards, 1))
+    by = None if allotting is None else taker
+    claims, cut = beyond.claims_of(request, plan, goods, covering, free, allotting, by, cut)
+    return Planned(plan, claims, cut, covering.carriage if claims else [])
+
+
+async def _covering(tx: Tx, reference: Reference, taker: Taker, cards: Sequence[Card], now: datetime) -> Covering:
+    """Read what is open of the supply of goods that the channel may sell ahead; nearly always nothing is asked."""
+    covering = Covering(reference.network, now)
+    if reference.sells_ahead:
+        for card in cards:
+            covering.add(card, taker.channel_id)
+    if covering.skus:
+        async with tx.pipeline():
+            await covering.ask(tx)
+        await covering.answer()
+    return covering
 
 
 async def check(
@@ -407,64 +488,23 @@ async def check(
 ) -> tuple[dict[int, int], dict[int, tuple[int, date]], list[str]]:
     """Plan a basket as intake would, and return by line the units that find a place, and those that find supply.
 
-    With those comes the last day they are there; the codes are of caps in the way. `postal_code` and `value`, what the
-    order would come to, are what routing rules may ask of it.
+    Vendors who would send what a routing rule leaves count as supply. With those comes the last day they are there;
+    the codes are of caps in the way. `postal_code` and `value`, what the order would come to, are what routing
+    rules may ask of it.
     """
-    stocked = sorted({part for card in cards for part in card.stocked})
-    goods = [card.id for card in cards]
-    await reference.learn_kinds(tx, goods)
-    decide, free = await planner(tx, reference, taker, stocked, now, postal_code, goods, value)
-    plan, cut = decide(request)
-    if reference.rules is not None:
-        under = ruled.of_basket(reference, taker, request, postal_code or request.to_cep, value)
-        request = msgspec.structs.replace(request, under=None if under is None else under.after(plan))
-    waits = ruled.ending_of(plan) is Unfilled.QUEUE  # nothing of it is sold ahead
+    decide = await planner(tx, reference, taker, cards, now, postal_code, value)
+    plan, claims, cut, _ = decide(request)
     found: dict[int, int] = {}
     for line, _, quantity in plan.assignments:
         found[line] = found.get(line, 0) + quantity
-    covering = Covering(reference.network, now)
-    wanted: dict[int, Wanted] = {}
-    for n, missing in plan.unplaced if reference.sells_ahead and not waits else ():
-        card = cards[n - 1]
-        want = covering.wanted(card, missing, taker.channel_id)
-        if want is not None:
-            covering.add(card, taker.channel_id)
-            wanted[n] = want
-    ahead: dict[int, tuple[int, date]] = {}
-    if wanted:
-        await covering.ask(tx)
-        await covering.answer()
-        lines = [line for line in request.lines if line.line in wanted]
-        rest = msgspec.structs.replace(request, lines=lines)
-        there = left_of_kits(reference.network.location_ids, free, request, plan, lines)
-        claims, passed = await within_caps(tx, reference, taker, covering, rest, wanted, (request, plan), there)
-        cut = sorted({*cut, *passed})
-        for n, units in by_line(claims).items():
-            own = [claim for claim in claims if claim.line == n]
-            ahead[n] = units, max(max(claim.eta, claim.not_before or claim.eta) for claim in own)
+    ahead = {one.line: (one.units, dropping.leaves_on([one], now)) for one in dropping.dropped_in(plan)}
+    ahead |= {n: (units, last_day(claims, n)) for n, units in by_line(claims).items()}
     return found, ahead, cut
 
 
-async def within_caps(
-    tx: Tx,
-    reference: Reference,
-    taker: Taker,
-    covering: Covering,
-    request: Request,
-    wanted: Mapping[int, Wanted],
-    placed: tuple[Request, Plan],
-    there: There,
-) -> tuple[list[NewClaim], list[str]]:
-    """Return claims on supply that caps let through beside what is `placed`, and the codes of caps in the way."""
-    allotting = Allotting(reference, await tx.now())
-    skus = {sku for line in placed[0].lines for sku, _ in line.components or ((line.sku_id, 1),)}
-    if rules.touches(reference.allotments, taker.channel_id, skus):
-        allotting.add(taker, skus)
-    if not allotting.counters:
-        return covering.plan(request, wanted, None, there), []
-    room = await allotments.queue_room(tx, allotting.counters)
-    allotting.stand(Standing({}, {(cap, sku): left for cap, sku, left in await room.fetchall()}))
-    return allotting.cover(taker, request, wanted, covering, allotting.wanted(*placed), there)
+def last_day(claims: Sequence[NewClaim], line: int) -> date:
+    """Return the day from which all units of a line that are sold ahead can go on."""
+    return max(max(claim.eta, claim.not_before or claim.eta) for claim in claims if claim.line == line)
 
 
 def basket_request(

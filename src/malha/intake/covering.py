@@ -12,14 +12,14 @@ from zoneinfo import ZoneInfo
 import msgspec
 from psycopg import AsyncCursor
 
-from malha.intake.rules import end_of_business_day
 from malha.inventory.ahead import service as ahead
 from malha.inventory.ahead.model import NewClaim, Policy, SupplyLine
 from malha.inventory.ahead.rules import policy_for, reaches
 from malha.platform.db import Tx
 from malha.platform.i18n import DEFAULT_ZONE
+from malha.promising.rules import end_of, there_on
 from malha.routing import rules as routing
-from malha.routing.model import Network, Plan, Request, RequestLine
+from malha.routing.model import Network, Plan, Request, RequestLine, parts_of
 
 MOST_KITS = 1_000_000_000
 
@@ -64,7 +64,7 @@ class Goods(Protocol):
 class Covering:
     """Supply and what caps let through, with the running balances of a batch. Most batches sell nothing ahead."""
 
-    __slots__ = ("_asked", "claims", "lines", "network", "policies", "room", "skus", "today")
+    __slots__ = ("_asked", "carriage", "claims", "lines", "network", "policies", "room", "skus", "today")
 
     def __init__(self, network: Network, instant: datetime) -> None:
         self.network = network
@@ -75,6 +75,7 @@ class Covering:
         self.lines: dict[int, list[SupplyLine]] = {}  # by SKU, the earliest first
         self.room: dict[int, int] = {}  # by policy
         self.claims: list[NewClaim] = []
+        self.carriage: list[Plan] = []  # by which what was planned last travels
 
     def policy(self, policies: Sequence[Policy], channel_id: int) -> Policy | None:
         """Return by which of a SKU's policies a channel may sell it ahead now."""
@@ -203,6 +204,7 @@ class Covering:
         """
         taken: dict[int, int] = {}
         rest = dict(most or {})
+        self.carriage = []
         plain = [line for line in request.lines if not line.components]
         found = self._plan_plain(msgspec.structs.replace(request, lines=plain), wanted, taken, rest)
         kits = [line for line in request.lines if line.components]
@@ -216,23 +218,25 @@ class Covering:
 
     def _plan_kits(self, request: Request, wanted: Mapping[int, Wanted], larder: "_Larder") -> list[NewClaim]:
         left = {line.line: wanted[line.line].quantity for line in request.lines}
-        parts_of = {line.line: line.components or () for line in request.lines}
+        kits_of = {line.line: line.components or () for line in request.lines}
         found: list[NewClaim] = []
         larder.parts = {sku: p for want in wanted.values() for sku, p in (want.parts or {}).items()}
-        skus = {sku for parts in parts_of.values() for sku, _ in parts}
+        skus = {sku for parts in kits_of.values() for sku, _ in parts}
         for day in larder.days(skus):
             lines = [msgspec.structs.replace(x, quantity=left[x.line]) for x in request.lines if left[x.line]]
             if not lines:
                 break
             free = {sku: larder.column(sku, self.network.location_ids, day) for sku in sorted(skus)}
             plan = routing.plan(msgspec.structs.replace(request, lines=lines), self.network, free, None)
+            made = 0
             for number, index, quantity in plan.assignments:
                 place = self.network.location_ids[index]
-                kits = larder.makes(parts_of[number], place, day, quantity)
+                kits = larder.makes(kits_of[number], place, day, quantity)
                 terms = (wanted[number].parts or {}).values()
                 days = max((p.handling_days for p in terms), default=1) + 1 + (plan.lead_days or 0)
                 not_before = max((p.release_on for p in terms if p.release_on is not None), default=None)
                 left[number] -= kits
+                made += kits
                 found += [
                     NewClaim(
                         order_id=request.order_id,
@@ -246,10 +250,13 @@ class Covering:
                         not_before=not_before,
                         policy_id=None if supply is None else larder.parts[sku].id,
                         told=True,
-                        per=dict(parts_of[number])[sku],
+                        per=dict(kits_of[number])[sku],
+                        transit=plan.lead_days or 0,
                     )
-                    for sku, supply, units in (larder.draw(parts_of[number], place, day, kits) if kits > 0 else ())
+                    for sku, supply, units in (larder.draw(kits_of[number], place, day, kits) if kits > 0 else ())
                 ]
+            if made:
+                self.carriage.append(plan)
         return found
 
     def _plan_plain(
@@ -278,6 +285,8 @@ class Covering:
                 if (own := open_lines[sku])
             }
             plan = routing.plan(msgspec.structs.replace(request, lines=lines), self.network, free, None)
+            if plan.assignments:
+                self.carriage.append(plan)
             for number, index, quantity in plan.assignments:
                 location = self.network.location_ids[index]
                 own = [s for s in open_lines[sku_of[number]] if s.location_id == location and s.eta <= day]
@@ -334,6 +343,7 @@ class Covering:
             policy_id=policy.id if policy else None,
             told=True,
             since=want.since,
+            transit=lead_days,
         )
 
     def take(self, claims: Sequence[NewClaim]) -> None:
@@ -477,7 +487,7 @@ def left_of_kits(
     """
     skus = {sku for line in lines for sku, _ in line.components or ()}
     left = {sku: dict(zip(location_ids, free[sku], strict=True)) for sku in skus}
-    parts = {line.line: line.components or ((line.sku_id, 1),) for line in request.lines}
+    parts = {line.line: parts_of(line) for line in request.lines}
     for number, index, quantity in plan.assignments:
         for sku, per in parts[number]:
             if sku in left:
@@ -515,15 +525,18 @@ def at_hand(claims: Iterable[NewClaim]) -> list[NewClaim]:
     return [claim for claim in claims if claim.supply_id is None]
 
 
-def promised(claims: Iterable[NewClaim]) -> dict[int, datetime]:
-    """Return until when lines should arrive that wait for supply: their last units count."""
+def promised(claims: Iterable[NewClaim], to_state: str | None, zone: str) -> dict[int, datetime]:
+    """Return until when lines should arrive that wait for supply: their last units count; see `promise_of`."""
     days: dict[int, datetime] = {}
     for claim in claims:
-        at = promise_of(claim.eta, claim.days, claim.not_before)
+        at = promise_of(claim.eta, claim.days, claim.not_before, to_state, zone)
         days[claim.line] = max(at, days.get(claim.line, at))
     return days
 
 
-def promise_of(eta: date, days: int, not_before: date | None) -> datetime:
-    """Return until when units should arrive that are expected on a day, and may not leave before another."""
-    return end_of_business_day(max(eta, not_before or eta), days)
+def promise_of(eta: date, days: int, not_before: date | None, to_state: str | None, zone: str) -> datetime:
+    """Return until when units should arrive that are expected on a day, and may not leave before another.
+
+    That is the end of a day where they go, or (without a state) by the zone of where they are fetched.
+    """
+    return end_of(there_on(max(eta, not_before or eta), days, to_state), to_state, zone)

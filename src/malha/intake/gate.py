@@ -12,6 +12,9 @@ What can go wrong, and what happens then:
   refused,
   the others are placed;
 * connection lost, even at COMMIT: the batch is submitted again, and natural keys answer for what was stored;
+* database away for longer than a restart takes: 503, and for who comes after that, at once;
+* a channel, service or location is not known: what is known is compared with the database first, then the order is
+  refused or held; the others go on;
 * queue full, by count or bytes: 429 with Retry-After, nothing taken.
 """
 
@@ -93,12 +96,16 @@ class Gate:
         self._enough: asyncio.Future[None] | None = None
         self._keys: dict[tuple[str, str], int] = {}
         self._idle = in_flight
+        self._strange: deque[_Waiting] = deque()  # name what is not known, and wait for another look
+        self._aside = 0  # how many of these wait, those that are being looked for included
+        self._aside_bytes = 0
+        self._looking = False
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def waiting(self) -> int:
         """How many submissions wait for a batch."""
-        return self._waiting
+        return self._waiting + self._aside
 
     @property
     def cache(self) -> Cache:
@@ -165,7 +172,7 @@ class Gate:
         key = (order.channel, external_id)
         if idempotency_key is not None and key in self._keys:
             raise InFlight
-        if self._waiting >= self._max_waiting or self._bytes + size > self._max_waiting_bytes:
+        if self.waiting >= self._max_waiting or self._bytes + self._aside_bytes + size > self._max_waiting_bytes:
             raise Overloaded
         both = idempotency_key is not None and order.external_id is not None
         request_key = f"{actor.label}:{idempotency_key}" if both else None
@@ -243,12 +250,50 @@ class Gate:
         gone = [w for w in batch if w.future.cancelled()]
         asking = [w for w in batch if not w.future.cancelled()]
         self._forget(gone)
-        held = [w for w in asking if w.submission.order.hold_reference is not None]
-        plain = [w for w in asking if w.submission.order.hold_reference is None]
-        for waiting in held:
-            self._spawn(self._settle([waiting]))
+        known = []
+        for waiting in asking:
+            if self._cache.knows(waiting.submission.order):
+                known.append(waiting)
+            else:
+                self._set_aside(waiting)
+        for waiting in known:
+            if waiting.submission.order.hold_reference is not None:
+                self._spawn(self._settle([waiting]))
+        plain = [w for w in known if w.submission.order.hold_reference is None]
         if plain:
             await self._settle(plain)
+
+    def _set_aside(self, waiting: _Waiting) -> None:
+        """Have an order that names what is not known wait for another look, while its neighbours go on."""
+        self._strange.append(waiting)
+        self._aside += 1
+        self._aside_bytes += waiting.size
+        if not self._looking:
+            self._looking = True
+            self._spawn(self._settle_strange())
+
+    async def _settle_strange(self) -> None:
+        """Place what was set aside, a batch after the other, each once it was looked for again.
+
+        However many there are, one look and one batch of them is under way, and all that wait count as waiting.
+        """
+        try:
+            while self._strange:
+                batch = [self._strange.popleft() for _ in range(min(len(self._strange), self._max_batch))]
+                try:
+                    await self._cache.anew()
+                except Exception:  # what becomes of them then `_settle` says
+                    log.exception("reference_not_renewed")
+                self._aside -= len(batch)
+                self._aside_bytes -= sum(w.size for w in batch)
+                plain = [w for w in batch if w.submission.order.hold_reference is None]
+                if plain:
+                    await self._settle(plain)
+                for waiting in batch:
+                    if waiting.submission.order.hold_reference is not None:
+                        await self._settle([waiting])
+        finally:
+            self._looking = False
 
     def _forget(self, batch: Sequence[_Waiting]) -> None:
         for w in batch:
@@ -298,7 +343,10 @@ class Gate:
                 await asyncio.sleep(random.uniform(0.001, 0.01) * (attempt + 1))  # noqa: S311 - jitter
             except (errors.DataError, errors.IntegrityError) as error:
                 raise _Offence(error.sqlstate) from error
-            except (OperationalError, InterfaceError, PoolTimeout) as error:
+            except PoolTimeout as error:  # the pool has waited as long as a caller should: away, or far too busy
+                log.warning("batch_given_back", orders=len(batch), error=str(error))
+                break
+            except (OperationalError, InterfaceError) as error:
                 if isinstance(error, DatabaseError) and (error.sqlstate or "").startswith("54"):
                     raise _Offence(error.sqlstate) from error
                 log.warning("batch_retried", orders=len(batch), error=type(error).__name__)

@@ -79,7 +79,10 @@ class NewSlot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class NewOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """An order as a channel submits it. Together with the channel, `external_id` is its natural key."""
+    """An order as a channel submits it. Together with the channel, `external_id` is its natural key.
+
+    A `placed_at` that is still to come is taken as now.
+    """
 
     channel: Code
     lines: Annotated[list[NewLine], Meta(min_length=1, max_length=500)]

@@ -153,7 +153,13 @@ def _held(
         request_lines.append(RequestLine(u.line, u.sku_id, u.quantity, grams[u.sku_id]))
     to = dict(step.to)
     state = (order.ship_to or {}).get("state")
-    if order.method != "ship" or not at or set(to) != set(at) or not isinstance(state, str):
+    if (
+        order.method != "ship"
+        or order.merge_location_id is not None
+        or not at
+        or set(to) != set(at)
+        or not isinstance(state, str)
+    ):
         return None
     if touches(reference.allotments, order.channel_id, [line.sku_id for line in request_lines]):
         return None

@@ -1,9 +1,10 @@
 """Promises for product pages: asked far more often than anything changes, and never wrong for longer than they say.
 
-One per process. What is kept is (a) the common stock of SKUs as it was read, and (b) answers, each with all it was made
-from: the reference data (network, catalogue, allotments, prices, learned days), the minute, what capped locations have
-taken, and of every SKU the units at each location *as far as they matter*, which is up to the units that are asked for.
-So a sale from a full shelf leaves every answer standing, and the last unit that goes makes those stale that need it.
+One per process. What is kept is (a) the common stock of SKUs as it was read, with the supply they may be sold ahead
+from, and (b) answers, each with all it was made from: the reference data (network, catalogue, allotments, prices,
+learned days), the minute, how full days and slots are, and of every SKU the units at each location and of its supply
+*as far as they matter*, which is up to the units that are asked for. So a sale from a full shelf leaves every answer
+standing, and the last unit that goes makes those stale that need it.
 
 Stock is read for some SKUs at once: one question is under way, those who come meanwhile share the next. It is served
 up to `OLDEST_S`, and read again ahead of that while it was asked for lately, so that hardly anybody waits; who does has
@@ -23,7 +24,8 @@ import msgspec
 import structlog
 
 from malha.intake import availability, promised
-from malha.intake.availability import Column
+from malha.intake.availability import NOTHING_TO_COME, Column, Planned, ToCome
+from malha.intake.covering import Covering
 from malha.intake.reference import Cache, Card, Channel, Reference
 from malha.inventory.allotments.model import Taker
 from malha.inventory.allotments.rules import touches
@@ -31,8 +33,7 @@ from malha.network.places import Place
 from malha.platform.db import Database
 from malha.platform.ids import UUID
 from malha.promising.model import Collection, Delivery, PageCollection, PageOptions
-from malha.routing import rules as routing
-from malha.routing.model import Plan, Request
+from malha.routing.model import Request
 
 log = structlog.get_logger(__name__)
 
@@ -72,24 +73,30 @@ class Told(NamedTuple):
 
 
 class _Shelf:
-    """Common stock of one SKU in the network's order of locations, when it was asked for, and its short forms."""
+    """What is there and to come of one SKU: when it was asked for, and its short forms.
 
-    __slots__ = ("asked", "column", "short", "used")
+    `column` has the common stock in the network's order of locations.
+    """
 
-    def __init__(self, column: Column, asked: float, used: float) -> None:
+    __slots__ = ("asked", "column", "short", "to_come", "used")
+
+    def __init__(self, column: Column, to_come: ToCome, asked: float, used: float) -> None:
         self.column = column
+        self.to_come = to_come
         self.asked = asked
         self.used = used
-        self.short: dict[int, bytes | tuple[int, ...]] = {}
+        self.short: dict[int, Any] = {}
 
-    def up_to(self, units: int) -> bytes | tuple[int, ...]:
-        """Return the column as far as it matters to who wants so many units."""
+    def up_to(self, units: int) -> Any:
+        """Return the shelf as far as it matters to who wants so many units."""
         found = self.short.get(units)
         if found is None:
             if units == 1:
                 found = bytes([free > 0 for free in self.column])
             else:
                 found = tuple([min(free, units) for free in self.column])
+            if self.to_come.lines:
+                found = found, self.to_come.up_to(units)
             self.short[units] = found
         return found
 
@@ -99,7 +106,7 @@ class _Answer(NamedTuple):
 
     reference: Reference
     minute: int
-    taken: tuple[int, ...]
+    loaded: int
     stock: tuple[Any, ...]
     item: bytes
     made: float
@@ -115,8 +122,6 @@ class PromisePages:
         self._shelves: OrderedDict[int, _Shelf] = OrderedDict()
         self._answers: OrderedDict[tuple[Any, ...], _Answer] = OrderedDict()
         self._near: dict[tuple[Any, ...], promised.Near] = {}
-        self._taken: tuple[int, ...] = ()
-        self._taken_of: tuple[object, float] = (None, -1.0)
         self._urgent: dict[int, None] = {}  # SKUs that somebody waits for
         self._wanted: dict[int, None] = {}  # and those that are read ahead of need
         self._next: asyncio.Future[None] | None = None
@@ -148,24 +153,28 @@ class PromisePages:
         return [told.get(id(w)) or await self._ask(reference, w, checked) for w in wishes]
 
     async def _learn(self, reference: Reference, wishes: Sequence[Wish]) -> None:
-        """See to it that what terms of routing look at is known of what is asked for."""
+        """See to it that what terms and rules of routing look at is known of what is asked for."""
+        if reference.rules is not None:
+            await self._learn_for_rules(reference, wishes)
         if reference.network.terms.asks_goods:
             skus = {sku for w in wishes for sku in (w.card.id, *w.card.stocked)}
             if not skus <= reference.kinds.keys():
                 async with self._db.transaction() as tx:
                     await reference.learn_kinds(tx, skus)
 
+    async def _learn_for_rules(self, reference: Reference, wishes: Sequence[Wish]) -> None:
+        sold, stocked = {w.card.id for w in wishes}, {sku for w in wishes for sku in w.card.stocked}
+        if not reference.knows_for_rules(sold, stocked):
+            async with self._db.transaction() as tx:
+                await reference.learn_for_rules(tx, sold, stocked)
+
     def _notice(self, reference: Reference) -> None:
-        """Forget what another network meant, and look at what capped locations have taken."""
+        """Forget what another network meant."""
         before, self._reference = self._reference, reference
         if before is None or reference.network is not before.network:
             self._shelves.clear()
             self._answers.clear()
             self._near.clear()
-        seen = (reference, self._cache.checked)
-        if seen != self._taken_of:
-            self._taken_of = seen
-            self._taken = tuple(reference.taken)
 
     # --- stock ---
 
@@ -256,18 +265,18 @@ class PromisePages:
     async def _read_some(self, skus: list[int]) -> None:
         asked, reference = time.monotonic(), self._reference
         async with self._db.transaction() as tx:
-            columns = await availability.common_stock(tx, reference, sorted(skus))
+            columns, to_come = await availability.common_stock(tx, reference, sorted(skus))
         if reference.network is not self._reference.network:
             return  # the network changed meanwhile: who waits asks again
         for sku, column in columns.items():
-            before = self._shelves.pop(sku, None)
+            before, comes = self._shelves.pop(sku, None), to_come.get(sku, NOTHING_TO_COME)
             if before is not None and before.asked >= asked:  # another question was asked later, and was quicker
                 self._shelves[sku] = before
-            elif before is not None and before.column == column:
+            elif before is not None and before.column == column and before.to_come == comes:
                 before.asked = asked
                 self._shelves[sku] = before
             else:
-                self._shelves[sku] = _Shelf(column, asked, asked if before is None else before.used)
+                self._shelves[sku] = _Shelf(column, comes, asked, asked if before is None else before.used)
         while len(self._shelves) > MOST_SHELVES:
             self._shelves.popitem(last=False)
 
@@ -278,7 +287,8 @@ class PromisePages:
         needs = [per * wish.quantity for _, per in wish.card.components or ((wish.card.id, 1),)]
         if len(needs) > 1:  # two components of a kit may be the same SKU
             needs = [sum(needs)] * len(needs)
-        stock = tuple([shelf.up_to(need) for shelf, need in zip(shelves, needs, strict=True)])
+        kept_back = 0 if reference.rules is None else reference.rules.most_kept
+        stock = tuple([shelf.up_to(need + kept_back) for shelf, need in zip(shelves, needs, strict=True)])
         now = datetime.now(UTC)
         minute = int(now.timestamp()) // 60
         key = _key(wish)
@@ -289,17 +299,28 @@ class PromisePages:
             and kept.reference is reference
             and kept.minute == minute
             and kept.stock == stock
-            and kept.taken == self._taken
+            and kept.loaded == reference.loaded
         ):
             return Told(kept.item, since, "read" if waited else "kept")
         free = {part: shelf.column for part, shelf in zip(wish.card.stocked, shelves, strict=True)}
 
-        def planner(request: Request) -> tuple[Plan, list[str]]:
-            asked = availability.with_goods(reference, request)
-            return routing.plan(asked, reference.network, free, reference.taken, reference.prices), []
+        taker = Taker(wish.channel.id, wish.customer_group)
+        covering = Covering(reference.network, now)
+        if any(shelf.to_come.lines for shelf in shelves):
+            covering.add(wish.card, wish.channel.id)
+            by_part = dict(zip(wish.card.stocked, (shelf.to_come for shelf in shelves), strict=True))
+            covering.stand(
+                [line for part, comes in by_part.items() if part in covering.skus for line in comes.lines],
+                [row for comes in by_part.values() for row in comes.room],
+            )
+
+        def planner(request: Request) -> Planned:
+            return availability.planned(
+                reference, taker, request, [wish.card], free, covering, postal_code=wish.postal_code
+            )
 
         item = self._item(reference, wish, planner, now)
-        self._keep(key, _Answer(reference, minute, self._taken, stock, item, time.monotonic()))
+        self._keep(key, _Answer(reference, minute, reference.loaded, stock, item, time.monotonic()))
         return Told(item, since, "read" if waited else "planned")
 
     def _item(self, reference: Reference, wish: Wish, planner: availability.Planner, now: datetime) -> bytes:
@@ -358,7 +379,7 @@ class PromisePages:
                 customer_group=wish.customer_group,
             )
         item = _item_of(wish.sku, found.deliveries, found.collections)
-        self._keep(key, _Answer(reference, 0, (), (), item, now))
+        self._keep(key, _Answer(reference, 0, 0, (), item, now))
         return Told(item, min(checked, now), "asked")
 
     def _keep(self, key: tuple[Any, ...], answer: _Answer) -> None:

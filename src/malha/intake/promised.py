@@ -6,13 +6,15 @@ The same plan, the same cut-offs and calendars decide what intake promises an or
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from heapq import nsmallest
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 from malha.capacity import service as capacity
 from malha.capacity.model import Kind, Slot
-from malha.intake import availability
+from malha.intake import availability, dropping
+from malha.intake.covering import by_line, promised
 from malha.intake.reference import Card, Channel, Reference
 from malha.inventory.ahead.model import NewClaim
 from malha.inventory.ahead.rules import policy_for
@@ -25,9 +27,20 @@ from malha.platform.db import Tx
 from malha.platform.i18n import DEFAULT_ZONE
 from malha.platform.ids import UUID
 from malha.promising import rules
-from malha.promising.model import Collection, Delivery, FreeSlot, Leg, Made, MadeLeg, MadeSupply, Options
-from malha.promising.reads import LearnedDays
-from malha.routing.model import Plan
+from malha.promising.foretelling import Foretold, LearnedDays
+from malha.promising.model import (
+    Collection,
+    Delivery,
+    FreeSlot,
+    Leg,
+    LineAhead,
+    LineDay,
+    Made,
+    MadeLeg,
+    MadeSupply,
+    Options,
+)
+from malha.routing.model import Plan, uncovered
 
 NEAREST = 20  # places to fetch at that are looked at
 Wanted = Sequence[tuple[Card, int]]
@@ -40,18 +53,53 @@ def legs_of(plan: Plan, reference: Reference, released_at: datetime, to_state: s
     """
     if plan.lead_days is None:
         return None
-    learned = _in_use(reference, released_at)
+    shipped = _shipped(plan, reference, released_at)
+    if shipped is None:
+        return None
+    learned = in_use(reference, released_at)
     legs = []
-    units = _units_at(plan)
-    for index, service in {(parcel.index, parcel.service_id) for parcel in plan.parcels}:
-        leg = _leg(reference, learned, index, service, plan.lead_days, released_at, to_state, units[index])
+    for one in {(x.place, x.service, x.days, x.asked_at, x.units) for x in shipped}:
+        leg = _leg(reference, learned, *one, to_state)
         if leg is None:
             return None
         legs.append(leg)
     return legs
 
 
-def _in_use(reference: Reference, released_at: datetime) -> LearnedDays | None:
+class _Shipped(NamedTuple):
+    """What leaves a location for the customer, and from when its work may be done. `units` are all that leave there."""
+
+    place: int  # index of the location
+    service: int | None
+    days: int
+    asked_at: datetime
+    units: int
+    grams: int
+    lines: list[int]  # of the plan
+
+
+def _shipped(plan: Plan, reference: Reference, released_at: datetime) -> list[_Shipped] | None:
+    """Return what travels to the customer; None where goods that are to come together never do."""
+    days = plan.lead_days
+    if days is None:
+        return []
+    onward = plan.basis.onward
+    if onward is None:
+        units = _units_at(plan)
+        return [
+            _Shipped(p.index, p.service_id, days, released_at, units[p.index], p.grams, [n for n, _ in p.units])
+            for p in plan.parcels
+        ]
+    index = reference.network.index[onward.location]
+    at = _all_there_at(plan, reference, index, released_at)
+    if at is None:
+        return None
+    units_of = sum(_units_at(plan).values())
+    lines = sorted({n for parcel in plan.parcels for n, _ in parcel.units})
+    return [_Shipped(index, onward.service, onward.days, at, units_of, onward.grams, lines)]
+
+
+def in_use(reference: Reference, released_at: datetime) -> LearnedDays | None:
     """Return what was learned of lanes, unless it is stale by then."""
     learned = reference.learned
     return None if learned is None or learned.until < released_at else learned
@@ -72,8 +120,8 @@ def _leg(
     service: int | None,
     lead_days: int,
     released_at: datetime,
-    to_state: str | None,
     units: int,
+    to_state: str | None,
 ) -> Leg | None:
     """Return when a parcel is to leave a location and how long it travels; None where it never leaves.
 
@@ -82,10 +130,30 @@ def _leg(
     leaves = reference.calendars[index].due_day(released_at, units)
     if leaves is None:
         return None
-    found = None
-    if learned is not None and service is not None and to_state is not None:
-        found = learned.days.get((service, reference.details[index].state, to_state))
-    return Leg(leaves, lead_days if found is None else found, found is not None)
+    found = foretold(reference, learned, index, service, to_state, released_at, leaves)
+    if found is None:
+        return Leg(leaves, lead_days)
+    return Leg(leaves, found.days, True, found.late_days, found.chosen.foretold, found.chosen.said)
+
+
+def foretold(
+    reference: Reference,
+    learned: LearnedDays | None,
+    index: int,
+    service: int | None,
+    to_state: str | None,
+    released_at: datetime,
+    leaves: date,
+) -> Foretold | None:
+    """Return what was learned of a parcel from a place of the network; None: nothing was."""
+    if learned is None or service is None or to_state not in STATES:
+        return None
+    place, calendar = reference.details[index], reference.calendars[index]
+    if place.state not in STATES:
+        return None
+    released = min(leaves, calendar.local(released_at).date())
+    waiting = reference.waiting_there(place.id, released_at)
+    return learned.parcel(place.id, calendar, released, leaves, (service, place.state, to_state), waiting)
 
 
 def made_of(
@@ -104,29 +172,36 @@ def made_of(
     """
     if to_state not in STATES:
         return None
-    learned = _in_use(reference, released_at)
+    learned = in_use(reference, released_at)
     legs = []
-    units = _units_at(plan)
-    for parcel in plan.parcels if plan.lead_days is not None else ():
-        at, days = parcel.index, plan.lead_days or 0
-        leg = _leg(reference, learned, at, parcel.service_id, days, released_at, to_state, units[at])
+    shipped = _shipped(plan, reference, released_at)
+    if shipped is None:
+        return None
+    for x in shipped:
+        leg = _leg(reference, learned, x.place, x.service, x.days, x.asked_at, x.units, to_state)
         arrives = None if leg is None else rules.arrival([leg], to_state)
         if leg is None or arrives is None:
             return None
-        lines = sorted({n if line_of is None else line_of[n] for n, _ in parcel.units})
+        lines = sorted({n if line_of is None else line_of[n] for n in x.lines})
         legs.append(
             MadeLeg(
-                location=reference.network.location_ids[parcel.index],
-                service=parcel.service_id,
+                location=reference.network.location_ids[x.place],
+                service=x.service,
                 lines=lines,
-                grams=parcel.grams,
-                cut_off=reference.calendars[parcel.index].cut_off,
+                grams=x.grams,
+                cut_off=reference.calendars[x.place].cut_off,
                 leaves=leg.leaves,
                 days=leg.transit_days,
                 learned=leg.learned,
+                late_days=leg.late_days,
+                foretold=leg.foretold,
+                said=leg.said,
                 arrives=arrives,
             )
         )
+    last = max((leg.arrives for leg in legs), default=None)
+    # What arrives before the last parcel has a better chance than its own day says: nobody is told that one.
+    legs = [leg if leg.arrives == last else msgspec.structs.replace(leg, foretold=None, said=None) for leg in legs]
     supply = [MadeSupply(line=c.line, expected=c.eta, not_before=c.not_before, days=c.days) for c in claims]
     if not legs and not supply:
         return None
@@ -146,6 +221,72 @@ def promise_of(plan: Plan, reference: Reference, released_at: datetime, to_state
     """Return the day by whose end an order is to arrive; None where nothing travels or a location never opens."""
     legs = legs_of(plan, reference, released_at, to_state)
     return None if legs is None else rules.arrival(legs, to_state)
+
+
+def ready_at(plan: Plan, reference: Reference, index: int, released_at: datetime, units: int) -> datetime | None:
+    """Return when what is planned for a place is ready to be fetched there; None where somebody never opens.
+
+    What is brought there leaves its location as other work would, is there after the working days of its lane when the
+    place opens, and is made ready as work of that day; all of an order at once.
+    """
+    at = _all_there_at(plan, reference, index, released_at)
+    return None if at is None else _ready_at(reference, index, at, units)
+
+
+def _all_there_at(plan: Plan, reference: Reference, index: int, released_at: datetime) -> datetime | None:
+    """Return from when work may be done with all that a plan brings to a place; None where some of it never leaves."""
+    network, home = reference.network, reference.network.places[index].home
+    lanes = network.brought.get(home, {})
+    at, place = released_at, reference.details[index]
+    sent = _units_at(plan) if plan.lead_days is not None else {}
+    for origin, count in sent.items():
+        if network.places[origin].home == home or network.location_ids[origin] not in lanes:
+            continue
+        calendar, (_, days) = reference.calendars[origin], lanes[network.location_ids[origin]]
+        leaves, left = calendar.due_day(released_at, count), calendar.due_at(released_at, count)
+        if leaves is None or left is None:
+            return None
+        there = rules.there_on(leaves, days, place.state)
+        at = max(at, left if not days else datetime.combine(there, time(), ZoneInfo(place.timezone)).astimezone(UTC))
+    return at
+
+
+def days_of(
+    plan: Plan,
+    claims: Sequence[NewClaim],
+    reference: Reference,
+    released_at: datetime,
+    to_state: str | None,
+    pickup: int | None = None,
+    arrives: date | None = None,
+) -> dict[int, datetime] | None:
+    """Return until when each line is there, the last of its units counting; None where some never leave.
+
+    This is what an order is promised, and what is shown before. A day ends where the goods go.
+
+    Args:
+        plan: What is at hand, or sent by vendors.
+        claims: What is sold ahead of it.
+        reference: The network.
+        released_at: From when its order can be released.
+        to_state: Where it goes; None: it is fetched.
+        pickup: The index of the place it is fetched at.
+        arrives: The day on which what travels from stock is there, where that is known.
+    """
+    zone = DEFAULT_ZONE if pickup is None else reference.details[pickup].timezone
+    days = promised([*claims, *dropping.supply_of(plan, released_at)], to_state, zone)
+    if not plan.assignments:
+        return days
+    if pickup is not None:
+        at = ready_at(plan, reference, pickup, released_at, sum(units for _, _, units in plan.assignments))
+    else:
+        day = arrives or promise_of(plan, reference, released_at, to_state)
+        at = None if day is None else rules.end_of(day, to_state)
+    if at is None:
+        return None
+    for line, _, _ in plan.assignments:
+        days[line] = max(at, days.get(line, at))
+    return days
 
 
 async def options(
@@ -175,11 +316,9 @@ async def options(
     """
     now = await tx.now()
     taker = Taker(channel.id, customer_group)
-    stocked = sorted({part for card, _ in wanted for part in card.stocked})
-    await reference.learn_kinds(tx, [card.id for card, _ in wanted])
-    goods = [card.id for card, _ in wanted]
-    planner, _ = await availability.planner(tx, reference, taker, stocked, now, postal_code, goods, value)
-    released = released_at(channel, [card for card, _ in wanted], now)
+    cards = [card for card, _ in wanted]
+    planner = await availability.planner(tx, reference, taker, cards, now, postal_code, value)
+    released = released_at(channel, cards, now)
     fetched = collections(
         planner, reference, channel, taker, wanted, released, nearest(reference, channel, postal_code), id_=id_
     )
@@ -235,8 +374,8 @@ def deliveries(
     basket = availability.basket_request(id_, taker, wanted, to_state=to_state, pickup=None)
     basket = msgspec.structs.replace(basket, to_cep=to_cep)
     for service in reference.shipping:
-        plan, _ = planner(msgspec.structs.replace(basket, service_id=service.id))
-        delivery = _delivery(service, plan, reference, released, to_state)
+        found_by = planner(msgspec.structs.replace(basket, service_id=service.id))
+        delivery = _delivery(service, found_by, reference, released, to_state)
         if delivery is not None:
             found.append(delivery)
     found.sort(key=lambda d: (d.arrives, d.price, d.service))
@@ -261,34 +400,96 @@ def collections(
     found: list[Collection] = []
     for index, kilometres in near:
         place = reference.network.location_ids[index]
-        plan, _ = planner(availability.basket_request(id_, taker, wanted, to_state=None, pickup=place))
-        ready = reference.calendars[index].due_at(released, sum(quantity for _, quantity in wanted))
-        if plan.unplaced or ready is None:
-            continue
-        found.append(_collection(reference, channel, index, kilometres, ready))
+        found_at = planner(availability.basket_request(id_, taker, wanted, to_state=None, pickup=place))
+        collection = _collection(reference, channel, index, kilometres, found_at, released)
+        if collection is not None:
+            found.append(collection)
     found.sort(key=lambda c: (c.kilometres is None, c.kilometres or 0, c.ready_at, c.location))
     return found
 
 
-def _delivery(service: Service, plan: Plan, reference: Reference, released: datetime, to_state: str) -> Delivery | None:
-    if plan.unplaced:
+def _ready_at(reference: Reference, index: int, released: datetime, units: int) -> datetime | None:
+    """Return when work is ready to be fetched: when it is due, or days later at a location that was learned to be late.
+
+    None: the location never works.
+    """
+    calendar = reference.calendars[index]
+    due, learned = calendar.due_at(released, units), in_use(reference, released)
+    if due is None or learned is None:
+        return due
+    day = calendar.local(due).date()
+    place = reference.network.location_ids[index]
+    late = learned.late_days(place, day, reference.waiting_there(place, released))
+    return due if late == 0 else calendar.closing_on(calendar.shifted(day, late))
+
+
+def _delivery(
+    service: Service, found: availability.Planned, reference: Reference, released: datetime, to_state: str
+) -> Delivery | None:
+    """Return how a basket is brought by a service, as its order would be promised; None where not all of it can be.
+
+    What vendors send of it takes their working days and then its way, as `dropping.supply_of` says it to an order; what
+    is sold ahead of it waits for its supply.
+    """
+    plan = found.plan
+    if uncovered(plan.unplaced, dropping.units_in(plan) | by_line(found.claims)):
         return None
-    legs = legs_of(plan, reference, released, to_state)
-    arrives = None if legs is None else rules.arrival(legs, to_state)
-    if not legs or arrives is None:
+    legs = legs_of(plan, reference, released, to_state) if plan.assignments else []
+    sent = dropping.supply_of(plan, released)
+    waits = [*found.claims, *sent]
+    if legs is None or not (legs or waits):
         return None
+    days = days_of(plan, found.claims, reference, released, to_state, arrives=rules.arrival(legs, to_state))
+    if not days:
+        return None
+    last = max(days.values())
     return Delivery(
         service=service.code,
         name=service.name,
         carrier=service.carrier,
-        price=sum(parcel.freight for parcel in plan.parcels),
-        packages=plan.packages,
-        leaves=max(leg.leaves for leg in legs),
-        transit_days=max(leg.transit_days for leg in legs),
-        learned=all(leg.learned for leg in legs),
-        arrives=arrives,
-        promised_at=rules.end_of(arrives),
+        price=sum(_freight(one) for one in (plan, *found.carriage))
+        + sum(one.freight for one in dropping.dropped_in(plan)),
+        packages=sum(one.packages for one in (plan, *found.carriage)) + len({one.location_id for one in sent}),
+        leaves=max([leg.leaves for leg in legs] + [_leaves_on(one, to_state) for one in waits]),
+        transit_days=max([leg.transit_days for leg in legs] + [one.transit for one in waits]),
+        learned=not waits and all(leg.learned for leg in legs),
+        arrives=rules.day_promised(last, to_state),
+        promised_at=min(days.values()),
+        complete_at=last,
+        lines=_line_days(days, to_state, DEFAULT_ZONE),
+        ahead=_sold_ahead(found.claims),
     )
+
+
+def _leaves_on(claim: NewClaim, to_state: str | None) -> date:
+    """Return the day on which what waits for supply leaves, so that it is there when it is promised."""
+    return rules.there_on(max(claim.eta, claim.not_before or claim.eta), claim.days - claim.transit, to_state)
+
+
+def _line_days(days: Mapping[int, datetime], to_state: str | None, zone: str) -> list[LineDay]:
+    """Return when each line is there, where they differ."""
+    if len(set(days.values())) == 1:
+        return []
+    return [LineDay(line, rules.day_promised(at, to_state, zone), at) for line, at in sorted(days.items())]
+
+
+def _sold_ahead(claims: Sequence[NewClaim]) -> list[LineAhead]:
+    """Return what is sold ahead, by line."""
+    return [
+        LineAhead(
+            line=line,
+            units=units,
+            from_day=availability.last_day(claims, line),
+            release_on=max([c.not_before for c in claims if c.line == line and c.not_before is not None], default=None),
+        )
+        for line, units in sorted(by_line(claims).items())
+    ]
+
+
+def _freight(plan: Plan) -> int:
+    """Return what the carriage of a plan costs, from where its goods come together too, in centavos."""
+    onward = plan.basis.onward
+    return sum(parcel.freight for parcel in plan.parcels) + (0 if onward is None else onward.freight)
 
 
 def nearest(reference: Reference, channel: Channel, postal_code: str | None) -> list[tuple[int, float | None]]:
@@ -319,17 +520,27 @@ def _collection(
     channel: Channel,
     index: int,
     kilometres: float | None,
-    ready: datetime,
-) -> Collection:
+    found: availability.Planned,
+    released: datetime,
+) -> Collection | None:
+    """Return when a basket can be fetched at a place; None where not all of it can be."""
+    if uncovered(found.plan.unplaced, by_line(found.claims)):
+        return None
+    days = days_of(found.plan, found.claims, reference, released, None, index)
+    if not days:
+        return None
     location = reference.details[index]
     return Collection(
         location=location.code,
         name=location.name,
         city=location.address.city or None,
         kilometres=kilometres,
-        ready_at=ready,
+        ready_at=max(days.values()),
+        brought=found.plan.lead_days is not None,
         opening_hours=location.opening_hours,
         days_kept=channel.pickup_days or location.pickup_days,
+        lines=_line_days(days, None, location.timezone),
+        ahead=_sold_ahead(found.claims),
     )
 
 

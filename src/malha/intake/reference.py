@@ -1,4 +1,4 @@
-"""Reference data as the gate keeps it between batches: network, channels, SKUs and today's capacity.
+"""Reference data as the gate keeps it between batches: network, channels, SKUs and how full days are.
 
 Ids never change once given, so stale data can cost a hold or a dearer parcel, never a wrong claim. `Cache.current`
 compares revision numbers at most every `REFRESH_SECONDS` and swaps the whole `Reference`, so one batch sees one
@@ -8,7 +8,9 @@ network.
 import asyncio
 import copy
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from typing import cast
 
 import msgspec
 import structlog
@@ -18,7 +20,9 @@ from malha.capacity import service as capacity
 from malha.catalog import reads as catalog
 from malha.catalog import trait_reads as traits
 from malha.catalog.trait_reads import NO_TRAITS, Traits
-from malha.intake import reads
+from malha.intake import loads, reads
+from malha.intake.loads import NO_LOAD, FilledCalendar, Given, Load
+from malha.intake.model import NewOrder
 from malha.inventory.ahead import reads as ahead
 from malha.inventory.ahead.model import Policy
 from malha.inventory.allotments import reads as allotments
@@ -26,13 +30,15 @@ from malha.inventory.allotments.model import Allotments
 from malha.inventory.counts import reads as counts
 from malha.inventory.counts.reads import NOT_FROZEN, Frozen
 from malha.network import reads as network
+from malha.network.calendar import Calendar
 from malha.network.model import Channel
 from malha.network.snapshot import NetworkSnapshot
 from malha.network.tariff import billable_grams
 from malha.ordering.model import Line
 from malha.platform.db import Database, Tx
 from malha.promising import reads as promised_days
-from malha.promising.reads import LearnedDays
+from malha.promising.foretelling import LearnedDays
+from malha.promising.lived import LOST
 from malha.routing import cost_reads, price_reads
 from malha.routing.lanes import compile_network
 from malha.routing.model import StockPrices
@@ -44,7 +50,12 @@ from malha.routing.terms import NO_TERMS, Goods, Terms
 log = structlog.get_logger(__name__)
 
 REFRESH_SECONDS = 0.5
+LOOK_AGAIN_SECONDS = 0.1  # for names that are not known: whoever makes them up has the database asked no more often
+WAITING_SECONDS = 5.0  # between two looks at how much work waits: a band of it is an hour's or more
+_SOON = timedelta(days=1)  # what is released later finds another queue
 MAX_CARDS = 500_000
+MUCH_CLAIMED = 5_000  # orders or units
+COUNT_RESTS = 10  # times as long as counting took, where much is
 
 __all__ = ["Cache", "Card", "Channel", "Reference"]
 
@@ -65,8 +76,12 @@ class Reference:
     """One revision of everything a batch needs."""
 
     __slots__ = (
+        "_count_again",
+        "_filled",
         "_homes",
+        "_loads",
         "_slotted",
+        "_waiting_again",
         "allotments",
         "calendars",
         "channel_codes",
@@ -76,6 +91,7 @@ class Reference:
         "kinds",
         "known",
         "learned",
+        "loaded",
         "location_codes",
         "locations",
         "network",
@@ -89,13 +105,14 @@ class Reference:
         "snapshot",
         "taken",
         "traits",
+        "waiting",
+        "waiting_at",
     )
 
     def __init__(
         self,
         snapshot: NetworkSnapshot,
         known: dict[str, Card],
-        taken: Mapping[int, int],
         in_force: Allotments,
         prices: StockPrices | None,
         *,
@@ -127,33 +144,103 @@ class Reference:
         self._slotted = {
             id_: pick.PickingCalendar(x, snapshot.closures.get(id_, frozenset())) for id_, x in self.picking.items()
         }
-        self.calendars = [self._slotted.get(id_, snapshot.calendars[id_]) for id_ in self.network.location_ids]
+        self._filled = {
+            x.id: FilledCalendar(x, snapshot.closures.get(x.id, frozenset()))
+            for x in snapshot.locations.values()
+            if x.daily_capacity is not None and x.id not in self.picking
+        }
+        own: dict[int, Calendar] = {**self._filled, **self._slotted}
+        self.calendars = [own.get(id_, snapshot.calendars[id_]) for id_ in self.network.location_ids]
         self.location_codes = [snapshot.locations[id_].code for id_ in self.network.location_ids]
         self.known = known  # cards by SKU, shared by the references of one catalogue revision
-        self.taken: list[int] = []
+        self.taken = [0] * len(self.network.location_ids)
+        self.loaded = 0  # how often it was found that days or slots have other room than before
+        self._loads: dict[int, Load] = {}  # by the first location of a site
+        self._count_again = 0.0
+        self.waiting: dict[int, int] = {}  # released work that has not left, by location, where its queue was learned
+        self.waiting_at: datetime | None = None  # when that was read
+        self._waiting_again = 0.0
         self._homes = {x.id: x.home for x in snapshot.locations.values() if x.site_id is not None}
-        self.count(taken)
 
-    def count(self, taken: Mapping[int, int]) -> None:
-        """State how many orders each location with a daily capacity has for today; those of a site count together."""
+    async def _learn_loads(self, tx: Tx, now: datetime) -> None:
+        """Read how much of their days locations with a limit have given away."""
+        limited = self._filled.keys() | self._slotted.keys()
+        began = time.monotonic()
+        if began >= self._count_again:
+            first = {self._homes.get(id_, id_) for id_ in self._slotted}
+            given = await loads.given(tx, limited, first, now)
+            self.count(given, now)
+            ended = time.monotonic()
+            # Where much is claimed, counting it must not be all that the database does.
+            much = sum(row.work for row in given if row.claimed) > MUCH_CLAIMED
+            self._count_again = ended + COUNT_RESTS * (ended - began) if much else ended
+
+    def count(self, given: Iterable[Given], now: datetime) -> None:
+        """State what work locations with a limit have from an instant on; those of a site count together."""
         homes = self._homes
-        if homes:
-            sums: dict[int, int] = {}
-            for id_, orders in taken.items():
-                home = homes.get(id_, id_)
-                sums[home] = sums.get(home, 0) + orders
-            self.taken = [sums.get(homes.get(id_, id_), 0) for id_ in self.network.location_ids]
-        else:
-            self.taken = [taken.get(id_, 0) for id_ in self.network.location_ids]
+        found: dict[int, Load] = {}
+        for home, rows in loads.by_site(given, homes).items():
+            found[home] = loads.load_of(self.snapshot.calendars[home], self._limit_of(home), rows, now)
+        if found == self._loads:
+            return
+        self._loads = found
+        self.loaded += 1
+        self.taken = [found.get(homes.get(id_, id_), NO_LOAD).taken for id_ in self.network.location_ids]
+        for id_, filled in self._filled.items():
+            filled.load = found.get(homes.get(id_, id_), NO_LOAD)
+        for id_, slotted in self._slotted.items():
+            slotted.given = found.get(homes.get(id_, id_), NO_LOAD).full
+
+    def _limit_of(self, home: int) -> Callable[[date], int | None]:
+        """Return how much a location takes on a day."""
+        stated = self.picking.get(home)
+        if stated is not None:
+            return stated.quota
+        most = self.snapshot.locations[home].daily_capacity
+        return lambda _day: most
+
+    async def learn_work(self, tx: Tx) -> None:
+        """Read what work locations have: which days and slots are full, and how much waits."""
+        await self.learn_full(tx)
+        await self.learn_waiting(tx)
+
+    async def learn_waiting(self, tx: Tx) -> None:
+        """Read how much work waits where learned days go by it; nothing is asked where they do not."""
+        queues = {} if self.learned is None else self.learned.queues
+        if not queues or (self.waiting_at is not None and time.monotonic() < self._waiting_again):
+            return
+        places = sorted({place for place, _ in queues})
+        found = dict.fromkeys(places, 0) | dict(await tx.tuples(loads.WAITING, {"locations": places, "lost": LOST}))
+        self.loaded += any(
+            queue.band(found[place]) != queue.band(self.waiting.get(place, 0)) for (place, _), queue in queues.items()
+        )
+        self.waiting = found
+        self.waiting_at = await tx.now()
+        self._waiting_again = time.monotonic() + WAITING_SECONDS
+
+    def waiting_there(self, location_id: int, released_at: datetime) -> int | None:
+        """Return how much work waits at a location before what is released at an instant; None: nobody knows."""
+        if self.waiting_at is None or released_at > self.waiting_at + _SOON:
+            return None
+        return self.waiting.get(location_id)
 
     async def learn_full(self, tx: Tx) -> None:
-        """Read which picking slots are full, where any are stated: goods are ready when the first that is not ends."""
+        """Read which days and picking slots are full: goods are ready on the first that is not, or when it ends.
+
+        Nothing is asked where no location has a limit.
+        """
+        if not self._filled and not self._slotted:
+            return
+        now = await tx.now()
+        await self._learn_loads(tx, now)
         if not self.picking:
             return
         homes = {id_: x.place.home for id_, x in self.picking.items()}
-        full = await pick.full(tx, set(homes.values()), await tx.now())
+        full = await pick.full(tx, set(homes.values()), now)
         for id_, calendar in self._slotted.items():
-            calendar.full = full.get(homes[id_], {})
+            slots = full.get(homes[id_], {})
+            self.loaded += slots != calendar.full
+            calendar.full = slots
 
     def under(
         self,
@@ -169,6 +256,7 @@ class Reference:
         other.frozen = frozen
         other.prices = prices
         other.learned = learned
+        other.waiting_at = None  # not read yet for these days
         other.rules = rules
         return other
 
@@ -204,9 +292,23 @@ class Reference:
                 parts = {sku: policies[sku] for sku, _ in components or () if sku in policies}
                 known[v.sku] = Card(v.id, v.name, grams, components, stocked, policies.get(v.id, ()), parts)
         cards = {code: known[code] for code in codes if code in known}
-        if self.rules is not None:
-            await self.learn_goods(tx, [card.id for card in cards.values()])
+        parts_of_all = {part for card in cards.values() for part in card.stocked}
+        await self.learn_for_rules(tx, [card.id for card in cards.values()], parts_of_all)
         return cards
+
+    async def learn_for_rules(self, tx: Tx, sold: Collection[int], stocked: Collection[int]) -> None:
+        """Read what rules ask of goods that are sold, and which vendors send what is stocked, where it is unknown."""
+        if self.rules is not None:
+            await self.learn_goods(tx, sold)
+            await ruling.learn_vendors(tx, self.rules, stocked)
+
+    def knows_for_rules(self, sold: Collection[int], stocked: Collection[int]) -> bool:
+        """Tell whether `learn_for_rules` would read nothing."""
+        rules = self.rules
+        return rules is None or (
+            (not rules.asks_goods or all(sku in self.traits for sku in sold))
+            and (not rules.asks_vendors or all(sku in rules.vendors.offers for sku in stocked))
+        )
 
     async def weights(self, tx: Tx, sku_ids: Collection[int]) -> dict[int, int]:
         """Return the billable grams of SKUs by id."""
@@ -300,6 +402,7 @@ class Cache:
         self._reference: Reference | None = None
         self._revisions = reads.Revisions(-1, -1, -1, -1, -1, -1, -1)
         self._checked = 0.0
+        self._looked = 0.0  # when that was last begun, whatever came of it
         self._lock = asyncio.Lock()
         self._renewing: asyncio.Task[None] | None = None
 
@@ -309,11 +412,42 @@ class Cache:
             # One at a time: a second load beside the first would take its new revisions for those of the old data.
             async with self._lock:
                 if self._reference is None or self.age > REFRESH_SECONDS:
-                    began = time.monotonic()
-                    async with self._db.transaction() as tx:
-                        self._reference = await self._load(tx)
-                    self._checked = began
-        return self._reference
+                    await self._look()
+        return cast("Reference", self._reference)
+
+    def knows(self, order: NewOrder) -> bool:
+        """Return whether the channel, the service and the place to collect that an order names are known.
+
+        SKUs are not kept for good: one that is not known is asked for with the order.
+        """
+        kept = self._reference
+        if kept is None:
+            return False
+        channel = kept.channels.get(order.channel)
+        return (
+            channel is not None
+            and channel.active
+            and (order.service is None or order.service in kept.services)
+            and (order.method != "pickup" or order.pickup_location in kept.locations)
+        )
+
+    async def anew(self) -> None:
+        """Look at the database again, for who came before this: what is not known may have been made a moment ago.
+
+        All who wait share a look, and there is one every `LOOK_AGAIN_SECONDS` at most.
+        """
+        asked = time.monotonic()
+        while self._checked < asked:
+            await asyncio.sleep(max(0.0, self._looked + LOOK_AGAIN_SECONDS - time.monotonic()))
+            async with self._lock:
+                if self._checked < asked and time.monotonic() - self._looked >= LOOK_AGAIN_SECONDS:
+                    await self._look()
+
+    async def _look(self) -> None:
+        self._looked = began = time.monotonic()
+        async with self._db.transaction() as tx:
+            self._reference = await self._load(tx)
+        self._checked = began
 
     async def recent(self, oldest_s: float) -> Reference:
         """Return reference data that may be `oldest_s` old, and have it renewed meanwhile: hardly anybody waits."""
@@ -351,11 +485,9 @@ class Cache:
 
     async def _load(self, tx: Tx) -> Reference:
         revisions = await reads.revisions(tx)
-        taken = await reads.taken_today(tx)
         old, before = self._reference, self._revisions
         if old is not None and (revisions[:2], revisions.capacity) == (before[:2], before.capacity):
-            old.count(taken)
-            await old.learn_full(tx)
+            await old.learn_work(tx)
             if revisions == before:
                 return old
             found = old.under(
@@ -365,14 +497,15 @@ class Cache:
                 await promised_days.in_force(tx),
                 old.rules if revisions.rules == before.rules else await ruling.in_force(tx, old.snapshot),
             )
+            await found.learn_waiting(tx)
         else:
             cards = old.known if old is not None and revisions[1] == before[1] else {}
-            found = await _read(tx, cards, taken)
+            found = await _read(tx, cards)
         self._revisions = revisions  # not before: a load that fails has learned nothing
         return found
 
 
-async def _read(tx: Tx, cards: dict[str, Card], taken: Mapping[int, int]) -> Reference:
+async def _read(tx: Tx, cards: dict[str, Card]) -> Reference:
     in_force = await allotments.load(tx)
     prices = await price_reads.in_force(tx)
     learned = await promised_days.in_force(tx)
@@ -384,20 +517,25 @@ async def _read(tx: Tx, cards: dict[str, Card], taken: Mapping[int, int]) -> Ref
     terms = await cost_reads.terms(tx, snapshot)
     rules = await ruling.in_force(tx, snapshot)
     found = Reference(
-        snapshot, cards, taken, in_force, prices, learned=learned, sells_ahead=sells_ahead, terms=terms, rules=rules,
+        snapshot, cards, in_force, prices, learned=learned, sells_ahead=sells_ahead, terms=terms, rules=rules,
         frozen=frozen, picking=picking,
     )  # fmt: skip
-    await found.learn_full(tx)
+    await found.learn_work(tx)
     return found
 
 
 async def _with_picking(tx: Tx, snapshot: NetworkSnapshot, picking: Mapping[int, pick.Picking]) -> NetworkSnapshot:
-    """Return a network in which locations that state picking slots have what those take today as their capacity."""
+    """Return a network in which locations that state picking slots have what those take as their capacity.
+
+    That is on the working day of what is released now.
+    """
     if not picking:
         return snapshot
     now = await tx.now()
     today = {
-        id_: msgspec.structs.replace(x.place, daily_capacity=x.limit(capacity.today_at(x.place, now)))
+        id_: msgspec.structs.replace(
+            x.place, daily_capacity=x.limit(snapshot.calendars[id_].due_day(now) or capacity.today_at(x.place, now))
+        )
         for id_, x in picking.items()
     }
     return msgspec.structs.replace(snapshot, locations=snapshot.locations | today)
@@ -414,9 +552,8 @@ async def reference_in(tx: Tx) -> Reference:
     revisions = await reads.revisions(tx)
     kept = _shared.get(key)
     if kept is None or kept[0] != revisions:
-        kept = revisions, await _read(tx, {}, await reads.taken_today(tx))
+        kept = revisions, await _read(tx, {})
         _shared[key] = kept
     else:
-        kept[1].count(await reads.taken_today(tx))
-        await kept[1].learn_full(tx)
+        await kept[1].learn_work(tx)
     return kept[1]

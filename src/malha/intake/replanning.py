@@ -10,13 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from malha.intake import allotting as allot
-from malha.intake import promised, ruled, supplying
+from malha.intake import dropping, promised, ruled, supplying
 from malha.intake.allotting import Allotting
 from malha.intake.reference import Reference, reference_in
 from malha.intake.rules import leaves_the_loop
 from malha.inventory import reads as stock
 from malha.inventory import service as inventory
-from malha.inventory.ahead import reads as ahead_reads
 from malha.inventory.ahead import service as ahead
 from malha.inventory.ahead.model import ClaimState
 from malha.inventory.allotments import reads as allotted
@@ -24,10 +23,13 @@ from malha.inventory.allotments.model import Taker
 from malha.inventory.allotments.rules import touches
 from malha.inventory.model import Claim, Reason
 from malha.inventory.model import Reference as About
+from malha.inventory.vendors import service as vendors
+from malha.inventory.vendors.model import NewDrop
 from malha.ordering import service as ordering
 from malha.ordering.events import OrderRouted
 from malha.ordering.model import WAITING, HoldKind, Line, Move, Order, Unit, UnitState
 from malha.ordering.rules import per_unit, whole_units
+from malha.platform import outbox
 from malha.platform.brazil import STATES
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
@@ -36,7 +38,7 @@ from malha.routing import reads as routing_reads
 from malha.routing import rules as routing
 from malha.routing import service as decisions
 from malha.routing.model import Plan, Request, RequestLine
-from malha.routing.ruling.model import Bound, Unfilled
+from malha.routing.ruling.model import Bound, Dropped
 from malha.routing.ruling.planning import Under
 
 LOOSE = 10_000  # numbers of request lines for components that wait without the rest of their kit
@@ -88,7 +90,7 @@ async def place_units(
         units, bound = await _place_from_stock(tx, order, lines, units, reference, target, standing, under)
         units = await supplying.cover(tx, order, lines, units, reference, target, standing)
     await supplying.promise_anew(tx, order)
-    still = _still(lines, supplying.uncovered(units, await ahead_reads.covered(tx, order_id)))
+    still = _still(lines, supplying.uncovered(units, await supplying.covered(tx, order_id)))
     if not still:
         await ordering.lift_holds(tx, [order_id], HoldKind.SHORTAGE, "placed")
     if await ruled.settle_hold(tx, order_id, bound, {w.line for w in still}):
@@ -108,7 +110,7 @@ async def _place_from_stock(
 ) -> tuple[list[Unit], Bound | None]:
     """Claim stock for waiting units; return all units of the order afterwards, and what its routing rule asked."""
     order_id = order.id
-    waiting = [u for u in units if u.state in WAITING]
+    waiting = supplying.uncovered(units, standing.vendors)
     wishes = _wishes(lines, waiting)
     if not wishes:
         return units, None
@@ -125,6 +127,7 @@ async def _place_from_stock(
         method=order.method,
         service_id=order.service_id,
         pickup_location_id=order.pickup_location_id,
+        merge_location_id=order.merge_location_id,
         to_state=target,
         lines=[
             RequestLine(
@@ -160,13 +163,17 @@ async def _place_from_stock(
         return allotting.plan(taker, request, free, reference.taken, reference.prices)
 
     plan, _ = await asyncio.to_thread(decide) if leaves_the_loop(len(request.lines)) else decide()
-    if ruled.ending_of(plan) is Unfilled.QUEUE:
+    if ruled.ending_of(plan) in ruled.NOT_AHEAD:
         standing.policies = {}  # what a rule refuses is not sold ahead either
     standing.within = ruled.ahead_of(request, plan)
-    if not plan.assignments:
+    dropped = dropping.dropped_in(plan)
+    if not plan.assignments and not dropped:
         return units, plan.basis.bound
     moves = moves_of(plan)
     await supplying.let_go(tx, units, moves, standing)
+    numbers = {n: wish.line for n, wish in wishes.items()}
+    await _ask_vendors(tx, dropping.asked(plan, order_id, reference.rules, await tx.now(), numbers), standing)
+    moves += _to_vendors(dropped, wishes, waiting, moves)
     sku_of = {(u.line, u.part): u.sku_id for u in waiting}
     claims = [
         Claim(sku, m.location_id, m.quantity)
@@ -179,10 +186,8 @@ async def _place_from_stock(
         raise RuntimeError(f"order {order.number}: a plan on locked balances was refused: {short}")
     attempt = await decisions.next_attempt(tx, order_id)
     released = max(await tx.now(), order.release_after)
-    numbers = {n: wish.line for n, wish in wishes.items()}
     made = promised.made_of(plan, reference, released, target, line_of=numbers)
-    kept = decisions.Decision(str(order_id), attempt, plan, None if made is None else stored(made))
-    await decisions.record_decisions(tx, [kept])
+    await _keep(tx, order, decisions.Decision(str(order_id), attempt, plan, None if made is None else stored(made)))
     moved = await ordering.move_units(
         tx,
         order_id,
@@ -193,9 +198,18 @@ async def _place_from_stock(
             attempt=attempt,
             placed=[(wishes[n].line, reference.network.location_ids[i], q) for n, i, q in plan.assignments],
             unplaced=[(wishes[n].line, q) for n, q in plan.unplaced],
+            dropped=[(wishes[d.line].line, d.location, d.units) for d in dropped],
         ),
     )
     return moved, plan.basis.bound
+
+
+async def _keep(tx: Tx, order: Order, decision: decisions.Decision) -> None:
+    """Store a decision, and where the goods come together by it."""
+    await decisions.record_decisions(tx, [decision])
+    onward = decision.plan.basis.onward
+    if onward is not None and order.merge_location_id is None:
+        await ordering.merge_at(tx, order.id, onward.location)
 
 
 def _moves(plan: Plan, wishes: Mapping[int, _Wish], waiting: Sequence[Unit], reference: Reference) -> list[Move]:
@@ -207,6 +221,32 @@ def _moves(plan: Plan, wishes: Mapping[int, _Wish], waiting: Sequence[Unit], ref
         for part, per in wishes[number].parts
         for move in _take(left, wishes[number].line, part, quantity * per, reference.network.location_ids[index])
     ]
+
+
+async def _ask_vendors(tx: Tx, drops: Sequence[NewDrop], standing: supplying.Standing) -> None:
+    """Ask vendors for what a plan says; their units are nobody else's from now on."""
+    await outbox.add_all(tx, await vendors.queue_asks(tx, drops))
+    for line in [line for drop in drops for line in drop.lines]:
+        key = line.line, line.sku_id
+        standing.vendors[key] = standing.vendors.get(key, 0) + line.quantity
+
+
+def _to_vendors(
+    dropped: Sequence[Dropped], wishes: Mapping[int, _Wish], waiting: Sequence[Unit], taken: Sequence[Move]
+) -> list[Move]:
+    """Return the moves of units that vendors are asked to send, beside those that found stock: they are backordered."""
+    left: list[Unit] = []
+    for u in waiting:
+        gone = sum(m.quantity for m in taken if (m.line, m.part) == (u.line, u.part))
+        left.append(msgspec.structs.replace(u, quantity=u.quantity - gone))
+    moves = [
+        msgspec.structs.replace(move, to=UnitState.BACKORDERED, location_id=msgspec.UNSET)
+        for one in dropped
+        for sku, per in wishes[one.line].parts
+        for move in _take(left, wishes[one.line].line, sku, one.units * per, 0)
+    ]
+    stays = {(u.line, u.part) for u in waiting if u.state is UnitState.BACKORDERED}
+    return [move for move in moves if (move.line, move.part) not in stays]
 
 
 async def follow_supply(tx: Tx, order_id: UUID) -> None:
@@ -250,7 +290,9 @@ async def replan(tx: Tx, order_id: UUID, reference: Reference | None = None, *, 
             await lock_for(tx, [order], {order_id: units})
         await inventory.release(tx, claims, About("order", order_id), Reason.REROUTE)
         back = [Move(u.line, u.part, u.quantity, UnitState.UNPLACED, location_id=None) for u in claimed]
-        await ordering.move_units(tx, order_id, back)
+        after = await ordering.move_units(tx, order_id, back)
+        if order.merge_location_id is not None and all(u.state in WAITING | {UnitState.CANCELLED} for u in after):
+            await ordering.merge_at(tx, order_id, None)  # nothing is on its way there
     return await place_units(tx, order_id, reference, locked=locked or bool(claimed))
 
 

@@ -21,11 +21,13 @@ from malha.platform.db import Tx
 from malha.platform.i18n import N_
 from malha.platform.ids import UUID
 from malha.routing.model import Plan, Request
+from malha.routing.ruling import reads as ruling
 from malha.routing.ruling.model import Asked, Bound, Facts, Traits, Unfilled
 from malha.routing.ruling.planning import Under, Within
 
 AT_ONCE = 100
 _encode = msgspec.json.Encoder(order="deterministic").encode
+NOT_AHEAD = frozenset({Unfilled.QUEUE, Unfilled.DROP_SHIP})  # what these leave is not sold ahead
 PLACED = "placed"
 TIME_OVER = N_("No location of its routing rule had the goods in time.")
 RULE_GONE = "no rule holds it any more"
@@ -106,13 +108,19 @@ def of_basket(
 async def of_order(
     tx: Tx, reference: Reference, order: Order, lines: Sequence[Line], units: Sequence[Unit]
 ) -> Under | None:
-    """Return the run that takes a locked order, of which some units may be on their way; None: no rule counts."""
+    """Return the run that takes a locked order, of which some units may be on their way; None: no rule counts.
+
+    What comes together goes on doing so, whatever rules say: the rest is sought where it can be brought there.
+    """
+    if order.merge_location_id is not None:
+        return None
     if reference.rules is None or order.channel_id not in reference.channel_codes:
         return None
     if await tx.value(OVERRIDDEN, {"order_id": order.id, "causes": list(BY_ITS_CAUSE)}):
         return None
     skus = {line.sku_id for line in lines if line.sku_id is not None}
     await reference.learn_goods(tx, skus)
+    await ruling.learn_vendors(tx, reference.rules, skus | {part for line in lines for part in line.components})
     grams = await reference.weights(tx, skus)
     state = (order.ship_to or {}).get("state")
     known = [line for line in lines if line.sku_id is not None]

@@ -1,8 +1,6 @@
 """Pure decisions at the gate: what tells bodies apart, amounts that cannot be, whether the tenders cover the total."""
 
 import hashlib
-from datetime import UTC, date, datetime, time, timedelta
-from functools import lru_cache
 
 import msgspec
 
@@ -71,17 +69,3 @@ def leaves_the_loop(lines: int) -> bool:
     which the process would answer nobody else.
     """
     return lines > LINES_ON_THE_LOOP
-
-
-_END_OF_DAY = time(23, 59, 59, tzinfo=UTC)
-
-
-@lru_cache(1024)
-def end_of_business_day(day: date, after: int) -> datetime:
-    """Return the end (UTC) of the business day that comes so many business days after a day."""
-    left = after
-    while left:
-        day += timedelta(days=1)
-        if day.weekday() < 5:
-            left -= 1
-    return datetime.combine(day, _END_OF_DAY)

@@ -22,18 +22,16 @@ from psycopg import AsyncCursor
 from malha.capacity import service as capacity
 from malha.capacity.errors import SlotFull
 from malha.intake import allotting as allot
+from malha.intake import beyond, dropping, ruled, rules
 from malha.intake import promised as offering
-from malha.intake import ruled, rules
 from malha.intake.allotting import Allotting
 from malha.intake.covering import (
     Covering,
-    Wanted,
     at_hand,
     behind,
     by_balance,
     by_line,
     expected,
-    left_of_kits,
     promised,
 )
 from malha.intake.errors import OrderDiffers, OutOfStock, UnknownChannel, WrongCurrency
@@ -48,6 +46,9 @@ from malha.inventory.allotments import claims as drawn_claims
 from malha.inventory.allotments import reads as allotments
 from malha.inventory.allotments.model import Taker
 from malha.inventory.allotments.rules import touches
+from malha.inventory.vendors import service as vendors
+from malha.inventory.vendors.model import NewDrop
+from malha.network.places import state_beside
 from malha.ordering import placing
 from malha.ordering.events import OrderPlaced
 from malha.ordering.model import HoldKind, UnitState
@@ -63,11 +64,9 @@ from malha.platform.idempotency import KeyReused
 from malha.platform.ids import UUID, new_id
 from malha.promising.making import stored
 from malha.promising.model import Made
-from malha.promising.rules import end_of
 from malha.routing import rules as routing
 from malha.routing import service as decisions
-from malha.routing.model import Plan, Request, RequestLine
-from malha.routing.ruling.model import Unfilled
+from malha.routing.model import Plan, Request, RequestLine, parts_of, uncovered
 
 _json = msgspec.json.Encoder().encode
 
@@ -93,6 +92,7 @@ class _Batch:
         "claims",
         "covering",
         "decisions",
+        "drops",
         "events",
         "free",
         "ledger",
@@ -119,9 +119,17 @@ class _Batch:
         self.ledger: tuple[list[int], list[int], list[int], list[str], list[str]] = ([], [], [], [], [])
         self.tenders: list[tuple[UUID, NewOrder]] = []
         self.decisions: list[decisions.Decision] = []
+        self.drops: list[NewDrop] = []
         self.events: list[OrderPlaced] = []
         self.actors: list[str] = []
         self.ats: list[str] = []
+
+    def keep(self, decision: decisions.Decision) -> None:
+        """Keep a decision, and where the goods come together by it."""
+        self.decisions.append(decision)
+        onward = decision.plan.basis.onward
+        if onward is not None:
+            self.new.merges.append((decision.order_id, onward.location))
 
 
 async def place_orders(
@@ -375,7 +383,7 @@ def _plan_one(
     channel = reference.channels[order.channel]
     items = sum([line.quantity * line.unit_price - line.discount for line in order.lines])
     total = items - order.discount + order.shipping
-    holds, target = _holds_of(order, channel, reference, skus, total)
+    holds, target = _holds_of(submission, channel, reference, skus, total)
     plan: Plan | None = None
     order_id = submission.id
     covers: list[NewClaim] = []
@@ -393,7 +401,8 @@ def _plan_one(
             plan = routing.plan(request, reference.network, batch.free, reference.taken, reference.prices)
         else:
             plan, caps = batch.allotting.plan(taker, request, batch.free, reference.taken, reference.prices)
-        covers, caps = _cover(batch, request, plan, order, skus, taker, caps)
+        goods = {line.line: skus[order.lines[line.line - 1].sku] for line in request.lines} if plan.unplaced else {}
+        covers, caps = beyond.claims_of(request, plan, goods, batch.covering, batch.free, batch.allotting, taker, caps)
         uncovered = _uncovered(plan, covers)
         if uncovered and channel.shortage_policy == "reject" and ruled.ending_of(plan) is None:
             seat.give_up()
@@ -403,11 +412,13 @@ def _plan_one(
             stock_of = _added(batch.allotting.wanted(request, plan), by_balance(at_hand(covers)))
             batch.allotting.take(order_id, taker, stock_of, batch.free, by_balance(expected(covers)))
         batch.covering.take(covers)
+        batch.drops += dropping.asked(plan, order_id, reference.rules, instant)
     id_text = str(order_id)
     now = instant.isoformat()
     released = _release_after(submission, channel, instant, batch.covering, skus)
-    released = seat.not_before(released, submission, reference)
-    placed_at = order.placed_at.isoformat() if order.placed_at else now
+    released = released if _is_brought(order, plan) else seat.not_before(released, submission, reference)
+    # A clock that goes wrong would keep its order at the head of every list, and out of every day, until then.
+    placed_at = order.placed_at.isoformat() if order.placed_at and order.placed_at < instant else now
     states, lines, locations = _units_of(batch, submission, id_text, reference, skus, plan, channel, covers)
     stated = order.promised_at or seat.promised_at
     made = None if plan is None else _made_of(order, plan, covers, reference, released)
@@ -452,9 +463,7 @@ def _plan_one(
         batch.tenders.append((order_id, order))
     if plan is not None:
         kept = None if promise is None or made is None else stored(made)
-        batch.decisions.append(
-            decisions.Decision(id_text, 1, plan, kept, ruled.asked_of(reference, order, plan, total))
-        )
+        batch.keep(decisions.Decision(id_text, 1, plan, kept, ruled.asked_of(reference, order, plan, total)))
     kinds = [kind.value for kind in holds]
     batch.events.append(
         OrderPlaced(
@@ -487,49 +496,16 @@ def _plan_one(
     return None
 
 
-def _cover(
-    batch: _Batch,
-    request: Request,
-    plan: Plan,
-    order: NewOrder,
-    skus: dict[str, Any],
-    taker: Taker | None,
-    caps: list[str],
-) -> tuple[list[NewClaim], list[str]]:
-    """Return claims on supply for what a plan found no stock for, where it may be sold ahead, and caps in the way.
-
-    `caps` are in the way of the stock already: whatever is sold ahead counts on them as that does.
-    """
-    covering = batch.covering
-    if not plan.unplaced or not covering.lines or ruled.ending_of(plan) is Unfilled.QUEUE:
-        return [], caps
-    wanted: dict[int, Wanted] = {}
-    for n, missing in plan.unplaced:
-        want = covering.wanted(skus[order.lines[n - 1].sku], missing, request.channel_id)
-        if want is not None:
-            wanted[n] = want
-    if not wanted:
-        return [], caps
-    lines = [line for line in request.lines if line.line in wanted]
-    ahead_of = msgspec.structs.replace(request, lines=lines, under=ruled.ahead_of(request, plan))
-    there = left_of_kits(covering.network.location_ids, batch.free, request, plan, lines)
-    if taker is None or batch.allotting is None:
-        return covering.plan(ahead_of, wanted, None, there), []
-    stock_of = batch.allotting.wanted(request, plan)
-    claims, cut = batch.allotting.cover(taker, ahead_of, wanted, covering, stock_of, there)
-    return claims, sorted({*caps, *cut})
-
-
 def _added(one: Mapping[tuple[int, int], int], other: Mapping[tuple[int, int], int]) -> dict[tuple[int, int], int]:
     return {key: one.get(key, 0) + other.get(key, 0) for key in [*one, *(k for k in other if k not in one)]}
 
 
 def _uncovered(plan: Plan, covers: Sequence[NewClaim]) -> list[tuple[int, int]]:
-    """Return what neither stock nor supply covers, by line."""
-    if not covers:
+    """Return what neither stock nor supply covers, nor a vendor sends, by line."""
+    if not plan.unplaced:  # nearly always
         return plan.unplaced
-    found = by_line(covers)
-    return [(n, missing - found.get(n, 0)) for n, missing in plan.unplaced if missing > found.get(n, 0)]
+    sent = dropping.units_in(plan)  # what a vendor may send is not sold ahead
+    return uncovered(plan.unplaced, by_line(covers) | sent)
 
 
 def _short(
@@ -570,16 +546,30 @@ def _taker_of(batch: _Batch, order: NewOrder, channel: Channel, request: Request
     """Return who takes stock, for an order that a fence or cap touches."""
     if batch.allotting is None:
         return None
-    stocked = [sku for line in request.lines for sku, _ in line.components or ((line.sku_id, 1),)]
+    stocked = [sku for line in request.lines for sku, _ in parts_of(line)]
     if not touches(batch.allotting.allotments, channel.id, stocked):
         return None
     return Taker(channel.id, order.customer_group)
 
 
+def _address_of(submission: Submission) -> tuple[str | None, dict[HoldKind, dict[str, Any]]]:
+    """Return the state that an order goes to, and the hold on its address.
+
+    Of an order of the past nobody asks whether its CEP is of its state: it has been there.
+    """
+    to = submission.order.ship_to
+    state = to.state if to is not None else None
+    if to is None or state not in STATES:
+        return state, {HoldKind.ADDRESS: {"state": state}}
+    other = None if submission.release_now else state_beside(to.postal_code, state)
+    return state, {} if other is None else {HoldKind.ADDRESS_CHECK: {"state": state, "cep_state": other}}
+
+
 def _holds_of(
-    order: NewOrder, channel: Channel, reference: Reference, skus: dict[str, Any], total: int
+    submission: Submission, channel: Channel, reference: Reference, skus: dict[str, Any], total: int
 ) -> tuple[dict[HoldKind, dict[str, Any]], tuple[int | None, int | None, str | None] | None]:
     """Return an order's first holds, and (service, pickup location, state) to plan for, or None where no plan is."""
+    order = submission.order
     holds: dict[HoldKind, dict[str, Any]] = {}
     service_id: int | None = None
     location_id: int | None = None
@@ -600,10 +590,9 @@ def _holds_of(
             holds[HoldKind.UNKNOWN_LOCATION] = {"location": order.pickup_location}
             routable = False
     else:
-        state = order.ship_to.state if order.ship_to is not None else None
-        if state not in STATES:
-            holds[HoldKind.ADDRESS] = {"state": state}
-            routable = False
+        state, wrong = _address_of(submission)
+        holds |= wrong
+        routable = routable and HoldKind.ADDRESS not in wrong
     document = order.customer.document
     if document and normalise_document(document) is None:
         holds[HoldKind.CUSTOMER] = {"field": "document"}
@@ -667,7 +656,7 @@ def _units_of(
     states: set[UnitState] = set()
     outcome: list[LineOutcome] = []
     used: dict[int, None] = {}
-    covered = by_line(covers) if covers else {}
+    waits = dropping.waiting(by_line(covers) if covers else {}, plan, reference.snapshot)
     for n, line in enumerate(submission.order.lines, 1):
         card = skus.get(line.sku)
         sku_id = None if card is None else card.id
@@ -709,12 +698,12 @@ def _units_of(
             outcome.append(LineOutcome(n, line.sku, quantity, "allocated", reference.location_codes[index]))
             states.add(UnitState.ALLOCATED)
             left -= quantity
-        if ahead_units := covered.get(n, 0):
-            new.units += _waiting(order_id, n, part, parts, ahead_units, UnitState.BACKORDERED)
+        for units, vendor in waits.get(n, ()):
+            new.units += _waiting(order_id, n, part, parts, units, UnitState.BACKORDERED)
             part += len(parts)
-            outcome.append(LineOutcome(n, line.sku, ahead_units, UnitState.BACKORDERED.value))
+            outcome.append(LineOutcome(n, line.sku, units, UnitState.BACKORDERED.value, vendor))
             states.add(UnitState.BACKORDERED)
-            left -= ahead_units
+            left -= units
         if left:
             state = UnitState.UNPLACED if card is None or plan is None else short
             new.units += _waiting(order_id, n, part, parts, left, state)
@@ -770,26 +759,28 @@ def _promises(
 ) -> tuple[datetime | None, dict[int, datetime]]:
     """Return until when an order should arrive, and lines whose day is another: what is stated, else ours.
 
-    Parcels leave on the working day of their locations and then travel; the promise is the end of that day (UTC), as
-    `promised` shows it before. Stated is what the channel promised, or the end of the order's slot. What is sold ahead
-    takes as long from the day its supply is expected on; where a sooner day is stated, its lines get their own. `made`
-    is what the plan's date is made of, where anything travels.
+    Ours is that of `promised.days_of`, which is shown before: the first is the order's, until it is kept. Stated is
+    what the channel promised, or the end of the order's slot; where that is sooner than supply comes, the lines that
+    wait get their own. `made` is what the plan's date is made of, where anything travels.
     """
-    own = promised(covers) if covers else {}
+    to_state, zone = _state_of(order), _zone_of(order, reference)
+    own = promised([*covers, *dropping.supply_of(plan, released_at)], to_state, zone)
     if stated is not None:
         own = {n: at for n, at in own.items() if at > stated}
         return stated, _line_days(order, stated, own)
-    if plan is not None and plan.lead_days is not None and not _uncovered(plan, covers):
-        legs = () if made is None else made.legs
-        day = max([leg.arrives for leg in legs], default=None)
-        if day is None:
-            day = offering.promise_of(plan, reference, released_at, _state_of(order))
-        if day is not None and not own:
-            return end_of(day), {}
-        if day is not None:
-            own = {n: end_of(day) for n, _, _ in plan.assignments} | own
+    travels = plan is not None and plan.lead_days is not None
+    if plan is not None and (own or travels) and not _uncovered(plan, covers):
+        arrives = None if made is None else max([leg.arrives for leg in made.legs], default=None)
+        place = reference.network.index.get(reference.locations.get(order.pickup_location or "", 0))
+        pickup = place if order.method == "pickup" else None
+        own = offering.days_of(plan, covers, reference, released_at, to_state, pickup, arrives) or own
     soonest = min(own.values(), default=None)
     return soonest, {} if soonest is None else _line_days(order, soonest, own)
+
+
+def _is_brought(order: NewOrder, plan: Plan | None) -> bool:
+    """Tell whether goods are brought to where an order is fetched: they leave in time for it, whatever its slot."""
+    return plan is not None and plan.lead_days is not None and order.method == "pickup"
 
 
 def _line_days(order: NewOrder, soonest: datetime, own: dict[int, datetime]) -> dict[int, datetime]:
@@ -803,12 +794,18 @@ def _state_of(order: NewOrder) -> str | None:
     return None if order.ship_to is None or order.method == "pickup" else order.ship_to.state
 
 
+def _zone_of(order: NewOrder, reference: Reference) -> str:
+    """Return the time zone of where an order is fetched; the usual one of others."""
+    index = reference.network.index.get(reference.locations.get(order.pickup_location or "", 0))
+    return DEFAULT_ZONE if index is None else reference.details[index].timezone
+
+
 def _made_of(
     order: NewOrder, plan: Plan, covers: Sequence[NewClaim], reference: Reference, released_at: datetime
 ) -> Made | None:
     """Return what the date of an order is made of; None where nothing travels."""
     stated = order.promised_at is not None
-    claims = expected(covers) if covers else ()
+    claims = [*(expected(covers) if covers else ()), *dropping.supply_of(plan, released_at)]
     return offering.made_of(plan, reference, released_at, _state_of(order), claims, stated=stated)
 
 
@@ -849,7 +846,10 @@ async def _write(tx: Tx, batch: _Batch, outcomes: list[Outcome | None], revision
             await payments.record_tenders(tx, _tender_rows(batch.tenders), totals)
         if batch.decisions:
             await decisions.record_decisions(tx, batch.decisions)
+        asked = await vendors.queue_asks(tx, batch.drops)
         await outbox.add_all(tx, batch.events, batch.actors, batch.ats)
+        if asked:
+            await outbox.add_all(tx, asked)
     applied = booked is None or await booked.applied()
     applied &= drawing is None or await drawing.applied()
     if supplied is not None:

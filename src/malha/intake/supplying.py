@@ -28,6 +28,8 @@ from malha.inventory.allotments.model import Taker, Used
 from malha.inventory.allotments.rules import touches
 from malha.inventory.model import Claim, Reason
 from malha.inventory.model import Reference as About
+from malha.inventory.vendors import reads as vendor_reads
+from malha.network import reads as network
 from malha.ordering import promises
 from malha.ordering import service as ordering
 from malha.ordering.events import OrderAwaitsSupply, OrderSupplied
@@ -37,7 +39,7 @@ from malha.platform.db import Tx
 from malha.platform.i18n import DEFAULT_ZONE
 from malha.platform.ids import UUID
 from malha.routing import reads as routing_reads
-from malha.routing.model import Request, RequestLine
+from malha.routing.model import Request, RequestLine, parts_of
 from malha.routing.ruling.planning import Within
 
 
@@ -46,6 +48,7 @@ class Standing(msgspec.Struct):
 
     claims: list[SupplyClaim]
     policies: dict[int, Policy]  # by SKU; none where a cap lets nothing more be sold
+    vendors: dict[tuple[int, int], int] = {}  # units that vendors are to send, by (line, SKU): they wait for those
     within: Within | None = None  # from where a routing rule lets goods to come be promised; None: anywhere
 
     @property
@@ -83,7 +86,8 @@ async def stand(
         claims = await ahead.claims_of(tx, order.id)
     elif skus:
         claims = await ahead.lock_for(tx, [order.id], sorted({*policies, *lost, *anyway}), [taker], skus)
-    return Standing(claims, policies)
+    asked = await vendor_reads.at_vendors(tx, order.id) if any(u.state is UnitState.BACKORDERED for u in units) else {}
+    return Standing(claims, policies, asked)
 
 
 def waiting_skus(units: Iterable[Unit]) -> list[int]:
@@ -210,6 +214,7 @@ async def cover(
         method=order.method,
         service_id=order.service_id,
         pickup_location_id=order.pickup_location_id,
+        merge_location_id=order.merge_location_id,
         to_state=target,
         lines=[_request_line(line, wanted[line.line], grams) for line in lines if line.line in wanted],
         excluded={n: excluded[n] for n in wanted if n in excluded} or None,
@@ -318,7 +323,7 @@ async def _count(
     there: There,
 ) -> tuple[list[NewClaim], list[tuple[UUID, Used]]]:
     """Plan claims on supply within caps, whose counters are locked (`stand`); return them and what they count."""
-    skus = {sku for line in request.lines for sku, _ in line.components or ((line.sku_id, 1),)}
+    skus = {sku for line in request.lines for sku, _ in parts_of(line)}
     if not skus or not touches(reference.allotments, order.channel_id, skus):
         return covering.plan(request, wanted, None, there), []
     taker = Taker(order.channel_id, order.customer_group)
@@ -338,7 +343,7 @@ def _wanted(
     Of kits that lost the supply of a component the rest waits where it is: they are not among what is wanted.
     """
     lost = [c for c in standing.claims if c.state is ClaimState.LOST]
-    covered: dict[tuple[int, int], int] = {}
+    covered = dict(standing.vendors)
     for c in standing.claims:
         if c.state is not ClaimState.LOST:
             covered[c.line, c.sku_id] = covered.get((c.line, c.sku_id), 0) + c.quantity
@@ -386,6 +391,14 @@ def _backordered(units: Sequence[Unit], found: Sequence[NewClaim]) -> list[Move]
     return moves
 
 
+async def covered(tx: Tx, order_id: UUID) -> dict[tuple[int, int], int]:
+    """Return how many waiting units of an order wait for supply or a vendor, by (line, SKU)."""
+    found: dict[tuple[int, int], int] = dict(await reads.covered(tx, order_id))
+    for key, units in (await vendor_reads.at_vendors(tx, order_id)).items():
+        found[key] = found.get(key, 0) + units
+    return found
+
+
 def uncovered(units: Sequence[Unit], covered: Mapping[tuple[int, int], int]) -> list[Unit]:
     """Return the waiting units beyond those that wait for supply, by (line, SKU); backordered ones wait first."""
     left: dict[tuple[int, int | None], int] = dict(covered.items())
@@ -421,9 +434,10 @@ async def promise_anew(tx: Tx, order: Order) -> None:
     if not changed:
         return
     former, days = await promises.standing(tx, order.id)
+    to_state, zone = await _where(tx, order)
     groups: dict[tuple[datetime, PromiseReason], list[int]] = {}
     for line, claims in changed.items():
-        at = max(promise_of(_day(c), c.days, c.not_before) for c in claims)
+        at = max(promise_of(_day(c), c.days, c.not_before, to_state, zone) for c in claims)
         reason = _reason(claims, at, days.get(line, former))
         if at > now and reason is not None:
             groups.setdefault((at, reason), []).append(line)
@@ -431,6 +445,15 @@ async def promise_anew(tx: Tx, order: Order) -> None:
         await promises.repromise(tx, order.id, at, reason=reason, lines=lines if former is not None else None)
         former = former or at
     await ahead.note_told(tx, order.id, changed)
+
+
+async def _where(tx: Tx, order: Order) -> tuple[str | None, str]:
+    """Return the state an order goes to, None where it is fetched, and the time zone it is fetched in."""
+    if order.method != "pickup":
+        return (order.ship_to or {}).get("state"), DEFAULT_ZONE
+    at = order.pickup_location_id
+    places = {} if at is None else await network.locations_by_id(tx, [at])
+    return None, places[at].timezone if at in places else DEFAULT_ZONE
 
 
 def _reason(claims: Sequence[SupplyClaim], at: datetime, before: datetime | None) -> PromiseReason | None:

@@ -10,6 +10,7 @@ from malha.intake.model import Code, Quantity
 from malha.intake.reference import Reference, reference_in
 from malha.inventory import reads as stock
 from malha.network.model import Method
+from malha.network.places import locate
 from malha.network.service import refuse_limited
 from malha.ordering import reads as orders
 from malha.ordering import service as ordering
@@ -21,12 +22,15 @@ from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_
 from malha.platform.ids import new_id
 from malha.routing import rules as routing
-from malha.routing.model import Plan, Request, RequestLine
+from malha.routing.model import Plan, Request, RequestLine, parts_of
 from malha.routing.ruling import reads
 from malha.routing.ruling.errors import RuleSetNotFound
 from malha.routing.ruling.model import Facts, Unfilled
 from malha.routing.ruling.planning import Rules
 from malha.routing.ruling.telling import rule_sentences
+
+NO_STATE = N_("There is no state {state}.")
+NO_CEP = N_("No city has the CEP {cep}.")
 
 
 class TrialLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -102,6 +106,7 @@ async def try_rules(tx: Tx, trial: Trial) -> Tried:
     )
     if rules is not None:
         traits = await reads.traits(tx, facts.skus) if rules.asks_goods else {}
+        await reads.learn_vendors(tx, rules, set(free))
         request = msgspec.structs.replace(request, under=rules.under(facts, traits))
     plan = routing.plan(request, reference.network, free, reference.taken, reference.prices, costs=False)
     set_id = None if found is None else found.id
@@ -128,9 +133,8 @@ async def _example(tx: Tx, reference: Reference, trial: Trial) -> Asked:
         if pickup is None:
             says = N_("There is no location {code}.")
             flaws.append(Flaw("pickup_location", says, facts={"code": trial.pickup_location or ""}))
-    elif trial.to_state not in STATES:
-        flaws.append(Flaw("to_state", N_("There is no state {state}."), facts={"state": trial.to_state or ""}))
-    refuse(flaws)
+    to_state, wrong = _state_of(trial) if pickup is None and trial.method is Method.SHIP else (None, [])
+    refuse([*flaws, *wrong])
     assert channel is not None  # noqa: S101
     wanted = [(cards[line.sku], line.quantity) for line in trial.lines]
     lines = [
@@ -139,7 +143,7 @@ async def _example(tx: Tx, reference: Reference, trial: Trial) -> Asked:
     facts = Facts(
         channel=channel.code,
         method=trial.method.value,
-        to_state=None if pickup is not None else trial.to_state,
+        to_state=to_state,
         postal_code=trial.postal_code or None,
         customer_group=trial.customer_group or None,
         value=trial.value,
@@ -149,6 +153,19 @@ async def _example(tx: Tx, reference: Reference, trial: Trial) -> Asked:
         at=await tx.now(),
     )
     return _request(channel.id, facts, lines, None, pickup), facts, await _free(tx, reference, lines, {})
+
+
+def _state_of(trial: Trial) -> tuple[str | None, list[Flaw]]:
+    """Return the state an example goes to, stated or that of its CEP, and why there is none."""
+    if trial.to_state:
+        state = trial.to_state.strip().upper()
+        return state, [] if state in STATES else [Flaw("to_state", NO_STATE, facts={"state": trial.to_state})]
+    if not trial.postal_code:
+        return None, [Flaw("to_state", N_("Say where it goes."), N_("Give the state, or a CEP."))]
+    place = locate(trial.postal_code)
+    if place is None:
+        return None, [Flaw("postal_code", NO_CEP, N_("Correct it, or give the state."), {"cep": trial.postal_code})]
+    return place.state, []
 
 
 async def _order(tx: Tx, reference: Reference, number: int) -> Asked:
@@ -207,7 +224,7 @@ async def _free(
     tx: Tx, reference: Reference, lines: list[RequestLine], own: dict[tuple[int, int], int]
 ) -> dict[int, list[int]]:
     """Return what is free now, with what the order holds itself."""
-    skus = sorted({sku for line in lines for sku, _ in line.components or ((line.sku_id, 1),)})
+    skus = sorted({sku for line in lines for sku, _ in parts_of(line)})
     rows = await (await stock.queue_free_stock(tx, skus)).fetchall()
     free = reference.grid(skus, rows)
     for (sku, location), units in own.items():
@@ -238,5 +255,7 @@ async def _told(
         unplaced=[TrialLine(sku_of[n], quantity) for n, quantity in plan.unplaced],
         cost=plan.cost,
         packages=plan.packages,
-        sentences=[] if bound is None else rule_sentences(bound),
+        sentences=[]
+        if bound is None
+        else rule_sentences(bound, {x.id: x.name for x in reference.snapshot.locations.values()}),
     )

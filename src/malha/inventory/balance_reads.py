@@ -6,6 +6,7 @@ from typing import LiteralString
 
 import msgspec
 
+from malha.inventory.buckets.model import Bucket
 from malha.inventory.reads import LedgerRow
 from malha.platform.db import Tx
 
@@ -46,31 +47,37 @@ _WANTED: LiteralString = """(%(reason)s::text IS NULL OR m.reason = %(reason)s::
           AND (m.recorded_at, m.id) < (coalesce(%(before)s::timestamptz, 'infinity'),
                                    coalesce(%(before_id)s::bigint, 9223372036854775807))
 """
-# Where a SKU has a balance, the newest rows of each by index movement_balance, and of those the newest: how far back a
-# page goes at each location. Then, by the same index and once for each, all that changed there since: the stock after a
-# movement is the stock now without everything newer. So each row has its balance whatever filters leave out. Where the
-# stock before a movement is known already (`carried`), it is that without what lies between.
+# Where a SKU has a balance, or units in the bucket that is asked for, the newest rows of each by index
+# movement_balance, and of those the newest: how far back a page goes at each location. Then, by the same index and
+# once for each, all that changed there since: the stock after a movement is the stock now without everything newer.
+# So each row has its balance whatever filters leave out. Where the stock before a movement is known already
+# (`carried`), it is that without what lies between.
 LEDGER = (
     """
-WITH shown AS MATERIALIZED (
+WITH standing AS MATERIALIZED (
+    SELECT location_id, on_hand FROM balance
+    WHERE %(bucket)s::text = 'sellable' AND sku_id = %(sku)s::int AND location_id = ANY (%(locations)s::int[])
+    UNION ALL
+    SELECT location_id, quantity FROM bucket_balance
+    WHERE bucket = %(bucket)s::text AND sku_id = %(sku)s::int AND location_id = ANY (%(locations)s::int[])
+), shown AS MATERIALIZED (
     SELECT b.location_id, m.recorded_at
-    FROM balance b
+    FROM standing b
     CROSS JOIN LATERAL (
         SELECT m.id, m.recorded_at FROM movement m
-        WHERE m.sku_id = %(sku)s::int AND m.location_id = b.location_id AND m.bucket = 'sellable'
+        WHERE m.sku_id = %(sku)s::int AND m.location_id = b.location_id AND m.bucket = %(bucket)s::text
           AND m.recorded_at <= coalesce(%(before)s::timestamptz, 'infinity')
           AND """
     + _WANTED
     + """        ORDER BY m.recorded_at DESC, m.id DESC
         LIMIT %(limit)s::int
     ) m
-    WHERE b.sku_id = %(sku)s::int AND b.location_id = ANY (%(locations)s::int[])
     ORDER BY m.recorded_at DESC, m.id DESC
     LIMIT %(limit)s::int
 ), back AS MATERIALIZED (
     SELECT p.location_id, p.since, c.at, c.id, coalesce(c.on_hand, b.on_hand) AS on_hand
     FROM (SELECT location_id, min(recorded_at) AS since FROM shown GROUP BY location_id) p
-    JOIN balance b ON b.sku_id = %(sku)s::int AND b.location_id = p.location_id
+    JOIN standing b ON b.location_id = p.location_id
     JOIN location n ON n.id = p.location_id
     LEFT JOIN unnest(%(carried)s::text[], %(carried_at)s::timestamptz[], %(carried_id)s::bigint[],
                      %(carried_on_hand)s::int[]) AS c(code, at, id, on_hand) ON c.code = n.code
@@ -81,7 +88,8 @@ WITH shown AS MATERIALIZED (
         SELECT id, recorded_at, occurred_at, d_on_hand, d_allocated, d_held, reason, ref_kind, ref_id, ref_text, actor,
                sum(d_on_hand) OVER (ORDER BY recorded_at DESC, id DESC ROWS UNBOUNDED PRECEDING) - d_on_hand AS change
         FROM movement
-        WHERE sku_id = %(sku)s::int AND location_id = p.location_id AND bucket = 'sellable' AND recorded_at >= p.since
+        WHERE sku_id = %(sku)s::int AND location_id = p.location_id AND bucket = %(bucket)s::text
+          AND recorded_at >= p.since
           AND recorded_at <= coalesce(p.at, 'infinity')
           AND (recorded_at, id) < (coalesce(p.at, 'infinity'), coalesce(p.id, 9223372036854775807))
     ) m
@@ -98,6 +106,10 @@ JOIN location n ON n.id = s.location_id
 JOIN establishment e ON e.id = coalesce(n.owner_id, n.establishment_id)
 ORDER BY s.recorded_at DESC, s.id DESC
 """
+)
+# The same of goods that are not for sale, of which there are few, by index movement_aside.
+LEDGER_ASIDE: LiteralString = LEDGER.replace(
+    "bucket = %(bucket)s::text", "bucket = %(bucket)s::text AND bucket <> 'sellable'"
 )
 
 
@@ -133,10 +145,11 @@ class PlacedLine(LedgerRow, frozen=True):
 
 
 class LedgerAsked(msgspec.Struct, frozen=True, kw_only=True):
-    """Which movements of one SKU are wanted; `until` is exclusive."""
+    """Which movements of one SKU are wanted: those of one bucket; `until` is exclusive."""
 
     sku_id: int
     location_ids: tuple[int, ...]
+    bucket: Bucket = Bucket.SELLABLE
     reason: str | None = None
     since: datetime | None = None
     until: datetime | None = None
@@ -185,10 +198,11 @@ async def ledger(
     known = carried or {}
     return await tx.all(
         PlacedLine,
-        LEDGER,
+        LEDGER if asked.bucket is Bucket.SELLABLE else LEDGER_ASIDE,
         {
             "sku": asked.sku_id,
             "locations": list(asked.location_ids),
+            "bucket": asked.bucket.value,
             "reason": asked.reason,
             "since": asked.since,
             "until": asked.until,

@@ -43,3 +43,12 @@ class UnknownBalance(NotFound):
     code = "unknown_stock_key"
     says = "These SKUs or locations are not known: {keys}."
     mend = "Create them first, or correct the codes."
+
+
+class NotHappenedYet(MalhaError):
+    """A movement of tomorrow would be added again to every snapshot until then."""
+
+    status = 422
+    code = "not_happened_yet"
+    says = "Stock cannot have changed at {at}: that has not come yet."
+    mend = "Set the clock, or give the time with its zone. Leave it out for now."

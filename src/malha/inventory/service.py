@@ -7,7 +7,7 @@ before caps, fences and balances of what they held, which are locked together wi
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from psycopg import AsyncCursor
@@ -18,7 +18,7 @@ from malha.inventory.allotments import reads as allotments
 from malha.inventory.allotments.model import Taker
 from malha.inventory.allotments.rules import touches
 from malha.inventory.allotments.writes import CLAIM_DRAWN_FOR_ORDERS
-from malha.inventory.errors import ClaimNotHeld, HoldExists, HoldNotFound, InvalidQuantity
+from malha.inventory.errors import ClaimNotHeld, HoldExists, HoldNotFound, InvalidQuantity, NotHappenedYet
 from malha.inventory.events import StockShortfall
 from malha.inventory.model import Availability, Claim, Deficit, HoldState, Reason, Reference, Shortfall
 from malha.inventory.rules import arrays, deficit, sum_claims
@@ -32,6 +32,7 @@ from malha.platform.ids import UUID, new_id
 
 MAX_QUANTITY = 2_000_000_000
 EXPIRED_AT_ONCE = 500
+CLOCK_FAST = timedelta(minutes=1)  # what is said to be so little ahead happened now
 OWN = " "  # in the references of holds that Malha places itself, for transfers and suspicions; callers cannot name them
 
 
@@ -170,10 +171,13 @@ async def ship(
     reference: Reference,
     reason: Reason = Reason.SHIP,
     orders: Sequence[UUID] | None = None,
+    *,
+    by: Reference | None = None,
 ) -> list[Deficit]:
     """Let claimed units leave: physical stock and claim fall together.
 
-    With `orders`, one for each claim, many orders leave at once and each has its own ledger rows.
+    With `orders`, one for each claim, many orders leave at once and each has its own ledger rows. What an order's units
+    leave `by` is what their ledger rows say instead of the order.
 
     Raises:
         ClaimNotHeld: a balance has fewer units allocated; nothing is changed.
@@ -186,8 +190,8 @@ async def ship(
     await _refuse_missing(tx, leaving, {(sku, location) for sku, location, _, _ in rows})
     if out is not None:
         await allotted.finish_leaving(tx, out)
-    if orders is None:
-        await _record(tx, leaving, reason, reference, on_hand=-1, allocated=-1)
+    if orders is None or by is not None:
+        await _record(tx, leaving, reason, by or reference, on_hand=-1, allocated=-1)
     else:
         await _record_rows(tx, claims, orders, reason, reference, on_hand=-1, allocated=-1)
     return await _settle_deficits(tx, rows, reason)
@@ -216,10 +220,29 @@ async def claim_arrived(tx: Tx, claims: Sequence[Claim], orders: Sequence[UUID])
     await announcing.decreased(tx, _at(wanted), Reason.ORDER.value)
 
 
+async def claim_brought(tx: Tx, claims: Sequence[Claim], order_id: UUID) -> None:
+    """Claim goods for an order that they come for, by a transfer of its own or as its vendor sends them.
+
+    The caller adds them in the same transaction. What is missing there for others stays missing: these goods were never
+    theirs.
+    """
+    wanted = sum_claims(claims)
+    if not wanted:
+        return
+    await tx.execute(writes.ENSURE_BALANCES, _keys(wanted))
+    await tx.execute(writes.CLAIM_BROUGHT, arrays(wanted))
+    await _record(tx, wanted, Reason.ORDER, Reference("order", order_id), allocated=1)
+
+
 async def adjust(
     tx: Tx, changes: Sequence[Claim], reason: Reason, reference: Reference, occurred_at: datetime | None = None
 ) -> list[Deficit]:
-    """Apply physical differences (`quantity` is signed). Always applied; returns the deficits it left."""
+    """Apply physical differences (`quantity` is signed). Always applied; returns the deficits it left.
+
+    Raises:
+        NotHappenedYet: they are said to be of a time that has not come.
+    """
+    occurred_at = await happened(tx, occurred_at)
     deltas = [c for c in sum_claims(changes) if c.quantity]
     if not deltas:
         return []
@@ -238,6 +261,19 @@ async def adjust(
     return await _settle_deficits(tx, rows, reason)
 
 
+async def happened(tx: Tx, occurred_at: datetime | None) -> datetime | None:
+    """Return when a fact happened, at the latest now: snapshots are rebased on what came after them.
+
+    Raises:
+        NotHappenedYet: it is said to be of a time further ahead than a clock is fast.
+    """
+    if occurred_at is None or occurred_at <= (now := await tx.now()):
+        return occurred_at
+    if occurred_at > now + CLOCK_FAST:
+        raise NotHappenedYet(at=occurred_at.isoformat())
+    return now
+
+
 async def set_on_hand(
     tx: Tx,
     stated: Sequence[Claim],
@@ -245,7 +281,12 @@ async def set_on_hand(
     reason: Reason = Reason.SET,
     occurred_at: datetime | None = None,
 ) -> list[Deficit]:
-    """State physical quantities: the ledger gets the differences. The last statement of a repeated key counts."""
+    """State physical quantities: the ledger gets the differences. The last statement of a repeated key counts.
+
+    Raises:
+        NotHappenedYet: they are said to be of a time that has not come.
+    """
+    occurred_at = await happened(tx, occurred_at)
     last = {(c.sku_id, c.location_id): c for c in stated}
     wanted = [last[key] for key in sorted(last)]
     if any(not 0 <= c.quantity <= MAX_QUANTITY for c in wanted):

@@ -49,6 +49,16 @@ RETURNING b.sku_id, b.location_id
 """
 )
 
+# Goods that come for one order, by a transfer or from its vendor, in the statements before they are there: whatever is
+# short at the place.
+CLAIM_BROUGHT = (
+    _LOCKED
+    + """UPDATE balance b SET allocated = b.allocated + l.quantity
+FROM locked l
+WHERE b.sku_id = l.sku_id AND b.location_id = l.location_id
+"""
+)
+
 # Gives back what CLAIM took in this very transaction, before any ledger row was written for it.
 UNCLAIM = """
 UPDATE balance b SET allocated = b.allocated - w.quantity

@@ -652,6 +652,41 @@ CREATE TABLE default_view (
     CONSTRAINT default_view_pkey PRIMARY KEY (person_id, list)
 );
 
+CREATE TABLE drop_ship (
+    id uuid NOT NULL,
+    number bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+    order_id uuid NOT NULL,
+    location_id integer NOT NULL,
+    state text DEFAULT 'asked'::text NOT NULL,
+    leaves_on date NOT NULL,
+    reference text,
+    reason text DEFAULT ''::text NOT NULL,
+    seq integer DEFAULT 1 NOT NULL,
+    asked_at timestamp with time zone DEFAULT now() NOT NULL,
+    answered_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    CONSTRAINT drop_ship_pkey PRIMARY KEY (id),
+    CONSTRAINT drop_ship_number_key UNIQUE (number),
+    CONSTRAINT drop_ship_state_check CHECK ((state = ANY (ARRAY['asked'::text, 'accepted'::text, 'sent'::text, 'refused'::text, 'cancelled'::text])))
+);
+
+CREATE TABLE drop_ship_line (
+    drop_ship_id uuid NOT NULL,
+    line smallint NOT NULL,
+    sku_id integer NOT NULL,
+    quantity integer NOT NULL,
+    sent integer DEFAULT 0 NOT NULL,
+    dropped integer DEFAULT 0 NOT NULL,
+    expected integer GENERATED ALWAYS AS (((quantity - sent) - dropped)) STORED NOT NULL,
+    unit_cost bigint NOT NULL,
+    vendor_sku text DEFAULT ''::text NOT NULL,
+    CONSTRAINT drop_ship_line_pkey PRIMARY KEY (drop_ship_id, line, sku_id),
+    CONSTRAINT drop_ship_line_check CHECK (((sent + dropped) <= quantity)),
+    CONSTRAINT drop_ship_line_dropped_check CHECK ((dropped >= 0)),
+    CONSTRAINT drop_ship_line_quantity_check CHECK ((quantity > 0)),
+    CONSTRAINT drop_ship_line_sent_check CHECK ((sent >= 0))
+);
+
 CREATE TABLE establishment (
     id integer GENERATED ALWAYS AS IDENTITY NOT NULL,
     legal_entity_id integer NOT NULL,
@@ -894,9 +929,12 @@ CREATE TABLE fulfillment_order (
     slot_starts time without time zone,
     slot_ends time without time zone,
     units integer DEFAULT 0 NOT NULL,
+    to_location_id integer,
+    transfer_id uuid,
     CONSTRAINT fulfillment_order_pkey PRIMARY KEY (id),
     CONSTRAINT fulfillment_order_number_key UNIQUE (number),
-    CONSTRAINT fulfillment_order_method_check CHECK ((method = ANY (ARRAY['ship'::text, 'pickup'::text]))),
+    CONSTRAINT fulfillment_order_check CHECK (((method = 'transfer'::text) = (to_location_id IS NOT NULL))),
+    CONSTRAINT fulfillment_order_method_check CHECK ((method = ANY (ARRAY['ship'::text, 'pickup'::text, 'transfer'::text]))),
     CONSTRAINT fulfillment_order_slot_check CHECK ((num_nulls(slot_location_id, slot_starts, slot_ends) = ANY (ARRAY[0, 3]))),
     CONSTRAINT fulfillment_order_state_check CHECK ((state = ANY (ARRAY['open'::text, 'accepted'::text, 'picking'::text, 'picked'::text, 'packed'::text, 'ready'::text, 'closed'::text, 'rejected'::text, 'cancelled'::text]))),
     CONSTRAINT fulfillment_order_units_check CHECK ((units >= 0))
@@ -1525,6 +1563,7 @@ CREATE TABLE order_hold (
     resolved_at timestamp with time zone,
     resolved_by text,
     resolution text,
+    forced boolean DEFAULT false NOT NULL,
     CONSTRAINT order_hold_pkey PRIMARY KEY (id)
 );
 
@@ -1585,6 +1624,7 @@ CREATE TABLE order_payment (
     captured bigint DEFAULT 0 NOT NULL,
     refunded bigint DEFAULT 0 NOT NULL,
     voided bigint DEFAULT 0 NOT NULL,
+    overpaid bigint DEFAULT 0 NOT NULL,
     CONSTRAINT order_payment_pkey PRIMARY KEY (order_id)
 );
 
@@ -1981,6 +2021,7 @@ CREATE TABLE promise_days (
     days smallint NOT NULL,
     usual smallint NOT NULL,
     outcomes integer NOT NULL,
+    chances real[] DEFAULT '{}'::real[] NOT NULL,
     CONSTRAINT promise_days_pkey PRIMARY KEY (version_id, service_id, from_state, to_state),
     CONSTRAINT promise_days_days_check CHECK ((days >= 0)),
     CONSTRAINT promise_days_usual_check CHECK ((usual >= 0))
@@ -1992,7 +2033,31 @@ CREATE TABLE promise_days_version (
     outcomes integer NOT NULL,
     level double precision NOT NULL,
     in_force boolean NOT NULL,
-    CONSTRAINT promise_days_version_pkey PRIMARY KEY (id)
+    worth double precision,
+    since timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT promise_days_version_pkey PRIMARY KEY (id),
+    CONSTRAINT promise_days_version_worth_check CHECK ((worth > (0)::double precision))
+);
+
+CREATE TABLE promise_doubt (
+    version_id integer NOT NULL,
+    service_id integer NOT NULL,
+    from_region text NOT NULL,
+    to_region text NOT NULL,
+    doubt double precision NOT NULL,
+    promises integer NOT NULL,
+    kept integer NOT NULL,
+    foretold double precision NOT NULL,
+    CONSTRAINT promise_doubt_pkey PRIMARY KEY (version_id, service_id, from_region, to_region),
+    CONSTRAINT promise_doubt_doubt_check CHECK ((doubt > (0)::double precision))
+);
+
+CREATE TABLE promise_learning (
+    one boolean DEFAULT true NOT NULL,
+    wanted boolean NOT NULL,
+    said_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT promise_learning_pkey PRIMARY KEY (one),
+    CONSTRAINT promise_learning_one_check CHECK (one)
 );
 
 CREATE TABLE promise_outcome (
@@ -2017,13 +2082,31 @@ CASE
     WHEN (method = 'pickup'::text) THEN COALESCE(ready_at, delivered_at)
     ELSE delivered_at
 END) STORED,
-    kept boolean GENERATED ALWAYS AS ((
-CASE
-    WHEN (method = 'pickup'::text) THEN COALESCE(ready_at, delivered_at)
-    ELSE delivered_at
-END <= promised_at)) STORED,
+    foretold real,
+    said real,
     CONSTRAINT promise_outcome_pkey PRIMARY KEY (work_id)
 ) WITH (fillfactor = 80);
+
+CREATE TABLE promise_queue (
+    version_id integer NOT NULL,
+    location_id integer NOT NULL,
+    method text NOT NULL,
+    band smallint NOT NULL,
+    usual double precision NOT NULL,
+    chances real[] NOT NULL,
+    CONSTRAINT promise_queue_pkey PRIMARY KEY (version_id, location_id, method, band)
+);
+
+CREATE TABLE promise_ready (
+    version_id integer NOT NULL,
+    location_id integer,
+    method text NOT NULL,
+    weekday smallint,
+    chances real[] NOT NULL,
+    outcomes integer NOT NULL,
+    CONSTRAINT promise_ready_version_id_location_id_method_weekday_key UNIQUE NULLS NOT DISTINCT (version_id, location_id, method, weekday),
+    CONSTRAINT promise_ready_weekday_check CHECK (((weekday >= 0) AND (weekday <= 6)))
+);
 
 CREATE TABLE promise_slip (
     order_id uuid NOT NULL,
@@ -2231,11 +2314,13 @@ CREATE TABLE routing_rule_set (
     changed_at timestamp with time zone DEFAULT now() NOT NULL,
     published_at timestamp with time zone,
     published_by text,
+    effective_until timestamp with time zone,
     CONSTRAINT routing_rule_set_pkey PRIMARY KEY (id),
     CONSTRAINT routing_rule_set_number_key UNIQUE (number),
     CONSTRAINT routing_rule_set_check CHECK (((status = 'draft'::text) = (number IS NULL))),
     CONSTRAINT routing_rule_set_check1 CHECK (((status = 'draft'::text) = (effective_from IS NULL))),
-    CONSTRAINT routing_rule_set_status_check CHECK ((status = ANY (ARRAY['draft'::text, 'published'::text, 'withdrawn'::text])))
+    CONSTRAINT routing_rule_set_status_check CHECK ((status = ANY (ARRAY['draft'::text, 'published'::text, 'withdrawn'::text]))),
+    CONSTRAINT routing_rule_set_until CHECK ((effective_until > effective_from))
 );
 
 CREATE TABLE routing_wave (
@@ -2340,6 +2425,7 @@ CREATE TABLE sales_order (
     release_after timestamp with time zone NOT NULL,
     seq integer DEFAULT 1 NOT NULL,
     customer_group text,
+    merge_location_id integer,
     CONSTRAINT sales_order_pkey PRIMARY KEY (id),
     CONSTRAINT sales_order_channel_id_external_id_key UNIQUE (channel_id, external_id),
     CONSTRAINT sales_order_number_key UNIQUE (number),
@@ -2517,7 +2603,7 @@ CREATE TABLE simulation (
     cost_content jsonb,
     CONSTRAINT simulation_pkey PRIMARY KEY (id),
     CONSTRAINT simulation_check CHECK ((since <= until)),
-    CONSTRAINT simulation_check1 CHECK (((status = 'done'::text) = (result IS NOT NULL))),
+    CONSTRAINT simulation_result CHECK ((((status <> 'done'::text) OR (result IS NOT NULL)) AND ((status <> ALL (ARRAY['waiting'::text, 'failed'::text])) OR (result IS NULL)))),
     CONSTRAINT simulation_status_check CHECK ((status = ANY (ARRAY['waiting'::text, 'running'::text, 'done'::text, 'failed'::text, 'cancelled'::text])))
 );
 
@@ -2539,6 +2625,8 @@ CREATE TABLE simulation_order (
     rule text,
     rows integer[] NOT NULL,
     record json,
+    together_before text,
+    together_after text,
     CONSTRAINT simulation_order_pkey PRIMARY KEY (simulation_id, place)
 );
 
@@ -2683,6 +2771,9 @@ CREATE TABLE stock_price (
     sku_id integer NOT NULL,
     location_id integer NOT NULL,
     price bigint NOT NULL,
+    free integer,
+    shipped double precision,
+    fetched double precision,
     CONSTRAINT stock_price_pkey PRIMARY KEY (version_id, sku_id, location_id),
     CONSTRAINT stock_price_price_check CHECK ((price > 0))
 );
@@ -2696,8 +2787,19 @@ CREATE TABLE stock_price_version (
     saving double precision NOT NULL,
     seconds double precision NOT NULL,
     in_force boolean NOT NULL,
+    at_risk integer,
+    problem text DEFAULT ''::text NOT NULL,
     CONSTRAINT stock_price_version_pkey PRIMARY KEY (id),
-    CONSTRAINT stock_price_version_method_check CHECK ((method = ANY (ARRAY['programme'::text, 'closed_form'::text])))
+    CONSTRAINT stock_price_version_method_check CHECK ((method = ANY (ARRAY['programme'::text, 'closed_form'::text, 'none'::text])))
+);
+
+CREATE TABLE stock_pricing (
+    one boolean DEFAULT true NOT NULL,
+    wanted boolean DEFAULT true NOT NULL,
+    asked_at timestamp with time zone,
+    began_at timestamp with time zone,
+    CONSTRAINT stock_pricing_pkey PRIMARY KEY (one),
+    CONSTRAINT stock_pricing_one_check CHECK (one)
 );
 
 CREATE TABLE stock_push (
@@ -2834,6 +2936,17 @@ CREATE TABLE stock_suspicion (
     CONSTRAINT stock_suspicion_score_check CHECK (((score >= 0) AND (score <= 100)))
 );
 
+CREATE TABLE store_lane (
+    to_id integer NOT NULL,
+    from_id integer NOT NULL,
+    days smallint NOT NULL,
+    price integer NOT NULL,
+    CONSTRAINT store_lane_pkey PRIMARY KEY (to_id, from_id),
+    CONSTRAINT store_lane_check CHECK ((to_id <> from_id)),
+    CONSTRAINT store_lane_days_check CHECK (((days >= 0) AND (days <= 60))),
+    CONSTRAINT store_lane_price_check CHECK (((price >= 0) AND (price <= 100000000)))
+);
+
 CREATE TABLE subscriber (
     name text NOT NULL,
     position bigint DEFAULT 0 NOT NULL,
@@ -2940,6 +3053,7 @@ CREATE TABLE transfer (
     closed_short_at timestamp with time zone,
     closed_short_by text,
     closed_short_reason text,
+    order_id uuid,
     CONSTRAINT transfer_pkey PRIMARY KEY (id),
     CONSTRAINT transfer_number_key UNIQUE (number),
     CONSTRAINT transfer_check CHECK ((origin_id <> destination_id)),
@@ -3078,6 +3192,21 @@ CREATE TABLE variant_substitute (
     CONSTRAINT variant_substitute_check CHECK ((variant_id <> substitute_id))
 );
 
+CREATE TABLE vendor_offer (
+    location_id integer NOT NULL,
+    sku_id integer NOT NULL,
+    vendor_sku text DEFAULT ''::text NOT NULL,
+    unit_cost bigint NOT NULL,
+    lead_days smallint NOT NULL,
+    active boolean DEFAULT true NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    changed_at timestamp with time zone DEFAULT now() NOT NULL,
+    changed_by text NOT NULL,
+    CONSTRAINT vendor_offer_pkey PRIMARY KEY (location_id, sku_id),
+    CONSTRAINT vendor_offer_lead_days_check CHECK (((lead_days >= 0) AND (lead_days <= 365))),
+    CONSTRAINT vendor_offer_unit_cost_check CHECK ((unit_cost >= 0))
+);
+
 CREATE TABLE webhook_attempt (
     id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
     endpoint_id integer NOT NULL,
@@ -3188,6 +3317,7 @@ CREATE INDEX channel_op_done ON channel_op USING btree (done_at) WHERE (state = 
 CREATE INDEX channel_op_first ON channel_op USING btree (entity, connection_id, number) WHERE (state = 'waiting'::text);
 CREATE INDEX channel_op_newest ON channel_op USING btree (entity, connection_id, kind, version) WHERE ((state = ANY (ARRAY['waiting'::text, 'done'::text])) AND (kind = ANY (ARRAY['set_price'::text, 'put_listing'::text])));
 CREATE INDEX channel_op_next ON channel_op USING btree (connection_id, kind, not_before, number) WHERE (state = 'waiting'::text);
+CREATE INDEX channel_op_refunds ON channel_op USING btree (entity, connection_id) WHERE (kind = 'refund'::text);
 CREATE INDEX channel_op_taken ON channel_op USING btree (connection_id, kind) WHERE ((state = 'waiting'::text) AND (taken_until IS NOT NULL));
 CREATE INDEX channel_variant_batch ON channel_variant USING btree (make_batch) WHERE (make_batch IS NOT NULL);
 CREATE INDEX channel_variant_open ON channel_variant USING btree (connection_id, code) WHERE (sku_id IS NULL);
@@ -3213,6 +3343,8 @@ CREATE UNIQUE INDEX customer_merge_gone ON customer_merge USING btree (gone_id) 
 CREATE INDEX customer_merge_kept ON customer_merge USING btree (kept_id, at DESC);
 CREATE INDEX customer_merge_number ON customer_merge USING btree (gone_number) WHERE (undone_at IS NULL);
 CREATE INDEX default_view_view ON default_view USING btree (view_id);
+CREATE INDEX drop_ship_open ON drop_ship USING btree (number) WHERE (state = ANY (ARRAY['asked'::text, 'accepted'::text]));
+CREATE INDEX drop_ship_order ON drop_ship USING btree (order_id);
 CREATE INDEX event_at ON ONLY event USING brin (at) WITH (pages_per_range='32');
 CREATE INDEX feed_channel ON feed USING btree (channel_id);
 CREATE INDEX feed_build_feed ON feed_build USING btree (feed_id, number DESC);
@@ -3229,14 +3361,21 @@ CREATE INDEX fulfillment_order_pickup_remind ON fulfillment_order USING btree (p
 CREATE INDEX fulfillment_order_pickup_until ON fulfillment_order USING btree (pickup_until) WHERE ((state = 'ready'::text) AND (pickup_expired_at IS NULL));
 CREATE INDEX fulfillment_order_queue ON fulfillment_order USING btree (location_id, state, due_at) WHERE (state <> ALL (ARRAY['closed'::text, 'rejected'::text, 'cancelled'::text]));
 CREATE INDEX fulfillment_order_slot ON fulfillment_order USING btree (slot_location_id, capacity_day, slot_starts, number) WHERE ((slot_starts IS NOT NULL) AND (state = 'open'::text));
+CREATE INDEX fulfillment_order_to ON fulfillment_order USING btree (to_location_id, due_at) WHERE (to_location_id IS NOT NULL);
+CREATE UNIQUE INDEX fulfillment_order_transfer ON fulfillment_order USING btree (transfer_id) WHERE (transfer_id IS NOT NULL);
 CREATE INDEX idempotency_expires ON idempotency USING btree (expires_at);
 CREATE INDEX import_run_by_actor ON import_run USING btree (actor, number DESC);
 CREATE INDEX import_trace_left ON import_trace USING btree (run_id, seq) WHERE (outcome = 'left'::text);
 CREATE INDEX import_trace_open ON import_trace USING btree (run_id, seq DESC) WHERE (outcome IS NULL);
 CREATE INDEX inbound_eta_line ON inbound_eta USING btree (order_id, line);
+CREATE INDEX inbound_line_eta ON inbound_line USING btree (eta, order_id);
 CREATE INDEX inbound_line_expected ON inbound_line USING btree (sku_id, location_id, eta) WHERE (expected > 0);
+CREATE INDEX inbound_line_sku ON inbound_line USING btree (sku_id, order_id);
+CREATE INDEX inbound_order_location ON inbound_order USING btree (location_id, number);
 CREATE INDEX inbound_order_open ON inbound_order USING btree (location_id, number) WHERE (state = ANY (ARRAY['open'::text, 'partial'::text]));
 CREATE UNIQUE INDEX inbound_order_reference ON inbound_order USING btree (kind, supplier, reference) WHERE (reference IS NOT NULL);
+CREATE INDEX inbound_order_reference_text ON inbound_order USING gin (reference gin_trgm_ops) WHERE (reference IS NOT NULL);
+CREATE INDEX inbound_order_supplier_folded ON inbound_order USING gin (regexp_replace(replace(lower(regexp_replace(NORMALIZE(supplier, NFKD), '[\u0300-\u036f]'::text, ''::text, 'g'::text)), 'ß'::text, 'ss'::text), '\s+'::text, ' '::text, 'g'::text) gin_trgm_ops);
 CREATE INDEX kit_component_component ON kit_component USING btree (component_id);
 CREATE INDEX listing_error ON listing USING btree (channel_id, sku_id) WHERE (error IS NOT NULL);
 CREATE INDEX listing_sku ON listing USING btree (sku_id);
@@ -3264,6 +3403,7 @@ CREATE INDEX message_reference ON message USING btree (channel, reference) WHERE
 CREATE INDEX message_sending ON message USING btree (claimed_at) WHERE (state = 'sending'::text);
 CREATE INDEX message_state ON message USING btree (state, created_at DESC, id DESC);
 CREATE INDEX message_consent_newest ON message_consent USING btree (customer_id, purpose, channel, at DESC, id DESC);
+CREATE INDEX movement_aside ON ONLY movement USING btree (sku_id, location_id, bucket, recorded_at) WHERE (bucket <> 'sellable'::text);
 CREATE INDEX movement_balance ON ONLY movement USING btree (sku_id, location_id, recorded_at);
 CREATE INDEX movement_recorded ON ONLY movement USING brin (recorded_at) WITH (pages_per_range='16');
 CREATE INDEX order_customer_orders ON order_customer USING btree (customer_id, order_id DESC);
@@ -3272,6 +3412,7 @@ CREATE UNIQUE INDEX order_hold_open ON order_hold USING btree (order_id, kind) W
 CREATE INDEX order_hold_order ON order_hold USING btree (order_id);
 CREATE INDEX order_hold_routing_rule ON order_hold USING btree (((detail ->> 'cancel_on'::text))) WHERE ((kind = 'routing_rule'::text) AND (resolved_at IS NULL));
 CREATE INDEX order_note_order ON order_note USING btree (order_id, written_at);
+CREATE INDEX order_payment_overpaid ON order_payment USING btree (order_id) WHERE (overpaid > 0);
 CREATE INDEX order_promise_made ON order_promise USING btree (made_at);
 CREATE INDEX order_promise_order ON order_promise USING btree (order_id, made_at);
 CREATE INDEX order_search_document ON order_search USING gin (document gin_trgm_ops);
@@ -3302,8 +3443,11 @@ CREATE INDEX product_category ON product USING btree (category_id);
 CREATE INDEX product_at_once_going ON product_at_once USING btree (undo_at, connection_id) WHERE (state = 'going'::text);
 CREATE INDEX product_at_once_newest ON product_at_once USING btree (connection_id, made_at, code);
 CREATE INDEX product_batch_of ON product_batch USING btree (connection_id, id);
+CREATE INDEX promise_doubt_service ON promise_doubt USING btree (service_id);
 CREATE INDEX promise_outcome_order ON promise_outcome USING btree (order_id);
 CREATE INDEX promise_outcome_promised ON promise_outcome USING btree (promised_at DESC, work_id DESC);
+CREATE INDEX promise_queue_location ON promise_queue USING btree (location_id);
+CREATE INDEX promise_ready_location ON promise_ready USING btree (location_id);
 CREATE INDEX promise_slip_promised ON promise_slip USING btree (promised_at, order_id);
 CREATE INDEX receipt_alone ON receipt USING btree (number) WHERE ((order_id IS NULL) AND (transfer_id IS NULL));
 CREATE INDEX receipt_document ON receipt USING gin (document gin_trgm_ops) WHERE (document IS NOT NULL);
@@ -3382,6 +3526,7 @@ CREATE UNIQUE INDEX variant_gtin ON variant USING btree (gtin) WHERE (gtin IS NO
 CREATE INDEX variant_product ON variant USING btree (product_id);
 CREATE INDEX variant_squeezed ON variant USING btree (upper(regexp_replace(sku, '[^A-Za-z0-9]'::text, ''::text, 'g'::text)));
 CREATE INDEX variant_substitute_back ON variant_substitute USING btree (substitute_id);
+CREATE INDEX vendor_offer_sku ON vendor_offer USING btree (sku_id);
 CREATE INDEX webhook_attempt_at ON webhook_attempt USING btree (at);
 CREATE INDEX webhook_attempt_delivery ON webhook_attempt USING btree (endpoint_id, "position", id);
 CREATE INDEX webhook_delivery_done ON webhook_delivery USING btree (done_at) WHERE (state <> 'waiting'::text);
@@ -3446,6 +3591,7 @@ ALTER TABLE count_task ADD CONSTRAINT count_task_location_id_fkey FOREIGN KEY (l
 ALTER TABLE customer_alias ADD CONSTRAINT customer_alias_merge_id_fkey FOREIGN KEY (merge_id) REFERENCES customer_merge(id) ON DELETE CASCADE;
 ALTER TABLE default_view ADD CONSTRAINT default_view_person_id_fkey FOREIGN KEY (person_id) REFERENCES person(id);
 ALTER TABLE default_view ADD CONSTRAINT default_view_view_id_fkey FOREIGN KEY (view_id) REFERENCES saved_view(id) ON DELETE CASCADE;
+ALTER TABLE drop_ship_line ADD CONSTRAINT drop_ship_line_drop_ship_id_fkey FOREIGN KEY (drop_ship_id) REFERENCES drop_ship(id);
 ALTER TABLE establishment ADD CONSTRAINT establishment_legal_entity_id_fkey FOREIGN KEY (legal_entity_id) REFERENCES legal_entity(id);
 ALTER TABLE feed ADD CONSTRAINT feed_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES channel(id);
 ALTER TABLE feed_build ADD CONSTRAINT feed_build_feed_id_fkey FOREIGN KEY (feed_id) REFERENCES feed(id) ON DELETE CASCADE;
@@ -3462,6 +3608,8 @@ ALTER TABLE fiscal_line ADD CONSTRAINT fiscal_line_sku_id_fkey FOREIGN KEY (sku_
 ALTER TABLE fulfillment_order ADD CONSTRAINT fulfillment_order_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
 ALTER TABLE fulfillment_order ADD CONSTRAINT fulfillment_order_order_id_fkey FOREIGN KEY (order_id) REFERENCES sales_order(id);
 ALTER TABLE fulfillment_order ADD CONSTRAINT fulfillment_order_service_id_fkey FOREIGN KEY (service_id) REFERENCES service(id);
+ALTER TABLE fulfillment_order ADD CONSTRAINT fulfillment_order_to_location_id_fkey FOREIGN KEY (to_location_id) REFERENCES location(id);
+ALTER TABLE fulfillment_order ADD CONSTRAINT fulfillment_order_transfer_id_fkey FOREIGN KEY (transfer_id) REFERENCES transfer(id);
 ALTER TABLE import_flaw ADD CONSTRAINT import_flaw_run_id_fkey FOREIGN KEY (run_id) REFERENCES import_run(id) ON DELETE CASCADE;
 ALTER TABLE import_part ADD CONSTRAINT import_part_run_id_fkey FOREIGN KEY (run_id) REFERENCES import_run(id) ON DELETE CASCADE;
 ALTER TABLE import_trace ADD CONSTRAINT import_trace_run_id_fkey FOREIGN KEY (run_id) REFERENCES import_run(id) ON DELETE CASCADE;
@@ -3531,6 +3679,12 @@ ALTER TABLE product_held ADD CONSTRAINT product_held_connection_id_fkey FOREIGN 
 ALTER TABLE product_made ADD CONSTRAINT product_made_batch_id_fkey FOREIGN KEY (batch_id) REFERENCES product_batch(id) ON DELETE CASCADE;
 ALTER TABLE promise_days ADD CONSTRAINT promise_days_service_id_fkey FOREIGN KEY (service_id) REFERENCES service(id) ON DELETE CASCADE;
 ALTER TABLE promise_days ADD CONSTRAINT promise_days_version_id_fkey FOREIGN KEY (version_id) REFERENCES promise_days_version(id) ON DELETE CASCADE;
+ALTER TABLE promise_doubt ADD CONSTRAINT promise_doubt_service_id_fkey FOREIGN KEY (service_id) REFERENCES service(id) ON DELETE CASCADE;
+ALTER TABLE promise_doubt ADD CONSTRAINT promise_doubt_version_id_fkey FOREIGN KEY (version_id) REFERENCES promise_days_version(id) ON DELETE CASCADE;
+ALTER TABLE promise_queue ADD CONSTRAINT promise_queue_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id) ON DELETE CASCADE;
+ALTER TABLE promise_queue ADD CONSTRAINT promise_queue_version_id_fkey FOREIGN KEY (version_id) REFERENCES promise_days_version(id) ON DELETE CASCADE;
+ALTER TABLE promise_ready ADD CONSTRAINT promise_ready_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id) ON DELETE CASCADE;
+ALTER TABLE promise_ready ADD CONSTRAINT promise_ready_version_id_fkey FOREIGN KEY (version_id) REFERENCES promise_days_version(id) ON DELETE CASCADE;
 ALTER TABLE receipt ADD CONSTRAINT receipt_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
 ALTER TABLE receipt ADD CONSTRAINT receipt_order_id_fkey FOREIGN KEY (order_id) REFERENCES inbound_order(id);
 ALTER TABLE receipt ADD CONSTRAINT receipt_transfer_id_fkey FOREIGN KEY (transfer_id) REFERENCES transfer(id);
@@ -3549,6 +3703,7 @@ ALTER TABLE safety_rule ADD CONSTRAINT safety_rule_group_id_fkey FOREIGN KEY (gr
 ALTER TABLE safety_rule ADD CONSTRAINT safety_rule_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
 ALTER TABLE safety_rule ADD CONSTRAINT safety_rule_product_id_fkey FOREIGN KEY (product_id) REFERENCES product(id);
 ALTER TABLE safety_rule ADD CONSTRAINT safety_rule_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
+ALTER TABLE sales_order ADD CONSTRAINT sales_order_merge_location_id_fkey FOREIGN KEY (merge_location_id) REFERENCES location(id);
 ALTER TABLE saved_view ADD CONSTRAINT saved_view_person_id_fkey FOREIGN KEY (person_id) REFERENCES person(id);
 ALTER TABLE second_factor ADD CONSTRAINT second_factor_person_id_fkey FOREIGN KEY (person_id) REFERENCES person(id);
 ALTER TABLE service_rate ADD CONSTRAINT service_rate_service_id_fkey FOREIGN KEY (service_id) REFERENCES service(id);
@@ -3584,6 +3739,8 @@ ALTER TABLE stock_source_location ADD CONSTRAINT stock_source_location_location_
 ALTER TABLE stock_source_location ADD CONSTRAINT stock_source_location_source_id_fkey FOREIGN KEY (source_id) REFERENCES stock_source(id);
 ALTER TABLE stock_suspicion ADD CONSTRAINT stock_suspicion_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
 ALTER TABLE stock_suspicion ADD CONSTRAINT stock_suspicion_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
+ALTER TABLE store_lane ADD CONSTRAINT store_lane_from_id_fkey FOREIGN KEY (from_id) REFERENCES location(id);
+ALTER TABLE store_lane ADD CONSTRAINT store_lane_to_id_fkey FOREIGN KEY (to_id) REFERENCES location(id);
 ALTER TABLE supply ADD CONSTRAINT supply_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
 ALTER TABLE supply ADD CONSTRAINT supply_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
 ALTER TABLE supply_claim ADD CONSTRAINT supply_claim_policy_id_fkey FOREIGN KEY (policy_id) REFERENCES ahead_policy(id);
@@ -3604,6 +3761,8 @@ ALTER TABLE variant ADD CONSTRAINT variant_product_id_fkey FOREIGN KEY (product_
 ALTER TABLE variant_owner ADD CONSTRAINT variant_owner_variant_id_fkey FOREIGN KEY (variant_id) REFERENCES variant(id) ON DELETE CASCADE;
 ALTER TABLE variant_substitute ADD CONSTRAINT variant_substitute_substitute_id_fkey FOREIGN KEY (substitute_id) REFERENCES variant(id);
 ALTER TABLE variant_substitute ADD CONSTRAINT variant_substitute_variant_id_fkey FOREIGN KEY (variant_id) REFERENCES variant(id);
+ALTER TABLE vendor_offer ADD CONSTRAINT vendor_offer_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
+ALTER TABLE vendor_offer ADD CONSTRAINT vendor_offer_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id) ON DELETE CASCADE;
 ALTER TABLE webhook_attempt ADD CONSTRAINT webhook_attempt_endpoint_id_fkey FOREIGN KEY (endpoint_id) REFERENCES webhook_endpoint(id) ON DELETE CASCADE;
 ALTER TABLE webhook_delivery ADD CONSTRAINT webhook_delivery_endpoint_id_fkey FOREIGN KEY (endpoint_id) REFERENCES webhook_endpoint(id) ON DELETE CASCADE;
 ALTER TABLE webhook_minute ADD CONSTRAINT webhook_minute_endpoint_id_fkey FOREIGN KEY (endpoint_id) REFERENCES webhook_endpoint(id) ON DELETE CASCADE;

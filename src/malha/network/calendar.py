@@ -54,11 +54,16 @@ def is_holiday(calendar: str, day: date) -> bool:
     return day in holidays_of(calendar, day.year)
 
 
+def is_business_day(day: date, calendar: str = "BR") -> bool:
+    """Tell whether a day is one from Monday to Friday, and no holiday of the calendar."""
+    return day.weekday() < 5 and not is_holiday(calendar, day)
+
+
 def add_business_days(day: date, days: int, calendar: str = "BR") -> date:
     """Return the day `days` business days (Monday to Friday, no holiday) after `day`; 0 is the day itself."""
     while days > 0:
         day += _DAY
-        if day.weekday() < 5 and not is_holiday(calendar, day):
+        if is_business_day(day, calendar):
             days -= 1
     return day
 
@@ -98,6 +103,37 @@ class Calendar:
                 return candidate
         return None
 
+    def shifted(self, day: date, days: int) -> date:
+        """Return the working day so many after a day, or (below 0) before it; 0 is the day itself.
+
+        The last day looked at, where the location does not work so often.
+        """
+        step = _DAY if days > 0 else -_DAY
+        for _ in range(FARTHEST_DAYS):
+            if days == 0:
+                break
+            day += step
+            if self.is_open_on(day):
+                days -= step.days
+        return day
+
+    def working_days(self, first: date, last: date, most: int) -> int:
+        """Return how many working days after `first` a promise must say to hold `last`; below 0 before it.
+
+        At most `most`, either way.
+        """
+        count, day = 0, first
+        while day != last and abs(count) < most:
+            day += _DAY if day < last else -_DAY
+            if self.is_open_on(day):
+                count += 1 if last > first else -1
+        return count + (last > first and count < most and not self.is_open_on(last))
+
+    def closing_on(self, day: date) -> datetime | None:
+        """Return the instant (UTC) at which the location closes on a day; None: it has no hours then."""
+        closing = self._closings[day.weekday()]
+        return None if closing is None else datetime.combine(day, closing, self.zone).astimezone(UTC)
+
     def due_day(self, released_at: datetime, units: int = 1) -> date | None:  # noqa: ARG002
         """Return the working day on which work released at an instant is done, however many units it has.
 
@@ -110,6 +146,10 @@ class Calendar:
                 self._days.clear()
             self._days[minute] = self._due_day(released_at)
         return self._days[minute]
+
+    def claimed_day(self, released_at: datetime, units: int = 1) -> date | None:
+        """Return the same for work that is claimed: what else waits to be released is not before it."""
+        return self.due_day(released_at, units)
 
     def _due_day(self, released_at: datetime) -> date | None:
         local = released_at.astimezone(self.zone)
@@ -124,13 +164,10 @@ class Calendar:
         local = released_at.astimezone(self.zone)
         key = local.date(), local.time().replace(second=0, microsecond=0) <= self.cut_off
         if key not in self._due:
-            day = self.due_day(released_at)
-            closing = self._closings[day.weekday()] if day else None
+            day = Calendar.due_day(self, released_at)
             if len(self._due) > REMEMBERED:
                 self._due.clear()
-            self._due[key] = (
-                datetime.combine(day, closing, self.zone).astimezone(UTC) if day is not None and closing else None
-            )
+            self._due[key] = None if day is None else self.closing_on(day)
         return self._due[key]
 
 

@@ -225,6 +225,27 @@ class Location(msgspec.Struct, frozen=True, kw_only=True):
         return self.establishment_id if self.owner_id is None else self.owner_id
 
 
+class StoreLaneDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """From where goods are brought to a place where orders are fetched, as someone states it.
+
+    `origin` is the code of a location, `days` the working days until the goods are there when the place opens, `price`
+    the centavos that bringing what an order has there costs.
+    """
+
+    origin: str
+    days: int
+    price: int = 0
+
+
+class StoreLane(msgspec.Struct, frozen=True, kw_only=True):
+    """A lane by which goods are brought to a place (the first location of its site) where orders are fetched."""
+
+    to_id: int
+    from_id: int
+    days: int
+    price: int
+
+
 class LocationGroup(msgspec.Struct, frozen=True, kw_only=True):
     """Locations under one name, for rules and questions about several."""
 

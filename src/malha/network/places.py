@@ -9,10 +9,12 @@ import gzip
 from bisect import bisect_right
 from functools import lru_cache
 from importlib.resources import files
+from zoneinfo import ZoneInfo
 
 import msgspec
 
 from malha.platform.brazil import normalise_cep
+from malha.platform.i18n import DEFAULT_ZONE
 from malha.platform.text import fold
 
 # IANA zones by state. Their offsets agree today, but not in the years of daylight saving, and old orders keep their
@@ -26,6 +28,11 @@ STATE_ZONES = {
     "RO": "America/Porto_Velho", "RR": "America/Boa_Vista", "RS": "America/Sao_Paulo", "SC": "America/Sao_Paulo",
     "SE": "America/Maceio", "SP": "America/Sao_Paulo", "TO": "America/Araguaina",
 }  # fmt: skip
+
+
+def zone_of(state: str | None, otherwise: str = DEFAULT_ZONE) -> ZoneInfo:
+    """Return the time zone of a state; another where it is none of Brazil."""
+    return ZoneInfo(STATE_ZONES.get(state or "", otherwise))
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -84,6 +91,12 @@ def locate(cep: str) -> Place | None:
     while i > 0 and table.starts[i] > first and table.ends[i - 1] >= first:
         i -= 1
     return table.owners[i] if i >= 0 and table.ends[i] >= first else None
+
+
+def state_beside(cep: str, state: str) -> str | None:
+    """Return the state that a CEP lies in where it is another than the one stated; None where they agree, or may."""
+    place = locate(cep) if cep else None
+    return None if place is None or place.state == state else place.state
 
 
 def locate_city(name: str, state: str) -> Place | None:

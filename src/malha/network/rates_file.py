@@ -1,7 +1,5 @@
 """A service's tariff as a table that people edit in a spreadsheet: one row per zone and weight bracket."""
 
-import io
-
 from malha.network.model import RateDraft
 from malha.network.rules import check_rates
 from malha.network.tariff import ANY
@@ -12,9 +10,7 @@ from malha.platform.imports import Problem
 from malha.platform.tabular import (
     BadCell,
     Column,
-    MissingColumns,
     centavos,
-    open_table,
     parse_state,
     scaled,
     whole,
@@ -53,28 +49,25 @@ def read_rates(raw: bytes) -> tuple[list[RateDraft], list[Problem]]:
     Raises:
         UnreadableTable, EmptyTable, MissingColumns: it is no such table at all.
     """
-    table = open_table(workbook.as_text(io.BytesIO(raw)), COLUMNS)
-    missing = [c.name for c in COLUMNS if c.required and c not in table.columns.values()]
-    if missing:
-        raise MissingColumns(columns=", ".join(missing), found=", ".join(table.header))
     rates: list[RateDraft] = []
     lines: list[int] = []
     problems: list[Problem] = []
-    for row in table:
-        problems += [_problem(row.line, flaw.at, flaw) for flaw in row.flaws]
-        if row.flaws:
-            continue
-        said = row.values
-        rate = RateDraft(
-            from_state=said["from"],
-            to_state=said["to"],
-            max_grams=said["up_to_kg"],
-            price=said["price"],
-            lead_days=said["lead_days"],
-            per_extra_kg=said.get("per_extra_kg", 0),
-        )
-        rates.append(rate)
-        lines.append(row.line)
+    with workbook.opened(raw, COLUMNS) as table:
+        for row in table:
+            problems += [_problem(row.line, flaw.at, flaw) for flaw in row.flaws]
+            if row.flaws:
+                continue
+            said = row.values
+            rate = RateDraft(
+                from_state=said["from"],
+                to_state=said["to"],
+                max_grams=said["up_to_kg"],
+                price=said["price"],
+                lead_days=said["lead_days"],
+                per_extra_kg=said.get("per_extra_kg", 0),
+            )
+            rates.append(rate)
+            lines.append(row.line)
     if len(rates) > MOST_RATES:
         says, mend = N_("The table has {count} rows."), N_("Use at most {most}.")
         return [], [_problem(0, "", Flaw("", says, mend, {"count": len(rates), "most": MOST_RATES}))]

@@ -20,6 +20,7 @@ from malha.network.model import (
     RateDraft,
     Service,
     ServiceDraft,
+    StoreLane,
 )
 from malha.network.snapshot import NetworkSnapshot, build_snapshot
 from malha.platform import revisions
@@ -147,6 +148,15 @@ CLOSURES_OF = """
 SELECT day, reason FROM location_closure WHERE location_id = %(location)s::int ORDER BY day
 """
 
+# Lanes to places where orders are fetched: as many as somebody stated.
+STORE_LANES = "SELECT to_id, from_id, days, price FROM store_lane ORDER BY to_id, from_id"
+
+# By the key; the origins of one place are few.
+STORE_LANES_TO = """
+SELECT f.code, f.name, l.days, l.price FROM store_lane l JOIN location f ON f.id = l.from_id
+WHERE l.to_id = %(to_id)s::int ORDER BY f.name, f.code
+"""
+
 # What a location has taken on some days, for capacity shown and planned with: all of a site has one capacity.
 CAPACITY_TAKEN = """
 SELECT x.id, d.day, sum(d.taken)::int
@@ -228,7 +238,13 @@ async def snapshot(tx: Tx) -> NetworkSnapshot:
         services=await services(tx),
         rates=await rates(tx),
         closures={k: frozenset(v) for k, v in closures.items()},
+        store_lanes=tuple(await tx.all(StoreLane, STORE_LANES)),
     )
+
+
+async def brought_to(tx: Tx) -> set[int]:
+    """Return the sites that goods are brought to, as the ids of their first locations."""
+    return {lane.to_id for lane in await tx.all(StoreLane, STORE_LANES)}
 
 
 async def revision(tx: Tx) -> int:

@@ -2,7 +2,7 @@
 
 import re
 from calendar import isleap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -16,6 +16,7 @@ from malha.network.model import (
     EstablishmentDraft,
     Hours,
     LocationDraft,
+    LocationGroup,
     LocationStatus,
     RateDraft,
     Repeat,
@@ -35,6 +36,7 @@ from malha.platform.brazil import (
 from malha.platform.flaws import Flaw
 from malha.platform.i18n import LANGUAGES, N_
 from malha.platform.money import CURRENCY_DIGITS
+from malha.platform.text import fold
 
 CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 _CLOCK = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]|24:00")
@@ -56,6 +58,15 @@ def check_code(at: str, value: str) -> Iterator[Flaw]:
     """Yield what is wrong with a code."""
     if not CODE.fullmatch(value):
         yield Flaw(at, _CODE_SAYS, _CODE_MEND, {"value": value})
+
+
+def check_addressable(at: str, value: str, longest: int = 80) -> Iterator[Flaw]:
+    """Yield what is wrong with a code that people choose freely: addresses of pages and operations have it."""
+    if "/" in value or value in {".", ".."} or not value.isprintable():  # addresses with dots mean another one
+        yield Flaw(at, _CODE_SAYS, N_("Use visible characters without slashes."), {"value": value})
+    if len(value) > longest:
+        facts = {"length": len(value), "longest": longest}
+        yield Flaw(at, N_("The text has {length} characters."), N_("Use at most {longest}."), facts)
 
 
 def check_text(at: str, value: str, longest: int = 200) -> Iterator[Flaw]:
@@ -429,3 +440,10 @@ def check_logo(picture: bytes) -> Iterator[Flaw]:
     if len(picture) > LOGO_BYTES:
         facts = {"size": -(-len(picture) // 1024), "most": LOGO_BYTES // 1024}
         yield Flaw("logo", N_("The logo has {size} kB."), N_("Use a picture of at most {most} kB."), facts)
+
+
+def group_has(group: LocationGroup, q: str, names: Mapping[str, str]) -> bool:
+    """Return whether a group, or one of its members by code or name, has every word of a text; `names` are by code."""
+    members = (f"{code} {names.get(code, '')}" for code in group.locations)
+    text = fold(" ".join((group.code, group.name, *members)))
+    return all(word in text for word in fold(q).split())

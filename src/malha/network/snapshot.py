@@ -6,7 +6,7 @@ from datetime import date
 import msgspec
 
 from malha.network.calendar import Calendar
-from malha.network.model import Channel, Establishment, Location, Method, Rate, Service
+from malha.network.model import Channel, Establishment, Location, Method, Rate, Service, StoreLane
 from malha.network.tariff import Tariff
 
 
@@ -25,6 +25,7 @@ class NetworkSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     service_ids: dict[str, int]
     tariff: Tariff
     calendars: dict[int, Calendar]
+    store_lanes: tuple[StoreLane, ...] = ()
 
     def location(self, code: str) -> Location | None:
         """Return the location with this code."""
@@ -45,6 +46,13 @@ class NetworkSnapshot(msgspec.Struct, frozen=True, kw_only=True):
         """Return the services in use for a method."""
         return [s for s in self.services.values() if s.active and s.method is method]
 
+    def brought_to(self) -> dict[int, dict[int, tuple[int, int]]]:
+        """Return from where goods are brought to places where orders are fetched: place, origin, (price, days)."""
+        found: dict[int, dict[int, tuple[int, int]]] = {}
+        for lane in self.store_lanes:
+            found.setdefault(lane.to_id, {})[lane.from_id] = lane.price, lane.days
+        return found
+
     def establishment_of(self, location_id: int) -> Establishment:
         """Return the establishment a location belongs to."""
         return self.establishments[self.locations[location_id].establishment_id]
@@ -59,6 +67,7 @@ def build_snapshot(
     services: list[Service],
     rates: list[Rate],
     closures: Mapping[int, frozenset[date]],
+    store_lanes: tuple[StoreLane, ...] = (),
 ) -> NetworkSnapshot:
     """Index the parts of a network."""
     none: frozenset[date] = frozenset()
@@ -75,4 +84,5 @@ def build_snapshot(
         service_ids={s.code: s.id for s in services},
         tariff=Tariff(rates),
         calendars={x.id: Calendar(x, closures.get(x.id, none)) for x in locations},
+        store_lanes=store_lanes,
     )

@@ -64,11 +64,12 @@ async def save_gateway(
     version: int,
     secret: str = "",
     receipt_secret: str = "",
+    allowed: Sequence[str] | None = None,
 ) -> GatewayRow:
     """Describe a gateway, if it is still as the asker saw it (`version`; 0: not described). An empty secret stays.
 
     A secret is for one server: where the address names another one, it is entered anew. Else whoever may describe
-    gateways could have a secret that they cannot see sent to a server of their own.
+    gateways could have a secret that they cannot see sent to a server of their own. `allowed`: see `outward.inward`.
 
     Raises:
         SharedByAll: the actor is limited to some locations.
@@ -80,7 +81,7 @@ async def save_gateway(
     flaws = check_gateway(gateway, channel)
     if gateway.url and channel is not Channel.EMAIL:
         try:
-            outward.check_address(gateway.url)
+            flaws += outward.inward("url", gateway.url, allowed)
         except outward.OutwardRefused as wrong:
             says = N_("The gateway cannot be asked at this address: {why}.")
             flaws.append(Flaw("url", says, N_("Write it like https://sms.example.com/messages."), wrong.facts))

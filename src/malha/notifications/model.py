@@ -68,7 +68,8 @@ _COMMON = (
     Placeholder("order_number", Shape.WORD, N_("Number of the order")),
     Placeholder("order_total", Shape.WORD, N_("What the order costs without what was cancelled")),
     Placeholder("order_date", Shape.WORD, N_("Day the order was placed")),
-    Placeholder("promised_day", Shape.WORD, N_("Promised day; empty without a promise")),
+    Placeholder("promised_day", Shape.WORD, N_("Promised day, of all of it; empty without a promise")),
+    Placeholder("first_day", Shape.WORD, N_("Promised day of the first items; empty when all come on one day")),
     Placeholder("tracking_address", Shape.WORD, N_("Address of the page that shows the order")),
     Placeholder("items", Shape.BLOCK, N_("The items with quantities and amounts")),
     Placeholder("track_button", Shape.BLOCK, N_("Button that opens the page of the order")),
@@ -430,8 +431,9 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     customer_name: str
     order_total: Money
     order_date: date
-    promised_day: date | None
+    promised_day: date | None  # by which all is there that the message is of
     tracking_address: str
+    first_day: date | None = None  # of the first items, where that is sooner
     former_day: date | None = None
     promise_reason: str = ""  # ordering.model.PromiseReason
     repromised_items: tuple[Item, ...] = ()

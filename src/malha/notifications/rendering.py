@@ -165,6 +165,7 @@ def _words(facts: Facts, look: Look) -> dict[str, str]:
         "order_total": i18n.money(facts.order_total),
         "order_date": day(facts.order_date),
         "promised_day": day(facts.promised_day),
+        "first_day": day(facts.first_day),
         "tracking_code": facts.parcels[0].tracking_code if facts.parcels else "",
         "pickup_counter": facts.pickup_place[0] if facts.pickup_place else "",
         "former_day": day(facts.former_day),

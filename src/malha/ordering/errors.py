@@ -98,6 +98,14 @@ class HoldAlreadyOpen(MalhaError):
     mend = "Resolve that hold first, or add a note to the order."
 
 
+class NothingToHold(Conflict):
+    """A cancelled order goes nowhere: there is nothing to stop."""
+
+    code = "nothing_to_hold"
+    says = "Order {number} is cancelled: nothing of it is left to hold."
+    mend = "Add a note to the order instead."
+
+
 class HoldAutomatic(MalhaError):
     """Only its cause lifts this hold; a person needs a permission and a reason to override it."""
 

@@ -142,6 +142,8 @@ class LineReplaced(OrderEvent, frozen=True, kw_only=True):
 class OrderRouted(OrderEvent, frozen=True, kw_only=True):
     """Waiting units found a location. `attempt` is the routing decision; `placed` (line, location, sold units).
 
+    `dropped` are asked of vendors: (line, location of the vendor, sold units); they are among `unplaced`, too.
+
     Where a wave moved units that had one: centavos that this order and all that moved with it cost less.
     """
 
@@ -150,6 +152,7 @@ class OrderRouted(OrderEvent, frozen=True, kw_only=True):
     attempt: int
     placed: list[tuple[int, int, int]]
     unplaced: list[tuple[int, int]] = msgspec.field(default_factory=list)
+    dropped: list[tuple[int, int, int]] = msgspec.field(default_factory=list)
     saved: int | None = None
     saved_together: int | None = None
 

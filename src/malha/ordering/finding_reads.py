@@ -8,7 +8,7 @@ of words are looked for among the newest orders, and among all of them only when
 from collections.abc import Sequence
 
 from malha.catalog import reads as catalog
-from malha.platform.brazil import normalise_phone
+from malha.platform.brazil import normalise_cnpj, normalise_phone
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
 from malha.platform.text import fold, literal, whole_in
@@ -95,13 +95,9 @@ async def find(tx: Tx, text: str) -> list[UUID]:
     if not words:
         return []
     most = {"most": FOUND_LIMIT}
-    digits = "".join(c for c in asked if c.isdigit())
-    key = ""
-    if len(digits) >= _FEWEST_DIGITS and not any(c.isalpha() for c in asked):
-        key, words = digits, [digits]
-    elif len(words) == 1 and "@" in asked:
-        key = words[0]
+    key = _key(asked, words)
     if key:
+        words = [key]
         spellings = _spellings(asked, key)
         if len(key) in _GTIN_LENGTHS:
             spellings += [fold(card.sku) for card in await catalog.by_gtins(tx, [key])]
@@ -133,6 +129,17 @@ async def _parts(tx: Tx, words: Sequence[str]) -> list[UUID]:
     patterns = [_pattern(word) for word in sorted(words, key=len, reverse=True)]
     asked = {"longest": patterns[0], "second": patterns[min(1, len(patterns) - 1)], "patterns": patterns}
     return await tx.values(FIND_TEXT, {**asked, "most": FOUND_LIMIT})
+
+
+def _key(asked: str, words: Sequence[str]) -> str:
+    """Return the key that a text is as an order's text spells it: a CPF, a CNPJ, a telephone, an e-mail; or nothing."""
+    company = normalise_cnpj(asked)
+    if company:  # its first twelve places may be letters
+        return fold(company)
+    digits = "".join(c for c in asked if c.isdigit())
+    if len(digits) >= _FEWEST_DIGITS and not any(c.isalpha() for c in asked):
+        return digits
+    return words[0] if len(words) == 1 and "@" in asked else ""
 
 
 def _spellings(asked: str, key: str) -> list[str]:

@@ -1,12 +1,14 @@
 """Statements that find and keep broken promises. Private to `ordering`."""
 
+from malha.ordering.promised_days import is_over
+
 # Promises of the last days that were broken and are not known yet, the oldest first; nothing is locked. The partial
 # index on promises of orders that have not left. What waits for the customer's money is not late by our fault.
-FIND_LATE = """
+FIND_LATE = f"""
 SELECT o.id FROM sales_order o
 WHERE o.promised_at IS NOT NULL AND o.status NOT IN ('ready', 'shipped', 'delivered', 'cancelled')
   AND o.status <> 'awaiting_payment'
-  AND o.promised_at < now() AND o.promised_at >= now() - make_interval(days => %(days)s::int)
+  AND {is_over("o.promised_at")} AND o.promised_at >= now() - make_interval(days => %(days)s::int)
   AND NOT EXISTS (SELECT FROM order_lateness k WHERE k.order_id = o.id AND k.promised_at = o.promised_at)
 ORDER BY o.promised_at LIMIT %(limit)s::int
 """
@@ -22,10 +24,10 @@ FROM (SELECT p.order_id, min(p.promised_at) AS at FROM order_line_promise p
 WHERE o.id = n.order_id AND o.promised_at < n.at
 """
 # The orders are locked: what is late now stays so until the event is written.
-KEEP_LATE = """
+KEEP_LATE = f"""
 INSERT INTO order_lateness (order_id, promised_at)
 SELECT id, promised_at FROM sales_order
-WHERE id = ANY (%(orders)s::uuid[]) AND promised_at < now()
+WHERE id = ANY (%(orders)s::uuid[]) AND {is_over("promised_at")}
   AND status NOT IN ('ready', 'shipped', 'delivered', 'cancelled', 'awaiting_payment')
 ON CONFLICT DO NOTHING
 RETURNING order_id, promised_at

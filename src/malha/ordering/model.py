@@ -56,6 +56,7 @@ class UnitState(StrEnum):
     AWAITING_DOCUMENT = "awaiting_document"  # packed; may not leave before its fiscal document
     PACKED = "packed"  # packed; needs no document
     INVOICED = "invoiced"  # packed and covered by an authorised document
+    IN_TRANSFER = "in_transfer"  # on its way to the place where the customer fetches it
     READY = "ready"  # ready for pickup
     SHIPPED = "shipped"
     DELIVERED = "delivered"
@@ -88,10 +89,11 @@ TRANSITIONS: dict[UnitState, frozenset[UnitState]] = {
     UnitState.ALLOCATED: frozenset({UnitState.RELEASED}) | _BACK,
     UnitState.RELEASED: frozenset({UnitState.PICKING}) | _BACK,
     UnitState.PICKING: frozenset({UnitState.PICKED}) | _BACK,
-    UnitState.PICKED: frozenset({UnitState.AWAITING_DOCUMENT, UnitState.PACKED}) | _BACK,
+    UnitState.PICKED: frozenset({UnitState.AWAITING_DOCUMENT, UnitState.PACKED, UnitState.IN_TRANSFER}) | _BACK,
     UnitState.AWAITING_DOCUMENT: frozenset({UnitState.INVOICED}) | _BACK,
     UnitState.PACKED: frozenset({UnitState.READY, UnitState.SHIPPED, UnitState.INVOICED}) | _BACK,
     UnitState.INVOICED: frozenset({UnitState.READY, UnitState.SHIPPED, UnitState.AWAITING_DOCUMENT, UnitState.PACKED}),
+    UnitState.IN_TRANSFER: frozenset({UnitState.UNPLACED, UnitState.ALLOCATED, UnitState.CANCELLED}),
     UnitState.READY: frozenset({UnitState.COLLECTED, UnitState.AWAITING_DOCUMENT, UnitState.PACKED}) | _BACK,
     UnitState.SHIPPED: frozenset({UnitState.DELIVERED}),
     UnitState.DELIVERED: frozenset(),
@@ -130,6 +132,7 @@ class HoldKind(StrEnum):
     PAYMENT_LAPSED = "payment_lapsed"  # its time to pay is over and its stock is free; beside PAYMENT
     TOTALS = "totals"  # the channel's total is not the sum of its parts
     ADDRESS = "address"  # missing or unusable
+    ADDRESS_CHECK = "address_check"  # its CEP is of another state than it says: one of them is wrong
     CUSTOMER = "customer"  # invalid CPF or CNPJ
     SLOT = "slot"  # the slot it was sold with has no place for it
     FRAUD = "fraud"
@@ -152,7 +155,7 @@ AUTOMATIC_HOLDS = frozenset(
 MONEY_HOLDS = frozenset({HoldKind.PAYMENT, HoldKind.PAYMENT_LAPSED})
 
 # Work that has begun goes on under the other holds; under these nothing leaves the building.
-STOPPING_HOLDS = frozenset({HoldKind.FRAUD, HoldKind.MANUAL, HoldKind.ADDRESS})
+STOPPING_HOLDS = frozenset({HoldKind.FRAUD, HoldKind.MANUAL, HoldKind.ADDRESS, HoldKind.ADDRESS_CHECK})
 
 
 class PromiseReason(StrEnum):
@@ -186,6 +189,7 @@ STATE_WORDS: dict[UnitState, str] = {
     UnitState.AWAITING_DOCUMENT: N_("awaiting document"),
     UnitState.PACKED: N_("packed"),
     UnitState.INVOICED: N_("invoiced"),
+    UnitState.IN_TRANSFER: N_("on its way to the store"),
     UnitState.READY: N_("ready for pickup"),
     UnitState.SHIPPED: N_("shipped"),
     UnitState.DELIVERED: N_("delivered"),
@@ -202,6 +206,7 @@ HOLD_WORDS: dict[HoldKind, str] = {
     HoldKind.PAYMENT_LAPSED: N_("Time to pay is over"),
     HoldKind.TOTALS: N_("Totals do not add up"),
     HoldKind.ADDRESS: N_("Address missing or unusable"),
+    HoldKind.ADDRESS_CHECK: N_("CEP of another state"),
     HoldKind.CUSTOMER: N_("Invalid CPF or CNPJ"),
     HoldKind.SLOT: N_("No place in the slot"),
     HoldKind.FRAUD: N_("Fraud review"),
@@ -254,6 +259,12 @@ class Order(msgspec.Struct, frozen=True):
     seq: int
     customer_group: str | None = None
     placed_at: datetime | None = None
+    merge_location_id: int | None = None  # where its goods come together before they are shipped
+
+    @property
+    def comes_to(self) -> int | None:
+        """Return where its goods are brought before the customer gets them; None: they leave from where they are."""
+        return self.pickup_location_id if self.method == "pickup" else self.merge_location_id
 
     @property
     def payable(self) -> int:

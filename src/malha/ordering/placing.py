@@ -11,6 +11,7 @@ from psycopg import AsyncCursor
 
 from malha.ordering import placing_writes as writes
 from malha.ordering import tag_writes
+from malha.ordering import writes as shared
 from malha.platform import arrays
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
@@ -84,6 +85,10 @@ DETAIL_COLUMNS: Columns = {
     "order_id": arrays.bare,
     "details": arrays.texts,
 }
+MERGE_COLUMNS: Columns = {
+    "orders": arrays.bare,
+    "locations": arrays.ints,
+}
 TAG_COLUMNS: Columns = {
     "keys": arrays.texts,
     "orders": arrays.bare,
@@ -94,7 +99,7 @@ TAG_COLUMNS: Columns = {
 class NewOrders:
     """Rows of new orders, collected before they are written together. Each tuple follows its `*_COLUMNS`."""
 
-    __slots__ = ("components", "details", "holds", "lines", "orders", "promises", "tags", "units")
+    __slots__ = ("components", "details", "holds", "lines", "merges", "orders", "promises", "tags", "units")
 
     def __init__(self) -> None:
         self.orders: list[tuple[Any, ...]] = []
@@ -105,6 +110,7 @@ class NewOrders:
         self.promises: list[tuple[Any, ...]] = []  # of lines whose day is not the order's
         self.details: list[tuple[Any, ...]] = []  # of the few orders that say anything besides
         self.tags: list[tuple[Any, ...]] = []  # of fewer still
+        self.merges: list[tuple[Any, ...]] = []  # (order, location) of those whose goods come together
 
 
 def _columns(
@@ -137,6 +143,8 @@ async def insert_orders(tx: Tx, new: NewOrders) -> AsyncCursor[tuple[Any, ...]]:
         await tx.cursor_of(writes.INSERT_LINE_PROMISES, _columns(PROMISE_COLUMNS, new.promises))
     if new.details:
         await tx.cursor_of(writes.INSERT_DETAILS, _columns(DETAIL_COLUMNS, new.details))
+    if new.merges:
+        await tx.cursor_of(shared.MERGE_AT, _columns(MERGE_COLUMNS, new.merges))
     if new.tags:
         await tx.cursor_of(tag_writes.ADD_TAGS, _columns(TAG_COLUMNS, new.tags))
     return inserted

@@ -21,7 +21,7 @@ from malha.platform.text import fold
 
 SEARCHED_TYPES = ("order.placed", "order.buyer_changed", "order.line_mapped", "order.line_replaced")
 BUYER_TYPES = ("order.placed", "order.buyer_changed")
-LOCATION_TYPES = ("order.placed", "order.routed")  # only then does a unit get a location
+LOCATION_TYPES = ("order.placed", "order.routed", "fulfillment.sent")  # only then does a unit get a location
 
 _address = msgspec.json.Decoder(Address).decode
 

@@ -2,7 +2,7 @@
 
 Every promise stays (`order_promise`), so what was promised first can be measured. `sales_order.promised_at` is what
 counts: the day of the whole order or, where lines differ, the first day that is still to be kept. Lateness is counted
-from it.
+from it. When all of it is there is the last day of its lines (`promised_days.complete_at`).
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -13,7 +13,7 @@ from malha.ordering import rules
 from malha.ordering import service as ordering
 from malha.ordering.errors import LineNotFound, NothingToPromise
 from malha.ordering.events import OrderRepromised
-from malha.ordering.model import Order, PromiseReason, Unit
+from malha.ordering.model import Order, PromiseReason, Unit, UnitState
 from malha.platform.db import Tx
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_
@@ -56,6 +56,8 @@ async def repromise(
     former = await tx.value(writes.PROMISE_OF, {"order_id": order_id})
     standing = {int(line): at for line, at in await tx.tuples(writes.LINE_PROMISES, {"order_id": order_id})}
     chosen = _chosen(order, units, lines)
+    if standing and chosen is None and any(_has_come(u) for u in units):
+        chosen = sorted({u.line for u in units if rules.is_to_come(u)})  # what has come keeps the day it had
     flaws = rules.check_promise(
         promised_at,
         at=await tx.now(),
@@ -72,17 +74,41 @@ async def repromise(
     await tx.execute(writes.SET_PROMISE, {"order_id": order_id, "at": kept})
     if not chosen:
         await tx.execute(writes.DROP_LINE_PROMISES, {"order_id": order_id})
-    before = min((standing[n] for n in chosen or () if n in standing), default=former)
+    said = _by_former_day(units, standing, chosen, former)
     row = {
-        "id": new_id(), "order_id": order_id, "promised_at": promised_at, "former_at": before, "lines": chosen,
-        "reason": reason.value, "note": note.strip(), "by": tx.actor.label, "author": tx.actor.name,
+        "order_id": order_id, "promised_at": promised_at, "reason": reason.value, "note": note.strip(),
+        "by": tx.actor.label, "author": tx.actor.name,
     }  # fmt: skip
-    await tx.execute(writes.ADD_PROMISE, row)
+    for before, of in said:
+        await tx.execute(writes.ADD_PROMISE, row | {"id": new_id(), "former_at": before, "lines": of})
+    before = said[0][0]
     told = OrderRepromised(
         id=order_id, seq=0, promised_at=promised_at, former_at=before, why=reason.value, lines=chosen or []
     )
     await ordering.record(tx, told)
     return kept
+
+
+def _has_come(unit: Unit) -> bool:
+    return not rules.is_to_come(unit) and unit.state is not UnitState.CANCELLED
+
+
+def _by_former_day(
+    units: Sequence[Unit], standing: Mapping[int, datetime], chosen: Sequence[int] | None, former: datetime | None
+) -> list[tuple[datetime | None, list[int] | None]]:
+    """Return what was promised before, the soonest first, and for which lines: all that is on record of it.
+
+    Lines None: the whole order. Where its lines had days of their own, each of these is a row.
+    """
+    lines = chosen or sorted({u.line for u in units if rules.is_to_come(u)})
+    if not standing or former is None:
+        return [(former, list(chosen) if chosen else None)]
+    days: dict[datetime, list[int]] = {}
+    for line in lines:
+        days.setdefault(standing.get(line, former), []).append(line)
+    if len(days) == 1 and chosen is None:
+        return [(before, None) for before in days]
+    return sorted(days.items())
 
 
 async def standing(tx: Tx, order_id: UUID) -> tuple[datetime | None, dict[int, datetime]]:

@@ -15,6 +15,7 @@ from psycopg import sql
 
 from malha.ordering.finding_reads import find
 from malha.ordering.model import OrderDetails, OrderStatus
+from malha.ordering.promised_days import complete_at, is_over
 from malha.platform.db import Tx
 from malha.platform.ids import UUID, first_id
 from malha.platform.parking import ParkedKey
@@ -110,7 +111,8 @@ class OrderRow(msgspec.Struct, frozen=True, kw_only=True):
     id: UUID
     number: int
     external_id: str
-    channel: str
+    channel: str  # its name
+    channel_code: str
     placed_at: datetime
     status: OrderStatus
     currency: str
@@ -120,10 +122,12 @@ class OrderRow(msgspec.Struct, frozen=True, kw_only=True):
     buyer_name: str
     city: str | None
     state: str | None
-    promised_at: datetime | None
+    promised_at: datetime | None  # the first day that is still to be kept
+    complete_at: datetime | None  # by when all of it is there
     release_after: datetime
     units: dict[str, int]  # quantity by unit state
     locations: list[str]  # names, of units that are not cancelled
+    location_codes: list[str]  # of the same
     holds: list[str]
     tags: list[str]
     sort_key: str
@@ -161,13 +165,15 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     service: str | None
     carrier: str | None
     pickup_location: str | None
+    merge_location: str | None  # where its goods come together before they are shipped
     customer_id: UUID | None
     buyer_name: str
     buyer_document: str | None
     buyer_email: str | None
     buyer_phone: str | None
     ship_to: dict[str, str] | None
-    promised_at: datetime | None
+    promised_at: datetime | None  # the first day that is still to be kept
+    complete_at: datetime | None  # by when all of it is there
     release_after: datetime
     seq: int
 
@@ -263,11 +269,13 @@ class Counts(msgspec.Struct, frozen=True):
 
 
 # The page's rows gather what the list shows of units, locations and holds: primary-key prefixes, one page deep.
-_ROWS: LiteralString = """
-SELECT p.id, p.number, p.external_id, c.name AS channel, p.placed_at, p.status, p.currency, p.total, p.cancelled_total,
-       p.method, p.buyer_name, p.ship_to ->> 'city' AS city, p.ship_state AS state, p.promised_at, p.release_after,
-       coalesce(u.units, '{}'::jsonb) AS units, coalesce(l.locations, '{}'::text[]) AS locations,
-       coalesce(h.holds, '{}'::text[]) AS holds, coalesce(t.tags, '{}'::text[]) AS tags, p.sort_key
+_ROWS: LiteralString = f"""
+SELECT p.id, p.number, p.external_id, c.name AS channel, c.code AS channel_code, p.placed_at, p.status, p.currency,
+       p.total, p.cancelled_total, p.method, p.buyer_name, p.ship_to ->> 'city' AS city, p.ship_state AS state,
+       p.promised_at, {complete_at("p")} AS complete_at, p.release_after,
+       coalesce(u.units, '{{}}'::jsonb) AS units, coalesce(l.locations, '{{}}'::text[]) AS locations,
+       coalesce(l.location_codes, '{{}}'::text[]) AS location_codes,
+       coalesce(h.holds, '{{}}'::text[]) AS holds, coalesce(t.tags, '{{}}'::text[]) AS tags, p.sort_key
 FROM page p
 JOIN channel c ON c.id = p.channel_id
 LEFT JOIN LATERAL (
@@ -275,7 +283,7 @@ LEFT JOIN LATERAL (
     FROM (SELECT state, sum(quantity)::int AS quantity FROM order_unit WHERE order_id = p.id GROUP BY state) s
 ) u ON true
 LEFT JOIN LATERAL (
-    SELECT array_agg(DISTINCT n.name) AS locations
+    SELECT array_agg(DISTINCT n.name) AS locations, array_agg(DISTINCT n.code) AS location_codes
     FROM order_unit o JOIN location n ON n.id = o.location_id WHERE o.order_id = p.id AND o.state <> 'cancelled'
 ) l ON true
 LEFT JOIN LATERAL (
@@ -309,13 +317,13 @@ FROM unnest(%(statuses)s::text[]) s (status)
 COUNT_ALL = "SELECT count(*)::int FROM (SELECT FROM sales_order o LIMIT %(most)s::int + 1) capped"
 # Broken promises: before goods leave by the partial index on promises, afterwards among what is under way; and orders
 # whose work is late, by primary key.
-_LATE: LiteralString = """
+_LATE: LiteralString = f"""
     SELECT l.id FROM sales_order l
     WHERE l.promised_at IS NOT NULL AND l.status NOT IN ('ready', 'shipped', 'delivered', 'cancelled')
-      AND l.promised_at < now()
+      AND {is_over("l.promised_at")}
     UNION
     SELECT l.id FROM sales_order l
-    WHERE l.status IN ('ready', 'shipped') AND l.status NOT IN ('delivered', 'cancelled') AND l.promised_at < now()
+    WHERE l.status IN ('ready', 'shipped') AND l.status NOT IN ('delivered', 'cancelled') AND {is_over("l.promised_at")}
     UNION
     SELECT l.id FROM sales_order l
     WHERE l.id = ANY(%(overdue)s::uuid[]) AND l.status NOT IN ('delivered', 'cancelled')
@@ -345,22 +353,25 @@ _AT_EACH: LiteralString = (
     "(SELECT true FROM order_unit u WHERE u.order_id = o.id AND u.location_id = ANY({places}) LIMIT 1)"
 )
 COUNT_SCOPE = f"""
-SELECT o.status, count(*)::int, count(*) FILTER (WHERE o.promised_at < now() OR o.id = ANY(%(overdue)s::uuid[]))::int
+SELECT o.status, count(*)::int,
+       count(*) FILTER (WHERE {is_over("o.promised_at")} OR o.id = ANY(%(overdue)s::uuid[]))::int
 FROM sales_order o
 WHERE o.status NOT IN ('delivered', 'cancelled') AND o.id IN ({_NEAR})
   AND EXISTS (SELECT FROM order_unit u WHERE u.order_id = o.id AND u.location_id = ANY(%(places)s::int[]))
 GROUP BY o.status
 """
 
-HEADER = """
+HEADER = f"""
 SELECT o.id, o.number, o.external_id, o.channel_id, c.code AS channel_code, c.name AS channel, c.kind AS channel_kind,
        o.placed_at, o.received_at, o.currency, o.status, o.items_total, o.discount_total, o.shipping_total, o.total,
-       o.cancelled_total, o.method, s.name AS service, s.carrier, p.name AS pickup_location, k.customer_id,
-       o.buyer_name, o.buyer_document, o.buyer_email, o.buyer_phone, o.ship_to, o.promised_at, o.release_after, o.seq
+       o.cancelled_total, o.method, s.name AS service, s.carrier, p.name AS pickup_location, m.name AS merge_location,
+       k.customer_id, o.buyer_name, o.buyer_document, o.buyer_email, o.buyer_phone, o.ship_to, o.promised_at,
+       {complete_at("o")} AS complete_at, o.release_after, o.seq
 FROM sales_order o
 JOIN channel c ON c.id = o.channel_id
 LEFT JOIN service s ON s.id = o.service_id
 LEFT JOIN location p ON p.id = o.pickup_location_id
+LEFT JOIN location m ON m.id = o.merge_location_id
 LEFT JOIN order_customer k ON k.order_id = o.id
 WHERE o.number = %(number)s::bigint
 """

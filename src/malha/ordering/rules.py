@@ -55,6 +55,7 @@ _STATUS_OF = {
     UnitState.AWAITING_DOCUMENT: OrderStatus.PACKED,
     UnitState.PACKED: OrderStatus.PACKED,
     UnitState.INVOICED: OrderStatus.INVOICED,
+    UnitState.IN_TRANSFER: OrderStatus.PACKED,
     UnitState.READY: OrderStatus.READY,
     UnitState.SHIPPED: OrderStatus.SHIPPED,
     UnitState.DELIVERED: OrderStatus.DELIVERED,
@@ -287,19 +288,21 @@ _NEEDED = (
     ("street", N_("The street is missing.")),
     ("number", N_("The house number is missing: write S/N when there is none.")),
     ("city", N_("The city is missing.")),
+    ("state", N_("The state is missing.")),
+    ("postal_code", N_("The CEP is missing.")),
 )
 
 
 def check_address(address: Address) -> tuple[Address, list[Flaw]]:
     """Return a delivery address in its stored form, and what is wrong with it."""
-    flaws = [Flaw(f"ship_to/{field}", says) for field, says in _NEEDED if not getattr(address, field).strip()]
+    flaws = [Flaw(field, says) for field, says in _NEEDED if not getattr(address, field).strip()]
     state = address.state.strip().upper()
     postal_code = brazil.normalise_cep(address.postal_code)
-    if state not in brazil.STATES:
-        flaws.append(Flaw("ship_to/state", N_("{value} is not a Brazilian state."), facts={"value": address.state}))
-    if postal_code is None:
+    if state and state not in brazil.STATES:
+        flaws.append(Flaw("state", N_("{value} is not a Brazilian state."), facts={"value": address.state}))
+    if postal_code is None and address.postal_code.strip():
         says = N_("{value} is not a CEP: it has eight digits.")
-        flaws.append(Flaw("ship_to/postal_code", says, facts={"value": address.postal_code}))
+        flaws.append(Flaw("postal_code", says, facts={"value": address.postal_code}))
     clean = msgspec.structs.replace(address, state=state, postal_code=postal_code or address.postal_code)
     return clean, flaws
 

@@ -6,7 +6,7 @@ placed again and an address changed back, but a cancel is final, because what it
 moment later.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -16,6 +16,9 @@ from malha.inventory import service as inventory
 from malha.inventory.ahead import rules as ahead_rules
 from malha.inventory.ahead import service as ahead
 from malha.inventory.model import Claim, Reason, Reference
+from malha.inventory.vendors import service as vendors
+from malha.inventory.vendors.model import Drop
+from malha.network.places import state_beside
 from malha.ordering import rules, writes
 from malha.ordering.errors import (
     HoldAlreadyOpen,
@@ -23,6 +26,7 @@ from malha.ordering.errors import (
     HoldNotOpen,
     LineMapped,
     LineNotFound,
+    NothingToHold,
     NotShipped,
     OrderChanged,
     OrderNotFound,
@@ -186,6 +190,11 @@ async def open_holds(tx: Tx, order_ids: Iterable[UUID]) -> dict[UUID, dict[HoldK
     for order_id, kind, detail in await tx.tuples(writes.OPEN_HOLDS_OF, {"orders": wanted}):
         holds[order_id][HoldKind(kind)] = Hold(order_id, HoldKind(kind), detail)
     return holds
+
+
+async def overridden(tx: Tx, order_ids: Iterable[UUID], kind: HoldKind) -> set[UUID]:
+    """Return the orders of which a person overrode the newest hold of a kind: its cause holds them no more."""
+    return set(await tx.values(writes.OVERRIDDEN, {"orders": sorted(set(order_ids)), "kind": kind.value}))
 
 
 # --- units, status, version: what higher packages build on ---
@@ -408,8 +417,33 @@ async def give_back_ahead(
                 leaving[wish] = leaving.get(wish, 0) + move.quantity
     if not leaving:
         return []
-    claims = await ahead.lock_for(tx, sorted({order_id for order_id, _, _ in leaving}))
-    return await ahead.give_back(tx, claims, ahead_rules.excess(claims, waiting, leaving))
+    owners = sorted({order_id for order_id, _, _ in leaving})
+    claims = await ahead.lock_for(tx, owners)
+    arrived = await ahead.give_back(tx, claims, ahead_rules.excess(claims, waiting, leaving))
+    drops = await vendors.open_of(tx, owners)
+    if drops:
+        await _give_up_asked(tx, drops, moves, units, {(order_id, line) for order_id, line, _ in leaving})
+    return arrived
+
+
+async def _give_up_asked(
+    tx: Tx,
+    drops: Sequence[Drop],
+    moves: Mapping[UUID, Sequence[Move]],
+    units: Mapping[UUID, Sequence[Unit]],
+    lines: Collection[tuple[UUID, int]],
+) -> None:
+    """Ask vendors for no more of lines than stays backordered of them and waits for no supply."""
+    left: dict[ahead_rules.Wish, int] = {}
+    for order_id in {order_id for order_id, _ in lines}:
+        gone = {(m.line, m.part): m.quantity for m in moves[order_id]}
+        for u in units[order_id]:
+            if u.state is UnitState.BACKORDERED:
+                wish = order_id, u.line, u.sku_id
+                left[wish] = left.get(wish, 0) + u.quantity - gone.get((u.line, u.part), 0)
+        for c in await ahead.claims_of(tx, order_id):
+            left[order_id, c.line, c.sku_id] = left.get((order_id, c.line, c.sku_id), 0) - c.quantity
+    await vendors.give_up(tx, drops, left, lines)
 
 
 async def take_back(tx: Tx, order_id: UUID, moves: Sequence[Move], *events: OrderEvent) -> list[Unit]:
@@ -469,10 +503,13 @@ async def place_hold(tx: Tx, order_id: UUID, kind: HoldKind, *, note: str = "", 
     Raises:
         HoldAlreadyOpen: the order has an open hold of this kind.
         HoldAutomatic: the kind is placed and lifted by its cause only.
+        NothingToHold: the order is cancelled.
     """
     order = await lock_order(tx, order_id, expected)
     if kind in AUTOMATIC_HOLDS:
         raise HoldAutomatic(kind=word_of(kind))
+    if order.status == OrderStatus.CANCELLED:
+        raise NothingToHold(number=order.number)
     if not await ensure_holds(tx, {order_id: {"note": note.strip()} if note.strip() else {}}, kind):
         raise HoldAlreadyOpen(number=order.number, kind=word_of(kind))
 
@@ -507,7 +544,7 @@ async def resolve_hold(
     force: bool = False,
     expected: int | None = None,
 ) -> None:
-    """Resolve an open hold by hand. It can be placed again.
+    """Resolve an open hold by hand. It can be placed again; an overridden payment hold is not, unless by a person.
 
     Args:
         tx: The transaction.
@@ -551,6 +588,7 @@ async def _lift(
         "kinds": None if kinds is None else [kind.value for kind in kinds],
         "resolution": resolution,
         "actor": tx.actor.label,
+        "forced": forced,
     }
     return [
         HoldResolved(id=order_id, seq=0, kind=kind, resolution=resolution, forced=forced)
@@ -568,7 +606,8 @@ def _require_reason(text: str) -> None:
 async def change_address(tx: Tx, order_id: UUID, address: Address, *, expected: int | None = None) -> Address:
     """Send an order elsewhere, as long as no location works on it; return the address as stored.
 
-    Where it comes from is decided again by who listens to `AddressChanged`. An address hold is resolved.
+    Where it comes from is decided again by who listens to `AddressChanged`. A hold on the address is resolved. Where
+    the new CEP is of another state than the address says, there is a hold for that.
 
     Raises:
         Invalid: a part of the address is missing or wrong.
@@ -583,9 +622,14 @@ async def change_address(tx: Tx, order_id: UUID, address: Address, *, expected: 
     await _require_untouched(tx, order)
     params = {"order_id": order_id, "ship_to": _encode(clean).decode(), "state": clean.state}
     await tx.execute(writes.SET_ADDRESS, params)
-    lifted = await _lift(tx, [order_id], [HoldKind.ADDRESS], N_("The address was corrected."))
+    kinds = [HoldKind.ADDRESS, HoldKind.ADDRESS_CHECK]
+    lifted = await _lift(tx, [order_id], kinds, N_("The address was corrected."))
     former = (order.ship_to or {}).get("state")
     await restate(tx, [order_id], AddressChanged(id=order_id, seq=0, state=clean.state, former_state=former), *lifted)
+    other = state_beside(clean.postal_code, clean.state)
+    if other is not None:
+        detail = {"state": clean.state, "cep_state": other}
+        await ensure_holds(tx, {order_id: detail}, HoldKind.ADDRESS_CHECK)
     return clean
 
 
@@ -692,6 +736,11 @@ async def due_for_release(tx: Tx, limit: int) -> list[UUID]:
     Nothing is locked.
     """
     return await tx.values(writes.DUE_FOR_RELEASE, {"limit": limit})
+
+
+async def merge_at(tx: Tx, order_id: UUID, location_id: int | None) -> None:
+    """Note where the goods of a locked order come together before they are shipped; None: they do not any more."""
+    await tx.execute(writes.MERGE_AT, {"orders": [order_id], "locations": [location_id]})
 
 
 async def postpone_release(tx: Tx, order_ids: Iterable[UUID], *, minutes: int) -> None:

@@ -72,9 +72,9 @@ async def agree(
 
 
 def places_of(order: Order, units: Iterable[Unit]) -> set[int]:
-    """Return the locations whose slots an order may have: where it is fetched, or where its goods come from."""
-    if order.method == Method.PICKUP:
-        return {order.pickup_location_id} if order.pickup_location_id is not None else set()
+    """Return the locations whose slots an order may have: where it is fetched, or where its goods leave from."""
+    if order.method == Method.PICKUP or order.comes_to is not None:
+        return {order.comes_to} if order.comes_to is not None else set()
     return {u.location_id for u in units if u.location_id is not None and u.state is not UnitState.CANCELLED}
 
 

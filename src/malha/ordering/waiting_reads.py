@@ -16,7 +16,8 @@ WAITING = """
 SELECT c.id, c.order_id, o.number AS order_number, o.status, h.name AS channel, c.line, c.sku_id, v.sku,
        v.name, c.quantity, c.state, c.since, s.kind, coalesce(i.number, t.number) AS source_number,
        coalesce(i.supplier, f.code) AS supplier, l.code AS location, l.name AS location_name, s.eta,
-       coalesce(p.promised_at, o.promised_at) AS promised_at
+       coalesce(p.promised_at, o.promised_at) AS promised_at,
+       CASE WHEN o.method = 'ship' THEN o.ship_state END AS to_state
 FROM supply_claim c
 JOIN sales_order o ON o.id = c.order_id
 JOIN channel h ON h.id = o.channel_id
@@ -68,6 +69,7 @@ class WaitingRow(msgspec.Struct, frozen=True):
     location_name: str
     eta: date | None
     promised_at: datetime | None
+    to_state: str | None
 
 
 class WaitingWanted(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ payments and documents of one order change one transaction at a time.
 _ORDER = """
 SELECT id, number, channel_id, currency, status, items_total, discount_total, shipping_total, total, cancelled_total,
        method, service_id, pickup_location_id, buyer_name, buyer_document, buyer_email, buyer_phone, ship_to,
-       release_after, seq, customer_group, placed_at
+       release_after, seq, customer_group, placed_at, merge_location_id
 FROM sales_order
 """
 
@@ -20,6 +20,12 @@ LOOK_AT_ORDERS = f"{_ORDER} WHERE id = ANY (%(orders)s::uuid[])"
 
 # For background work: orders someone else has in hand are left for the next round.
 LOCK_FREE_ORDERS = f"{_ORDER} WHERE id = ANY (%(orders)s::uuid[]) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED"
+
+# By primary key: where the goods of orders come together before they are shipped.
+MERGE_AT = """
+UPDATE sales_order o SET merge_location_id = w.location_id
+FROM unnest(%(orders)s::uuid[], %(locations)s::int[]) AS w(order_id, location_id) WHERE o.id = w.order_id
+"""
 
 # The order row is locked: its units, lines and holds stand still. All by primary key or its first column.
 UNITS_OF = """
@@ -86,10 +92,20 @@ RETURNING order_id
 """
 
 RESOLVE_HOLDS = """
-UPDATE order_hold SET resolved_at = now(), resolved_by = %(actor)s::text, resolution = %(resolution)s::text
+UPDATE order_hold SET resolved_at = now(), resolved_by = %(actor)s::text, resolution = %(resolution)s::text,
+                      forced = %(forced)s::boolean
 WHERE order_id = ANY (%(orders)s::uuid[]) AND resolved_at IS NULL
   AND (%(kinds)s::text[] IS NULL OR kind = ANY (%(kinds)s::text[]))
 RETURNING order_id, kind
+"""
+
+# By the index on orders; an order has few holds. The newest of the kind decides: one that was placed later counts.
+OVERRIDDEN = """
+SELECT h.order_id
+FROM (SELECT DISTINCT ON (order_id) order_id, forced FROM order_hold
+      WHERE order_id = ANY (%(orders)s::uuid[]) AND kind = %(kind)s::text
+      ORDER BY order_id, placed_at DESC, id DESC) h
+WHERE h.forced
 """
 
 SET_ADDRESS = """

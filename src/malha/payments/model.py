@@ -45,6 +45,22 @@ class PaymentState(StrEnum):
     DECLINED = "declined"
 
 
+class Secured(msgspec.Struct, frozen=True):
+    """How far an order's money is secured. `missing`: centavos of what is payable; `enough`: by its channel's policy.
+
+    `waived`: it is not enough, and a person overrode the hold for that.
+    """
+
+    missing: int
+    enough: bool
+    waived: bool
+
+    @property
+    def suffices(self) -> bool:
+        """Tell whether nothing waits for money."""
+        return self.enough or self.waived
+
+
 class Sums(msgspec.Struct, frozen=True):
     """What was recorded, of one tender or of all tenders of an order, in centavos."""
 

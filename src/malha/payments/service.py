@@ -26,7 +26,17 @@ from malha.payments.events import (
     PaymentVoided,
     TenderAdded,
 )
-from malha.payments.model import Fact, FactKind, NewTender, PaymentState, Standing, Sums, Tender, TenderKind
+from malha.payments.model import (
+    Fact,
+    FactKind,
+    NewTender,
+    PaymentState,
+    Secured,
+    Standing,
+    Sums,
+    Tender,
+    TenderKind,
+)
 from malha.platform.db import Tx
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_
@@ -40,6 +50,7 @@ __all__ = [
     "record_fact",
     "record_tenders",
     "restate",
+    "secured",
     "settle_holds",
     "standing",
 ]
@@ -90,10 +101,11 @@ async def record_tenders(tx: Tx, rows: Sequence[NewTender], payable: Mapping[UUI
             sums = sums.plus(_SETTLED[row.state], row.amount)
         tenders.setdefault(row.order_id, []).append(Tender(id_, row.position, TenderKind(row.kind), row.amount, sums))
     totals = {o: (payable or {}).get(o, sum(t.amount for t in own)) for o, own in tenders.items()}
-    await tx.cursor_of(
-        writes.MOVE_SUMS,
-        _sums({o: (rules.state_of(totals[o], totals[o], own), rules.sum_up(own)) for o, own in tenders.items()}),
-    )
+    moved = {o: (rules.state_of(totals[o], totals[o], own), rules.sum_up(own)) for o, own in tenders.items()}
+    await tx.cursor_of(writes.MOVE_SUMS, _sums(moved))
+    too_much = [o for o, (_state, sums) in moved.items() if sums.captured > totals[o]]
+    if too_much:
+        await tx.cursor_of(writes.MARK_OVERPAID, {"orders": too_much})
 
 
 def _tender_columns(ids: Sequence[UUID], rows: Sequence[NewTender]) -> dict[str, Any]:
@@ -188,6 +200,7 @@ async def record_fact(tx: Tx, order_id: UUID, fact: Fact) -> Standing:
     tenders = (await _tenders_of(tx, [order_id]))[order_id]
     state = rules.state_of(order.total, order.payable, tenders)
     await tx.execute(writes.MOVE_SUMS, _sums({order_id: (state, Sums().plus(fact.kind, fact.amount))}))
+    await tx.execute(writes.MARK_OVERPAID, {"orders": [order_id]})
     event = _EVENTS[fact.kind](
         id=order_id,
         seq=0,
@@ -241,6 +254,18 @@ async def coverage(tx: Tx, order_ids: Iterable[UUID]) -> dict[UUID, int]:
     return {o: sum(t.sums.covered for t in own) for o, own in (await _tenders_of(tx, order_ids)).items()}
 
 
+async def secured(tx: Tx, orders: Mapping[UUID, Order]) -> dict[UUID, Secured]:
+    """Return whether the money of locked orders suffices for their goods to go on, or a person said that it does."""
+    policies = {c.id: PaymentPolicy(c.payment_policy) for c in await network.channels(tx)}
+    covered = await coverage(tx, orders)
+    enough = {
+        o: rules.is_payable_enough(order.payable, covered[o], policies[order.channel_id]) for o, order in orders.items()
+    }
+    short = [o for o in orders if not enough[o]]
+    waived = await ordering.overridden(tx, short, HoldKind.PAYMENT) if short else set()
+    return {o: Secured(order.payable - covered[o], enough[o], o in waived) for o, order in orders.items()}
+
+
 async def restate(tx: Tx, order_ids: Iterable[UUID]) -> None:
     """Derive the payment state of orders anew after what is payable changed. Locks them."""
     orders = await ordering.lock_orders(tx, order_ids)
@@ -249,28 +274,25 @@ async def restate(tx: Tx, order_ids: Iterable[UUID]) -> None:
     moved = {o: (rules.state_of(x.total, x.payable, tenders[o]), nothing) for o, x in orders.items() if tenders[o]}
     if moved:
         await tx.execute(writes.MOVE_SUMS, _sums(moved))
+        await tx.execute(writes.MARK_OVERPAID, {"orders": sorted(moved)})
 
 
 async def settle_holds(tx: Tx, order_ids: Iterable[UUID]) -> None:
     """Make the payment holds of orders agree with their money. Locks them.
 
     Enough is secured: the hold is lifted. Under `before_release`, not enough (a void, a refund, a decline) and no
-    location works on the order yet: a hold is placed.
+    location works on the order yet: a hold is placed, unless a person has overridden one.
     """
     orders = await ordering.lock_orders(tx, order_ids)
     if not orders:
         return
-    policies = {c.id: c.payment_policy for c in await network.channels(tx)}
-    covered = await coverage(tx, orders)
-    enough = {
-        o: rules.is_payable_enough(order.payable, covered[o], PaymentPolicy(policies[order.channel_id]))
-        for o, order in orders.items()
-    }
-    await ordering.lift_holds(tx, [o for o in orders if enough[o]], HoldKind.PAYMENT, N_("The payment is secured."))
+    money = await secured(tx, orders)
+    paid = [o for o in orders if money[o].enough]
+    await ordering.lift_holds(tx, paid, HoldKind.PAYMENT, N_("The payment is secured."))
     units = await ordering.units_of(tx, orders)
     missing = {
-        o: {"missing": order.payable - covered[o]}
+        o: {"missing": money[o].missing}
         for o, order in orders.items()
-        if not enough[o] and order.status is not OrderStatus.CANCELLED and is_untouched(units[o])
+        if not money[o].suffices and order.status != OrderStatus.CANCELLED and is_untouched(units[o])
     }
     await ordering.ensure_holds(tx, missing, HoldKind.PAYMENT)

@@ -5,7 +5,9 @@ are `LiteralString` constants with `%(name)s::type` placeholders; rows become ms
 asks for it). Services take a `Tx` and never commit; edges open one with `Database.transaction`.
 """
 
+import os
 import re
+import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
@@ -13,8 +15,11 @@ from typing import Any, LiteralString, Self, TypeVar
 
 import msgspec
 from psycopg import AsyncConnection, AsyncCursor, OperationalError, errors, sql
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import TransactionStatus
 from psycopg.types.json import set_json_loads
-from psycopg_pool import AsyncConnectionPool
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from psycopg_pool.base import AttemptWithBackoff
 
 from malha.platform.errors import Busy
 from malha.platform.ids import UUID
@@ -29,6 +34,8 @@ Statement = LiteralString | sql.Composed
 EXTENSIONS_SCHEMA = "malha_ext"
 LOCK_TIMEOUT_MS = 5_000
 IDLE_TIMEOUT_MS = 30_000
+AWAY_S = 3.0  # so long whoever waits for an answer is kept from hearing that the database is away: a restart takes less
+CONNECT_S = 5  # of a server that does not even refuse; libpq's own limit is two minutes
 _SCHEMA_NAME = re.compile(r"^[a-z_][a-z0-9_]{0,50}$")
 
 
@@ -73,12 +80,13 @@ SYSTEM = Actor()
 class Tx:
     """One open transaction in one retailer's schema."""
 
-    __slots__ = ("actor", "connection", "retailer")
+    __slots__ = ("actor", "connection", "locked", "retailer")
 
     def __init__(self, connection: AsyncConnection[Any], retailer: str, actor: Actor) -> None:
         self.connection = connection
         self.retailer = retailer
         self.actor = actor
+        self.locked: dict[str, Any] = {}  # what locks it holds, for who must not take others of a kind later
 
     async def cursor_of(self, statement: Statement, params: Params = ()) -> AsyncCursor[tuple[Any, ...]]:
         """Run a statement and return its cursor, binary results."""
@@ -145,9 +153,15 @@ class Tx:
         """Send the statements inside without waiting for each one's answer."""
         return self.connection.pipeline()
 
-    def savepoint(self) -> AbstractAsyncContextManager[Any]:
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
         """Open a nested transaction: an exception inside undoes only what was done inside."""
-        return self.connection.transaction()
+        try:
+            async with self.connection.transaction():
+                yield
+        except BaseException:
+            self.locked.clear()  # what was locked inside is not any more
+            raise
 
 
 def _builder(into: type[T], cursor: AsyncCursor[Any]) -> Callable[[Sequence[Any]], T]:
@@ -174,9 +188,16 @@ def where(conditions: Mapping[LiteralString, Any]) -> tuple[sql.Composable, dict
 
 
 class Database:
-    """A pool of connections to one PostgreSQL database, and the transactions of one retailer in it."""
+    """A pool of connections to one PostgreSQL database, and the transactions of one retailer in it.
 
-    def __init__(self, url: str, retailer: str = "malha", *, min_size: int = 1, max_size: int = 10) -> None:
+    Where all connections are busy a transaction waits up to 30 seconds for one. Where the database is away, those of a
+    pool with `away_s` wait so long at most, and not at all once it has been away for longer: somebody is at the other
+    end. Workers have nobody to tell, and wait.
+    """
+
+    def __init__(
+        self, url: str, retailer: str = "malha", *, min_size: int = 1, max_size: int = 10, away_s: float | None = None
+    ) -> None:
         if not _SCHEMA_NAME.match(retailer):
             raise ValueError(f"{retailer!r} cannot name a schema: use lower-case letters, digits and underscores")
         self.url = url
@@ -187,9 +208,12 @@ class Database:
             .format(sql.Identifier(retailer), sql.Identifier(EXTENSIONS_SCHEMA), sql.Literal(LOCK_TIMEOUT_MS))
             .as_bytes()
         )
-        self.pool = _WarmFirst(
-            url, min_size=min_size, max_size=max_size, open=False, kwargs={"autocommit": True}, configure=_configure
-        )
+        options: dict[str, Any] = {"autocommit": True}
+        said = "connect_timeout" in conninfo_to_dict(url) or "PGCONNECT_TIMEOUT" in os.environ
+        if away_s is not None and not said:
+            options["connect_timeout"] = CONNECT_S
+        self.pool = _Pool(url, min_size=min_size, max_size=max_size, open=False, kwargs=options, configure=_configure)
+        self.pool.away_s = away_s
 
     async def open(self) -> None:
         """Open the pool; waits until `min_size` connections stand."""
@@ -250,17 +274,84 @@ class Database:
             yield tx
 
 
-class _WarmFirst(AsyncConnectionPool):
-    """A pool that gives the connection used last; psycopg's gives the one that has rested longest.
+class _Pool(AsyncConnectionPool):
+    """A pool that gives the connection used last, and knows when the database is away.
 
-    A server process keeps what it knows of tables, and the plans of up to a hundred statements: five megabytes where
-    every connection meets every statement. So few of them learn it all, and the others stay small, or are closed.
+    psycopg's gives the connection that has rested longest. A server process keeps what it knows of tables, and the
+    plans of up to a hundred statements: five megabytes where every connection meets every statement. So few of them
+    learn it all, and the others stay small, or are closed.
+
+    psycopg's also waits twice as long before each further attempt to connect, up to minutes: after a restart everybody
+    waited for the next one.
     """
+
+    away_s: float | None = None
+    _failing_since: float | None = None  # the first of the attempts to connect that failed in a row, monotonic clock
+    _lent = 0  # connections in somebody's hands
+
+    @property
+    def away(self) -> bool:
+        """Return whether nothing has reached the database for `away_s`."""
+        since = self._failing_since
+        return self.away_s is not None and since is not None and time.monotonic() - since >= self.away_s
+
+    async def getconn(self, timeout: float | None = None) -> AsyncConnection[Any]:  # noqa: ASYNC109 -- psycopg's
+        """Obtain a connection.
+
+        Raises:
+            PoolTimeout: the database is away, or none became free in time.
+        """
+        if self.away and not self._pool:
+            async with self._lock:
+                self._maybe_grow_pool()  # where all attempts have been given up, somebody has to begin again
+            raise _away()
+        found = await super().getconn(timeout)
+        self._lent += 1
+        return found
+
+    async def putconn(self, conn: AsyncConnection[Any]) -> None:
+        """Take a connection back. One that lives is a sign that the database does, whatever becomes of new ones."""
+        self._lent -= 1
+        if conn.pgconn.transaction_status != TransactionStatus.UNKNOWN:
+            self._failing_since = None
+        await super().putconn(conn)
 
     async def _get_ready_connection(self, timeout: float | None) -> AsyncConnection[Any] | None:  # noqa: ASYNC109 -- psycopg's
         # It takes the leftmost and gives back to the right; unused ones are closed from the left, the coldest first.
         self._pool.rotate(1)
         return await super()._get_ready_connection(timeout)
+
+    async def _add_connection(self, attempt: AttemptWithBackoff | None, growing: bool = False) -> None:
+        await super()._add_connection(attempt or _Steadily(timeout=self.reconnect_timeout), growing)
+
+    async def _connect(self, timeout: float | None = None) -> AsyncConnection[Any]:  # noqa: ASYNC109 -- psycopg's
+        began = time.monotonic()
+        try:
+            found = await super()._connect(timeout)
+        except Exception:
+            # A server that takes no further ones, as there are too many, is there for those who have one.
+            if self._failing_since is None and not self._lent:
+                self._failing_since = began
+            while self.away and self._waiting:
+                await self._waiting.popleft().fail(_away())
+            raise
+        self._failing_since = None
+        return found
+
+
+class _Steadily(AttemptWithBackoff):
+    """Attempts to connect that go on once a second, after two quicker ones."""
+
+    INITIAL_DELAY = 0.25
+
+    def update_delay(self, now: float) -> None:
+        """Work out how long to wait for the next attempt, in seconds."""
+        super().update_delay(now)
+        self.delay = min(self.delay, 1.0)
+
+
+def _away() -> PoolTimeout:
+    return PoolTimeout("the database is away")
 
 
 async def _configure(connection: AsyncConnection[Any]) -> None:
@@ -270,4 +361,4 @@ async def _configure(connection: AsyncConnection[Any]) -> None:
     )
 
 
-__all__ = ["SYSTEM", "UUID", "Actor", "Database", "Params", "Statement", "Tx", "where"]
+__all__ = ["AWAY_S", "SYSTEM", "UUID", "Actor", "Database", "Params", "Statement", "Tx", "where"]

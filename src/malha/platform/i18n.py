@@ -126,9 +126,12 @@ def _(msgid: str, **facts: Any) -> str:
 
 
 def n_(singular: str, plural: str, n: int, **facts: Any) -> str:
-    """Return the form for `n` in the current language; `{n}` is filled with the number as the language writes it."""
+    """Return the form for `n` in the current language; `{n}` is filled with the number as the language writes it.
+
+    Less than nothing is as many as its opposite: ten fewer are ten.
+    """
     language = _language.get()
-    text = _catalogue(language).ngettext(singular, plural, n)
+    text = _catalogue(language).ngettext(singular, plural, abs(n))
     return _fill(text, {"n": number(n, language=language), **facts}, language)
 
 

@@ -16,11 +16,15 @@ DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
+_shared: list[Path] = []
+
+
 def share() -> Path:
-    """Make the directory this process and its children share; return it for `unshare`."""
-    directory = Path(tempfile.mkdtemp(prefix="malha-metrics-"))
-    os.environ[DIRECTORY] = str(directory)
-    return directory
+    """Make the directory this process and its children share; the same one while it is there. Its caller removes it."""
+    if not (_shared and _shared[-1].is_dir()):
+        _shared.append(Path(tempfile.mkdtemp(prefix="malha-metrics-")))
+    os.environ[DIRECTORY] = str(_shared[-1])
+    return _shared[-1]
 
 
 def forget_process(pid: int) -> None:

@@ -13,7 +13,7 @@ A query of a page asks for one row more than the limit and hands all to `page_of
 import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -31,6 +31,31 @@ class BadCursor(MalhaError):
     code = "bad_cursor"
     says = "The cursor is not one of this list."
     mend = "Send `next` of the page before as `cursor`, unchanged, or leave it out to begin again."
+
+
+class Coded(Protocol):
+    """What a list shows by code."""
+
+    @property
+    def code(self) -> str:
+        """Return its code."""
+
+
+C = TypeVar("C", bound=Coded)
+
+
+def behind(found: Sequence[C], after: str | None, unknown: type[MalhaError]) -> Sequence[C]:
+    """Return what of a short list, read whole, comes after the one with a code; None: all of it.
+
+    Raises:
+        unknown: none of it has that code.
+    """
+    if after is None:
+        return found
+    codes = [one.code for one in found]
+    if after not in codes:
+        raise unknown(key=after)
+    return found[codes.index(after) + 1 :]
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True):

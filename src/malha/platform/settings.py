@@ -119,10 +119,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     learned_promises: Annotated[
         bool,
         Meta(
-            description="Whether dates are promised by how long earlier deliveries took, once 200 of them are known, "
-            "instead of by the days the tariff states."
+            description="Whether dates are promised by when goods left and how long they travelled before, once 200 "
+            "deliveries are known, instead of by the days the tariff states. People turn it off on the page Promises; "
+            "`false` here keeps it off."
         ),
-    ] = False
+    ] = True
     repromise: Annotated[
         Literal["tell", "suggest", "off"],
         Meta(

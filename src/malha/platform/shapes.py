@@ -6,7 +6,8 @@ msgspec stops at the first flaw and speaks of types. Only for a bad value it is 
 import re
 import types
 from collections.abc import Callable
-from typing import Annotated, Any, Union, get_args, get_origin
+from enum import Enum
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import msgspec
 
@@ -14,6 +15,7 @@ from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_, Word
 
 MAX_FLAWS = 50
+MAX_CHOICES = 40  # possible values that are told
 LONGEST_REASON = 300  # characters of what a type says of a value that it refuses
 _PATH = re.compile(r" - at `(?:key in )?\$(.*)`$|- at `key` in `\$(.*)`$")
 _STEP = re.compile(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]")
@@ -46,6 +48,7 @@ FEWER_ITEMS = N_("This must have at most {limit} items.")
 EMPTY = N_("This must not be empty.")
 PATTERN = N_("This does not have the expected form.")
 NOT_ONE_OF = N_("{value} is not one of the possible values.")
+USE_ONE = N_("Use one of {known}.")
 NOT_UUID = N_("This is not a UUID.")
 NOT_TIME = N_("This is not a date with time, like 2026-11-23T14:05:00-03:00.")
 NOT_DATE = N_("This is not a date, like 2026-11-23.")
@@ -56,7 +59,7 @@ NOT_VALID_AS = N_("This is not valid: {why}")
 
 SENTENCES = (
     REQUIRED, UNKNOWN, WRONG_TYPE, AT_LEAST, AT_MOST, MORE_THAN, LESS_THAN, LONGER, SHORTER, MORE_ITEMS, FEWER_ITEMS,
-    EMPTY, PATTERN, NOT_ONE_OF, NOT_UUID, NOT_TIME, NOT_DATE, NO_ZONE, TOO_BIG, NOT_VALID, NOT_VALID_AS,
+    EMPTY, PATTERN, NOT_ONE_OF, USE_ONE, NOT_UUID, NOT_TIME, NOT_DATE, NO_ZONE, TOO_BIG, NOT_VALID, NOT_VALID_AS,
     *_TYPES.values(),
 )  # fmt: skip
 
@@ -143,13 +146,15 @@ def _walk(value: Any, kind: Any, at: str, add: Callable[[Flaw], None]) -> None:
     except msgspec.ValidationError as error:
         told: list[Flaw] = []
         _parts(value, _plain(kind), at, told.append)
-        for flaw in told or [_flaw(error, at)]:
+        for flaw in told or [_flaw(error, _plain(kind), at)]:
             add(flaw)
 
 
-def _flaw(error: msgspec.ValidationError, at: str) -> Flaw:
+def _flaw(error: msgspec.ValidationError, kind: Any, at: str) -> Flaw:
     """Return a flaw for an error of msgspec; where a type refused the value by itself, with what it said."""
     flaw = flaw_of(str(error), at)
+    if flaw.says == NOT_ONE_OF and 0 < len(known := _choices(kind)) <= MAX_CHOICES:
+        return Flaw(flaw.at, NOT_ONE_OF, USE_ONE, {**flaw.facts, "known": ", ".join(known)})
     why = error.__cause__
     if flaw.says != NOT_VALID or not isinstance(why, ValueError | TypeError) or not str(why):
         return flaw
@@ -169,6 +174,13 @@ def _plain(kind: Any) -> Any:
             kind = inner[0]
         else:
             return kind
+
+
+def _choices(kind: Any) -> list[str]:
+    """Return what a value of an enumeration or of literals may be, in their order."""
+    if get_origin(kind) is Literal:
+        return [str(value) for value in get_args(kind)]
+    return [str(member.value) for member in kind] if isinstance(kind, type) and issubclass(kind, Enum) else []
 
 
 def _parts(value: Any, kind: Any, at: str, add: Callable[[Flaw], None]) -> None:

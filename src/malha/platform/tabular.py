@@ -76,6 +76,15 @@ class MissingColumns(MalhaError):
     mend = "Add them to the first line, or give them one of their known names."
 
 
+class ColumnTwice(MalhaError):
+    """Two columns have one heading, so that nobody could say which is meant."""
+
+    status = 422
+    code = "column_twice"
+    says = "Two columns are called {name}."
+    mend = "Keep the one that is meant, or give the other one another name."
+
+
 class BadCell(Exception):
     """A cell cannot be what its column holds. Raised by parsers, told as a flaw of the row."""
 
@@ -213,6 +222,7 @@ def open_table(
         UnreadableTable: it is empty or binary, or its first line cannot be read.
         TooManyColumns: it has more columns than any table.
         MissingColumns: a required column is not there.
+        ColumnTwice: two columns that are understood have one heading.
     """
     encoding = _encoding_of(file)
     file.seek(0)
@@ -251,9 +261,8 @@ def _opened(
             elif chosen[name] and ":" in name and (family := prefixes.get(_key(name.split(":", 1)[0]))):
                 grouped[i] = family, name.split(":", 1)[1].strip()
         elif found := known.get(_key(name)):
-            # Two headers for one column ("UF" and "Estado"): the name that stands first in our list is meant.
             column, rank = found
-            best[column.name] = min(best.get(column.name, (rank, i, column)), (rank, i, column), key=lambda b: b[:2])
+            best[column.name] = _meant(best.get(column.name), (rank, i, column), name)
         elif ":" in name and (family := prefixes.get(_key(name.split(":", 1)[0]))):
             grouped[i] = family, name.split(":", 1)[1].strip()
     mapped = {i: column for _, i, column in sorted(best.values(), key=lambda b: b[1])}
@@ -298,6 +307,19 @@ class _Lines:
         while line and not line.endswith(("\n", "\r")):
             line = self._text.readline(MAX_RECORD)
         return _ENDLESS
+
+
+def _meant(there: tuple[int, int, Column] | None, found: tuple[int, int, Column], name: str) -> tuple[int, int, Column]:
+    """Return which of two headers for one column is meant ("UF" and "Estado"): the one that stands first in our list.
+
+    Raises:
+        ColumnTwice: both have the same name.
+    """
+    if there is None:
+        return found
+    if there[0] == found[0]:
+        raise ColumnTwice(name=name[:80])
+    return min(there, found, key=lambda one: one[0])
 
 
 def _header(reader: Iterator[list[str]]) -> list[str]:

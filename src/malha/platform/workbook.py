@@ -17,13 +17,14 @@ import tempfile
 import zipfile
 import zlib
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
 from typing import BinaryIO, Self
 from xml.parsers import expat
 
 from malha.platform.errors import MalhaError
-from malha.platform.tabular import MAX_CELL, UnreadableTable
+from malha.platform.tabular import MAX_CELL, Column, Table, UnreadableTable, open_table
 
 MAGIC = b"PK\x03\x04"
 MAX_UNPACKED = 4 << 30  # bytes of one part
@@ -103,6 +104,21 @@ def as_text(file: BinaryIO) -> BinaryIO:
         raise
     out.seek(0)
     return out
+
+
+@contextmanager
+def opened(raw: bytes, columns: Sequence[Column]) -> Iterator[Table]:
+    """Open the table in a text or in the first sheet of a workbook; its temporary file ends with the block.
+
+    Raises:
+        UnreadableTable, EmptyTable, TooManyColumns, MissingColumns: it is no such table.
+    """
+    with closing(as_text(io.BytesIO(raw))) as file:
+        table = open_table(file, columns)
+        try:
+            yield table
+        finally:
+            table.release()  # else whoever forgets the table closes the file too, and is warned for it
 
 
 def rows(file: BinaryIO) -> Iterator[list[str]]:

@@ -53,6 +53,13 @@ def serial_of(day: date) -> float:
     return delta.days + delta.seconds / 86_400
 
 
+class _Archive(zipfile.ZipFile):
+    """An archive that may be left unfinished: who downloads it may go away in the middle, and that is no fault."""
+
+    def __del__(self) -> None:
+        """Do not end it, which would fail in the middle of a part and be told in the log as a fault."""
+
+
 class Workbooked:
     """A workbook being written. `write` and `close` return the bytes that are due; what was returned is forgotten."""
 
@@ -63,7 +70,7 @@ class Workbooked:
         self._styles = styles
         self._most_rows = most_rows
         self._out = _Out()
-        self._zip = zipfile.ZipFile(self._out, "w", zipfile.ZIP_DEFLATED, compresslevel=LEVEL)
+        self._zip = _Archive(self._out, "w", zipfile.ZIP_DEFLATED, compresslevel=LEVEL)
         self._frames = [_Frame.of(_parts(styles, 2)[f"xl/worksheets/sheet{n}.xml"].decode()) for n in (1, 2)]
         self._columns = [
             (f'<c r="{letters}', cell, style.number)

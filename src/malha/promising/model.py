@@ -11,10 +11,35 @@ class Leg(msgspec.Struct, frozen=True):
     leaves: date
     transit_days: int
     learned: bool = False  # from what became of earlier parcels, lateness in leaving included; else from the tariff
+    late_days: int = 0  # of these days, those for a location that leaves late
+    foretold: float | None = None  # the chance that was learned to be there by then
+    said: float | None = None  # the same with doubt
+
+
+class LineDay(msgspec.Struct, frozen=True):
+    """The day by whose end a line of a basket is there, and that instant."""
+
+    line: int
+    arrives: date
+    promised_at: datetime
+
+
+class LineAhead(msgspec.Struct, frozen=True, kw_only=True):
+    """Units of a line that are sold ahead: they are not there, but promised from supply to come."""
+
+    line: int
+    units: int
+    from_day: date  # on which all of them can go on: their supply is expected by then, and a pre-order released
+    release_on: date | None = None  # of a pre-order; null: they are sold because stock is out
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
-    """One way to have a basket brought. `price` is what the tariff asks for its parcels, in centavos."""
+    """One way to have a basket brought. `price` is what the tariff asks for its parcels, in centavos.
+
+    What a vendor sends counts: after the vendor's working days and its own way. What is sold ahead (`ahead`) counts
+    from the day its supply is expected, after the days its policy asks for. Where lines come on several days, `lines`
+    says when each does; an order placed now is promised the same by line, `promised_at` and `complete_at` too.
+    """
 
     service: str
     name: str
@@ -24,8 +49,11 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     leaves: date  # the working day the last parcel leaves, after cut-offs, hours, holidays and closures
     transit_days: int  # business days of the slowest parcel
     learned: bool  # whether these days were learned from earlier deliveries; else they are the tariff's
-    arrives: date
-    promised_at: datetime  # the end of that day: what an order placed now is promised
+    arrives: date  # all of it
+    promised_at: datetime  # the end of the first day to keep: of `arrives`, or where lines differ of the first of them
+    complete_at: datetime  # the end of `arrives`
+    lines: list[LineDay] = []  # empty: all on that day
+    ahead: list[LineAhead] = []  # empty: nothing of it is sold ahead
 
 
 class FreeSlot(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,13 +66,19 @@ class FreeSlot(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PageCollection(msgspec.Struct, frozen=True, kw_only=True):
-    """One place to fetch a basket at, and when it is ready."""
+    """One place to fetch a basket at, and when all of it is ready.
+
+    Where some of it is ready sooner, because the rest is sold ahead (`ahead`), `lines` says when each line is.
+    """
 
     location: str
     name: str
     city: str | None
     kilometres: float | None  # from the postal code that was asked for
     ready_at: datetime
+    brought: bool = False  # it is not all there: goods are brought from elsewhere first
+    lines: list[LineDay] = []  # empty: all at that instant
+    ahead: list[LineAhead] = []  # empty: nothing of it is sold ahead
     opening_hours: dict[str, list[tuple[str, str]]]
     days_kept: int
 
@@ -88,6 +122,9 @@ class MadeLeg(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     leaves: date  # the working day it leaves, after cut-off, opening hours, holidays and closures
     days: int
     learned: bool = False
+    late_days: int = 0  # of these days, those for a location that leaves late
+    foretold: float | None = None  # the chance that was learned to be there by then
+    said: float | None = None  # the same with doubt: what the promise counts on
     arrives: date
 
 

@@ -6,27 +6,51 @@ import msgspec
 
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
-from malha.promising.lived import Lane
+from malha.promising.foretelling import LearnedDays
 from malha.promising.making import read_made
 from malha.promising.model import MadeSupply
+from malha.promising.queues import Queue
 
 STALE = timedelta(hours=48)  # after which learned days are not used: nobody has looked at deliveries since
 
 # The newest version by primary key, if it is in force: days never come back once a later version said no.
 IN_FORCE = """
-SELECT id, made_at, level FROM promise_days_version
+SELECT id, made_at, level, worth FROM promise_days_version
 WHERE id = (SELECT max(id) FROM promise_days_version) AND in_force
 """
 
-# One version by the leading column of the primary key.
+# One version by the leading column of the primary key. A worker from before chances were kept may still run beside.
 DAYS = """
-SELECT service_id, from_state, to_state, days FROM promise_days WHERE version_id = %(version)s::int
+SELECT service_id, from_state, to_state, chances FROM promise_days
+WHERE version_id = %(version)s::int AND chances <> '{}'
+"""
+READY = """
+SELECT location_id, method, weekday, chances FROM promise_ready WHERE version_id = %(version)s::int
+"""
+QUEUES = """
+SELECT location_id, method, max(usual), array_agg(chances::text ORDER BY band) FROM promise_queue
+WHERE version_id = %(version)s::int GROUP BY location_id, method
+"""
+DOUBTS = """
+SELECT service_id, from_region, to_region, doubt FROM promise_doubt WHERE version_id = %(version)s::int
 """
 
 # The newest version by primary key.
 MADE_WITHIN = """
 SELECT in_force AND made_at > now() - make_interval(secs => %(seconds)s::float8)
+       AND worth IS NOT DISTINCT FROM %(worth)s::float8
 FROM promise_days_version ORDER BY id DESC LIMIT 1
+"""
+
+# One row, or none: nobody has said anything.
+WANTED = "SELECT wanted FROM promise_learning"
+
+# The newest version by primary key.
+STANDING = """
+SELECT since, made_at, level, worth, outcomes,
+       (SELECT count(DISTINCT location_id)::int FROM promise_ready WHERE version_id = v.id) AS locations,
+       (SELECT count(*)::int FROM promise_days WHERE version_id = v.id) AS lanes
+FROM promise_days_version v WHERE id = (SELECT max(id) FROM promise_days_version) AND in_force
 """
 
 # The primary key begins with the order; decisions before this was kept have nothing to say.
@@ -44,7 +68,9 @@ class MadeParcel(msgspec.Struct, frozen=True, kw_only=True):
     """One parcel a date is made of: it leaves on a working day of its location and is so many business days under way.
 
     `cut_off` is the location's then, on its clock: what is released after it leaves on the next working day.
-    `learned`: the days are from what became of earlier deliveries, lateness in leaving included; else the tariff's.
+    `learned`: the days are from what became of earlier deliveries, lateness in leaving included (`late_days` of them);
+    else the tariff's. `said` is the chance to be there by then that was counted on; null where another parcel decides
+    the date.
     """
 
     location: str
@@ -55,7 +81,9 @@ class MadeParcel(msgspec.Struct, frozen=True, kw_only=True):
     cut_off: time
     leaves: date
     transit_days: int
+    late_days: int
     learned: bool
+    said: float | None
     arrives: date
 
 
@@ -80,27 +108,57 @@ class MadeOf(msgspec.Struct, frozen=True, kw_only=True):
     hidden: int
 
 
-class LearnedDays(msgspec.Struct, frozen=True):
-    """Business days from the day a parcel is to leave until it is there, by lane, and until when they may be used."""
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """Learned days in force: since when without a break, and when the newest were learned.
 
-    version: int
-    until: datetime
-    days: dict[Lane, int]
-    level: float  # the share of promises to keep they were worked out for
+    `level` is the share of promises to be kept. `worth`: what a broken promise costs in working days that a promise is
+    longer, where both costs are stated; null: the level counts for every promise. `outcomes`: deliveries that were
+    learned from, of so many `locations` and `lanes`.
+    """
+
+    since: datetime
+    made_at: datetime
+    level: float
+    worth: float | None
+    outcomes: int
+    locations: int
+    lanes: int
+
+
+async def is_wanted(tx: Tx) -> bool:
+    """Return whether people want dates by learned days: until one says no."""
+    return (await tx.value(WANTED)) is not False
+
+
+async def standing(tx: Tx) -> Standing | None:
+    """Return the learned days in force, as people look at them; None: there are none."""
+    found = await tx.maybe(Standing, STANDING)
+    return None if found is None or found.made_at + STALE < await tx.now() else found
 
 
 async def in_force(tx: Tx) -> LearnedDays | None:
     """Return the learned days that dates are promised by; None: there are none."""
-    for version, made_at, level in await tx.tuples(IN_FORCE):
-        rows = await tx.tuples(DAYS, {"version": version})
-        days = {(service, origin, target): found for service, origin, target, found in rows}
-        return LearnedDays(version, made_at + STALE, days, level)
+    for version, made_at, level, worth in await tx.tuples(IN_FORCE):
+        asked = {"version": version}
+        return LearnedDays(
+            version=version,
+            until=made_at + STALE,
+            level=level,
+            worth=worth,
+            lanes={(service, *states): chances for service, *states, chances in await tx.tuples(DAYS, asked)},
+            ready={(place, method, weekday): of for place, method, weekday, of in await tx.tuples(READY, asked)},
+            queues={
+                (place, method): Queue(usual, tuple(tuple(map(float, of[1:-1].split(","))) for of in bands))
+                for place, method, usual, bands in await tx.tuples(QUEUES, asked)
+            },
+            doubts={(service, *zone): doubt for service, *zone, doubt in await tx.tuples(DOUBTS, asked)},
+        )
     return None
 
 
-async def made_within(tx: Tx, seconds: float) -> bool:
-    """Return whether days were learned so recently, and are in force."""
-    return bool(await tx.value(MADE_WITHIN, {"seconds": seconds}))
+async def made_within(tx: Tx, seconds: float, worth: float | None) -> bool:
+    """Return whether days were learned so recently, at these costs, and are in force."""
+    return bool(await tx.value(MADE_WITHIN, {"seconds": seconds, "worth": worth}))
 
 
 async def made_of(tx: Tx, order_id: UUID) -> list[MadeOf]:
@@ -123,7 +181,8 @@ async def made_of(tx: Tx, order_id: UUID) -> list[MadeOf]:
             parcels.append(
                 MadeParcel(
                     location=code, location_name=name, service=service, service_name=service_name, lines=leg.lines,
-                    cut_off=leg.cut_off, leaves=leg.leaves, transit_days=leg.days, learned=leg.learned,
+                    cut_off=leg.cut_off, leaves=leg.leaves, transit_days=leg.days, late_days=leg.late_days,
+                    learned=leg.learned, said=leg.said,
                     arrives=leg.arrives,
                 )
             )  # fmt: skip

@@ -2,12 +2,11 @@
 
 from datetime import date, datetime, timedelta
 from enum import StrEnum
-from zoneinfo import ZoneInfo
 
 import msgspec
 
 from malha.network.calendar import add_business_days
-from malha.platform.i18n import DEFAULT_ZONE, N_
+from malha.platform.i18n import N_
 from malha.platform.ids import UUID
 from malha.promising import rules
 from malha.promising.model import Leg
@@ -92,12 +91,7 @@ class Slipping(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def expected_at(self) -> datetime | None:
         """Return the end of the day it arrives."""
-        return None if self.arrives is None else rules.end_of(self.arrives)
-
-
-def day_promised(promised_at: datetime) -> date:
-    """Return the day a promise means, in Brazil."""
-    return promised_at.astimezone(ZoneInfo(DEFAULT_ZONE)).date()
+        return None if self.arrives is None else rules.end_of(self.arrives, self.to_state)
 
 
 def judge(part: Part, now: Now) -> Slipping | None:
@@ -107,7 +101,7 @@ def judge(part: Part, now: Now) -> Slipping | None:
     arrives = rules.arrival([Leg(now.leaves, now.days)], part.to_state)
     if arrives is None:
         return None
-    late = (arrives - day_promised(part.promised_at)).days
+    late = (arrives - rules.day_promised(part.promised_at, part.to_state)).days
     if late <= 0:
         return None
     reason = _why(part, now)
@@ -172,4 +166,4 @@ def new_day(slip: Slipping) -> datetime | None:
     """Return the promise to make: a working day to spare for each that the system made anew before."""
     if slip.arrives is None:
         return None
-    return rules.end_of(add_business_days(slip.arrives, slip.told, f"BR-{slip.to_state}"))
+    return rules.end_of(add_business_days(slip.arrives, slip.told, f"BR-{slip.to_state}"), slip.to_state)

@@ -136,11 +136,12 @@ def _far(request: Request, lane: Lane, network: Network) -> tuple[Run, ...]:
     if found is None:
         if len(lane.kept) > MAX_KEPT:
             lane.kept.clear()
-        terms = network.terms
+        terms, hub = network.terms, request.merge_location_id
         widest = terms.reaches.get(request.channel_id)
         too_far = []
         for position, index in enumerate(lane.open):
-            id_ = network.location_ids[index]
+            # Where goods come together first, it counts how far that place may ship.
+            id_ = network.location_ids[index] if hub is None else hub
             limits = [km for km in (widest, terms.reach.get(id_)) if km is not None]
             spot = terms.spots.get(id_)
             if limits and spot is not None and distance_km(*spot, target.latitude, target.longitude) > min(limits):

@@ -1,6 +1,5 @@
 """Tax costs and credits for aged stock as tables that people edit in a spreadsheet, CSV or XLSX: they replace all."""
 
-import io
 from typing import Any
 
 from malha.fiscal.tax_cost_reads import TaxCost
@@ -9,7 +8,7 @@ from malha.platform import workbook
 from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_
 from malha.platform.imports import Problem
-from malha.platform.tabular import BadCell, Column, MissingColumns, centavos, open_table, parse_state, scaled
+from malha.platform.tabular import BadCell, Column, centavos, parse_state, scaled
 from malha.routing.cost_model import Markdown
 
 TAX_HEADER = ("from", "to", "ncm", "percent", "per_unit")
@@ -78,16 +77,13 @@ def read_markdowns(raw: bytes) -> tuple[list[Markdown], list[int], list[Problem]
 
 
 def _rows(raw: bytes, columns: tuple[Column, ...]) -> tuple[list[tuple[int, dict[str, Any]]], list[Problem]]:
-    table = open_table(workbook.as_text(io.BytesIO(raw)), columns)
-    missing = [c.name for c in columns if c.required and c not in table.columns.values()]
-    if missing:
-        raise MissingColumns(columns=", ".join(missing), found=", ".join(table.header))
     rows: list[tuple[int, dict[str, Any]]] = []
     problems: list[Problem] = []
-    for row in table:
-        problems += [_problem(row.line, flaw) for flaw in row.flaws]
-        if not row.flaws:
-            rows.append((row.line, dict(row.values)))
+    with workbook.opened(raw, columns) as table:
+        for row in table:
+            problems += [_problem(row.line, flaw) for flaw in row.flaws]
+            if not row.flaws:
+                rows.append((row.line, dict(row.values)))
     return rows, problems
 
 

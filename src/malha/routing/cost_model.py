@@ -71,6 +71,7 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     cartons: list[Carton] = []
     reroute_cost: int = 0  # what an order that a location gives back costs
     late_penalty: int = 0  # what a broken promise costs
+    day_cost: int = 0  # what a promise that is a working day longer costs: with `late_penalty`, how sure promises are
     capacity: list[Step] = []
     channels: list[ChannelCosts] = []
     reach: list[Reach] = []

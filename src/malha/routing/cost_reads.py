@@ -8,6 +8,7 @@ from malha.catalog.trait_reads import trait
 from malha.fiscal import tax_cost_reads
 from malha.fiscal.tax_cost_reads import TaxCost
 from malha.inventory import age_reads
+from malha.network import reads as network
 from malha.network.snapshot import NetworkSnapshot
 from malha.platform import revisions
 from malha.platform.db import Tx
@@ -60,6 +61,26 @@ async def costs(tx: Tx) -> Costs:
     return Costs() if found is None else msgspec.convert(found, Costs)
 
 
+async def costs_seen(tx: Tx) -> Costs:
+    """Return what is set as the actor may read it: of locations, those they see alone."""
+    stated = await costs(tx)
+    if tx.actor.locations is None:
+        return stated
+    seen = await _codes_seen(tx)
+    return msgspec.structs.replace(
+        stated,
+        reach=[one for one in stated.reach if one.location in seen],
+        restrictions=[
+            msgspec.structs.replace(one, locations=[code for code in one.locations if code in seen])
+            for one in stated.restrictions
+        ],
+    )
+
+
+async def _codes_seen(tx: Tx) -> set[str]:
+    return {place.code for place in await network.locations(tx) if tx.actor.sees(place.id)}
+
+
 async def version(tx: Tx) -> int:
     """Return the version of the document, for changes; 0: nothing was ever set."""
     return await revisions.current(tx, COSTS_REVISION)
@@ -68,6 +89,15 @@ async def version(tx: Tx) -> int:
 async def markdowns(tx: Tx) -> list[Markdown]:
     """Return the credits for aged stock."""
     return await tx.all(Markdown, MARKDOWNS)
+
+
+async def markdowns_seen(tx: Tx) -> list[Markdown]:
+    """Return the credits for aged stock at the locations that the actor sees."""
+    rows = await markdowns(tx)
+    if tx.actor.locations is None:
+        return rows
+    seen = await _codes_seen(tx)
+    return [row for row in rows if row.location in seen]
 
 
 async def markdowns_version(tx: Tx) -> int:

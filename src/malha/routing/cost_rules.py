@@ -39,7 +39,7 @@ class Learned(msgspec.Struct, frozen=True):
 
 def flaws_of(costs: Costs, locations: Collection[str], channels: Collection[str]) -> Iterator[Flaw]:
     """Yield what is wrong with a document. Codes must exist."""
-    for name in ("split_penalty", "same_site", "reroute_cost", "late_penalty"):
+    for name in ("split_penalty", "same_site", "reroute_cost", "late_penalty", "day_cost"):
         yield from _within(name, getattr(costs, name), 0, MOST)
     for name in ("cartons", "capacity", "channels", "reach", "restrictions"):
         if len(getattr(costs, name)) > MOST_ROWS:

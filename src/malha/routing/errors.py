@@ -44,3 +44,12 @@ class CostsNotPromoted(MalhaError):
     code = "costs_not_promoted"
     says = "The draft of costs {key} is not in force, or was taken back already."
     mend = "Look at the costs of routing for what is in force."
+
+
+class PricesOff(MalhaError):
+    """Prices of stock are turned off, so they are not worked out."""
+
+    status = 409
+    code = "prices_off"
+    says = "Prices of stock are turned off."
+    mend = "Turn them on first; where the setting MALHA_STOCK_PRICES says false, whoever runs the server does."

@@ -13,8 +13,9 @@ import msgspec
 
 from malha.routing.charging import Charges
 from malha.routing.hard import priced_line
+from malha.routing.lane_facts import Onward
 from malha.routing.lanes import SCALE_BITS, Lane, Row, reopen_lane
-from malha.routing.model import Reason, RequestLine
+from malha.routing.model import Reason, RequestLine, parts_of
 from malha.routing.parting import offers_of
 from malha.routing.records import Record, costs_of
 from malha.routing.rules import decide, servable
@@ -57,17 +58,22 @@ class Option(msgspec.Struct, frozen=True):
     chosen: bool
     loads: list[Load] | None
     penalty: int = 0  # centavos of a parcel beyond the first
+    onward: Onward | None = None  # how what comes together goes on
     saved: int = 0  # centavos: what parcels of several owners save by leaving from one site
 
     @property
     def packages(self) -> int | None:
-        """Return how many packages it needs."""
+        """Return how many packages reach the customer."""
+        if self.loads is not None and self.onward is not None:
+            return self.onward.packages
         return None if self.loads is None else sum(load.packages for load in self.loads)
 
     def term(self, name: str) -> int | None:
-        """Return the sum of a term: one of `Load`'s, "split", or "same_site", which is not above zero."""
+        """Return the sum of a term: one of `Load`'s, "onward", "split", or "same_site", which is not above zero."""
         if self.loads is None:
             return None
+        if name == "onward":
+            return 0 if self.onward is None else self.onward.cost
         if name == "split":
             return self.penalty * max(len(self.loads) - 1, 0)
         if name == "same_site":
@@ -94,6 +100,8 @@ class Explained(msgspec.Struct, frozen=True):
     options: list[Option]
     obstacles: dict[int, list[Obstacle]]  # of every location that could not serve all lines in full
     possible: int  # locations that could serve something
+    # (taken, capacity) of the chosen whose day was full: they had what others had not
+    later: dict[int, tuple[int, int]] = {}
 
 
 def explain(record: Record) -> Explained:
@@ -133,7 +141,9 @@ def explain(record: Record) -> Explained:
         if found_here:
             obstacles[id_] = found_here
     used = {id_ for option in options for id_ in option.location_ids}
-    return Explained(options, obstacles, len(used | {ids[p] for p, cost in enumerate(costs_of(record)) if cost >= 0}))
+    possible = len(used | {ids[p] for p, cost in enumerate(costs_of(record)) if cost >= 0})
+    later = {ids[p]: (taken, cap) for p, taken, cap in record.later if ids[p] in chosen.location_ids}
+    return Explained(options, obstacles, possible, later)
 
 
 def _chosen(record: Record, ids: Sequence[int]) -> Option:
@@ -142,7 +152,7 @@ def _chosen(record: Record, ids: Sequence[int]) -> Option:
         for (position, service, freight, packages, lines), amounts in zip_longest(record.parcels, record.amounts)
     ]
     together = sum(saved(record.sites, [position for position, *_ in record.parcels]))
-    return Option(_places(loads), record.cost + record.worth, True, loads, record.split, together)
+    return Option(_places(loads), record.cost + record.worth, True, loads, record.split, record.onward, together)
 
 
 def _load(
@@ -240,7 +250,7 @@ class _Rebuilt:
             places = [(k, line.quantity) for k, line in enumerate(self.lines) if part >> k & 1]
             content = [self.lines[k] for k, _ in places]
             for line in content:
-                for sku, per in line.components or ((line.sku_id, 1),):
+                for sku, per in parts_of(line):
                     key = (sku, position)
                     left[key] = left.get(key, self.stock[sku][position]) - per * line.quantity
                     if left[key] < 0:
@@ -281,6 +291,7 @@ def _others(
     g, first = combine(f, n)
     grouped = forced_at(sites, g, whole)
     nothing = [0] * (whole + 1)
+    onward = 0 if record.onward is None else record.onward.cost
     found: dict[tuple[int, ...], Option] = {}
 
     def keep(option: Option) -> None:
@@ -299,11 +310,11 @@ def _others(
             total, parts, left = grouped[position]
         parts = [*parts, *spread(unroll(first, at, left), placed)] if total < NEVER else []
         loads = rebuilt.loads(parts) if parts else None
-        if loads is None or (total >> SCALE_BITS) - record.split != cost:
+        if loads is None or (total >> SCALE_BITS) - record.split + onward != cost:
             keep(Option((ids[position],), cost, False, None))
         else:
             together = saving_of(rebuilt.lane, [p for _, p in parts])
-            keep(Option(_places(loads), cost, False, loads, record.split, together))
+            keep(Option(_places(loads), cost, False, loads, record.split, record.onward, together))
     if len(chosen) > 1:
         for position in chosen:
             option = _without(record, ids, position, rebuilt.lane)
@@ -328,6 +339,7 @@ def _without(record: Record, ids: Sequence[int], position: int, lane: Lane) -> O
             record.version,
             terms=record.terms,
             bound=record.bound,
+            onward=record.onward,
         )
     except KeyError:  # lines would have had to be split, into parcels of weights that were not looked at
         return None
@@ -338,4 +350,5 @@ def _without(record: Record, ids: Sequence[int], position: int, lane: Lane) -> O
         for (p, _, freight, packages, units), amounts in zip_longest(plan.basis.parcels, plan.basis.amounts)
     ]
     together = saving_of(lane, [position for position, *_ in plan.basis.parcels])
-    return Option(_places(loads), plan.cost + plan.basis.worth, False, loads, record.split, together)
+    cost = plan.cost + plan.basis.worth
+    return Option(_places(loads), cost, False, loads, record.split, record.onward, together)

@@ -6,7 +6,7 @@ for each such bracket and kept as lists, sorted by cost: planning an order then 
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ import msgspec
 
 from malha.network.model import EntityKind, LocationStatus, Method
 from malha.network.snapshot import NetworkSnapshot
-from malha.routing.lane_facts import LaneFacts, Rates
+from malha.routing.lane_facts import LaneFacts, Onward, Rates
 from malha.routing.model import REASONS, RULES_VERSION, Door, Network, Place, Reason, StockPrices
 from malha.routing.terms import NO_TERMS, Terms, runs
 
@@ -159,6 +159,7 @@ class Lane:
         "klass",
         "light",
         "limits",
+        "onward",
         "open",
         "pick",
         "position",
@@ -179,8 +180,10 @@ class Lane:
         limits: list[int],
         rows: Rows,
         states: Sequence[str] = (),
+        onward: Callable[[int], Onward] | None = None,
     ) -> None:
         self.facts = facts
+        self.onward = onward  # how so many grams that come together go on; None: they do not come together
         self.open = open_  # position -> index
         self.position = {index: position for position, index in enumerate(open_)}
         self.capped = capped  # (position, daily capacity)
@@ -195,7 +198,7 @@ class Lane:
         self.rows = rows
         self.split = facts.split
         self.sites = facts.sites
-        self.floor_at = [facts.split] * len(self.klass)  # what credits leave of a parcel's cost, in centavos
+        self.floor_at = [max(facts.split, 0)] * len(self.klass)  # what credits leave of a parcel's cost, in centavos
         for saving, members in facts.sites:
             for position in members:
                 self.floor_at[position] = max(facts.split, saving)
@@ -281,6 +284,7 @@ def compile_network(snapshot: NetworkSnapshot, terms: Terms = NO_TERMS) -> Netwo
         rates=rates,
         tariff=snapshot.tariff,
         terms=terms,
+        brought=snapshot.brought_to(),
     )
 
 
@@ -325,15 +329,18 @@ def open_lane(
 ) -> Lane:
     """Work out a lane of a network.
 
+    `pickup` is where an order is fetched, or where the goods of one that is shipped come together first.
+
     Raises:
         KeyError: the network has no such channel.
     """
     door = network.channels[channel_id]
     ships = method == Method.SHIP
+    if ships and pickup is not None:
+        return _lane_by_way_of(network, door, service_id, to_state, pickup)
     if not ships:
         service_id = to_state = None
-    services = network.services if service_id is None else [s for s in network.services if s == service_id]
-    carriage = _Carriage(network, services, to_state or "") if ships else None
+    carriage = _Carriage(network, service_id, to_state) if ships else None
     refused: dict[int, list[int]] = {}
     open_: list[int] = []
     zones: dict[str, int] = {}
@@ -343,6 +350,11 @@ def open_lane(
     classes: dict[tuple[int, int, int, tuple[int, int]], int] = {}
     klass: list[int] = []
     counter = network.places[network.index[pickup]].home if pickup in network.index else pickup
+    brought = {} if ships else _brought_to(network, door, counter)
+    if brought and counter is not None:
+        facts, fetched, carried = _together(network, door, Method.PICKUP, counter, brought)
+        facts = msgspec.structs.replace(facts, pickup=pickup)
+        return Lane(facts, fetched, _capped(network, fetched), [NO_LIMIT] * len(facts.brought or (0,)), carried)
     for index, place in enumerate(network.places):
         reason = _refusal(place, door, method, counter)
         if reason is None and carriage is not None and not carriage.limit(place.state):
@@ -379,11 +391,7 @@ def open_lane(
         else [],
     )
     tolls = tolls_of(facts)
-    capped = [
-        (position, cap)
-        for position, index in enumerate(open_)
-        if (cap := network.places[index].daily_capacity) is not None
-    ]
+    capped = _capped(network, open_)
     if carriage is None:
         return Lane(facts, open_, capped, [NO_LIMIT], Rows(facts.classes, klass, [NO_LIMIT], _carry_nothing))
     states = list(zones)
@@ -399,6 +407,126 @@ def open_lane(
         rows = Rows(facts.classes, klass, breaks, lambda grams: carriage.bracket(grams, states, limits, cartons), tolls)
         network.rows[shared] = rows
     return Lane(facts, open_, capped, limits, rows, states)
+
+
+def _brought_to(network: Network, door: Door, counter: int | None) -> Mapping[int, tuple[int, int]]:
+    """Return from where goods are brought to the site where an order is fetched, each with (price, days).
+
+    Nothing is, where nothing is handed over: the site is paused, closed, or does not serve the channel.
+    """
+    found = network.brought.get(counter) if counter is not None else None
+    if not found or counter not in network.index:
+        return {}
+    place = network.places[network.index[counter]]
+    return found if _refusal(place, door, Method.PICKUP, counter) is None else {}
+
+
+def _capped(network: Network, open_: Sequence[int]) -> list[tuple[int, int]]:
+    """Return the open positions with a limit, and it: fulfillment orders of a working day."""
+    return [
+        (position, cap)
+        for position, index in enumerate(open_)
+        if (cap := network.places[index].daily_capacity) is not None
+    ]
+
+
+def _lane_by_way_of(network: Network, door: Door, service_id: int | None, to_state: str | None, hub: int) -> Lane:
+    """Work out the lane of orders whose goods come together at a site and are shipped from there.
+
+    Nothing is open where the site does not ship to the state. What one unit may weigh is what is carried from there.
+    """
+    site = network.places[network.index[hub]].home if hub in network.index else hub
+    carriage = _Carriage(network, service_id, to_state)
+    place = network.places[network.index[site]] if site in network.index else None
+    limit = 0
+    if place is not None and _refusal(place, door, Method.SHIP, None) is None:
+        limit = carriage.limit(place.state)
+    brought = network.brought.get(site, {}) if limit else {}
+    facts, open_, rows = _together(network, door, Method.SHIP, site, brought, reachable=bool(limit))
+    facts = msgspec.structs.replace(facts, service=service_id, to=to_state, pickup=hub)
+    zones = len(facts.brought or (0,))
+    if place is None or not limit:
+        return Lane(facts, open_, [], [NO_LIMIT] * zones, rows)
+    state, cartons = place.state, network.terms.cartons
+
+    def onward(grams: int) -> Onward:
+        bracket = carriage.bracket(grams, [state], [limit], cartons)
+        return Onward(
+            location=site,
+            service=bracket.services[0] or 0,
+            grams=grams,
+            packages=bracket.packages[0],
+            freight=bracket.prices[0],
+            carton=0 if bracket.cartons is None else bracket.cartons[0],
+            days=bracket.leads[0] or 0,
+        )
+
+    return Lane(facts, open_, _capped(network, open_), [limit] * zones, rows, [state] * zones, onward)
+
+
+def _together(
+    network: Network,
+    door: Door,
+    method: Method,
+    site: int,
+    brought: Mapping[int, tuple[int, int]],
+    *,
+    reachable: bool = True,
+) -> tuple[LaneFacts, list[int], Rows]:
+    """Work out who may bring goods to a site where an order is fetched, or from which it is shipped in one.
+
+    What is brought is handled at both ends: the costs of the site are added to those of the location it comes from, and
+    what the way costs is its carriage. So the site's own goods are never dearer than others, and come first of equals.
+    The site handles an order once, whatever comes to it: each parcel beyond the first saves that (`split`, below zero).
+    Not `reachable`: nothing that the site has or gets reaches the customer.
+    """
+    refused: dict[int, list[int]] = {}
+    here: list[int] = []
+    there: list[int] = []
+    for index, place in enumerate(network.places):
+        reason = _refusal(place, door, method, site)
+        if method == Method.SHIP and reason is None and place.home != site:
+            reason = Reason.ELSEWHERE
+        if reason is None and not reachable:
+            reason = Reason.NO_SERVICE
+        if reason in {Reason.METHOD, Reason.ELSEWHERE} and place.id in brought:
+            there.append(index)
+        elif reason is None:
+            here.append(index)
+        else:
+            refused.setdefault(REASONS.index(reason), []).append(place.id)
+    at = network.places[network.index[site]] if site in network.index else None
+    zones: dict[tuple[int, int], int] = {}
+    classes: dict[tuple[int, int, int], int] = {}
+    klass = []
+    for index in (*here, *there):
+        place = network.places[index]
+        cost = 0, place.handling, place.line
+        if place.home != site and at is not None:
+            zone = zones.setdefault(brought[place.id], len(zones) + 1)
+            cost = zone, place.handling + at.handling, place.line + at.line
+        klass.append(classes.setdefault(cost, len(classes)))
+    open_ = [*here, *there]
+    prices = [0, *(price for price, _ in zones)]
+    leads = [None, *(days for _, days in zones)]
+    facts = LaneFacts(
+        rules=RULES_VERSION,
+        network=network.revision,
+        channel=door.id,
+        method=method,
+        locations=runs(network.location_ids[index] for index in open_),
+        refused=[(code, runs(ids)) for code, ids in sorted(refused.items())],
+        classes=list(classes),
+        members=[] if klass == list(range(len(classes))) else klass,
+        split=-min(network.places[index].handling for index in here) if zones and here else 0,  # a site's is one
+        brought=[0, *(days for _, days in zones)] if zones else [],
+    )
+
+    def carry(grams: int) -> Bracket:
+        n = len(prices)
+        return Bracket(grams, prices, [1] * n, leads, [None] * n)
+
+    return facts, open_, Rows(facts.classes, klass, [NO_LIMIT], carry, tolls_of(facts))
 
 
 def sites_of(homes: Sequence[int], handling: Sequence[int], saving: int, split: int) -> list[tuple[int, list[int]]]:
@@ -442,12 +570,13 @@ def _carry_nothing(grams: int) -> Bracket:
 
 
 class _Carriage:
-    """Parcels of some services to one state: the cheapest service decides, then the faster, then the older."""
+    """Parcels of a service (None: of all) to one state: the cheapest decides, then the faster, then the older."""
 
-    def __init__(self, network: Network, services: list[int], to_state: str) -> None:
+    def __init__(self, network: Network, service_id: int | None, to_state: str | None) -> None:
+        services = network.services if service_id is None else [s for s in network.services if s == service_id]
         self._quote = network.tariff.quote
         self._services = services
-        self._to = to_state
+        self._to = to_state or ""
         self._limits: dict[str, int] = {}
         breaks: set[int] = set()
         for service in services:

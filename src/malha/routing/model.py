@@ -4,13 +4,14 @@ Positions and indexes: an *index* counts all locations of a network, a *position
 follow (priority, id), so that the first of equals is the one that ties go to.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from malha.platform.ids import UUID
+from malha.routing.lane_facts import Onward
 from malha.routing.ruling.model import Bound
 from malha.routing.terms import NO_TERMS, Amounts, Goods, OrderTerms, Terms
 
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from malha.routing.lanes import Lane, Rows
     from malha.routing.ruling.planning import Under
 
-RULES_VERSION = 6  # 2: prices; 3: terms; 4: rules of people; 5: ten lines exactly at few; 6: lines parted under a rule
+# 2: prices; 3: terms; 4: rules of people; 5: ten lines exactly at few; 6: lines parted under a rule; 7: full days wait
+RULES_VERSION = 7
 MANY_LOCATIONS = 64  # open ones; with more, what each would cost is worked out when somebody asks
 MAX_EXACT = 8  # lines planned exactly wherever; the work is 3 to the power of them
 MAX_EXACT_AT_FEW = 10  # and at fewer than `MANY_LOCATIONS`; more are grouped first
@@ -40,7 +42,7 @@ class Reason(StrEnum):
     METHOD = "method"  # it does not ship, or hands nothing over
     ELSEWHERE = "elsewhere"  # the customer collects at another location
     NO_SERVICE = "no_service"  # no rate to the destination, or one unit is too heavy for every service
-    CAPACITY = "capacity"  # today's fulfillment orders are all taken
+    CAPACITY = "capacity"  # its working day is full, and others have the goods
     EXCLUDED = "excluded"  # it rejected or short-picked this line before
     STOCK = "stock"  # has none, or too few
     OWNER = "owner"  # the goods belong to a company whose goods the channel does not sell
@@ -65,9 +67,36 @@ class RequestLine(msgspec.Struct, frozen=True, array_like=True):
     components: tuple[tuple[int, int], ...] | None = None
 
 
+def skus_of(line: RequestLine) -> Sequence[int]:
+    """Return the SKUs that a line takes: its own, or those of its kit."""
+    return (line.sku_id,) if line.components is None else [sku for sku, _ in line.components]
+
+
+def parts_of(line: RequestLine) -> Sequence[tuple[int, int]]:
+    """Return what one unit of a line takes: (SKU, units of it)."""
+    return line.components or ((line.sku_id, 1),)
+
+
+def uncovered(unplaced: Iterable[tuple[int, int]], covered: Mapping[int, int]) -> list[tuple[int, int]]:
+    """Return what is left of units that found no place, by line, where others are `covered` otherwise."""
+    return [(line, units - covered.get(line, 0)) for line, units in unplaced if units > covered.get(line, 0)]
+
+
+def stock_of(lines: Iterable[RequestLine], free: Iterable[list[int]]) -> dict[int, list[int]]:
+    """Return by SKU what is kept in order of first mention: the free units of each, by position."""
+    left = iter(free)
+    found: dict[int, list[int]] = {}
+    for line in lines:
+        for sku in skus_of(line):
+            if sku not in found:
+                found[sku] = next(left)
+    return found
+
+
 class Request(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be placed. `excluded` maps a line to the location ids that are not to be asked for it again.
 
+    `merge_location_id` is where the goods of an order that is shipped come together first; None: they do not.
     `under` is the run of routing rules that takes the order; None: any location, the cheapest.
     """
 
@@ -76,12 +105,19 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     method: str = "ship"
     service_id: int | None = None  # None: the cheapest
     pickup_location_id: int | None = None
+    merge_location_id: int | None = None
     to_state: str | None = None
     lines: list[RequestLine]
     excluded: Mapping[int, set[int]] | None = None
     goods: Mapping[int, Goods] | None = None  # by line, where the network's terms ask for it
     to_cep: str | None = None  # the same
     under: "Under | None" = None
+
+    @property
+    def lane(self) -> tuple[int, str, int | None, str | None, int | None]:
+        """Return what its lane is known by."""
+        at = self.merge_location_id if self.method == "ship" else self.pickup_location_id
+        return self.channel_id, self.method, self.service_id, self.to_state, at
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -120,6 +156,7 @@ class Network:
     """One revision of the network, compiled. Immutable in what it says; lanes are worked out at first use and kept."""
 
     __slots__ = (
+        "brought",
         "channels",
         "index",
         "lanes",
@@ -143,6 +180,7 @@ class Network:
         rates: dict[int, list[tuple[int, int]]],
         tariff: "Tariff",
         terms: Terms = NO_TERMS,
+        brought: Mapping[int, Mapping[int, tuple[int, int]]] | None = None,
     ) -> None:
         self.revision = revision
         self.places = places
@@ -153,6 +191,8 @@ class Network:
         self.rates = rates  # service -> (max_grams, per_extra_kg), all zones
         self.tariff = tariff
         self.terms = terms
+        # By site where orders are fetched: the locations that goods are brought from, each with (price, days).
+        self.brought = brought or {}
         self.lanes: dict[Any, Lane] = {}
         self.rows: dict[Any, Rows] = {}  # shared by lanes
 
@@ -193,6 +233,9 @@ class Basis(msgspec.Struct, frozen=True, omit_defaults=True):
     amounts: list[Amounts] = []  # what they made of each parcel; absent: nothing
     exact: bool = True  # False: too many lines, or units of a line split over locations; costs are the cheapest found
     bound: Bound | None = None  # what a routing rule asked; None: no rule took the order
+    # (position, taken, capacity) of those whose day is full and that serve on their next one: nobody else had it all
+    later: list[tuple[int, int, int]] = []
+    onward: Onward | None = None  # how goods that come together go on; in `cost` and `costs`. None: they do not
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -203,7 +246,7 @@ class Plan(msgspec.Struct, frozen=True):
     cost: int  # centavos
     packages: int
     lead_days: int | None  # business days in transit of the slowest parcel; None: nothing travels
-    parcels: list[Parcel]
+    parcels: list[Parcel]  # what leaves each location, on its way to where goods come together where they do
     basis: Basis
     head: bytes  # of the record: what the lane says
     rates: bytes  # of the record: the tariff as far as it was looked at

@@ -4,14 +4,16 @@ Where it fails, the prices in force are withdrawn: prices of a stock that is gon
 """
 
 import asyncio
+import time
 
 import structlog
 from psycopg import OperationalError
 from psycopg_pool import PoolTimeout
 
+from malha.platform import jobs
 from malha.platform.db import Database
 from malha.platform.sequencer import rest
-from malha.routing import price_reads, prices
+from malha.routing import price_reads, prices, pricing_wishes
 from malha.routing.solving import ask
 
 log = structlog.get_logger(__name__)
@@ -27,7 +29,7 @@ async def run_prices(db: Database, stop: asyncio.Event, *, wanted: bool) -> None
     await rest(stop, FIRST_S if wanted else 0.0)
     while not stop.is_set():
         try:
-            if not wanted:
+            if not wanted or not await pricing_wishes.is_wanted(db):
                 await withdraw(db)
             elif not await _fresh(db):
                 await renew(db, stop)
@@ -49,16 +51,28 @@ async def renew(
 ) -> bool:
     """Have prices worked out anew; return whether it was done.
 
-    A failure withdraws the prices in force. When `stop` is set meanwhile, the process is killed and nothing is changed.
+    A failure withdraws the prices in force, and is kept. When `stop` is set meanwhile, the process is killed and
+    nothing is changed.
     """
+    began = time.perf_counter()
+    await pricing_wishes.begin(db)
     answer = await ask(module, db, stop, patience_s=patience_s)
-    if answer.why is None:
-        return True
     if answer.stopped:
+        await pricing_wishes.leave(db)
         return False
-    log.warning("stock_prices_failed", said=answer.why)
-    await withdraw(db)
-    return False
+    if answer.why is not None:
+        log.warning("stock_prices_failed", said=answer.why)
+        async with db.transaction() as tx:
+            await prices.keep(tx, prices.failure(answer.why, time.perf_counter() - began))
+    await pricing_wishes.end(db)
+    return answer.why is None
+
+
+@jobs.task("routing.price_stock", attempts=1)
+async def price_now(db: Database) -> None:
+    """Work prices out because a person asked; nothing where a run that began since has done so."""
+    if await pricing_wishes.is_asked(db):
+        await renew(db)
 
 
 async def withdraw(db: Database) -> None:

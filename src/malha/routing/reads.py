@@ -78,15 +78,19 @@ async def explanation(
     ids = {id_ for option in explained.options for id_ in option.location_ids} | set(explained.obstacles)
     if record.pickup is not None:
         ids.add(record.pickup)
+    if record.onward is not None:
+        ids.add(record.onward.location)
+    asked = set() if record.bound is None else {one.location for one in record.bound.dropped}
     target = locate(row.cep) if row.cep and record.method == "ship" else None
     spots = {
         found["id"]: Spot(**found, distance_km=_distance(found, target))
-        for found in await tx.all(dict, PLACES_BY_ID, {"ids": sorted(ids)})
+        for found in await tx.all(dict, PLACES_BY_ID, {"ids": sorted(ids | asked)})
     }
+    vendors = {id_: spots[id_].name for id_ in asked if tx.actor.sees(id_)}
     cards = {card.id: card for card in await catalog.by_ids(tx, sorted({line.sku_id for line in record.lines}))}
     services = {service.id: service for service in await network.services(tx)}
     gave_back = {(line, location): why for line, location, why in await tx.tuples(EXCLUSIONS, {"order_id": order_id})}
-    told = Teller(row, record, explained, spots, cards, services, gave_back).tell(target)
+    told = Teller(row, record, explained, spots, cards, services, gave_back, vendors).tell(target)
     return told if tx.actor.locations is None else within(told, tx.actor.locations)
 
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import msgspec
 
-from malha.routing.lane_facts import LaneFacts, Rates
+from malha.routing.lane_facts import LaneFacts, Onward, Rates
 from malha.routing.lanes import reopen_lane
-from malha.routing.model import REASONS, Plan, Reason, RequestLine
+from malha.routing.model import REASONS, Plan, Reason, RequestLine, stock_of
 from malha.routing.rules import decide
 from malha.routing.ruling.model import Bound
 from malha.routing.terms import Amounts, OrderTerms, unfold
@@ -36,6 +36,8 @@ class Record(LaneFacts, frozen=True, kw_only=True):
     terms: OrderTerms | None = None
     amounts: list[Amounts] = msgspec.field(default_factory=list)
     bound: Bound | None = None  # what a routing rule asked
+    later: list[tuple[int, int, int]] = msgspec.field(default_factory=list)  # full, and asked all the same
+    onward: Onward | None = None  # how goods that come together go on
 
     def stock_prices(self) -> dict[int, dict[int, int]]:
         """Return what units were worth where they were: centavos by SKU and position."""
@@ -55,10 +57,7 @@ class Record(LaneFacts, frozen=True, kw_only=True):
 
     def stock(self) -> dict[int, list[int]]:
         """Return the free units of every SKU that was needed, by position."""
-        skus: dict[int, None] = {}
-        for line in self.lines:
-            skus.update(dict.fromkeys([line.sku_id] if line.components is None else [s for s, _ in line.components]))
-        return dict(zip(skus, self.free, strict=True))
+        return stock_of(self.lines, self.free)
 
 
 _decode = msgspec.json.Decoder(Record).decode
@@ -86,7 +85,7 @@ def replay(record: Record) -> Plan:
     Carriers and transit times are no inputs and are not known again: `service_id` and `lead_days` are None.
     """
     lane = reopen_lane(record.facts(), record.rates)
-    return decide(
+    plan = decide(
         lane,
         record.lines,
         record.stock(),
@@ -98,4 +97,6 @@ def replay(record: Record) -> Plan:
         costs=True,
         terms=record.terms,
         bound=record.bound,
+        onward=record.onward,
     )
+    return msgspec.structs.replace(plan, basis=msgspec.structs.replace(plan.basis, later=record.later))

@@ -8,7 +8,7 @@ import msgspec
 
 from malha.routing.lane_facts import LaneFacts, Rates
 from malha.routing.lanes import Lane, reopen_lane
-from malha.routing.model import Basis
+from malha.routing.model import Basis, stock_of
 from malha.routing.rules import decide
 
 _END = b'],"lines":['  # of what the lane said
@@ -47,22 +47,17 @@ class Replayer:
         prefix = stored[:end]
         lane = self._by_prefix.get(prefix) or self._open(prefix)
         basis = _decode_basis(b"{" + stored[end + 2 :])
-        stock: dict[int, list[int]] = {}
-        free = iter(basis.free)
-        for line in basis.lines:
-            for sku in (line.sku_id,) if line.components is None else [sku for sku, _ in line.components]:
-                if sku not in stock:
-                    stock[sku] = next(free)
+        stock = stock_of(basis.lines, basis.free)
         prices = {sku: dict(by_position) for sku, by_position in basis.prices} if basis.prices else None
         plan = decide(
             lane, basis.lines, stock, basis.full, basis.excluded, basis.heavy, prices, basis.version,
-            costs=bool(basis.costs) or None, terms=basis.terms, bound=basis.bound,
+            costs=bool(basis.costs) or None, terms=basis.terms, bound=basis.bound, onward=basis.onward,
         )  # fmt: skip
         services = [parcel[1] for parcel in basis.parcels]
         parcels = plan.basis.parcels
         if len(services) == len(parcels):
             parcels = [(p[0], service, *p[2:]) for p, service in zip(parcels, services, strict=True)]
-        found = msgspec.structs.replace(plan.basis, parcels=parcels, lead_days=basis.lead_days)
+        found = msgspec.structs.replace(plan.basis, parcels=parcels, lead_days=basis.lead_days, later=basis.later)
         return b"".join((plan.head, plan.rates, b"],", _encode(found)[1:]))
 
     def _open(self, prefix: bytes) -> Lane:

@@ -8,19 +8,20 @@ programming over subsets S of lines: f(S) is the cheapest single parcel with S, 
 exact for any tariff, because a parcel's cost may be any function of its location and lines. The same tables give, for
 every location l, the exact cost of the cheapest plan that uses it: min over T of F(T, l) + g(all - T). Ties go to fewer
 packages, then to the location with the smaller (priority, id). Units are never given up while an eligible location has
-stock.
+stock: where only locations whose day is full have it, it waits for their next one (`with_later`).
 
 Orders this does not fit (more lines than `most_exact`, lines that want the same SKU, lines no single location can serve
 in full) are reduced to it in `malha.routing.hard`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 
 import msgspec
 
 from malha.routing.charging import Charges, Prices, bar, by_unit, order_terms
 from malha.routing.hard import priced_line, solve_hard
+from malha.routing.lane_facts import Onward
 from malha.routing.lanes import Bracket, Lane, Row, compile_network, open_lane
 from malha.routing.model import (
     MANY_LOCATIONS,
@@ -32,6 +33,8 @@ from malha.routing.model import (
     RequestLine,
     StockPrices,
     most_exact,
+    skus_of,
+    stock_of,
 )
 from malha.routing.parting import EVERYWHERE, Tier, assign, part_lines
 from malha.routing.ruling.bounded import Binding, left_free, shut, solve_bounded, tiers_of
@@ -40,7 +43,7 @@ from malha.routing.siting import saving_of
 from malha.routing.subsets import extras_of
 from malha.routing.terms import NO_TERMS, NOTHING, Amounts, OrderTerms
 
-__all__ = ["Prices", "compile_network", "decide", "plan", "record_json"]
+__all__ = ["Prices", "compile_network", "decide", "plan", "record_json", "with_later"]
 
 _encode = msgspec.json.Encoder().encode
 
@@ -58,29 +61,100 @@ def plan(
     *,
     costs: bool | None = None,
     bind: Binding | None = None,
+    later: Collection[int] = (),
 ) -> Plan:
     """Return where the lines of a request go, and what that was decided from.
+
+    A location whose working day is full serves only what no other one could: then on its next day.
 
     Args:
         request: at least one line, all with known SKUs.
         network: the network's revision to decide with.
         free: per SKU the units free at each location, by network index. Not changed. A missing SKU has none.
-        taken: fulfillment orders each location already has for today, by network index; None leaves capacity out.
+        taken: what each location already has for its working day, by network index; None leaves capacity out.
         priced: what units are worth where they are, beyond this order; None: nothing.
         costs: whether to say what every location would cost; None: unless there are `MANY_LOCATIONS`.
         bind: what one routing rule asks of the lane; without it the request's run of rules is asked, if it has one.
+        later: locations whose day may be full, by network index: they are asked again.
 
     Raises:
         KeyError: the network has no such channel.
     """
-    if request.under is not None and bind is None:
-        return request.under.plan(request, network, free, taken, priced, costs=costs)
-    key = (request.channel_id, request.method, request.service_id, request.to_state, request.pickup_location_id)
+    if request.under is None or bind is not None:
+        found = _plan(request, network, free, taken, priced, bind, later, costs=costs)
+    else:
+        found = request.under.plan(request, network, free, taken, priced, costs=costs, later=later)
+    if bind is not None or later:
+        return found
+
+    def again(open_: Collection[int]) -> Plan:
+        return plan(request, network, free, taken, priced, costs=costs, later=open_)
+
+    return with_later(found, again, lambda made: _open_in(network, made))
+
+
+def _open_in(network: Network, made: Plan) -> Sequence[int]:
+    """Return the locations, by network index, of the positions that a plan speaks of."""
+    lanes = list(network.lanes.values())  # another thread may open one meanwhile
+    return next(lane.open for lane in lanes if lane.head == made.head)
+
+
+def with_later(
+    found: Plan, again: Callable[[Collection[int]], Plan], locations: Callable[[Plan], Sequence[int]]
+) -> Plan:
+    """Return a plan; where only locations with a full day have what it could not place, the one that they serve too.
+
+    Args:
+        found: what was planned without the locations whose day is full.
+        again: plans anew, with locations that are not to count as full.
+        locations: tells the locations of a plan's positions. Rules plan in lanes of their own, which number them
+            otherwise.
+    """
+    if not found.unplaced or not found.basis.full:
+        return found
+    best = found
+    later: dict[int, tuple[int, int]] = {}  # (taken, daily capacity)
+    while best.unplaced:
+        basis = best.basis
+        units = stock_of(basis.lines, basis.free)
+        short = {line for line, _ in best.unplaced}
+        wanted = {sku for line in basis.lines if line.line in short for sku in skus_of(line)}
+        at = locations(best)
+        # Without any capacity there is no next day.
+        more = {
+            at[position]: (taken, cap)
+            for position, taken, cap in basis.full
+            if cap > 0 and any(units[sku][position] for sku in wanted)
+        }
+        if not more:
+            break
+        later |= more
+        best = again(later)
+    if not later or sum(n for _, n in best.unplaced) >= sum(n for _, n in found.unplaced):
+        return found
+    asked = [(position, *later[index]) for position, index in enumerate(locations(best)) if index in later]
+    return msgspec.structs.replace(best, basis=msgspec.structs.replace(best.basis, later=asked))
+
+
+def _plan(
+    request: Request,
+    network: Network,
+    free: Mapping[int, Sequence[int]],
+    taken: Sequence[int] | None,
+    priced: StockPrices | None,
+    bind: Binding | None,
+    later: Collection[int],
+    *,
+    costs: bool | None,
+) -> Plan:
+    key = request.lane
     lane = network.lanes.get(key)
     if lane is None:
         lane = network.lanes[key] = open_lane(network, *key)
     lines = request.lines
     full = _full_now(lane, taken) if lane.capped and taken is not None else []
+    if later:
+        full = [x for x in full if lane.open[x[0]] not in later]
     excluded: Blocks = []
     if request.excluded:
         excluded = _excluded(request.excluded, lines, network, lane)
@@ -91,18 +165,20 @@ def plan(
     for line in lines:
         if line.grams > light:
             heavy.append((line.line, _too_heavy(lane, line.grams)))
-        for sku in (line.sku_id,) if line.components is None else [sku for sku, _ in line.components]:
+        for sku in skus_of(line):
             if sku not in stock:
                 column = free.get(sku)
                 stock[sku] = [0] * len(lane.open) if column is None else pick(column)
     terms = None if network.terms is NO_TERMS else order_terms(request, network, lane, stock, taken)
     bound = None if bind is None else bind(lane)
+    onward = None if lane.onward is None else lane.onward(sum(line.quantity * line.grams for line in lines))
     if priced is None:
-        return decide(lane, lines, stock, full, excluded, heavy, costs=costs, terms=terms, bound=bound)
+        return decide(lane, lines, stock, full, excluded, heavy, costs=costs, terms=terms, bound=bound, onward=onward)
     prices = _prices_here(priced, lane, network, stock)
     return decide(
-        lane, lines, stock, full, excluded, heavy, prices, priced.version, costs=costs, terms=terms, bound=bound
-    )
+        lane, lines, stock, full, excluded, heavy, prices, priced.version,
+        costs=costs, terms=terms, bound=bound, onward=onward,
+    )  # fmt: skip
 
 
 def _full_now(lane: Lane, taken: Sequence[int]) -> Full:
@@ -161,13 +237,20 @@ def decide(
     costs: bool | None = None,
     terms: OrderTerms | None = None,
     bound: Bound | None = None,
+    onward: Onward | None = None,
 ) -> Plan:
     """Return the plan for lines in a lane. `stock` gives the free units of every SKU the lines need, by position.
 
     `prices` are what units are worth where they are, of a `version`: a cost in every comparison, never a payment.
     `terms` are what the retailer's terms say of the order. `costs`: see `plan`. Plans of more lines than `most_exact`,
-    or lines that nobody has in full, always say them. `bound` is what a routing rule asks of the plan.
+    or lines that nobody has in full, always say them. `bound` is what a routing rule asks of the plan. `onward` is how
+    what comes together in the lane goes on: a cost of every plan that places anything.
     """
+    if onward is not None:
+        together = decide(
+            lane, lines, stock, full, excluded, heavy, prices, version, costs=costs, terms=terms, bound=bound
+        )
+        return _going_on(together, onward)
     if bound is not None:
         return _within(bound, lane, lines, stock, full, excluded, heavy, prices, version, terms, costs=costs)
     n = len(lines)
@@ -335,6 +418,21 @@ def _bound(plan: Plan, bound: Bound, stock: Mapping[int, Sequence[int]], full: F
         known |= {rate[0]: rate for rate in msgspec.json.decode(b"[" + plan.rates + b"]")}
         rates = _encode([known[limit] for limit in sorted(known)])[1:-1]
     return msgspec.structs.replace(plan, basis=basis, rates=rates or plan.rates)
+
+
+def _going_on(plan: Plan, onward: Onward) -> Plan:
+    """Return a plan whose goods come together, with what it costs to send them on from there."""
+    basis = plan.basis
+    if not plan.parcels:
+        return plan
+    basis = msgspec.structs.replace(
+        basis,
+        cost=basis.cost + onward.cost,
+        costs=[cost if cost < 0 else cost + onward.cost for cost in basis.costs],
+        lead_days=onward.days,
+        onward=onward,
+    )
+    return msgspec.structs.replace(plan, cost=basis.cost, packages=onward.packages, lead_days=onward.days, basis=basis)
 
 
 def _shipped(

@@ -10,11 +10,15 @@ from malha.platform.db import Database
 
 
 class Answer(NamedTuple):
-    """What came of a process. `why` is None where it ended well; `stopped`: the worker was told to stop meanwhile."""
+    """What came of a process. `why` is None where it ended well; `stopped`: the worker was told to stop meanwhile.
+
+    `output` is what it had said until then; `late`: its time was over.
+    """
 
     output: bytes
     why: str | None
     stopped: bool = False
+    late: bool = False
 
 
 async def ask(
@@ -45,4 +49,5 @@ async def ask(
     if in_time and process.returncode == 0:
         return Answer(output, None)
     why = said.decode(errors="replace")[-2000:] if in_time else f"it took more than {patience_s:.0f} s"
-    return Answer(b"", why or f"it ended with {process.returncode}", stop is not None and stop.is_set())
+    stopped = stop is not None and stop.is_set()
+    return Answer(output, why or f"it ended with {process.returncode}", stopped, late=not in_time)

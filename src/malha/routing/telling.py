@@ -33,9 +33,10 @@ CLOSED_SAYS: dict[Reason, str] = {
     Reason.RULE_DISTANCE: N_("It is farther than the rule “{rule}” allows, or nobody knows how far."),
 }
 NO_PICKUP = N_("It hands nothing over to customers.")
+NOT_BROUGHT = N_("Nothing is brought from there to {pickup}, where the order comes together.")
 SERVICE_DOES_NOT_GO = N_("{service} does not go from {origin} to {state}.")
 LINE_SAYS: dict[Reason, str] = {
-    Reason.CAPACITY: N_("Today's capacity is used up: {taken} of {capacity}."),
+    Reason.CAPACITY: N_("The capacity of its day is used up: {taken} of {capacity}."),
     Reason.EXCLUDED: N_("It gave {item} back before."),
     Reason.NO_SERVICE: N_("One unit of {item} is too heavy for every service."),
     Reason.STOCK: N_("Has {free} of {asked} units of {item}."),
@@ -45,6 +46,7 @@ LINE_SAYS: dict[Reason, str] = {
 TERMS = (
     "split",
     "same_site",
+    "onward",
     "carton",
     "rejection",
     "lateness",
@@ -88,6 +90,8 @@ class ParcelRow(msgspec.Struct, frozen=True, kw_only=True):
     tax: int = 0
     busy: int = 0  # the price of the location's capacity
     credit: int = 0  # for aged stock: below zero
+    # Working days until its goods are where the order is fetched, or they come together; None: not brought.
+    brought_days: int | None = None
 
 
 class Lack(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,6 +132,7 @@ class Alternative(msgspec.Struct, frozen=True, kw_only=True):
     busy: int | None = 0
     credit: int | None = 0
     same_site: int | None = 0  # parcels of several owners from one site: not above zero
+    onward: int | None = 0  # what came together goes on to the customer
     lacks: dict[str, list[Lack]]  # by location code: lines it could not have served
 
 
@@ -230,6 +235,7 @@ class Teller:
         cards: Mapping[int, VariantCard],
         services: Mapping[int, Service],
         gave_back: Mapping[tuple[int, int], str],
+        vendors: Mapping[int, str],
     ) -> None:
         self.row = row
         self.record = record
@@ -239,6 +245,8 @@ class Teller:
         self.cards = cards
         self.services = services
         self.gave_back = gave_back
+        self._days = dict(zip(record.location_ids(), record.days_brought(), strict=True))
+        self.vendors = vendors  # names of those who are asked to send something, by location id
 
     def tell(self, target: Place | None) -> Explanation:
         """Return the explanation; `target` is the destination's city."""
@@ -278,7 +286,9 @@ class Teller:
             cost=record.cost,
             worth=record.worth,
             prices=record.version,
-            packages=sum(packages for *_, packages, _lines in record.parcels),
+            packages=sum(packages for *_, packages, _lines in record.parcels)
+            if record.onward is None
+            else record.onward.packages,
             lead_days=record.lead_days,
             exact=record.exact,
             runner_up=None if runner_up is None else runner_up.cost - self._compared,
@@ -342,6 +352,7 @@ class Teller:
             handling=load.handling,
             picking=load.picking,
             worth=load.worth,
+            brought_days=self._days.get(load.location_id),
             carton=load.carton,
             rejection=load.rejection,
             lateness=load.lateness,
@@ -386,6 +397,8 @@ class Teller:
         says = CLOSED_SAYS[reason]
         if reason is Reason.METHOD and self.record.method == "pickup":
             says = NO_PICKUP
+        if reason is Reason.ELSEWHERE and self.record.method == "ship":
+            says = NOT_BROUGHT
         if reason is Reason.NO_SERVICE and self.record.service is not None:
             says = SERVICE_DOES_NOT_GO
         pickup = self.spots.get(self.record.pickup or 0)
@@ -404,12 +417,15 @@ class Teller:
         """Return the headline and what follows it."""
         record, currency = self.record, self.row.currency
         chosen = next((option for option in self.explained.options if option.chosen), None)
-        missing = sum(quantity for _line, quantity in record.unplaced)
+        dropped = 0 if record.bound is None else sum(one.units for one in record.bound.dropped)
+        missing = sum(quantity for _line, quantity in record.unplaced) - dropped
         short = [n_("{n} unit found no location.", "{n} units found no location.", missing)] if missing else []
-        ruled = [] if record.bound is None else rule_sentences(record.bound)
+        ruled = [] if record.bound is None else rule_sentences(record.bound, self.vendors)
         if chosen is None:
             unruled = record.bound is None or record.bound.ending is None
             says = N_("No location can serve this order.") if unruled else N_("The rule places nothing of this order.")
+            if dropped and not missing:
+                says = N_("No location has it in stock: a vendor sends it.")
             return _(says), short + ruled
         names = " + ".join(self.spots[id_].name for id_ in chosen.location_ids)
         sentences: list[str] = []
@@ -430,13 +446,59 @@ class Teller:
                 "{location} costs the same as the next and comes first in the order of locations.", location=names
             )
         count = len(record.lines)
+        missing += dropped
         if several and not missing:
             alone = any(len(option.location_ids) == 1 and option.loads for option in self.explained.options)
             says = N_("Splitting it is cheaper than any location that has everything.")
             sentences.insert(0, _(says if alone else N_("No location has everything.")))
         elif not missing and count > 1:
             sentences.insert(0, n_("It has {n} line.", "It has all {n} lines.", count))
-        return headline, sentences + short + ruled
+        sentences += self._later()
+        return headline, sentences + self._brought(chosen) + self._onward() + short + ruled
+
+    def _brought(self, chosen: Option) -> list[str]:
+        """Say from where goods are brought to the place where the order is fetched, or they come together."""
+        pickup = self.spots.get(self.record.pickup or 0)
+        return [
+            n_(
+                "{location} sends its goods to {pickup}: {n} working day on the way.",
+                "{location} sends its goods to {pickup}: {n} working days on the way.",
+                days,
+                location=self.spots[id_].name,
+                pickup="" if pickup is None else pickup.name,
+            )
+            for id_ in chosen.location_ids
+            if (days := self._days.get(id_)) is not None
+        ]
+
+    def _onward(self) -> list[str]:
+        """Say from where goods that come together reach the customer."""
+        onward = self.record.onward
+        if onward is None:
+            return []
+        hub = self.spots.get(onward.location)
+        return [
+            n_(
+                "{location} sends it all in one: {n} package by {service} for {amount}.",
+                "{location} sends it all in one: {n} packages by {service} for {amount}.",
+                onward.packages,
+                location="" if hub is None else hub.name,
+                service=self._service(onward.service) or "",
+                amount=Money(onward.cost, self.row.currency),
+            )
+        ]
+
+    def _later(self) -> list[str]:
+        """Say whose day was full: nobody else had the goods, and they leave there on the next day with room."""
+        return [
+            _(
+                "{location} is full that day ({taken} of {capacity}); others lack the goods, so it serves on its next.",
+                location=self.spots[id_].name,
+                taken=taken,
+                capacity=capacity,
+            )
+            for id_, (taken, capacity) in self.explained.later.items()
+        ]
 
     def _because(self, chosen: Option, runner_up: Option) -> list[str]:
         """Name the term that makes most of the difference."""
@@ -445,7 +507,10 @@ class Teller:
             "handling": N_("Packing and handling make {amount} of the difference."),
             "picking": N_("Picking makes {amount} of the difference."),
             "worth": N_("The price of stock that others need more makes {amount} of the difference."),
-            "split": N_("More parcels make {amount} of the difference."),
+            "split": N_("Goods that are handed over together make {amount} of the difference.")
+            if self.record.brought
+            else N_("More parcels make {amount} of the difference."),
+            "onward": N_("The way from where goods come together makes {amount} of the difference."),
             "same_site": N_("Parcels that leave one site together make {amount} of the difference."),
             "carton": N_("Cartons make {amount} of the difference."),
             "rejection": N_("The risk that the work is given back makes {amount} of the difference."),

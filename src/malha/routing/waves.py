@@ -8,7 +8,7 @@ from malha.platform.ids import UUID
 from malha.routing import wave_writes
 from malha.routing.charging import Charges, order_terms
 from malha.routing.lanes import SCALE_BITS, Lane, open_lane
-from malha.routing.model import Network, Request
+from malha.routing.model import Network, Request, parts_of
 from malha.routing.siting import saving_of
 from malha.routing.terms import NO_TERMS
 from malha.routing.wave_model import Proposed
@@ -30,7 +30,7 @@ def standing(
 
     Costs are those that planning compares, the price of stock apart. `taken`: see `rules.plan`.
     """
-    key = (request.channel_id, request.method, request.service_id, request.to_state, request.pickup_location_id)
+    key = request.lane
     if request.channel_id not in network.channels:
         return None
     lane = network.lanes.get(key)
@@ -66,7 +66,7 @@ def charges_of(
     if network.terms is NO_TERMS:
         return None
     ones = [1] * len(lane.open)
-    stock = {sku: ones for line in request.lines for sku, _ in line.components or ((line.sku_id, 1),)}
+    stock = {sku: ones for line in request.lines for sku, _ in parts_of(line)}
     terms = order_terms(request, network, lane, stock, taken)
     return None if terms is None or not terms.charges else Charges(lane, request.lines, None, terms)
 

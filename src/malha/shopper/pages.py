@@ -227,7 +227,12 @@ def refuse(request: Asking, error: MalhaError) -> Response[Any]:
     if error.status in {404, 405} and error.code in {"no_such_route", "method_not_allowed"}:
         error = NoSuchPage()
     elif error.status >= 500 or error.code == "busy":
+        passing = error.status == 503 or error.code == "busy"
         error = OutOfOrder()
+        if passing and request.method == "GET":
+            shown = desk.refused(request, error)
+            shown.headers["Refresh"] = str(error.retry_after)
+            return shown
     return desk.refused(request, error)
 
 

@@ -119,6 +119,7 @@ class Tracked(msgspec.Struct, frozen=True, kw_only=True):
     buyer_name: str
     ship_to: dict[str, str] | None
     promised_at: datetime | None
+    days: dict[str, datetime]  # by line, where they are promised for several
     lines: list[Line]
     units: list[Unit]
     holds: list[Hold]
@@ -159,6 +160,8 @@ TRACKED = """
 SELECT o.id, o.number, o.external_id, c.name AS channel, c.kind AS channel_kind, o.placed_at, o.currency,
        o.items_total, o.discount_total, o.shipping_total, o.total, o.cancelled_total, o.method, s.carrier,
        o.pickup_location_id, o.buyer_name, o.ship_to, o.promised_at,
+       (SELECT coalesce(jsonb_object_agg(d.line, d.promised_at), '{}') FROM order_line_promise d
+        WHERE d.order_id = o.id) AS days,
        ARRAY(
            SELECT jsonb_build_object('line', l.line, 'name', coalesce(nullif(l.name, ''), v.name, l.sku_text),
                                      'quantity', l.quantity, 'total', l.total)

@@ -20,6 +20,7 @@ from malha.ordering.model import Unit as SoldUnit
 from malha.platform import i18n
 from malha.platform.i18n import N_, _, n_
 from malha.platform.ids import UUID
+from malha.promising import rules as promises
 from malha.shopper import code, render
 from malha.shopper.reads import Document, Event, Job, Parcel, Place, Tracked, Unit
 
@@ -40,12 +41,13 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
-    """Goods in a box."""
+    """Goods in a box. `when`: until which day, where not all that is to come comes on one."""
 
     name: str
     quantity: str
     price: str
     line: int = 0
+    when: str = ""
 
 
 class Box(msgspec.Struct, frozen=True, kw_only=True):
@@ -200,11 +202,18 @@ class _Facts:
         """Return how many living units are in some states."""
         return sum(u.quantity for u in self.living if u.state in states)
 
+    def days(self, units: Sequence[Unit]) -> list[datetime]:
+        """Return until when units that are not with the customer are promised, the soonest first; none: no day is."""
+        promised = self.order.promised_at
+        if promised is None:
+            return []
+        return sorted({self.order.days.get(str(u.line), promised) for u in units if u.state not in THERE})
+
     @property
     def overdue(self) -> bool:
-        """Return whether the promise is broken and not all is with the customer."""
-        promised = self.order.promised_at
-        return promised is not None and promised < self.at and not self.states <= THERE
+        """Return whether the promise is broken of what is not with the customer."""
+        days = self.days(self.living)
+        return bool(days) and days[0] < self.at
 
     @property
     def out_today(self) -> bool:
@@ -215,8 +224,26 @@ class _Facts:
 
     @property
     def promised_day(self) -> date | None:
-        """Return the promised day in the retailer's zone."""
-        return render.local(self.order.promised_at).date() if self.order.promised_at else None
+        """Return the first promised day that is still to be kept, where the goods go."""
+        days = self.days(self.living)
+        return self.day_of(days[0]) if days else None
+
+    @property
+    def complete_day(self) -> date | None:
+        """Return the day by which all of it is promised, where that is another."""
+        days = self.days(self.living)
+        last = self.day_of(days[-1]) if days else None
+        return None if last == self.promised_day else last
+
+    def day_of(self, promised_at: datetime) -> date:
+        """Return the day a promise means: by the clock of where the goods go, or are fetched."""
+        return _day_promised(self.order, promised_at)
+
+
+def _day_promised(order: Tracked, promised_at: datetime) -> date:
+    place = next((place for place in order.places if place.id == order.pickup_location_id), None)
+    state = None if order.method == "pickup" else (order.ship_to or {}).get("state")
+    return promises.day_promised(promised_at, state, place.timezone if place else i18n.current_zone())
 
 
 # --- the headline ---
@@ -256,6 +283,11 @@ def _headline(facts: _Facts) -> tuple[str, str]:  # noqa: C901, PLR0911 -- one l
     if facts.promised_day is None:
         return _progress(facts, headline=True), _hint(facts)
     day = render.long_day(facts.promised_day)
+    if facts.complete_day is not None:
+        last = _("All of it by {day}.", day=render.long_day(facts.complete_day))
+        pickup = order.method == "pickup"
+        says = _("First items ready by {day}", day=day) if pickup else _("First items by {day}", day=day)
+        return says, f"{last} {_progress(facts)}"
     if order.method == "pickup":
         return _("Ready for pickup by {day}", day=day), _progress(facts)
     today = render.local(facts.at).date()
@@ -292,7 +324,9 @@ def _progress(facts: _Facts, *, headline: bool = False) -> str:
         says = (
             _("Your order is packed and about to leave") if facts.order.method == "ship" else _("Your order is packed")
         )
-    elif states & (IN_WORK | PACKED):
+    elif states == {UnitState.IN_TRANSFER} and facts.order.method == "pickup":
+        says = _("Your order is on its way to the store")
+    elif states & (IN_WORK | PACKED | {UnitState.IN_TRANSFER}):
         says = _("We are preparing your order")
     else:
         says = _("We have received your order")
@@ -365,7 +399,7 @@ def _box(facts: _Facts, units: Sequence[Unit], *, number: int, of: int) -> Box:
         title=title,
         state=state,
         detail=detail,
-        steps=_steps(facts, states, job, parcel),
+        steps=_steps(facts, units, job, parcel),
         items=items,
         carrier=carrier if parcel and parcel.shipped_at and facts.order.method == "ship" else "",
         tracking_code=(parcel.tracking_code or "") if parcel else "",
@@ -396,28 +430,31 @@ def _box_state(  # noqa: PLR0911 -- one line per state
         return _("Waiting for the goods"), says
     if states <= PACKED:
         return _("Packed"), ""
-    if states & IN_WORK:
+    if states == {UnitState.IN_TRANSFER} and facts.order.method == "pickup":
+        return _("On its way to the store"), ""
+    if states & (IN_WORK | {UnitState.IN_TRANSFER}):
         return _("Being prepared"), ""
     return (_("Awaiting payment") if HoldKind.PAYMENT in facts.holds else _("Confirmed")), ""
 
 
-def _steps(facts: _Facts, states: set[str], job: Job | None, parcel: Parcel | None) -> list[Step]:
-    order = facts.order
+def _steps(facts: _Facts, units: Sequence[Unit], job: Job | None, parcel: Parcel | None) -> list[Step]:
+    order, states = facts.order, {u.state for u in units}
     unpaid = HoldKind.PAYMENT in facts.holds
     pickup = order.method == "pickup"
     if states <= THERE:
         reached = 4
     elif states & {UnitState.SHIPPED, UnitState.READY}:
         reached = 2
-    elif states & (IN_WORK | PACKED):
+    elif states & (IN_WORK | PACKED | {UnitState.IN_TRANSFER}):
         reached = 1
     else:
         reached = 0
     ready_at = next((e.at for e in order.events if e.type == "fulfillment.ready"), None)
     arrived = (parcel and parcel.delivered_at) or (job and job.closed_at if pickup else None)
     promise = ""
-    if order.promised_at and not facts.overdue:
-        promise = _("by {day}", day=render.short_day(order.promised_at))
+    days = facts.days(units)
+    if days and days[0] >= facts.at:
+        promise = _("by {day}", day=render.day(facts.day_of(days[-1]), render.local(facts.at).date()))
     steps = [
         (_("Awaiting payment") if unpaid else _("Confirmed"), order.placed_at, "check"),
         (_("Being packed") if states & IN_WORK else _("Packed"), job.packed_at if job else None, "package"),
@@ -436,6 +473,14 @@ def _steps(facts: _Facts, states: set[str], job: Job | None, parcel: Parcel | No
     return drawn
 
 
+def _until(facts: _Facts, units: Sequence[Unit]) -> str:
+    """Say until which day units of a line come; nothing where all that is to come comes on one."""
+    days = facts.days([u for u in units if u.state != UnitState.CANCELLED])
+    if facts.complete_day is None or not days or days[0] < facts.at:
+        return ""
+    return _("by {day}", day=render.day(facts.day_of(days[-1]), render.local(facts.at).date()))
+
+
 def _items(facts: _Facts, units: Sequence[Unit]) -> list[Item]:
     lines = {line.line: line for line in facts.order.lines}
     whole: dict[int, int] = {}
@@ -444,16 +489,19 @@ def _items(facts: _Facts, units: Sequence[Unit]) -> list[Item]:
     here: dict[int, int] = {}
     for unit in units:
         here[unit.line] = here.get(unit.line, 0) + unit.quantity
+    when = {number: _until(facts, [u for u in units if u.line == number]) for number in here}
     items = []
     for number, pieces in here.items():
         line = lines[number]
         each = max(whole[number] // line.quantity, 1)  # pieces of one sold unit: more than one of a kit
         if pieces % each:
-            items.append(Item(line=number, name=line.name, quantity=n_("{n} part", "{n} parts", pieces), price=""))
+            parts = n_("{n} part", "{n} parts", pieces)
+            items.append(Item(line=number, name=line.name, quantity=parts, price="", when=when[number]))
             continue
         sold = pieces // each
         price = i18n.money(line.total * sold // line.quantity, facts.order.currency)
-        items.append(Item(line=number, name=line.name, quantity=n_("{n} unit", "{n} units", sold), price=price))
+        count = n_("{n} unit", "{n} units", sold)
+        items.append(Item(line=number, name=line.name, quantity=count, price=price, when=when[number]))
     return items
 
 

@@ -8,18 +8,21 @@ the destination; how full a location was is what the orders replayed so far gave
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from malha.network.model import Method
 from malha.network.places import locate
 from malha.network.tariff import distance_km
 from malha.routing import lanes
 from malha.routing.charging import Charges, Prices, price_of
-from malha.routing.lane_facts import Rates
+from malha.routing.lane_facts import Onward, Rates
 from malha.routing.lanes import Lane, carton_of
 from malha.routing.model import RequestLine
 from malha.routing.records import Record
 from malha.routing.siting import saved
 from malha.routing.terms import NOTHING, Goods, OrderTerms, Run, Terms, runs
 from malha.simulation.model import Bill
+from malha.simulation.together import gathers
 
 SPLIT, SITES, CARTONS, FEES, BUSY = "split", "sites", "cartons", "fees", "busy"
 TAXES, CREDITS, UNSERVED, FAR = "taxes", "credits", "unserved", "far"
@@ -50,7 +53,7 @@ class Ground(NamedTuple):
 
 def split_of(costs: CostsOnPaper | None, record: Record) -> int:
     """Return centavos of a parcel beyond the first, on paper."""
-    if costs is None or SPLIT not in costs.changed or record.method != Method.SHIP:
+    if costs is None or SPLIT not in costs.changed or record.method != Method.SHIP or gathers(record):
         return record.split
     return costs.terms.split_of(record.channel)
 
@@ -119,13 +122,14 @@ def order_terms(
         load: (orders of the day, capacity) of a position; None where it has no limit.
     """
     base, terms, changed = kept or OrderTerms(), costs.terms, costs.changed
+    hub = record.pickup if gathers(record) else None  # then it counts how far that place may ship
     ships = record.method == Method.SHIP
     found = OrderTerms(
         taxes=base.taxes if TAXES not in changed else _taxes(terms, record, ground) if ships else (),
         busy=base.busy if BUSY not in changed else _busy(terms, ground, load) if ships else (),
         credits=base.credits if CREDITS not in changed else _credits(terms, ground, stock),
         unserved=base.unserved if UNSERVED not in changed else _unserved(terms, record, ground),
-        far=base.far if FAR not in changed else _far(terms, record, ground, cep) if ships else (),
+        far=base.far if FAR not in changed else _far(terms, record, ground, cep, hub) if ships else (),
     )
     return None if found == OrderTerms() else found
 
@@ -190,13 +194,14 @@ def _unserved(terms: Terms, record: Record, ground: Ground) -> list[tuple[int, t
     return found
 
 
-def _far(terms: Terms, record: Record, ground: Ground, cep: str | None) -> tuple[Run, ...]:
+def _far(terms: Terms, record: Record, ground: Ground, cep: str | None, hub: int | None) -> tuple[Run, ...]:
     target = locate(cep or "")
     if target is None:
         return ()
     widest = terms.reaches.get(record.channel)
     positions = []
-    for position, id_ in enumerate(ground.ids):
+    for position, own in enumerate(ground.ids):
+        id_ = own if hub is None else hub
         limits = [km for km in (widest, terms.reach.get(id_)) if km is not None]
         spot = terms.spots.get(id_)
         if limits and spot is not None and distance_km(*spot, target.latitude, target.longitude) > min(limits):
@@ -204,7 +209,20 @@ def _far(terms: Terms, record: Record, ground: Ground, cep: str | None) -> tuple
     return tuple(runs(positions))
 
 
+def onward_of(costs: CostsOnPaper | None, onward: Onward, percent: int) -> Onward:
+    """Return how what came together goes on, on paper: at a percent of its carriage, in the draft's carton."""
+    carton = onward.carton
+    if costs is not None and CARTONS in costs.changed:
+        carton = onward.packages * carton_of(costs.terms.cartons, -(-onward.grams // max(onward.packages, 1)))
+    return msgspec.structs.replace(onward, freight=(onward.freight * percent + 50) // 100, carton=carton)
+
+
 # --- what plans cost ---
+
+
+def bill_of(onward: Onward) -> Bill:
+    """Return what it costs to send on what came together."""
+    return Bill(freight=onward.freight, carton=onward.carton)
 
 
 def recorded_bill(record: Record) -> Bill:
@@ -230,6 +248,8 @@ def recorded_bill(record: Record) -> Bill:
                 same_site=together[n],
             )
         )
+    if record.onward is not None:
+        found.add(bill_of(record.onward))
     return found
 
 

@@ -12,6 +12,7 @@ from malha.platform.ids import UUID
 RESULT_VERSION = 1
 EXAMPLES = 12  # orders shown of those that changed most, in either direction
 MOST_MOVED = 500  # orders kept with both decisions, of those that would have gone elsewhere
+MOST_KEPT = 100  # orders named of those that could not be decided again
 
 Units = Annotated[int, Meta(ge=0, le=1_000_000)]
 Centavos = Annotated[int, Meta(ge=0, le=1_000_000_00)]
@@ -164,13 +165,16 @@ class Example(msgspec.Struct, frozen=True):
     cost_after: int
     from_before: list[str]
     from_after: list[str]
+    together_before: str | None = None  # where its goods come together
+    together_after: str | None = None
 
 
 class DayGap(msgspec.Struct, omit_defaults=True):
     """Some orders of a day beside what hindsight would have let them cost: nothing costs less than `bound`.
 
     `certificate` is how far the bound may lie below the programme's own optimum, relatively. `live` and `draft` are
-    what the same orders cost. Where the draft placed other units, its cost says nothing: then `alike` is false.
+    what the same orders cost. Where the draft placed other units, or had other goods come
+    together, its cost says nothing: then `alike` is false.
     """
 
     orders: int = 0  # of the day
@@ -182,12 +186,74 @@ class DayGap(msgspec.Struct, omit_defaults=True):
     alike: bool = True
 
 
+class NoBound(StrEnum):
+    """Why a day has no bound."""
+
+    TIME = "time"
+    DEFECT = "defect"  # of the programme: it is in the log
+    ENDED = "ended"  # its process ended before it came to it, or was ended: the log has what it said
+    MOVED = "moved"  # other orders were decided than were compared, while the rest was worked out
+
+
+class Beyond(StrEnum):
+    """Why a bound cannot speak of an order. The first that applies is given."""
+
+    AGED = "aged"  # it was let off something for aged stock, whose credits are known only where it lay
+    NOWHERE = "nowhere"  # nothing of it found a location
+    KIT = "kit"
+    LINES = "lines"  # more than `gap_rules.MOST_LINES`
+    SHORT = "short"  # something of it found no location
+    PARTED = "parted"  # units of a line from several locations
+
+
 class Gap(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """Days beside their hindsight bounds. `left` days were not looked at, for time or because a bound was not found."""
+    """Days beside their hindsight bounds.
+
+    `left` days have none, `why` says for what reasons, `said` is the kind of the first defect, as the log has it.
+    `beyond` counts the orders of the days looked at that are left out on both sides. `busy` is what the compared
+    decisions paid for places on busy days, which the bounds count as nothing: decided otherwise, they were less busy.
+    """
 
     days: dict[str, DayGap] = msgspec.field(default_factory=dict)
     left: int = 0
+    why: dict[NoBound, int] = msgspec.field(default_factory=dict)
+    said: str = ""
+    beyond: dict[Beyond, int] = msgspec.field(default_factory=dict)
+    busy: int = 0
     seconds: float = 0.0
+
+
+class Unknown(StrEnum):
+    """Why it cannot be told what became of an order whose goods come together on paper, or no longer do."""
+
+    PLACE = "place"  # where they would come together was not there yet
+    CARRIAGE = "carriage"  # what all of it costs from there, or its parcels from elsewhere, was not looked at
+    STOCK = "stock"  # a location could have taken part whose stock was not looked at
+    NETWORK = "network"  # the network or its costs changed since: what parcels from elsewhere cost is not known
+    TERMS = "terms"  # taxes, or how far a location may ship, were not looked at elsewhere
+    NEXT = "next"  # it can no longer come together, and what the next rule asked is not kept
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """An order that stays as it was on paper, and why."""
+
+    number: str
+    order_id: UUID
+    why: Unknown
+
+
+class Together(msgspec.Struct, omit_defaults=True):
+    """Orders whose goods came together, and would have on paper.
+
+    Of `today` orders the ways between locations may have been others when they were decided: they are today's.
+    `unknown` counts the orders that stay as they were, by reason; `kept` are the first of them.
+    """
+
+    before: int = 0
+    after: int = 0
+    today: int = 0
+    unknown: dict[Unknown, int] = msgspec.field(default_factory=dict)
+    kept: list[Kept] = msgspec.field(default_factory=list)
 
 
 TAKEN_OFF = frozenset({"credit", "same_site"})
@@ -247,6 +313,7 @@ class Result(msgspec.Struct, kw_only=True):
     cheaper: list[Example] = msgspec.field(default_factory=list)
     seconds: float = 0.0
     gap: Gap | None = None
+    together: Together | None = None  # only where goods of an order come together in either world
     ruled: "Ruled | None" = None  # only where rules were tried
     costed: Costed | None = None  # only where a draft of costs was tried; `before` is `costed.kept` then
 
@@ -279,6 +346,8 @@ class Moved(msgspec.Struct, frozen=True, kw_only=True):
     unplaced_after: int
     from_before: list[str]
     from_after: list[str]
+    together_before: str | None = None  # where its goods come together
+    together_after: str | None = None
     run: str | None = None
     rule: str | None = None
     rows: list[int] = []

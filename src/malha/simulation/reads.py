@@ -31,13 +31,13 @@ WHERE order_id = ANY (%(orders)s::uuid[]) AND sku_id IS NOT NULL
 # By primary key, the largest difference first.
 MOVED = """
 SELECT order_id, number, day, cost_before, cost_after, packages_before, packages_after, unplaced_before,
-       unplaced_after, from_before, from_after, run, rule, rows
+       unplaced_after, from_before, from_after, together_before, together_after, run, rule, rows
 FROM simulation_order WHERE simulation_id = %(id)s::uuid ORDER BY place LIMIT %(limit)s::int OFFSET %(offset)s::int
 """
 # Few hundred rows of one simulation.
 MOVED_ORDER = """
 SELECT order_id, number, day, cost_before, cost_after, packages_before, packages_after, unplaced_before,
-       unplaced_after, from_before, from_after, run, rule, rows, record::text AS record
+       unplaced_after, from_before, from_after, together_before, together_after, run, rule, rows, record::text AS record
 FROM simulation_order WHERE simulation_id = %(id)s::uuid AND order_id = %(order_id)s::uuid
 """
 # The same with a draft of costs.

@@ -10,27 +10,27 @@ import heapq
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
 from malha.network.model import Method
 from malha.network.tariff import Tariff
 from malha.platform.ids import UUID
-from malha.routing.lane_facts import LaneFacts, Rates
+from malha.routing.lane_facts import LaneFacts, Onward, Rates
 from malha.routing.lanes import NO_RISK, Bracket, Lane, reopen_lane
-from malha.routing.model import Plan, RequestLine
+from malha.routing.model import Plan, RequestLine, uncovered
 from malha.routing.records import Record, read_record
-from malha.routing.rules import decide, record_json
-from malha.routing.ruling.bounded import Binding
+from malha.routing.rules import record_json
 from malha.routing.ruling.model import Asked, Bound, Facts, Traits
 from malha.routing.ruling.planning import Rules, Under
 from malha.routing.siting import saved
-from malha.routing.terms import Goods, OrderTerms, runs, unfold
+from malha.routing.terms import Goods, OrderTerms, runs
 from malha.simulation import costing
 from malha.simulation.costing import CostsOnPaper, Ground
 from malha.simulation.model import (
     EXAMPLES,
+    MOST_KEPT,
     MOST_MOVED,
     At,
     Bill,
@@ -38,6 +38,7 @@ from malha.simulation.model import (
     Decided,
     Example,
     Freight,
+    Kept,
     Load,
     Moved,
     Result,
@@ -46,10 +47,14 @@ from malha.simulation.model import (
     Side,
     Site,
     Sums,
+    Together,
+    Unknown,
 )
+from malha.simulation.together import Untold, Ways, gathers
+from malha.simulation.trial import Full, Stand, Trial
 
+MOST_LANES = 20_000  # kept; more begin anew
 _decode_asked = msgspec.json.Decoder(Asked).decode
-Full = list[tuple[int, int, int]]  # (position, taken, daily capacity)
 Way = list[tuple[int, int, int]]  # (line, location id, quantity)
 
 
@@ -71,6 +76,7 @@ class Told(NamedTuple):
     packages: int
     transit: int | None
     locations: list[str]
+    together: str | None = None  # where its goods come together
 
 
 class Outcome(NamedTuple):
@@ -88,7 +94,11 @@ class Outcome(NamedTuple):
     @property
     def differs(self) -> bool:
         """Return whether its locations, or what they send, differ."""
-        return self.before.locations != self.after.locations or bool(self.shifts)
+        return (
+            self.before.locations != self.after.locations
+            or self.before.together != self.after.together
+            or bool(self.shifts)
+        )
 
 
 class _Key(NamedTuple):
@@ -102,7 +112,7 @@ class _Key(NamedTuple):
     pickup: int | None
 
 
-class _Lane(NamedTuple):
+class PaperLane(NamedTuple):
     """A lane of the past as it is on paper. Positions after the recorded ones are of locations that were not there."""
 
     lane: Lane
@@ -115,6 +125,7 @@ class _Lane(NamedTuple):
     watched: set[int]  # sites that may be full on some days
     dearer: bool  # some cost differs
     origins: dict[int, str]  # by zone: the state its parcels leave from
+    penalty: int  # that is in its prices
 
 
 class OnPaper(NamedTuple):
@@ -131,8 +142,9 @@ class _Second(NamedTuple):
     parcels: list[Parcel]
     unplaced: list[tuple[int, int]]
     plan: Plan
-    paper: _Lane
+    paper: PaperLane
     kept: list[Bill] | None  # what the real parcels cost by costs on paper
+    otherwise: bool  # its goods come together, or do so elsewhere, or no longer do
 
 
 class Leads:
@@ -148,6 +160,13 @@ class Leads:
         found = [q for s in services if (q := self._quote(s, origin, target, grams)) is not None]
         return min(((q.price, q.lead_days) for q in found), default=None)
 
+    def cheapest(self, service: int | None, origin: str, target: str, grams: int) -> tuple[int, int] | None:
+        """Return the service that carries a parcel, and its days, or None when nobody does."""
+        services = self._services if service is None else (service,)
+        found = [(q, s) for s in services if (q := self._quote(s, origin, target, grams)) is not None]
+        best = min(((q.price, q.lead_days, s) for q, s in found), default=None)
+        return None if best is None else (best[2], best[1])
+
 
 class Replay:
     """The two worlds while orders go by, oldest first."""
@@ -159,7 +178,10 @@ class Replay:
         leads: Leads,
         on_paper: OnPaper | None = None,
         costs: CostsOnPaper | None = None,
+        ways: Ways | None = None,
     ) -> None:
+        self._ways = ways
+        self._made: dict[tuple[object, ...], int] = {}
         self._on_paper = on_paper
         self._costs = costs
         self._then: dict[_Key, tuple[frozenset[int], Lane]] = {}
@@ -185,7 +207,7 @@ class Replay:
         self._states = {site.id: site.state for site in sites.values()} | {
             id_: opening.state for id_, opening, _ in self._opened
         }
-        self._lanes: dict[_Key, _Lane] = {}
+        self._lanes: dict[_Key, PaperLane] = {}
         self._rates: dict[_Key, dict[int, Rates]] = {}
         self._differs: dict[int, Counter[int]] = {}  # sku -> location -> units more (or less) than there were
         self._ends: deque[tuple[date, int, int, int]] = deque()
@@ -216,23 +238,37 @@ class Replay:
         except msgspec.MsgspecError:
             self.result.unreadable += 1
             return None
+        self._forget()
         self._turn_to(decided.day)
         self.result.rerouted += decided.attempts > 1
         ids = record.location_ids()
         before = self._recorded(record, ids)
         again = self._again(record, decided)
-        after, unplaced = (before, record.unplaced) if again is None else (again.parcels, again.unplaced)
+        after, unplaced = (
+            (before, _left(record.unplaced, record.bound)) if again is None else (again.parcels, again.unplaced)
+        )
         then = None
         if again is not None and again.kept is not None:
             then = sum(parcel.cost for parcel in before), self._then_cost(record, again)
             before = [parcel._replace(cost=bill.total) for parcel, bill in zip(before, again.kept, strict=True)]
             self._count_bills(record, again)
-        was = self._add(self.result.before, record, decided, before, record.unplaced, 0)
+        was = self._add(self.result.before, record, decided, before, _left(record.unplaced, record.bound), 0)
         would = self._add(self.result.after, record, decided, after, unplaced, 1)
-        shifts = [] if again is None else self._compare(record, decided, before, after)
-        if again is not None and shifts:
+        shifts = None if again is None else self._compare(record, decided, before, after)
+        if again is not None and shifts is not None:
             self._keep_moved(record, decided, was, would, again)
+        shifts = shifts or []
         return Outcome(record, was, would, shifts, then)
+
+    def _forget(self) -> None:
+        """Begin anew with lanes where there are too many.
+
+        All at once and between orders: numbers of networks that nobody compiled are given again, and what was kept by
+        them is of others.
+        """
+        if len(self._lanes) >= MOST_LANES or len(self._made) >= MOST_LANES:
+            for kept in (self._made, self._lanes, self._rates, self._then):
+                kept.clear()
 
     def resume(
         self, result: Result, rows: Iterable[tuple[date, list[str], list[str], list[tuple[int, int, int]]]]
@@ -269,63 +305,117 @@ class Replay:
             if record.amounts:
                 cost += record.amounts[n].total
             parcels.append(Parcel(ids[position], cost, packages, _grams(record.lines, units), units))
+        on = record.onward
+        if on is not None:  # what is brought there is no package of its own
+            parcels = [parcel._replace(packages=0) for parcel in parcels]
+            parcels.append(Parcel(on.location, on.cost, on.packages, on.grams, []))
         return parcels
 
     def _again(self, record: Record, decided: Decided) -> _Second | None:
-        """Decide an order on paper; None where nothing that could change its plan is different."""
-        paper = self._lane_of(record)
-        stock = record.stock()
+        """Decide an order on paper; None: nothing that could change its plan is different, or it cannot be told."""
+        own = self._lane_of(record)
         under = None
-        changed = bool(paper.dearer or paper.added or paper.keep or paper.capped or self._costs is not None)
+        changed = bool(own.dearer or own.added or own.keep or own.capped or self._costs is not None)
         if self._on_paper is not None:
             under = self._under(self._on_paper, record, decided)
             changed = changed or under is not None or record.bound is not None
-        if not changed and not self._touched(paper, stock):
+        if not changed and not self._touched(own, record.stock()):
             return None
-        full = self._full(record, paper)
-        free = {sku: self._free(paper, sku, units) for sku, units in stock.items()}
-        prices = record.stock_prices()
-        terms = _on_paper(record.terms, paper.lane)
+        trial = Trial(self, record, decided)
+        try:
+            plan = trial.planned(under)
+        except Untold as untold:
+            self._keep(decided, untold.why)
+            return None
+        if trial.asked_today and self._ways is not None and self._ways.network.revision != record.network:
+            self._together().today += 1
+        ground = trial.ground_of(plan)
+        plan = msgspec.structs.replace(plan, head=ground.head)
+        kept = None
         if self._costs is not None:
-            terms = self._order_terms(self._costs, terms, record, decided, paper, free)
+            mine = trial.own
+            went = [(position, units) for position, _service, _freight, _packages, units in record.parcels]
+            kept = costing.bills(mine.paper.lane, record.lines, mine.terms, went, mine.paper.penalty)
+            if record.onward is not None and mine.onward is not None:
+                kept.append(costing.bill_of(mine.onward))
+        return _Second(
+            self._parcels_of(plan, ground.paper),
+            _left(plan.unplaced, plan.basis.bound),
+            plan,
+            ground.paper,
+            kept,
+            otherwise=ground is not trial.own,
+        )
 
-        def place(bind: Binding | None) -> Plan:
-            return decide(
-                paper.lane,
-                record.lines,
-                free,
-                full,
-                record.excluded,
-                record.heavy,
-                prices,
-                record.version,
-                costs=False,
-                terms=terms,
-                bound=None if bind is None else bind(paper.lane),
-            )
-
-        if under is not None:
-            plan = under.by_rules(place, paper.ids)
-        elif self._on_paper is not None or record.bound is None:
-            plan = place(None)
-        else:
-            then = _bound_on_paper(record.bound, paper)
-            plan = place(lambda _lane: then)
+    def _parcels_of(self, plan: Plan, paper: PaperLane) -> list[Parcel]:
         parcels = []
+        onward = plan.basis.onward
         together = saved(paper.lane.sites, [parcel.index for parcel in plan.parcels])
         for n, parcel in enumerate(plan.parcels):
             _zone, handling, line = paper.lane.classes[paper.lane.klass[parcel.index]]
-            carriage = parcel.freight - self._penalty
+            carriage = parcel.freight - paper.penalty
             cost = carriage + parcel.packages * handling + line * len(parcel.units)
             cost += (paper.lane.split if n else 0) - together[n]
             if parcel.amounts is not None:
                 cost += parcel.amounts.total
-            parcels.append(Parcel(paper.ids[parcel.index], cost, parcel.packages, parcel.grams, parcel.units))
-        kept = None
+            packages = parcel.packages if onward is None else 0
+            parcels.append(Parcel(paper.ids[parcel.index], cost, packages, parcel.grams, parcel.units))
+        if onward is not None:
+            parcels.append(Parcel(onward.location, onward.cost, onward.packages, onward.grams, []))
+        return parcels
+
+    def _together(self) -> Together:
+        if self.result.together is None:
+            self.result.together = Together()
+        return self.result.together
+
+    def _keep(self, decided: Decided, why: Unknown) -> None:
+        """Count an order that stays as it was."""
+        together = self._together()
+        together.unknown[why] = together.unknown.get(why, 0) + 1
+        if len(together.kept) < MOST_KEPT:
+            together.kept.append(Kept(decided.number, decided.order_id, why))
+
+    @property
+    def ways(self) -> Ways | None:
+        """Return what is known of the network of today."""
+        return self._ways
+
+    @property
+    def tries_rules(self) -> bool:
+        """Tell whether other rules decide on paper."""
+        return self._on_paper is not None
+
+    def is_closed(self, location: int) -> bool:
+        """Tell whether a location's site takes no orders on paper."""
+        at = self._at.get(self._home(location))
+        return at is not None and at.closed
+
+    def carried(self, record: Record, origin: int) -> tuple[int, int]:
+        """Return the service, and its days, that carries all of an order from a location: by today's tariff.
+
+        Raises:
+            Untold: nobody carries it today.
+        """
+        grams = sum(line.quantity * line.grams for line in record.lines)
+        found = self._leads.cheapest(record.service, self._states.get(origin, ""), record.to or "", grams)
+        if found is None:
+            raise Untold(Unknown.CARRIAGE)
+        return found
+
+    def stand(self, record: Record, decided: Decided) -> Stand:
+        """Return what is there on paper for an order in one of its forms."""
+        paper = self._lane_of(record)
+        free = {sku: self._free(paper, sku, units) for sku, units in record.stock().items()}
+        terms = _on_paper(record.terms, paper.lane)
         if self._costs is not None:
-            went = [(position, units) for position, _service, _freight, _packages, units in record.parcels]
-            kept = costing.bills(paper.lane, record.lines, terms, went, self._penalty)
-        return _Second(parcels, plan.unplaced, plan, paper, kept)
+            terms = self._order_terms(self._costs, terms, record, decided, paper, free)
+        full = self._full(record, paper)
+        return Stand(record, paper, free, full, terms, self._onward_on_paper(record), paper.lane.head)
+
+    def number_of(self, *what: object) -> int:
+        """Return a number, below zero, that stands for a network that nobody compiled: lanes of it are kept by it."""
+        return self._made.setdefault(what, -1 - len(self._made))
 
     def _order_terms(
         self,
@@ -333,7 +423,7 @@ class Replay:
         kept: OrderTerms | None,
         record: Record,
         decided: Decided,
-        paper: _Lane,
+        paper: PaperLane,
         free: Mapping[int, Sequence[int]],
     ) -> OrderTerms | None:
         capped = dict(paper.capped)
@@ -357,21 +447,25 @@ class Replay:
             costed.kept.add(bill)
         plan = again.plan
         went = [(parcel.index, parcel.units) for parcel in plan.parcels]
-        for bill in costing.bills(again.paper.lane, record.lines, plan.basis.terms, went, self._penalty):
+        for bill in costing.bills(again.paper.lane, record.lines, plan.basis.terms, went, again.paper.penalty):
             costed.after.add(bill)
+        if plan.basis.onward is not None:
+            costed.after.add(costing.bill_of(plan.basis.onward))
 
     def _then_cost(self, record: Record, again: _Second) -> int:
         """Return what the plan on paper costs by the costs that decided the real one.
 
-        Hindsight bounds are in those. A location that was not there costs what it does on paper.
+        Hindsight bounds are in those. A location that was not there costs what it does on paper, as does an order whose
+        goods come together on paper alone, or no longer do.
         """
         plan = again.plan
         known = len(record.location_ids())
-        if any(parcel.index >= known for parcel in plan.parcels):
+        if again.otherwise or any(parcel.index >= known for parcel in plan.parcels):
             return sum(parcel.cost for parcel in again.parcels)
         lane = self._then_lane(record)
         went = [(parcel.index, parcel.units) for parcel in plan.parcels]
-        return sum(bill.total for bill in costing.bills(lane, record.lines, record.terms, went))
+        onward = record.onward.cost if record.onward is not None and went else 0
+        return onward + sum(bill.total for bill in costing.bills(lane, record.lines, record.terms, went))
 
     def _then_lane(self, record: Record) -> Lane:
         key = _Key(record.network, record.channel, record.method, record.service, record.to, record.pickup)
@@ -442,10 +536,12 @@ class Replay:
             cost_after=would.cost,
             packages_before=was.packages,
             packages_after=would.packages,
-            unplaced_before=sum(n for _, n in record.unplaced),
+            unplaced_before=sum(n for _, n in _left(record.unplaced, record.bound)),
             unplaced_after=sum(n for _, n in again.unplaced),
             from_before=was.locations,
             from_after=would.locations,
+            together_before=was.together,
+            together_after=would.together,
             run=None if bound is None else bound.run,
             rule=None if bound is None else bound.rule,
             rows=[] if bound is None else bound.rows,
@@ -455,7 +551,7 @@ class Replay:
         if len(self._moved) > MOST_MOVED:
             heapq.heappop(self._moved)
 
-    def _explicable(self, paper: _Lane) -> bool:
+    def _explicable(self, paper: PaperLane) -> bool:
         """Tell whether a decision on paper can be explained: every location is there, and prices are what is paid."""
         return not self._penalty and all(id_ > 0 for id_ in paper.ids)
 
@@ -463,7 +559,7 @@ class Replay:
         """Return the orders that went elsewhere, those whose cost differs most first."""
         return [moved for _, _, moved in sorted(self._moved, key=lambda entry: (-entry[0], -entry[1]))]
 
-    def _touched(self, paper: _Lane, stock: Mapping[int, Sequence[int]]) -> bool:
+    def _touched(self, paper: PaperLane, stock: Mapping[int, Sequence[int]]) -> bool:
         if any(units[p] for p in paper.closed for units in stock.values()):
             return True
         if any(sku in self._differs for sku in stock):
@@ -471,7 +567,7 @@ class Replay:
         before, after = self._loads
         return any(after[home] != before[home] for home in paper.watched)
 
-    def _free(self, paper: _Lane, sku: int, units: Sequence[int]) -> list[int]:
+    def _free(self, paper: PaperLane, sku: int, units: Sequence[int]) -> list[int]:
         free = list(units) + [0] * len(paper.added)
         for position, source, share in paper.added:
             moved = min(units[source] * share // 100, free[source])
@@ -500,12 +596,12 @@ class Replay:
         at = (self._at.get(location), self._at.get(self._home(location)))
         return next((x.capacity for x in at if x is not None and x.capacity is not None), None)
 
-    def _full(self, record: Record, paper: _Lane) -> Full:
+    def _full(self, record: Record, paper: PaperLane) -> Full:
         """Return the positions that take no order: closed on paper, or full with what the plans of the day gave."""
         before, after = self._loads
         capacity = dict(paper.capped)
         full = [(position, 0, 0) for position in paper.closed]
-        recorded = {position: (taken, cap) for position, taken, cap in record.full}
+        recorded = {position: (taken, cap) for position, taken, cap in (*record.full, *record.later)}
         for position, (taken, cap) in recorded.items():
             if position not in capacity:
                 home = self._home(paper.ids[position])
@@ -528,16 +624,76 @@ class Replay:
 
     # --- what a lane is on paper ---
 
-    def _lane_of(self, record: Record) -> _Lane:
+    def _lane_of(self, record: Record) -> PaperLane:
         key = _Key(record.network, record.channel, record.method, record.service, record.to, record.pickup)
         found = self._lanes.get(key)
         if found is None or not found.limits.issuperset(rate.limit for rate in record.rates):
             known = self._rates.setdefault(key, {})
             known.update({rate.limit: rate for rate in record.rates})
-            found = self._lanes[key] = self._build(record, list(known.values()))
+            build = self._build_gathering if gathers(record) else self._build
+            found = self._lanes[key] = build(record, list(known.values()))
         return found
 
-    def _build(self, record: Record, rates: Sequence[Rates]) -> _Lane:
+    def _build_gathering(self, record: Record, rates: Sequence[Rates]) -> PaperLane:
+        """Return a lane by way of a place, on paper. What is brought there costs what both ends cost."""
+        assert record.pickup is not None  # noqa: S101  (it gathers)
+        ids = record.location_ids()
+        classes = [record.classes[k] for k in record.klass()]
+        site = self._home(record.pickup)
+        state = self._states.get(site, "")
+        there = classes[ids.index(site)] if site in ids else None
+        costs = []
+        for id_, (zone, handling, line) in zip(ids, classes, strict=True):
+            if there is None:  # what its own work cost is in what others cost, and not known apart
+                costs.append((handling, line))
+                continue
+            mine = self._work_at(id_, handling - (there[1] if zone else 0), line - (there[2] if zone else 0))
+            both = self._work_at(site, there[1], there[2]) if zone else (0, 0)
+            costs.append((mine[0] + both[0], mine[1] + both[1]))
+        zones: dict[tuple[int, str], int] = {(0, ""): 0}
+        zone_at = []
+        for id_, (zone, _, _) in zip(ids, classes, strict=True):
+            key = (zone, self._states.get(id_, "")) if zone else (0, "")
+            zone_at.append(zones.setdefault(key, len(zones)))
+        percents = [100, *(_percent(self._freight, origin, state) for _, origin in list(zones)[1:])]
+        priced = [
+            Rates(
+                rate.limit,
+                [(rate.prices[zone] * percents[n] + 50) // 100 for n, (zone, _) in enumerate(zones)],
+            )
+            for rate in rates
+        ]
+        brings = len(zones) > 1
+        here = [handling for n, (handling, _) in zip(zone_at, costs, strict=True) if not n]
+        facts = msgspec.structs.replace(
+            record.facts(),
+            classes=[(n, handling, line) for n, (handling, line) in zip(zone_at, costs, strict=True)],
+            members=[],
+            split=-min(here) if brings and here else 0,
+            brought=[0, *(record.brought[zone] for zone, _ in list(zones)[1:])] if brings else [],
+        )
+        lane = reopen_lane(facts, priced, lambda grams: self._beyond(record, grams, priced, percents, {}, penalty=0))
+        lane.onward = _goes_on
+        to = _percent(self._freight, state, record.to or "")
+        changed = any(percent != 100 for percent in (*percents, to)) or [(h, p) for _, h, p in classes] != costs
+        return self._lane_with(
+            lane, ids, [], rates, dearer=changed, origins=dict.fromkeys(range(len(zones)), state), penalty=0
+        )
+
+    def _work_at(self, location: int, handling: int, line: int) -> tuple[int, int]:
+        """Return what a parcel and a line cost at a location on paper."""
+        at = self._at.get(location)
+        if at is None:
+            return handling, line
+        return handling if at.handling is None else at.handling, line if at.line is None else at.line
+
+    def _onward_on_paper(self, record: Record) -> Onward | None:
+        if record.onward is None:
+            return None
+        state = self._states.get(record.onward.location, "")
+        return costing.onward_of(self._costs, record.onward, _percent(self._freight, state, record.to or ""))
+
+    def _build(self, record: Record, rates: Sequence[Rates]) -> PaperLane:
         ids = record.location_ids()
         klass = record.members or list(range(len(record.classes)))
         costs = [list(record.classes[k]) for k in klass]
@@ -545,7 +701,7 @@ class Replay:
         origin = {zone: self._states.get(id_, "") for id_, (zone, _, _) in zip(ids, costs, strict=True)}
         dearer = bool(self._penalty)
         for position, id_ in enumerate(ids):
-            at = self._at.get(id_)
+            at = None if record.brought else self._at.get(id_)  # of what is brought, both ends' costs are in one
             if at is not None:
                 for n, cost in ((1, at.handling), (2, at.line)):
                     if cost is not None and costs[position][n] != cost:
@@ -583,8 +739,22 @@ class Replay:
         boxed = costing.with_cartons(self._costs, record, rates)
         priced = [self._priced(record, rate, percents, quoted, origin) for rate in boxed]
         lane = reopen_lane(facts, priced, lambda grams: self._beyond(record, grams, priced, percents, origin))
+        return self._lane_with(lane, ids, added, rates, dearer=dearer, origins=origin, penalty=self._penalty)
+
+    def _lane_with(
+        self,
+        lane: Lane,
+        ids: list[int],
+        added: list[tuple[int, int, int]],
+        rates: Sequence[Rates],
+        *,
+        dearer: bool,
+        origins: dict[int, str],
+        penalty: int,
+    ) -> PaperLane:
+        """Return a lane on paper with what the scenario says of its locations."""
         held = [(position, at) for position, id_ in enumerate(ids) if (at := self._at.get(id_)) is not None]
-        return _Lane(
+        return PaperLane(
             lane=lane,
             limits=frozenset(rate.limit for rate in rates),
             ids=ids,
@@ -602,7 +772,8 @@ class Replay:
                 if (site := self._sites.get(id_)) is not None and site.daily_capacity is not None
             },
             dearer=dearer,
-            origins=origin,
+            origins=origins,
+            penalty=penalty,
         )
 
     def _priced(
@@ -712,7 +883,7 @@ class Replay:
             load.units += quantity
             if record.method != Method.SHIP:
                 transit = None
-            elif transit is not None:
+            elif transit is not None and parcel.packages:
                 origin = self._states.get(parcel.location_id, "")
                 offer = self._leads.offer(record.service, origin, target, parcel.grams)
                 transit = None if offer is None else max(transit, offer[1])
@@ -725,20 +896,30 @@ class Replay:
             sums.orders += 1
             sums.cost += cost
             sums.packages += packages
-            sums.split += len(parcels) > 1
+            sums.split += sum(parcel.packages > 0 for parcel in parcels) > 1
             sums.units += units
             sums.unplaced += left
             if transit is not None:
                 sums.transit += transit
                 sums.timed += 1
-        return Told(cost, units, packages, transit, sorted(self._name(location) for location in places))
+        hub = _hub_of(parcels)
+        if hub is not None:
+            together = self._together()
+            if world:
+                together.after += 1
+            else:
+                together.before += 1
+        named = None if hub is None else self._name(hub)
+        return Told(cost, units, packages, transit, sorted(self._name(location) for location in places), named)
 
     def _compare(
         self, record: Record, decided: Decided, before: Sequence[Parcel], after: Sequence[Parcel]
-    ) -> list[tuple[int, int, int]]:
+    ) -> list[tuple[int, int, int]] | None:
+        """Return what is shifted between the worlds; None: the order goes the same way in both."""
         was, would = _way(before), _way(after)
-        if was == would:
-            return []
+        hubs = _hub_of(before), _hub_of(after)
+        if was == would and hubs[0] == hubs[1]:
+            return None
         # What the order really took is there on paper, and the other way round.
         shifts = [
             *_goods(record, [x for x in was if x not in would], 1),
@@ -754,6 +935,7 @@ class Replay:
             sum(p.cost for p in after),
             sorted({self._name(p.location_id) for p in before}),
             sorted({self._name(p.location_id) for p in after}),
+            *(None if hub is None else self._name(hub) for hub in hubs),
         )
         more = example.cost_after - example.cost_before
         heap, weight = (self._dearer, more) if more > 0 else (self._cheaper, -more)
@@ -790,22 +972,9 @@ def _goods(record: Record, way: Way, sign: int) -> Iterator[tuple[int, int, int]
             yield sku, location, sign * per * quantity
 
 
-def _bound_on_paper(bound: Bound, paper: _Lane) -> Bound:
-    """Return what a rule asked, a location that was not there standing where the one its stock is from stands."""
-    twins = [(position, source) for position, source, _ in paper.added]
-    if not twins:
-        return bound
-
-    def grown(positions: Sequence[Any]) -> list[Any]:
-        members = unfold(positions)
-        return [*positions, *(position for position, source in twins if source in members)]
-
-    return msgspec.structs.replace(
-        bound,
-        outside=grown(bound.outside),
-        far=grown(bound.far),
-        tiers=[grown(tier) for tier in bound.tiers],
-    )
+def _left(unplaced: Sequence[tuple[int, int]], bound: Bound | None) -> list[tuple[int, int]]:
+    """Return what neither a location has nor a vendor is asked for, by line."""
+    return uncovered(unplaced, {} if bound is None else bound.dropped_units)
 
 
 def _percent(freight: Sequence[Freight], origin: str, target: str) -> int:
@@ -818,6 +987,16 @@ def _percent(freight: Sequence[Freight], origin: str, target: str) -> int:
 
 def _grams(lines: Sequence[RequestLine], units: Sequence[tuple[int, int]]) -> int:
     return sum(line.grams * quantity for number, quantity in units for line in lines if line.line == number)
+
+
+def _goes_on(_grams: int) -> Onward:
+    """Stand for how what comes together in a lane on paper goes on: that is known by order."""
+    raise AssertionError
+
+
+def _hub_of(parcels: Sequence[Parcel]) -> int | None:
+    """Return where goods come together: what leaves there has no units of its own."""
+    return next((parcel.location_id for parcel in parcels if not parcel.units), None)
 
 
 def _way(parcels: Sequence[Parcel]) -> Way:

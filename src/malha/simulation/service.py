@@ -7,7 +7,7 @@ and comes to the same.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from functools import partial
 from zoneinfo import ZoneInfo
@@ -31,8 +31,8 @@ from malha.routing.solving import ask
 from malha.routing.telling import Explanation
 from malha.simulation import reads, trying, writes
 from malha.simulation.errors import NoResult, SimulationNotFound, SimulationOver, SimulationRunning, TooManySimulations
-from malha.simulation.gap_rules import Compared
-from malha.simulation.model import OVER, Decided, Draft, Gap, Moved, Result, Simulation, Status
+from malha.simulation.gap_rules import Compared, Without
+from malha.simulation.model import OVER, Decided, Draft, Gap, Moved, NoBound, Result, Simulation, Status
 from malha.simulation.reads import Span
 from malha.simulation.rules import Replay
 
@@ -43,6 +43,7 @@ KEEP_DAYS = 90  # after its end
 BOUNDING = "malha.simulation.bounding"
 DAY_S = 20.0  # for the programme of one day's bound
 PATIENCE_S = 60.0  # with its process
+TOGETHER = 1_000  # orders of days whose bounds one process works out
 GAP_S = 180.0  # for the bounds of all days
 log = structlog.get_logger(__name__)
 _encode = msgspec.json.Encoder().encode
@@ -137,12 +138,12 @@ async def show(tx: Tx, id_: UUID) -> Simulation:
 
 
 async def outcome(tx: Tx, id_: UUID) -> Result:
-    """Return what came of a simulation.
+    """Return what came of a simulation; its gap is None until the bounds of its days are known.
 
     Raises:
         SharedByAll: the actor is limited to some locations.
         SimulationNotFound: there is none.
-        NoResult: it has not ended, or not well.
+        NoResult: its orders are not decided yet, or it did not end well.
     """
     found = await show(tx, id_)
     result = await reads.result(tx, id_)
@@ -282,33 +283,76 @@ Going = Callable[[int], Awaitable[bool]]  # told how many days are done; says wh
 
 
 async def gap_of(db: Database, span: Span, compared: Compared, going: Going) -> Gap:
-    """Work out the hindsight bounds of the days that were drawn, each in a process that is killed when it is to stop.
+    """Work out the hindsight bounds of the days that were drawn, in processes that are killed when they are to stop.
 
-    Days for which there is no time, or no bound, are left out and counted. `going` is asked about every second.
+    One process works out days of `TOGETHER` orders, or one that has more. Days for which there is no time, or no bound,
+    are left out and counted, with the reason. `going` is asked about every second.
     """
     began = time.monotonic()
     bounds: dict[date, tuple[float, float]] = {}
+    without: dict[date, Without] = {}
     days = [day for day in sorted(compared.days) if compared.days[day].compared]
-    for n, day in enumerate(days):
+    done = 0
+    for some in _together(days, compared):
         left = GAP_S - (time.monotonic() - began)
         if left <= 0:
             break
-        found = await _bound(db, span, day, compared.shares[day], min(PATIENCE_S, left), partial(going, n))
-        if found is not None:
-            bounds[day] = found
+        patience_s = min(PATIENCE_S + DAY_S * (len(some) - 1), left)
+        for day, told in (await _bounds(db, span, compared, some, patience_s, partial(going, done))).items():
+            if isinstance(told, Without):
+                without[day] = told
+            else:
+                bounds[day] = told
+        done += len(some)
     await going(len(days))
-    return compared.finish(bounds, time.monotonic() - began)
+    return compared.finish(bounds, time.monotonic() - began, without)
 
 
-async def _bound(
-    db: Database, span: Span, day: date, share: float, patience_s: float, going: Callable[[], Awaitable[bool]]
-) -> tuple[float, float] | None:
+async def gap_or_why(db: Database, span: Span, compared: Compared, going: Going) -> Gap:
+    """Work out the bounds; where a defect keeps them from being worked out, say so: the rest of a result stands."""
+    try:
+        return await gap_of(db, span, compared, going)
+    except (OperationalError, PoolTimeout):
+        raise
+    except Exception as error:
+        log.exception("bounds_failed")
+        return compared.fail(type(error).__name__)
+
+
+def _together(days: Sequence[date], compared: Compared) -> Iterator[list[date]]:
+    """Yield the days of each process."""
+    some: list[date] = []
+    orders = 0
+    for day in days:
+        if some and orders + compared.days[day].compared > TOGETHER:
+            yield some
+            some, orders = [], 0
+        some.append(day)
+        orders += compared.days[day].compared
+    if some:
+        yield some
+
+
+async def _bounds(
+    db: Database,
+    span: Span,
+    compared: Compared,
+    days: Sequence[date],
+    patience_s: float,
+    going: Callable[[], Awaitable[bool]],
+) -> dict[date, tuple[float, float] | Without]:
+    """Return the bounds of some days, or why a day has none.
+
+    Days for which there was no time are absent: a process was killed before it came to them.
+    """
     zone = ZoneInfo(span.zone)
-    since = max(datetime(day.year, day.month, day.day, tzinfo=zone), span.since)
-    next_ = day + timedelta(days=1)
-    until = min(datetime(next_.year, next_.month, next_.day, tzinfo=zone), span.until)
+    arguments = [span.zone, str(span.channel or 0), str(DAY_S)]
+    for day in days:
+        next_ = day + timedelta(days=1)
+        since = max(datetime(day.year, day.month, day.day, tzinfo=zone), span.since)
+        until = min(datetime(next_.year, next_.month, next_.day, tzinfo=zone), span.until)
+        arguments += [since.isoformat(), until.isoformat(), repr(compared.shares[day])]
     stop = asyncio.Event()
-    arguments = [since.isoformat(), until.isoformat(), span.zone, str(span.channel or 0), repr(share), str(DAY_S)]
     asking = asyncio.create_task(ask(BOUNDING, db, stop, patience_s=patience_s, arguments=arguments))
     try:
         while not asking.done():
@@ -316,14 +360,28 @@ async def _bound(
             if not await going():
                 stop.set()
                 await asking
-                return None
+                return {}
     finally:
         stop.set()
     answer = await asking
     if answer.why is not None:
-        log.warning("bound_not_found", day=day.isoformat(), said=answer.why)
-        return None
-    return msgspec.json.decode(answer.output, type=tuple[float, float] | None)
+        log.warning("bound_not_found", days=[day.isoformat() for day in days], said=answer.why)
+    # The last line may be cut off.
+    told = [line for line in answer.output.splitlines(keepends=True) if line.endswith(b"\n")]
+    found: dict[date, tuple[float, float] | Without] = {}
+    if answer.why is not None and not answer.late:  # what it did not come to, it did not for what it ended with
+        found = dict.fromkeys(days, Without(NoBound.ENDED))
+    for day, line in zip(days, told, strict=False):
+        said = msgspec.json.decode(line, type=tuple[float, float, int] | str | None)
+        if said is None:
+            log.warning("bound_empty", day=day.isoformat())
+            found[day] = Without(NoBound.DEFECT, "empty")
+        elif isinstance(said, str):
+            found[day] = Without(NoBound.DEFECT, said)
+        else:
+            bound, certificate, orders = said
+            found[day] = (bound, certificate) if orders == compared.days[day].compared else Without(NoBound.MOVED)
+    return found
 
 
 @jobs.task("simulation.run", attempts=3)
@@ -352,7 +410,7 @@ async def run(db: Database, *, simulation_id: str) -> None:
     except Exception:
         await _end(db, id_, Status.FAILED, None, N_("A defect stopped the simulation; it is in the log."))
         raise
-    await _end(db, id_, Status.DONE, result, "", replay.moved())
+    await _end(db, id_, Status.DONE, result, "")
 
 
 async def _replayed(db: Database, id_: UUID, replay: Replay, span: Span) -> Result:
@@ -374,22 +432,31 @@ async def _replayed(db: Database, id_: UUID, replay: Replay, span: Span) -> Resu
             raise _Stopped
     result = replay.finish()
     result.seconds = round(time.monotonic() - began, 2)
-    result.gap = await gap_of(db, span, compared, keep_pace)
+    if not await _tell(db, id_, result, replay.moved()):
+        raise _Stopped
+    result.gap = await gap_or_why(db, span, compared, keep_pace)
     if not await keep_pace():
         raise _Stopped
     return result
 
 
-async def _end(
-    db: Database, id_: UUID, status: Status, result: Result | None, problem: str, moved: Sequence[Moved] = ()
-) -> None:
+async def _end(db: Database, id_: UUID, status: Status, result: Result | None, problem: str) -> None:
     async with db.transaction() as tx:
         told = None if result is None else _encode(result).decode()
-        wanted = {"id": id_, "status": status.value, "result": told, "problem": problem}
-        if await tx.value(writes.END_SIMULATION, wanted) and moved:
+        await tx.value(writes.END_SIMULATION, {"id": id_, "status": status.value, "result": told, "problem": problem})
+
+
+async def _tell(db: Database, id_: UUID, result: Result, moved: Sequence[Moved]) -> bool:
+    """Tell what came of it before the bounds of its days are known; False where somebody stopped it."""
+    async with db.transaction() as tx:
+        if not await tx.value(writes.TELL_RESULT, {"id": id_, "result": _encode(result).decode()}):
+            return False
+        await tx.execute(writes.DROP_MOVED, {"id": id_})
+        if moved:
             rows = [
                 {"place": n, **msgspec.to_builtins(msgspec.structs.replace(order, record=None))}
                 for n, order in enumerate(moved, 1)
             ]
             records = arrays.texts([order.record for order in moved])
             await tx.execute(writes.KEEP_MOVED, {"id": id_, "rows": _encode(rows).decode(), "records": records})
+        return True

@@ -19,6 +19,7 @@ from malha.platform.db import Tx
 from malha.routing import cost_draft_reads, cost_drafts, cost_reads
 from malha.routing.cost_draft_model import Drafted
 from malha.routing.cost_draft_rules import print_of
+from malha.routing.lanes import compile_network
 from malha.routing.model import RequestLine
 from malha.routing.ruling import reads, service
 from malha.routing.ruling.model import Content, Standing, Traits
@@ -39,6 +40,7 @@ from malha.simulation.model import (
 )
 from malha.simulation.rules import Leads, OnPaper, Replay
 from malha.simulation.shadow_model import Shadow
+from malha.simulation.together import Ways
 
 MOST_GOODS = 50_000  # SKUs whose products are kept in memory
 UNKNOWN = Traits(None, frozenset(), {})
@@ -176,6 +178,8 @@ async def replay_of(
     leads = Leads(known.tariff, [s.id for s in known.active_services(Method.SHIP)])
     if tried is None or content is None:
         return Replay(scenario, sites, leads, None, costs)
+    network_ = compile_network(known, await cost_reads.terms(tx, known))
+    ways = Ways(network_, {site.id: site.home for site in sites.values()})
     locations, twins = dict(known.locations), {}
     for n, opening in enumerate(scenario.opened):
         source = known.location(opening.stock_from)
@@ -187,8 +191,9 @@ async def replay_of(
             )  # nobody knows how far it is from anywhere
     paper = msgspec.structs.replace(known, locations=locations)
     rules = await reads.compiled(tx, tried.number or 0, content, paper, twins=twins)
+    await reads.learn_vendors(tx, rules, None)
     channels = {channel.id: channel.code for channel in known.channels.values()}
-    return Replay(scenario, sites, leads, OnPaper(rules, channels, tried.live), costs)
+    return Replay(scenario, sites, leads, OnPaper(rules, channels, tried.live), costs, ways)
 
 
 async def learn(tx: Tx, replay: Replay, piece: Sequence[Decided]) -> None:

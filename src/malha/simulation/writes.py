@@ -14,24 +14,37 @@ UPDATE simulation SET status = 'running', done = %(done)s::bigint
 WHERE id = %(id)s::uuid AND status IN ('waiting', 'running') RETURNING true
 """
 
+# As above; what came of it is told before it ends.
+TELL_RESULT = """
+UPDATE simulation SET status = 'running', done = total, result = %(result)s::jsonb
+WHERE id = %(id)s::uuid AND status IN ('waiting', 'running') RETURNING true
+"""
+
+# Stopped after its result was told, it keeps that.
 END_SIMULATION = """
-UPDATE simulation SET status = %(status)s::text, result = %(result)s::jsonb, problem = %(problem)s::text,
+UPDATE simulation SET status = %(status)s::text,
+       result = CASE WHEN %(status)s::text = 'cancelled' THEN result ELSE %(result)s::jsonb END,
+       problem = %(problem)s::text,
        done = CASE WHEN %(status)s::text = 'done' THEN total ELSE done END, finished_at = now()
 WHERE id = %(id)s::uuid AND status IN ('waiting', 'running') RETURNING true
 """
 
-# Its row was locked by `END_SIMULATION` in the same transaction: nobody else keeps orders of it.
+# A run that is tried again tells them anew.
+DROP_MOVED = "DELETE FROM simulation_order WHERE simulation_id = %(id)s::uuid"
+
+# Its row was locked by `TELL_RESULT` in the same transaction: nobody else keeps orders of it.
 KEEP_MOVED = """
 INSERT INTO simulation_order (simulation_id, place, order_id, number, day, cost_before, cost_after, packages_before,
-                              packages_after, unplaced_before, unplaced_after, from_before, from_after, run, rule, rows,
-                              record)
+                              packages_after, unplaced_before, unplaced_after, from_before, from_after,
+                              together_before, together_after, run, rule, rows, record)
 SELECT %(id)s::uuid, r.place, r.order_id, r.number, r.day, r.cost_before, r.cost_after, r.packages_before,
-       r.packages_after, r.unplaced_before, r.unplaced_after, r.from_before, r.from_after, r.run, r.rule, r.rows,
-       t.record
+       r.packages_after, r.unplaced_before, r.unplaced_after, r.from_before, r.from_after, r.together_before,
+       r.together_after, r.run, r.rule, r.rows, t.record
 FROM json_to_recordset(%(rows)s::json) AS r(
     place smallint, order_id uuid, number text, day date, cost_before bigint, cost_after bigint,
     packages_before integer, packages_after integer, unplaced_before integer, unplaced_after integer,
-    from_before text[], from_after text[], run text, rule text, rows integer[])
+    from_before text[], from_after text[], together_before text, together_after text, run text,
+    rule text, rows integer[])
 JOIN unnest(%(records)s::json[]) WITH ORDINALITY AS t(record, place) ON t.place = r.place
 """
 

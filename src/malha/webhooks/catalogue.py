@@ -24,6 +24,7 @@ from malha.inventory.allotments import events as allotments
 from malha.inventory.counts import events as counts
 from malha.inventory.supply import events as supply
 from malha.inventory.transfers import events as transfers
+from malha.inventory.vendors import events as vendors
 from malha.ordering import events as ordering
 from malha.payments import events as payments
 from malha.platform.ids import UUID
@@ -68,6 +69,8 @@ _ORDERS = (
     fulfillment.UnitsShort,
     fulfillment.WorkPacked,
     fulfillment.WorkShipped,
+    fulfillment.WorkSent,
+    fulfillment.WorkArrived,
     fulfillment.ShipmentOut,
     fulfillment.ShipmentDelivered,
     fulfillment.WorkReady,
@@ -78,6 +81,11 @@ _ORDERS = (
     fulfillment.PickupRefused,
     fulfillment.WorkCollected,
     fulfillment.WorkCancelled,
+    vendors.DropShipAsked,
+    vendors.DropShipAccepted,
+    vendors.DropShipRefused,
+    vendors.DropShipSent,
+    vendors.DropShipCancelled,
 )
 _STOCK = (
     inventory.StockIncreased,
@@ -89,6 +97,7 @@ _STOCK = (
     counts.StockSuspected,
     counts.SuspicionLifted,
     supply.InboundPlaced,
+    supply.InboundChanged,
     supply.IncomingRescheduled,
     supply.InboundDropped,
     supply.InboundReceived,
@@ -112,13 +121,17 @@ INTERNAL: Mapping[type[Event], str] = {
 
 # What a row of numbers means: (type, field) or field alone.
 _ROWS: Mapping[tuple[str, str] | str, tuple[str, ...]] = {
+    ("drop_ship.asked", "lines"): ("line", "sku_id", "quantity", "unit_cost"),
     ("fulfillment.short", "lines"): ("line", "sku_id", "quantity", "reason"),
+    ("inbound.changed", "lines"): ("line", "sku_id", "was", "became"),
+    ("inbound.changed", "added"): ("line", "sku_id", "quantity", "date"),
     ("inbound.placed", "lines"): ("line", "sku_id", "quantity", "date"),
     ("inbound.rescheduled", "moves"): ("line", "sku_id", "quantity", "was", "became"),
     ("order.awaits_supply", "lines"): ("line", "quantity"),
     ("order.cancelled", "lines"): ("line", "quantity"),
     "unplaced": ("line", "quantity"),
     "placed": ("line", "location_id", "quantity"),
+    "dropped": ("line", "location_id", "quantity"),
     "companions": ("line", "sku_id", "quantity"),
     "lines": ("line", "sku_id", "quantity"),
 }
@@ -134,7 +147,7 @@ _CODES = {
 }
 # What people wrote may name other people; what belongs together with the aggregate's own identifier is said once.
 _LEFT_OUT = frozenset({"note", "id", "seq", "saved_together"})
-_NAMED = ("order", "transfer", "count", "inbound")  # aggregates with an identifier that the API knows
+_NAMED = ("order", "transfer", "count", "inbound", "drop_ship")  # aggregates with an identifier that the API knows
 
 
 class Field(msgspec.Struct, frozen=True):
@@ -362,6 +375,18 @@ _EXAMPLES: Mapping[str, Any] = {
     "decision": "lost", "why": "delay", "resolution": "paid", "sku_text": "CAM P AZUL", "note_id":
     "01932c4e-7a10-7c3e-9f52-0a4b8d6e2f12", "document": None, "keep_days": 7, "position": 1, "saved": None,
 }  # fmt: skip
+# What a name means in one type alone; otherwise a state is one of Brazil's.
+_OWN: Mapping[tuple[str, str], Any] = {
+    ("inbound.changed", "state"): "partial",
+    ("inbound.changed", "lines"): [{"line": 1, "sku": "CAM-P-AZUL", "was": 12, "became": 10}],
+    ("inbound.received", "state"): "partial",
+    ("payment.authorised", "state"): "authorised",
+    ("payment.captured", "state"): "paid",
+    ("payment.refunded", "state"): "refunded",
+    ("payment.voided", "state"): "unpaid",
+    ("payment.declined", "state"): "declined",
+    ("payment.tender_added", "state"): "pending",
+}
 
 
 def example_of(type_: str) -> dict[str, Any]:
@@ -377,7 +402,7 @@ def example_of(type_: str) -> dict[str, Any]:
         "sequence": 3,
         "actor": "system",
         "cursor": 48213,
-        "data": {field.name: _example(field.name, field.kind) for field in public.fields},
+        "data": {f.name: _OWN.get((type_, f.name)) or _example(f.name, f.kind) for f in public.fields},
     }
 
 

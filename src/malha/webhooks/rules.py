@@ -3,16 +3,15 @@
 import base64
 import binascii
 import hashlib
-import hmac
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
+from malha.channels.signatures import SECRET_PREFIX
 from malha.platform.retrying import Breaker
 from malha.webhooks.model import DISABLE_AFTER
 
-SECRET_PREFIX = "whsec_"  # noqa: S105 -- a prefix
 SECRET_BYTES = 32
 OVERLAP = timedelta(hours=24)  # how long a former secret signs too
 
@@ -60,12 +59,6 @@ def key_of(secret: str) -> bytes:
         return base64.b64decode(secret.removeprefix(SECRET_PREFIX), validate=True)
     except binascii.Error as error:
         raise ValueError("no secret of webhooks") from error
-
-
-def signature_of(keys: Sequence[bytes], id_: str, timestamp: int, body: bytes) -> str:
-    """Return what the header `webhook-signature` says: one signature for each key, by Standard Webhooks."""
-    signed = b"%s.%d.%s" % (id_.encode(), timestamp, body)
-    return " ".join("v1," + base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode() for key in keys)
 
 
 def id_of(position: int, key: str, sequence: int, type_: str, at: datetime) -> str:

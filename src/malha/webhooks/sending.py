@@ -19,6 +19,7 @@ import structlog
 from psycopg import InterfaceError, OperationalError
 from psycopg_pool import PoolTimeout
 
+from malha.channels.signatures import signature_of
 from malha.platform import retrying, sealing, signing
 from malha.platform.clock import now
 from malha.platform.db import Database, Tx
@@ -89,7 +90,7 @@ class Sending:
             "user-agent": "Malha-Webhooks",
             "webhook-id": id_,
             "webhook-timestamp": str(timestamp),
-            "webhook-signature": rules.signature_of(keys, id_, timestamp, body),
+            "webhook-signature": signature_of(keys, id_, timestamp, body),
         }
         return await self.kept.send("POST", url, headers=headers, body=body, again=True)  # the id tells the same again
 

@@ -107,6 +107,38 @@ async def test_a_group_of_locations_and_a_group_of_customers_narrow_the_answer(s
     assert {line["state"] for line in placed.json()["lines"]} == {"allocated"}
 
 
+async def test_a_cart_of_a_group_holds_what_is_set_apart_for_its_buyers(sold: Shop) -> None:
+    fence = {"code": "VIP", "name": "VIP", "kind": "fence", "channels": ["web"], "customer_groups": ["vip"]}
+    await post(sold, "/v1/allotments", fence | {"stock": [{"sku": "CUP", "location": "DC", "quantity": 8}]}, 201)
+    cart = {"items": [{"sku": "CUP", "location": "DC", "quantity": 5}], "channel": "web"}
+    assert (await post(sold, "/v1/holds", cart | {"reference": "anybody"}, 409))["code"] == "not_enough_stock"
+    await post(sold, "/v1/holds", cart | {"reference": "vip", "customer_group": "vip"}, 201)
+    fenced = (await sold.http.get("/v1/allotments/VIP", headers=sold.headers)).json()["stock"]
+    assert [(row["remaining"], row["drawn"]) for row in fenced] == [(3, 5)]
+    await post(sold, "/v1/holds/vip/release", {}, 204)
+    assert (await told(sold, customer_group="vip"))["CUP"]["DC"] == (10, 10)
+    alone = await post(sold, "/v1/holds", {**cart, "channel": None, "reference": "x", "customer_group": "vip"}, 422)
+    assert [flaw["at"] for flaw in alone["errors"]] == ["/channel"]
+
+
+async def test_a_cart_holds_a_kit_as_its_components_on_their_sum(sold: Shop) -> None:
+    def cart(reference: str, sets: int, cups: int) -> dict:
+        wanted = (("SET", sets), ("CUP", cups))
+        items = [{"sku": sku, "location": "DC", "quantity": n} for sku, n in wanted]
+        return {"reference": reference, "items": items, "channel": "web"}
+
+    short = await post(sold, "/v1/holds", cart("more", 3, 5), 409)
+    assert [(flaw["at"], flaw["says"]) for flaw in short["errors"]] == [
+        ("/items/0/quantity", "Of the component CUP only 10 are free, 11 are needed."),
+        ("/items/1/quantity", "Only 10 are free."),
+    ]
+    await post(sold, "/v1/holds", cart("cart", 3, 4), 201)
+    left = await told(sold)
+    assert ("DC" in left["CUP"], "DC" in left["PLATE"], "DC" in left["SET"]) == (False, False, False)
+    kept = (await sold.http.get("/v1/holds/cart", headers=sold.headers)).json()["lines"]
+    assert {line["sku"]: line["quantity"] for line in kept} == {"CUP": 10, "PLATE": 3}
+
+
 async def test_goods_of_an_owner_the_channel_does_not_sell_are_left_out_and_routing_says_why(sold: Shop) -> None:
     version = {"if-match": '"1"'}
     answer = await sold.http.put(

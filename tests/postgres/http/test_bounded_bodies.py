@@ -121,12 +121,35 @@ async def test_a_client_that_goes_before_the_rest_has_come_is_not_waited_for(sho
     assert (await asked(shop, "/v1/customers", receive, **{"content-length": "200"}))["status"] == 401
 
 
-async def test_a_packed_body_is_not_unpacked(shop: Shop) -> None:
-    bomb = gzip.compress(b"\0" * 64 * MEGABYTE)
-    answer = await shop.http.post(
-        "/v1/customers", content=bomb, headers={**await shop.session(), "content-encoding": "gzip"}
+@pytest.mark.parametrize("path", ["/v1/customers", "/v1/orders", "/v1/orders:batch", "/v1/products:import"])
+@pytest.mark.parametrize("who", ["key", "session"])
+async def test_a_packed_body_is_not_unpacked_and_whoever_sends_it_hears_why(shop: Shop, path: str, who: str) -> None:
+    bomb = gzip.compress(b"\0" * MEGABYTE)
+    mine = {"accept-language": "en"}
+    mine |= (
+        await shop.session()
+        if who == "session"
+        else await shop.key(["intake:submit", "customers:write", "catalog:write"])
     )
-    assert answer.status_code in {400, 422}
+    answer = await shop.http.post(path, content=bomb, headers={**mine, "content-encoding": "gzip"})
+    assert (answer.status_code, answer.headers["accept-encoding"]) == (415, "identity")
+    assert answer.json()["code"] == "body_encoded"
+    assert "`Content-Encoding: gzip`" in answer.json()["detail"]
+    assert "without this header" in answer.json()["mend"]
+
+
+@pytest.mark.parametrize("who", ["key", "session"])
+async def test_a_byte_order_mark_before_json_is_nobodys_fault(shop: Shop, who: str) -> None:
+    order = b'{"channel": "nowhere", "external_id": "1", "lines": [{"sku": "A", "quantity": 1, "unit_price": 1}]}'
+    mine = await shop.session() if who == "session" else await shop.key(["intake:submit"])
+    for encoding in ({}, {"content-encoding": "identity"}):
+        answer = await shop.http.post("/v1/orders", content=b"\xef\xbb\xbf" + order, headers={**mine, **encoding})
+        assert (answer.status_code, answer.json()["code"]) == (422, "no_active_channel"), answer.text
+    for many in (b"[" + order + b"]", order + b"\n" + order):
+        answer = await shop.http.post("/v1/orders:batch", content=b"\xef\xbb\xbf" + many, headers=mine)
+        assert {each["problem"]["code"] for each in answer.json()["results"]} == {"no_active_channel"}
+    twice = await shop.http.post("/v1/orders", content=b"\xef\xbb\xbf" * 2 + order, headers=mine)
+    assert (twice.status_code, twice.json()["code"]) == (400, "malformed_body")
 
 
 async def test_a_body_that_comes_too_slowly_is_given_up() -> None:

@@ -6,15 +6,17 @@ import hashlib
 import hmac
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
 import pytest
-from tests_http import Shop
+from tests_http import Shop, open_shop
 
 from malha.channels import pushing, reads
 from malha.channels.sending import webhooks
 from malha.flows.subscriptions import SUBSCRIPTIONS
 from malha.identity.model import Role
+from malha.platform.db import Database
 from malha.platform.subscribers import drain
 from malha.testing.builders import a_network, a_product
 
@@ -47,6 +49,13 @@ async def a_channel() -> AsyncIterator[tuple[int, Heard]]:
     listening = await asyncio.start_server(talk, "127.0.0.1", 0)
     async with listening:
         yield listening.sockets[0].getsockname()[1], heard
+
+
+@pytest.fixture
+async def shop(database: Database, tmp_path: Path) -> AsyncIterator[Shop]:
+    """Where the address of a channel on this machine may be saved; whether it is asked says each turn."""
+    async with AsyncExitStack() as stack:
+        yield await open_shop(stack, database, tmp_path, outward_allow=("127.0.0.1",))
 
 
 @pytest.fixture

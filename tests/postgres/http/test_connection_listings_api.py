@@ -1,5 +1,6 @@
 """Listings over a connection by the API: explained, said otherwise, published, ended, and refused with words."""
 
+import json
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -55,6 +56,25 @@ async def test_a_listing_is_explained_said_otherwise_published_and_ended(made):
     assert [r["sku"] for r in (await shop.http.get(f"{URL}?status=ended", headers=key)).json()["items"]] == ["B"]
 
 
+async def test_that_the_channel_keeps_a_price_itself_is_said_and_its_page_offers_no_other(made):
+    world, shop, key = made
+    person = await shop.session()
+    page = f"/connections/{CODE}/listings/A"
+    free = (await shop.http.get(f"{URL}/A", headers=key)).json()
+    assert not free["price_kept"]
+    assert "dlg-price" in (await shop.http.get(page, headers=person)).text
+    async with world.database.transaction() as tx:
+        await tx.execute("INSERT INTO product_owner (field, owner, name) VALUES ('price', %s, 'Loja')", [CODE])
+        await tx.execute("INSERT INTO variant_owner SELECT id, %s::text FROM variant WHERE sku = 'A'", [CODE])
+    kept = (await shop.http.get(f"{URL}/A", headers=key)).json()
+    assert (kept["price_kept"], kept["price"]) == (True, free["price"])
+    told = (await shop.http.get(page, headers=person)).text
+    assert "dlg-price" not in told
+    assert "kept by the channel itself, which is told none" in told
+    refused = await shop.http.patch(f"{URL}/A", json={"price": 100}, headers={**key, "If-Match": '"0"'})
+    assert refused.status_code == 422
+
+
 async def test_what_the_channel_refuses_is_there_with_its_fields_and_words(made):
     world, shop, key = made
     world.peer.wants["A"] = ["brand"]
@@ -69,6 +89,45 @@ async def test_what_the_channel_refuses_is_there_with_its_fields_and_words(made)
     assert (await shop.http.patch(URL, json=many, headers=key)).json() == {"changed": 2}
     await world.tell()
     assert (await shop.http.get(f"{URL}/A", headers=key)).json()["status"] == "live"
+
+
+REFUSED = """
+UPDATE listing_post SET status = 'rejected', errors = %(errors)s::jsonb
+"""
+OURS = {"code": "not_kept", "field": "title", "message": "the shop does not keep title, tags as it was told"}
+THEIRS = {"code": "policy", "message": "The shop needs a return policy"}
+DEAD = """
+INSERT INTO channel_op (key, connection_id, kind, entity, version, payload, state, cause, error, done_at)
+SELECT gen_random_uuid(), c.id, 'push_shipment', 'shipment:' || x.n, 1, '{}', 'dead', 'invalid', x.error, now()
+FROM connection c, (VALUES (1, 'unknown_line lines the order has no line of SKU-7'),
+                           (2, 'E77 lines Nothing may be sent on Sundays')) AS x(n, error)
+"""
+
+
+async def test_words_of_our_connectors_are_the_readers_and_a_channels_own_are_marked(made):
+    world, shop, key = made
+    await shop.http.post(f"{URL}/publish", json={"skus": ["A"]}, headers=key)
+    await world.tell()
+    async with world.database.transaction() as tx:
+        await tx.execute(REFUSED, {"errors": json.dumps([OURS, THEIRS])})
+        await tx.execute(DEAD)
+    brazilian = {**key, "accept-language": "pt-BR"}
+    says = "a loja não guarda title, tags como foi informado"
+    (row,) = (await shop.http.get(f"{URL}?with_errors=true", headers=brazilian)).json()["items"]
+    assert row["errors"] == [{**OURS, "message": says, "teller": "connector"}, THEIRS]
+    assert (await shop.http.get(f"{URL}/A", headers=brazilian)).json()["errors"] == row["errors"]
+    (row,) = (await shop.http.get(f"{URL}?with_errors=true", headers=key)).json()["items"]
+    assert row["errors"] == [{**OURS, "teller": "connector"}, THEIRS]
+
+    person = {**await shop.session(), "accept-language": "pt-BR"}
+    for page in (f"/connections/{CODE}/listings", f"/connections/{CODE}/listings/A"):
+        told = (await shop.http.get(page, headers=person)).text
+        assert says in told
+        assert "o canal diz: “The shop needs a return policy”" in told
+        assert f"o canal diz: “{says}" not in told
+    stuck = (await shop.http.get(f"/connections/{CODE}/stuck?way=out", headers=person)).text
+    assert "o pedido não tem nenhum item de SKU-7 (unknown_line lines)" in stuck
+    assert "o canal diz: “E77 lines Nothing may be sent on Sundays”" in stuck
 
 
 async def test_a_value_of_another_kind_is_refused_where_it_stands(made):

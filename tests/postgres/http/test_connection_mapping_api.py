@@ -15,8 +15,8 @@ SELECT id, w.code, w.code, w.gtin, w.name, 1990, 'catalog' FROM connection,
        (VALUES ('a', '', 'Ware'), ('B-1', '07891000315507', 'Other'), ('GIFT', '', 'Card')) AS w(code, gtin, name)
 """
 WAITS = """
-INSERT INTO channel_inbox (connection_id, dedup, entity, source, trust, payload, state, wants)
-SELECT id, 'x', 'order:1', 'webhook', 'hint', '1', 'unmapped', ARRAY['listing:B-1'] FROM connection
+INSERT INTO channel_inbox (connection_id, dedup, entity, source, trust, payload, state, cause, wants)
+SELECT id, 'x', 'order:1', 'webhook', 'hint', '1', 'unmapped', 'unmapped', ARRAY['listing:B-1'] FROM connection
 """
 
 
@@ -85,3 +85,12 @@ async def test_the_page_maps_to_what_stands_beside_a_variant_and_its_file_says_t
     assert (await states(shop, key))["mapped"] == [("B-1", "B")]
     mapped = (await shop.http.get(f"{page}?view=mapped", headers=owner)).text
     assert "somebody said so" in mapped
+
+
+async def test_what_waits_for_a_mapping_says_what_to_do_to_programs_too(made):
+    _, shop, key = made
+    says = "Say what they mean, or which SKU it is: they go on by themselves."
+    (row,) = (await shop.http.get(f"/v1/connections/{CODE}/inbox", headers=key)).json()["items"]
+    assert (row["cause"], row["mend"], row["wants"]) == ("unmapped", says, ["listing:B-1"])
+    (cause,) = (await shop.http.get(f"/v1/connections/{CODE}", headers=key)).json()["causes"]
+    assert (cause["cause"], cause["mend"]) == ("unmapped", says)

@@ -256,6 +256,11 @@ async def test_words_of_the_channel_are_mapped_over_the_api(made):
     asked = [await shop.http.post(f"/v1/connections/{CODE}/refunds", json=refund, headers=key) for _ in range(2)]
     assert [a.status_code for a in asked] == [202, 202]
     assert [a.json()["operation"] is None for a in asked] == [False, True]
+    more = {**refund, "amount": 601, "reference": "R-2"}
+    refused = await shop.http.post(f"/v1/connections/{CODE}/refunds", json=more, headers=key)
+    assert refused.status_code == 422, "of 1000 that were paid, 400 are on their way back"
+    (flaw,) = refused.json()["errors"]
+    assert (flaw["at"], flaw["says"]) == ("/amount", "Of what is known to be paid, R$6.00 is left to give back.")
     await world.tell()
     assert [r["amount"] for r in world.peer.refunds] == [400]
     log = (await shop.http.get(f"/v1/connections/{CODE}/log", headers=key)).json()

@@ -26,12 +26,20 @@ from malha.channels.connecting import reversing
 from malha.channels.contract import ExtLine, ExtOrder, ExtState
 from malha.flows import telling
 from malha.flows.subscriptions import SUBSCRIPTIONS
-from malha.fulfillment import asking, pickups, shortfalls, slipping
+from malha.fulfillment import asking, bringing, dropping, pickups, shortfalls, slipping
 from malha.fulfillment import service as fulfillment
+from malha.fulfillment.bringing import Sending
 from malha.fulfillment.model import RejectReason, Short
-from malha.intake import ruled
+from malha.intake import replanning, ruled
+from malha.inventory import service as inventory
+from malha.inventory.model import Claim, Reason, Reference
 from malha.inventory.supply import service as supply
+from malha.inventory.transfers.model import Arrival, Arrived
+from malha.inventory.vendors import service as vendors
+from malha.inventory.vendors.model import OfferDraft
 from malha.network import reads as network
+from malha.network import store_lanes
+from malha.network.model import StoreLaneDraft
 from malha.notifications import reads
 from malha.notifications.model import KINDS, Kind
 from malha.ordering import lateness, slots
@@ -41,8 +49,10 @@ from malha.ordering.model import Address, HoldKind, PromiseReason, UnitState
 from malha.payments import deadlines
 from malha.platform import revisions
 from malha.platform.db import Database
-from malha.platform.ids import UUID
+from malha.platform.ids import UUID, new_id
 from malha.platform.subscribers import drain
+from malha.routing.ruling import service as rule_sets
+from malha.routing.ruling.model import Content, Rule, Run, Unfilled, When, Where
 from malha.testing.builders import Sold, World, a_network, a_product, an_order, in_days
 
 pytestmark = pytest.mark.usefixtures("mail_set_up")
@@ -152,6 +162,7 @@ def test_every_way_to_cancel_or_to_lose_a_place_is_walked_below() -> None:
     # An unpaid order without stock is no loss yet: it is paid and placed again, or cancelled, which is walked. What a
     # wave moves has its next place, and no later day, in the same transaction (tests/postgres/test_order_waves.py).
     assert back == {
+        "fulfillment.bringing._arrived",
         "fulfillment.giving_back.moves_of",
         "intake.moving._write",
         "intake.replanning.replan",
@@ -257,6 +268,43 @@ async def page_replace(shop: Shop, world: World, order_id: UUID) -> None:
     assert sent.status_code in {200, 303}, sent.text
     page = (await shop.http.get(f"/orders/{number}", headers=session)).text
     assert f'action="/orders/{number}/replace"' not in page
+
+
+async def missing_on_arrival(shop: Shop, world: World, order_id: UUID) -> None:
+    """It is fetched at a store, is brought there, and one of two is not in the van; nobody else has any."""
+    async with shop.database.transaction() as tx:
+        place = world.locations["S1"]
+        await tx.execute("UPDATE sales_order SET method = 'pickup', pickup_location_id = %s", (place,))
+        await tx.execute("UPDATE establishment SET document_policy = 'not_required'")
+        await store_lanes.state(tx, "S1", [StoreLaneDraft(origin="DC", days=1, price=500)])
+    work = await released(shop, order_id)
+    async with shop.database.transaction() as tx:
+        await fulfillment.confirm_pick(tx, work)
+        number = await bringing.send(tx, work, Sending(carrier="Van"))
+        sku = await tx.value("SELECT id FROM variant WHERE sku = 'A'")
+        await bringing.receive(tx, number, Arrival(id=new_id(), lines=[Arrived(sku, 1)], complete=True))
+
+
+async def vendor_refuses(shop: Shop, world: World, order_id: UUID) -> None:
+    """A rule has a vendor asked for it; the vendor does not send, and what the shop had is gone meanwhile."""
+    rule = Rule(name="Loja", where=Where(locations=["S2"]), unfilled=Unfilled.DROP_SHIP)
+    async with shop.database.transaction() as tx:
+        vendor = await tx.value("UPDATE location SET kind = 'vendor' WHERE code = 'S1' RETURNING id")
+        sku = await tx.value("SELECT id FROM variant WHERE sku = 'A'")
+        offer = OfferDraft(location_id=vendor, sku_id=sku, vendor_sku="VA", unit_cost=100, lead_days=2)
+        await vendors.state_offers(tx, [offer])
+        draft = await rule_sets.start_draft(tx, Content(runs=[Run(name="Tudo", when=When(), rules=[rule])]))
+        await rule_sets.publish(tx, draft.id, draft.version)
+        await revisions.bump(tx, network.REVISION)
+    async with shop.database.transaction() as tx:
+        assert await replanning.replan(tx, order_id) == []
+        number = await tx.value("SELECT number FROM drop_ship")
+        empty = await rule_sets.start_draft(tx, Content(runs=[]))
+        await rule_sets.publish(tx, empty.id, empty.version)
+        gone = [Claim(sku, world.locations["DC"], 0)]
+        await inventory.set_on_hand(tx, gone, Reference("test"), Reason.COUNT)
+    async with shop.database.transaction() as tx:
+        assert await dropping.refuse_drop(tx, number, "nada mais") == 2
 
 
 async def new_address(shop: Shop, world: World, order_id: UUID) -> None:
@@ -463,6 +511,12 @@ WAYS: dict[str, tuple[set[str], Walk, Kind]] = {
         rejection,
         Kind.ON_HOLD,
     ),
+    "not in the van to the store where it is fetched": (
+        {"fulfillment.bringing.receive"},
+        missing_on_arrival,
+        Kind.ON_HOLD,
+    ),
+    "not sent by its vendor": ({"fulfillment.dropping._take_away"}, vendor_refuses, Kind.ON_HOLD),
     "not found on the shelf": (
         {"fulfillment.service.confirm_pick", "fulfillment.giving_back.find_another_place"},
         short_pick,

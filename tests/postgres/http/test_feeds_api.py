@@ -5,16 +5,18 @@ import csv
 import gzip
 import io
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
 import msgspec
 import pytest
 from feed_world import a_shop
-from tests_http import Shop
+from tests_http import Shop, open_shop
 
 from malha.channels.feeds import building, reads
 from malha.identity.model import Role
 from malha.platform import workbook
+from malha.platform.db import Database
 
 PLAN = {
     "profile": "generic",
@@ -26,6 +28,13 @@ PLAN = {
         {"target": "quantity", "value": "quantity"},
     ],
 }
+
+
+@pytest.fixture
+async def shop(database: Database, tmp_path: Path) -> AsyncIterator[Shop]:
+    """Where a file may be put to this machine."""
+    async with AsyncExitStack() as stack:
+        yield await open_shop(stack, database, tmp_path, outward_allow=("127.0.0.1",))
 
 
 @pytest.fixture
@@ -226,8 +235,9 @@ async def test_a_new_file_is_put_in_pieces_with_its_length_and_the_secret_and_tr
         await building.push_file.work(listed.database, settings=allowing, build_id=id_)  # done: not again
         async with listed.database.transaction() as tx:
             await tx.execute("UPDATE feed_build SET push_state = 'waiting'")
-        with pytest.raises(building.NotTaken):  # nobody allowed this host
-            await building.push_file.work(listed.database, settings=settings, build_id=id_)
+        forbidding = msgspec.structs.replace(settings, outward_allow=())
+        with pytest.raises(building.NotTaken):  # nobody allows this host any more
+            await building.push_file.work(listed.database, settings=forbidding, build_id=id_)
     assert len(shelf.kept) == 2
     line, headers, body = shelf.kept[1]
     assert line == "PUT /in/partner.csv.gz HTTP/1.1"

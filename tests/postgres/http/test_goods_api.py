@@ -1,5 +1,6 @@
 """Purchase orders, receipts, transfers and counts over HTTP: by code or barcode, once, in scope, blind."""
 
+import csv
 import sys
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,9 @@ async def test_goods_are_ordered_received_by_barcode_examined_and_taken_back(sto
     assert (await post(stocked, lead, "/receipts", arrived, 201))["repeated"] is True
     (bucket,) = await get(stocked, lead, "/stock:buckets?sku=CAM-P")
     assert (bucket["location"], bucket["bucket"], bucket["quantity"]) == ("LJ01", "quality_control", 2)
+    for name, moved_units in (("quality_control", [2]), ("damaged", []), ("sellable", [6, 10])):
+        ledger = await get(stocked, lead, f"/stock/CAM-P/LJ01/movements?bucket={name}")
+        assert [row["d_on_hand"] for row in ledger["items"]] == moved_units
     put = {"location": "LJ01", "items": [{"sku": "CAM-P", "quantity": 2}], "from": "quality_control", "to": "sellable"}
     assert await post(stocked, lead, "/stock:move", put) == {"deficits": []}
     view = await get(stocked, lead, "/purchase-orders/1")
@@ -205,6 +209,46 @@ async def test_a_blind_count_tells_its_counter_nothing_and_its_approver_everythi
     assert rows["items"][0]["on_hand"] == 7
 
 
+async def test_counts_are_found_by_number_zone_and_what_is_counted_and_narrowed_by_location_and_day(
+    stocked: Shop,
+) -> None:
+    lead = await stocked.session(Role.MANAGER)
+    shelf = await post(stocked, lead, "/counts", {"location": "LJ01", "skus": ["CAM-P"], "zone": "A-07"}, 201)
+    depot = await post(stocked, lead, "/counts", {"location": "CD01", "skus": ["CAM-P", "CAM-M"]}, 201)
+    both = [depot["number"], shelf["number"]]
+
+    async def found(**asked: str) -> list[int]:
+        answer = await stocked.http.get("/v1/counts", params=asked, headers=lead)
+        assert answer.status_code == 200, answer.text
+        return [row["number"] for row in answer.json()["items"]]
+
+    assert await found() == await found(q="cam-p") == await found(q="7891000315507") == both
+    assert await found(q="CAM-M") == await found(q=f"c{both[0]}") == await found(location="CD01") == both[:1]
+    assert await found(q="a-0") == await found(location="LJ01", q="CAM-P") == both[1:]
+    assert await found(q="a_0") == await found(q="CAM") == await found(until="2020-01-01T00:00:00Z") == []
+    for asked, numbers in (("?q=CAM-M", both[:1]), ("?destination=LJ01", both[1:]), ("?q=nothing", [])):
+        page = (await stocked.http.get(f"/counts{asked}", headers=lead)).text
+        assert [n for n in both if f'href="/counts/{n}"' in page] == numbers, asked
+        assert ("No count matches" in page) is (not numbers)
+        table = (await stocked.http.get(f"/counts:export.csv{asked}", headers=lead)).text
+        assert len(table.splitlines()) == 1 + len(numbers)
+
+
+async def test_the_file_of_counts_tells_its_counter_no_differences_either(stocked: Shop) -> None:
+    lead = await stocked.session(Role.MANAGER)
+    ana = await stocked.session(Role.STORE_ASSOCIATE, email="ana@loja.test", locations=["LJ01"])
+    number = (await post(stocked, lead, "/counts", {"location": "LJ01", "skus": ["CAM-P"]}, 201))["number"]
+    entry = {"items": [{"sku": "CAM-P", "counted": 7}]}
+    await post(stocked, ana, f"/counts/{number}/entries", entry)
+
+    async def difference(headers: dict[str, str]) -> str:
+        text = (await stocked.http.get("/counts:export.csv", headers=headers)).text
+        heading, row = csv.reader(text.lstrip("\ufeff").splitlines(), delimiter=";")
+        return row[heading.index("Difference")]
+
+    assert (await difference(lead), await difference(ana)) == ("-3", "")
+
+
 async def test_other_peoples_places_are_closed(stocked: Shop) -> None:
     ana = await stocked.session(Role.STORE_ASSOCIATE, locations=["LJ01"])
     lead = await stocked.session(Role.MANAGER)
@@ -225,3 +269,88 @@ async def test_a_count_by_class_takes_what_left_most(stocked: Shop) -> None:
     number = (await post(stocked, lead, "/counts", {"location": "LJ01", "abc": "A"}, 201))["number"]
     lines = (await get(stocked, lead, f"/counts/{number}/lines"))["items"]
     assert [line["sku"] for line in lines] == ["CAM-P"]
+
+
+async def test_an_open_order_is_changed_by_who_saw_it_and_a_repeated_addition_adds_once(stocked: Shop) -> None:
+    lead = await stocked.session(Role.MANAGER)
+    line = {"sku": "CAM-P", "quantity": 10, "eta": "2026-12-10"}
+    for reference in ("OC-7", "OC-8"):
+        await post(
+            stocked, lead, "/purchase-orders",
+            {"supplier": "Sul", "reference": reference, "location": "LJ01", "lines": [line]}, 201,
+        )  # fmt: skip
+    path = "/v1/purchase-orders/1"
+
+    async def patch(body: Json, status: int = 200, version: str | None = None) -> Json:
+        headers = lead if version is None else {**lead, "if-match": version}
+        answer = await stocked.http.patch(path, json=body, headers=headers)
+        assert answer.status_code == status, answer.text
+        found: Json = answer.json()
+        return found
+
+    tag = (await stocked.http.get(path, headers=lead)).headers["etag"]
+    body = {
+        "note": "by road",
+        "lines": [{"line": 1, "quantity": 8, "eta": "2026-12-20", "unit_cost": 990}],
+        "add": [{"sku": "CAM-M", "quantity": 4, "eta": "2026-12-24"}],
+    }
+    assert (await patch(body, 428))["code"] == "version_required"
+    done = await patch(body, version=tag)
+    assert (done["state"], done["changed"]) == ("open", True)
+    assert (await patch(body, 412, version=tag))["code"] == "stale_version"
+    view = await get(stocked, lead, "/purchase-orders/1")
+    assert (view["version"], view["note"]) == (done["version"], "by road")
+    assert [(x["sku"], x["quantity"], x["eta"], x["unit_cost"]) for x in view["lines"]] == [
+        ("CAM-P", 8, "2026-12-20", 990), ("CAM-M", 4, "2026-12-24", None)
+    ]  # fmt: skip
+    tag = f'"{done["version"]}"'
+    assert (await patch({"reference": "OC-8"}, 409, tag))["code"] == "inbound_reference_taken"
+    refused = await patch(
+        {"lines": [{"line": 9}], "add": [{"sku": "NOPE", "quantity": 1, "eta": "2026-12-24"}]}, 422, tag
+    )
+    assert [error["at"] for error in refused["errors"]] == ["/add/0/sku"]
+    refused = await patch({"lines": [{"line": 9}]}, 422, tag)
+    assert [error["at"] for error in refused["errors"]] == ["/lines/0/line"]
+    assert (await patch({"lines": [{"line": 1, "quantity": 0}]}, 422, tag))["code"] == "invalid"
+    keyed = {**lead, "idempotency-key": "add-1"}
+    more = {"lines": [{"sku": "7891000100103", "quantity": 2, "eta": "2026-12-24"}]}
+    first = await post(stocked, keyed, "/purchase-orders/1/lines", more, 201)
+    assert await post(stocked, keyed, "/purchase-orders/1/lines", more, 201) == first
+    assert len((await get(stocked, lead, "/purchase-orders/1"))["lines"]) == 3
+    stale = {**lead, "if-match": tag}
+    for action, asked in (("lines", more), ("close", {"reason": "x"}), ("reschedule", {"lines": {"1": "2027-01-01"}})):
+        assert (await post(stocked, stale, f"/purchase-orders/1/{action}", asked, 412))["code"] == "stale_version"
+    await post(stocked, lead, "/purchase-orders/1/close", {"reason": "no more"})
+    assert (await post(stocked, lead, "/purchase-orders/1/lines", more, 409))["code"] == "inbound_order_ended"
+
+
+async def test_orders_are_narrowed_by_goods_place_owner_state_and_day(stocked: Shop) -> None:
+    lead = await stocked.session(Role.OWNER)
+    for place, sku, eta in (
+        ("LJ01", "CAM-P", "2026-12-10"),
+        ("CD01", "CAM-M", "2026-12-20"),
+        ("FR01", "CAM-P", "2026-12-30"),
+    ):
+        body = {"supplier": "Sul", "location": place, "lines": [{"sku": sku, "quantity": 1, "eta": eta}]}
+        await post(stocked, lead, "/purchase-orders", body, 201)
+    await post(stocked, lead, "/purchase-orders/2/close", {"reason": "no"})
+
+    async def found(query: str, who: dict[str, str] = lead) -> list[int]:
+        return [row["number"] for row in (await get(stocked, who, f"/purchase-orders?{query}"))["items"]]
+
+    assert await found("sku=CAM-P") == [3, 1]
+    assert await found("q=7891000053508") == [2]
+    assert await found("location=LJ01") == await found("until=2026-12-10") == [1]
+    assert await found("owner=FRQ") == await found("owner=44555666") == [3]
+    assert await found("status=cancelled&status=received") == [2]
+    assert await found("open=true&since=2026-12-15") == [3]
+    assert await found("since=2026-12-15&until=2026-12-25") == [2]
+    answer = await stocked.http.get("/v1/purchase-orders?location=NOPE", headers=lead)
+    assert answer.json()["code"] == "unknown_location"
+    franchise = await stocked.session(Role.MANAGER, locations=["FR01"])
+    assert await found("sku=CAM-P", franchise) == [3]
+    assert (await stocked.http.get("/v1/purchase-orders?location=LJ01", headers=franchise)).status_code == 404
+    assert (await stocked.http.get("/v1/purchase-orders?owner=MTZ", headers=franchise)).status_code == 404
+    mine = {**franchise, "if-match": '"1"'}
+    theirs = await stocked.http.patch("/v1/purchase-orders/1", json={"note": "mine"}, headers=mine)
+    assert theirs.json()["code"] == "unknown_inbound_order"

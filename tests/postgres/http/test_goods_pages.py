@@ -1,6 +1,7 @@
 """Pages of purchase orders, receipts, transfers and counts: every form leads on, refusals say why, files come and go."""
 
 import csv
+import html
 import io
 import re
 import sys
@@ -302,3 +303,106 @@ async def test_suspected_stock_is_shown_with_its_reasons_and_lifted_by_who_saw_i
     assert "suspected" in await page(stocked, lead, "/counts")
     assert await send(stocked, lead, "/suspicions:lift", key="LJ01/CAM-P") == "/suspicions"
     assert "Nothing is suspected" in await page(stocked, lead, "/suspicions")
+
+
+async def test_suspected_stock_goes_on_page_by_page_here_by_the_api_and_in_its_file(stocked: Shop) -> None:
+    lead = await stocked.session(Role.MANAGER)
+    async with stocked.database.transaction() as tx:
+        await tx.execute(
+            "INSERT INTO variant (product_id, sku, name) SELECT 1, 'S-' || n, 'S' FROM generate_series(101, 220) AS n"
+        )
+        await tx.execute(
+            "INSERT INTO stock_suspicion (id, sku_id, location_id, kept_back, score, why, found_at)"
+            " SELECT gen_random_uuid(), v.id, 1 + mod(v.id, 2), 0, 60 + mod(v.id, 3), %(why)s::jsonb, '2026-11-20Z'"
+            " FROM variant v WHERE v.sku LIKE 'S-%%'",
+            {"why": '{"short_picks":2,"sales":0,"observed_days":0,"silent_days":0,"improbable":null,"on_hand":3}'},
+        )
+        order = await tx.tuples(
+            "SELECT p.code, v.sku FROM stock_suspicion s JOIN variant v ON v.id = s.sku_id"
+            " JOIN location p ON p.id = s.location_id ORDER BY s.score DESC, s.sku_id"
+        )
+    assert len(order) == 120
+
+    key, read, cursor = await stocked.key(["stock:read"]), [], ""
+    while True:
+        found = (await stocked.http.get(f"/v1/stock:suspected?limit=50{cursor}", headers=key)).json()
+        read += [(row["location"], row["sku"]) for row in found["items"]]
+        if found["next"] is None:
+            break
+        cursor = f"&cursor={found['next']}"
+    assert read == order
+    other = await stocked.http.get("/v1/stock:suspected?cursor=WyJvcmRlcnMiXQ", headers=key)
+    assert (other.status_code, other.json()["code"]) == (422, "bad_cursor")
+    near = await stocked.key(["stock:read"], locations=["LJ01"])
+    only = (await stocked.http.get("/v1/stock:suspected?limit=200", headers=near)).json()["items"]
+    assert [(row["location"], row["sku"]) for row in only] == [one for one in order if one[0] == "LJ01"]
+
+    seen, at = [], "/suspicions"
+    while at:
+        shown = await page(stocked, lead, at)
+        seen += re.findall(r'name="key" value="([^"/]+)/(S-\d+)"', shown)
+        found_next = re.search(r'href="(/suspicions\?after=[^"]+)" rel="next"', shown)
+        assert ("First page" in shown) == (at != "/suspicions")
+        at = html.unescape(found_next[1]) if found_next else ""
+    assert seen == order
+    assert "Suspected stock" in await page(stocked, lead, "/suspicions?after=nonsense")
+    assert "120 balances are suspected" in await page(stocked, lead, "/counts")
+    sheet = await stocked.http.get("/suspicions:export.csv", headers=lead)
+    assert [line.split(";")[0] for line in sheet.text.splitlines()[1:]] == [sku for _, sku in order]
+
+
+async def test_an_open_order_is_changed_on_its_page_and_what_is_wrong_is_named_by_field(stocked: Shop) -> None:
+    lead = await stocked.session(Role.MANAGER)
+    fields = {"supplier": "Tecelagem Sul", "kind": "purchase", "location": "LJ01", "eta": "2026-12-10"}
+    await send(stocked, lead, "/purchase-orders:new", lines="CAM-P 12\nCAM-M 3", **fields)
+    assert 'href="/purchase-orders/1/edit"' in await page(stocked, lead, "/purchase-orders/1")
+    form = await page(stocked, lead, "/purchase-orders/1/edit")
+    assert 'name="lines/1/quantity" value="3"' in form
+    said = dict(re.findall(r'name="((?:lines/\d/)?(?:line|quantity|eta|version))" value="([^"]*)"', form))
+    said |= {"reference": "OC-9", "over_percent": "0", "note": "", "lines/1/unit_cost": "9,90"}
+    wrong = await send(stocked, lead, "/purchase-orders/1/edit", 422, **{**said, "lines/0/quantity": "0"})
+    assert 'data-at="lines/0/quantity"' in wrong
+    assert "close the line short" in wrong
+    assert 'data-at="lines/1/unit_cost"' in await send(
+        stocked, lead, "/purchase-orders/1/edit", 422, **{**said, "lines/1/unit_cost": "-1"}
+    )
+    assert "No SKU or GTIN is NOPE" in await send(stocked, lead, "/purchase-orders/1/edit", 422, **said, lines="NOPE 1")
+    good = {**said, "lines/0/quantity": "9", "lines/1/eta": "2026-12-20", "reason": "season"}
+    where = await send(stocked, lead, "/purchase-orders/1/edit", **good, lines="CAM-G 5")
+    assert where == "/purchase-orders/1"
+    shown = await page(stocked, lead, where)
+    assert "OC-9" in shown
+    assert "17 units to come" in shown
+    assert "moved 1 time" in shown
+    assert "changed meanwhile" in await send(stocked, lead, "/purchase-orders/1/edit", 409, **good)
+    await send(stocked, lead, "/purchase-orders/1/close", reason="no more")
+    assert "/purchase-orders/1/edit" not in await page(stocked, lead, "/purchase-orders/1")
+    await page(stocked, lead, "/purchase-orders/1/edit", 409)
+
+
+async def test_orders_are_found_on_their_page_and_the_file_is_of_what_is_found(stocked: Shop) -> None:
+    lead = await stocked.session(Role.OWNER)
+    for place, lines, eta in (("LJ01", "CAM-P 12", "2026-12-10"), ("FR01", "CAM-M 3", "2026-12-20")):
+        fields = {"supplier": "Tecelagem Sul", "kind": "purchase", "location": place, "eta": eta}
+        await send(stocked, lead, "/purchase-orders:new", lines=lines, **fields)
+    await send(stocked, lead, "/purchase-orders:new", supplier="Norte", kind="purchase", location="LJ01", lines="CAM-P 1",
+               eta="2020-01-01")  # fmt: skip
+
+    async def found(query: str, who: dict[str, str] = lead) -> list[str]:
+        listed = re.findall(r'href="/purchase-orders/(\d+)"', await page(stocked, who, f"/purchase-orders?{query}"))
+        table = await page(stocked, who, f"/purchase-orders:export.csv?{query}")
+        assert [row[0] for row in list(csv.reader(io.StringIO(table.lstrip("\ufeff")), delimiter=";"))[1:]] == listed
+        return listed
+
+    assert await found("") == ["3", "2", "1"]
+    assert await found("q=CAM-P") == ["3", "1"]
+    assert await found("q=tecelagem&destination=LJ01") == ["1"]
+    assert await found("owner=FRQ") == ["2"]
+    assert await found("since=2026-12-10&until=2026-12-19") == ["1"]
+    assert await found("view=late") == ["3"]
+    assert await found("view=received") == await found("destination=NOPE") == []
+    assert "No order matches" in await page(stocked, lead, "/purchase-orders?q=nothing")
+    franchise = await stocked.session(Role.MANAGER, locations=["FR01"])
+    assert await found("", franchise) == ["2"]
+    assert await found("destination=LJ01", franchise) == []
+    await page(stocked, franchise, "/purchase-orders/1/edit", 404)

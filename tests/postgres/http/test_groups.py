@@ -1,6 +1,7 @@
 """Groups of locations and of customers: made, changed, used, and deleted only when nothing names them; pages and API."""
 
 import asyncio
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,21 @@ async def test_a_customer_group_is_known_from_the_allotment_that_names_it_on(key
     assert (await call(keyed, "POST", "/allotments/C-VIP/end")).status_code in {200, 204}
     assert (await call(keyed, "DELETE", "/customer-groups/vip", **{"if-match": '"2"'})).status_code == 204
     assert (await call(keyed, "GET", "/customer-groups/vip")).status_code == 404
+
+
+async def test_what_has_its_code_in_an_address_cannot_have_a_slash_in_it(keyed: Shop) -> None:
+    rule = {"name": "x", "purpose": "routing", "measure": "units", "amount": 1}
+    cap = {"name": "x", "kind": "cap", "quota": 3}
+    for path, body in (
+        ("/safety-rules", rule),
+        ("/allotments", cap),
+        ("/location-groups", {"name": "x", "locations": []}),
+    ):
+        for code in ("a/b", "a\x02b", "x" * 81):
+            refused = await call(keyed, "POST", path, body | {"code": code})
+            assert (refused.status_code, refused.json()["errors"][0]["at"].lstrip("/")) == (422, "code"), (path, code)
+        made = await call(keyed, "POST", path, body | {"code": "Vitrine & vão 7%"})
+        assert made.status_code == 201, (path, made.text)
 
 
 async def test_names_of_groups_are_possible_or_refused_with_a_reason(keyed: Shop) -> None:
@@ -168,3 +184,90 @@ async def test_who_is_limited_learns_neither_other_members_nor_what_is_sold_else
         assert "Orders in 90 days" not in shown
     rows = (await keyed.http.get("/customer-groups:export.csv", headers=keeper)).text
     assert rows.splitlines()[1] == "club;Club;;;;"
+
+
+async def test_rules_are_found_by_what_they_name_and_keep_their_rank(keyed: Shop) -> None:
+    await call(keyed, "POST", "/location-groups", {"code": "SOUTH", "name": "Serra Gaúcha", "locations": ["LJ01"]})
+    for code, more in (
+        ("R-ALL", {}),
+        ("R-GROUP", {"location_group": "SOUTH"}),
+        ("R-STORES", {"location_kind": "store"}),
+        ("R-SKU", {"sku": "SKU-1", "location": "LJ01"}),
+        ("R-WEB", {"purpose": "online", "sku": "SKU-1"}),
+    ):
+        made = await call(keyed, "POST", "/safety-rules", {"code": code, "name": f"Rule {code}", "amount": 1, **more})
+        assert made.status_code == 201, made.text
+
+    async def found(query: str) -> list[str]:
+        answer = await call(keyed, "GET", f"/safety-rules?{query}")
+        assert answer.status_code == 200, answer.text
+        return [rule["code"] for rule in answer.json()]
+
+    assert await found("q=sku-1") == ["R-SKU", "R-WEB"]
+    assert await found("q=sku-1&purpose=online") == ["R-WEB"]
+    assert await found("q=serra+gaucha") == ["R-GROUP"]
+    everything = await found("")
+    first = await found("limit=2")
+    assert first + await found(f"after={first[-1]}") == everything
+    assert (await call(keyed, "GET", "/safety-rules?after=NOPE")).status_code == 404
+    lead = await keyed.session(Role.OWNER)
+
+    async def page(path: str) -> str:
+        answer = await keyed.http.get(path, headers=lead)
+        assert answer.status_code == 200, answer.text
+        return answer.text
+
+    def rules_in(text: str) -> list[str]:
+        return re.findall(r'href="/safety-rules/([\w-]+)/edit"', text)
+
+    assert rules_in(await page("/safety-rules?q=store")) == ["R-STORES"]
+    ranked = [code for code in everything if code != "R-WEB"]
+    stores = await page("/safety-rules?q=store")
+    assert f">{ranked.index('R-STORES') + 1}</td>" in stores
+    assert "purpose=online" in stores
+    assert "q=store" in stores
+    assert "No rule matches" in await page("/safety-rules?q=nothing")
+    table = await page("/safety-rules:export.csv?q=sku-1")
+    assert [line.split(";")[0] for line in table.lstrip("\ufeff").splitlines()[1:]] == ["R-SKU", "R-WEB"]
+
+
+async def test_rules_and_groups_come_in_pages(keyed: Shop) -> None:
+    for n in range(53):
+        group = {"code": f"G{n:02}", "name": f"Group {n}", "locations": ["LJ01"]}
+        assert (await call(keyed, "POST", "/location-groups", group)).status_code == 201
+        rule = {"code": f"R{n:02}", "name": f"Rule {n:02}", "amount": n, "location_group": f"G{n:02}"}
+        assert (await call(keyed, "POST", "/safety-rules", rule)).status_code == 201
+    lead = await keyed.session(Role.OWNER)
+    for path, pattern in (
+        ("/safety-rules", r'href="/safety-rules/(R\d\d)/edit"'),
+        ("/location-groups", r'href="/location-groups/(G\d\d)"'),
+    ):
+        pages = [(await keyed.http.get(f"{path}?page={n}", headers=lead)).text for n in (1, 2, 9)]
+        assert [len(re.findall(pattern, text)) for text in pages] == [50, 3, 3]
+        assert "51–53 of 53" in pages[1]
+        assert 'rel="next"' in pages[0]
+        assert 'rel="next"' not in pages[1]
+
+
+async def test_groups_are_found_by_their_members_and_only_by_those_in_sight(keyed: Shop) -> None:
+    async with keyed.database.snapshot() as tx:
+        (mine, my_name), (other, other_name), *_ = await tx.tuples("SELECT code, name FROM location ORDER BY id")
+    await call(keyed, "POST", "/location-groups", {"code": "A", "name": "First", "locations": [mine]})
+    await call(keyed, "POST", "/location-groups", {"code": "B", "name": "Second", "locations": [mine, other]})
+
+    async def found(query: str, headers: dict[str, str]) -> list[str]:
+        answer = await keyed.http.get(f"/v1/location-groups?{query}", headers=headers)
+        assert answer.status_code == 200, answer.text
+        return [group["code"] for group in answer.json()]
+
+    assert await found(f"q={other}", keyed.headers) == await found(f"q={other_name}", keyed.headers) == ["B"]
+    assert await found(f"q={my_name}", keyed.headers) == ["A", "B"]
+    assert await found("limit=1", keyed.headers) == ["A"]
+    assert await found("after=A", keyed.headers) == ["B"]
+    limited = await keyed.key(["network:read"], locations=[mine])
+    assert await found(f"q={other_name}", limited) == []
+    assert await found(f"q={my_name}", limited) == ["A", "B"]
+    keeper = await keyed.session(Role.MANAGER, locations=[mine])
+    for path in ("/location-groups", "/location-groups:export.csv"):
+        assert "Second" not in (await keyed.http.get(f"{path}?q={other_name}", headers=keeper)).text
+        assert "Second" in (await keyed.http.get(f"{path}?q={my_name}", headers=keeper)).text

@@ -116,7 +116,7 @@ async def test_a_sources_file_and_its_changes_name_owners(sited: Shop) -> None:
     ):  # fmt: skip
         answer = await sited.http.put(
             "/v1/stock/snapshots",
-            params={"source": "ERP", "seq": seq, "as_of": ago(4 - seq), "scope": "partial"},
+            params={"source": "ERP", "seq": seq, "as_of": ago(4 - seq), "covers": "partial"},
             content=body,
             headers={**sited.headers, "content-type": kind},
         )

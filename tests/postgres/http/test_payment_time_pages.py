@@ -115,3 +115,24 @@ async def test_a_manager_changes_and_removes_terms_on_their_page(shop: Shop) -> 
     assert last.status_code == 409
     clerk = await shop.session(Role.CUSTOMER_SERVICE)
     assert (await shop.http.post("/payment-terms", data=sent, headers=clerk)).status_code == 403
+
+
+async def test_who_may_lifts_a_payment_hold_all_the_same_with_a_reason_and_nobody_else_is_offered_it(
+    shop: Shop,
+) -> None:
+    order_id, number = await an_unpaid_order(shop)
+    desk, manager = await shop.session(Role.CUSTOMER_SERVICE), await shop.session(Role.MANAGER)
+    act = f"/orders/{number}/override"
+    assert act not in (await shop.http.get(f"/orders/{number}", headers=desk)).text
+    refused = await shop.http.post(act, data={"kind": "payment", "resolution": "Fatura"}, headers=desk)
+    assert refused.status_code == 403
+    assert "Lift the hold all the same?" in (await shop.http.get(f"/orders/{number}", headers=manager)).text
+    silent = await shop.http.post(act, data={"kind": "payment", "resolution": " "}, headers=manager)
+    assert silent.status_code == 422
+    other = await shop.http.post(act, data={"kind": "unknown_sku", "resolution": "Fatura"}, headers=manager)
+    assert other.status_code == 422
+    done = await shop.http.post(act, data={"kind": "payment", "resolution": "Fatura"}, headers=manager)
+    assert done.status_code in {200, 303}
+    assert await order_to_cash.release_due(shop.database) == 1
+    async with shop.database.transaction() as tx:
+        assert await tx.value("SELECT status FROM sales_order WHERE id = %s", (order_id,)) == "picking"

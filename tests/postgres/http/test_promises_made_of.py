@@ -7,11 +7,19 @@ import pytest
 from test_promises_offered import ADDRESS, sold
 from tests_http import Shop
 
+from malha.flows.subscriptions import SUBSCRIPTIONS
+from malha.fulfillment import service as fulfillment
 from malha.fulfillment.learning_days import renew
 from malha.intake.reference import REFRESH_SECONDS
 from malha.intake.replanning import replan
+from malha.network import reads as network
 from malha.network.calendar import add_business_days
+from malha.platform import revisions
 from malha.platform.ids import UUID
+from malha.platform.subscribers import drain
+from malha.promising.rules import day_promised
+from malha.routing import costs
+from malha.routing.cost_model import Costs
 
 __all__ = ["sold"]
 
@@ -50,7 +58,7 @@ async def test_a_date_is_the_sum_of_its_parts(sold: Shop) -> None:
     assert (parcel["transit_days"], parcel["learned"], parcel["cut_off"]) == (3, False, "23:59:00")
     leaves = date.fromisoformat(parcel["leaves"])
     assert parcel["arrives"] == add_business_days(leaves, 3, "BR-SP").isoformat() == made["arrives"]
-    assert datetime.fromisoformat(found["present"]).date().isoformat() == made["arrives"]
+    assert day_promised(datetime.fromisoformat(found["present"]), "SP").isoformat() == made["arrives"]
     assert datetime.fromisoformat(made["released_at"]) <= datetime.now(UTC)
     assert (made["stated"], made["version"], made["level"], made["to_state"]) == (False, None, None, "SP")
 
@@ -62,6 +70,53 @@ async def test_learned_days_name_their_version_and_level(sold: Shop) -> None:
     [made] = (await promises(sold, await place(sold, "1")))["made_of"]
     assert made["parcels"][0]["learned"]
     assert (made["version"], made["level"]) == (1, 0.9)
+    assert (made["parcels"][0]["late_days"], made["parcels"][0]["said"]) == (0, pytest.approx(1.0))
+
+
+@pytest.mark.parametrize("stated", [False, True])
+async def test_with_what_chance_a_promise_was_made_is_kept_with_what_became_of_it(sold: Shop, stated: bool) -> None:
+    async with sold.database.transaction() as tx:
+        await tx.execute(FILL)
+        await tx.execute("UPDATE channel SET payment_policy = 'on_delivery'")
+        await revisions.bump(tx, network.REVISION)
+    assert await renew(sold.database, wanted=True)
+    changes = {"promised_at": datetime(2031, 1, 2, 20, tzinfo=UTC).isoformat()} if stated else {}
+    order_id = await place(sold, "1", **changes)
+    async with sold.database.transaction() as tx:
+        await fulfillment.release_order(tx, UUID(order_id))
+    await drain(sold.database, [s for s in SUBSCRIPTIONS if s.name == "promise_outcomes"])
+    async with sold.database.transaction() as tx:
+        asked = "SELECT foretold, said FROM promise_outcome WHERE order_id = %(id)s::uuid"
+        [(foretold, said)] = await tx.tuples(asked, {"id": order_id})
+    if stated:
+        assert (foretold, said) == (None, None)
+    else:
+        assert foretold == said == pytest.approx(1.0)
+
+
+DUE = """
+UPDATE promise_outcome SET foretold = 0.9,
+       promised_at = delivered_at + CASE WHEN n <= 125 THEN interval '1 hour' ELSE -interval '1 hour' END
+FROM (SELECT work_id AS id, row_number() OVER (ORDER BY work_id) AS n FROM promise_outcome) o WHERE o.id = work_id
+"""
+
+
+async def test_promises_that_were_broken_oftener_than_foretold_are_doubted(sold: Shop) -> None:
+    async def doubts() -> list[tuple[str, float, int, int]]:
+        await renew(sold.database, wanted=True)
+        async with sold.database.transaction() as tx:
+            return await tx.tuples("SELECT from_region, doubt, promises, kept FROM promise_doubt ORDER BY from_region")
+
+    async with sold.database.transaction() as tx:
+        await tx.execute(FILL)
+    assert await doubts() == [], "no promise came due that was made by learned days"
+    async with sold.database.transaction() as tx:
+        await tx.execute(DUE)
+        await tx.execute("UPDATE promise_days_version SET made_at = made_at - interval '7 hours'")
+    service, zone = await doubts()
+    assert (service[0], zone[0]) == ("", "3")
+    assert service[2:] == zone[2:] == (250, 125)
+    assert 1.2 < service[1] <= zone[1] <= 2
 
 
 async def test_a_day_the_channel_states_is_told_apart_from_ours(sold: Shop) -> None:
@@ -100,3 +155,28 @@ async def test_who_is_limited_to_other_locations_sees_that_there_is_a_parcel_and
     [made] = answer.json()["made_of"]
     assert [parcel["location"] for parcel in made["parcels"]] == ["S2"]
     assert made["hidden"] == 1
+
+
+async def test_stated_costs_say_how_sure_dates_are_and_count_without_waiting_for_the_next_hours(sold: Shop) -> None:
+    """Parcels that take one to ten days: a broken promise of 20 days is worth fewer of them than one of 100."""
+    spread = FILL.replace("interval '18 days'", "interval '29 days' + make_interval(days => mod(g, 10))")
+    async with sold.database.transaction() as tx:
+        await tx.execute(spread.replace("generate_series(1, 250)", "generate_series(1, 250) AS g"))
+
+    async def learned(**stated: int) -> tuple[float | None, float, int]:
+        async with sold.database.transaction() as tx:
+            await costs.set_costs(tx, Costs(**stated), None)
+        assert await renew(sold.database, wanted=True)
+        async with sold.database.transaction() as tx:
+            newest = "SELECT id, worth, level FROM promise_days_version WHERE in_force"
+            [(version, worth, level)] = await tx.tuples(newest)
+        return worth, level, version
+
+    assert await learned() == (None, 0.9, 1)
+    assert await learned(late_penalty=2_000) == (None, 0.9, 1), "one cost alone says nothing"
+    cheap = await learned(late_penalty=100, day_cost=100)
+    dear = await learned(late_penalty=10_000, day_cost=100)
+    assert (cheap[0], dear[0]) == (1.0, 100.0)
+    assert 0.8 <= cheap[1] < 0.9 < dear[1] <= 1.0
+    assert (cheap[2], dear[2]) == (2, 3)
+    assert await learned(late_penalty=10_000, day_cost=100) == dear, "nothing changed: the same version"

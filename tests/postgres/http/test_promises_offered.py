@@ -1,14 +1,16 @@
 """What a basket is promised before it is bought, over HTTP, and that its order is promised the same."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from tests_http import Shop
 
 from malha.intake.reference import REFRESH_SECONDS
 from malha.network import reads
-from malha.platform import revisions
+from malha.platform import i18n, revisions
+from malha.promising.rules import day_promised
 from malha.testing.builders import a_network, a_product, in_days
 
 ADDRESS = {"postal_code": "01310100", "city": "São Paulo", "state": "SP", "street": "Av. Paulista", "number": "1"}
@@ -62,7 +64,7 @@ async def test_services_are_offered_with_dates_and_prices_and_an_order_gets_the_
         promises = await sold.http.get(f"/v1/orders/{placed.json()['id']}/promises", headers=sold.headers)
         present = datetime.fromisoformat(promises.json()["present"])
         assert present == datetime.fromisoformat(shown["promised_at"])
-        assert present.date().isoformat() == shown["arrives"]
+        assert day_promised(present, "SP").isoformat() == shown["arrives"]
 
 
 async def test_places_to_fetch_it_come_nearest_first_and_only_with_all_units(sold: Shop) -> None:
@@ -95,3 +97,28 @@ async def test_what_is_asked_wrongly_is_refused_with_its_place(sold: Shop) -> No
     nowhere = await ask(sold, postal_code=None)
     assert nowhere["deliveries"] == []
     assert nowhere["collections"][0]["kilometres"] is None
+
+
+async def test_a_promised_day_ends_where_the_goods_go_and_pages_name_that_day(sold: Shop) -> None:
+    """Manaus is an hour behind São Paulo: there the day is over when the reader's next day has begun."""
+    manaus = {"postal_code": "69005010", "city": "Manaus", "state": "AM", "street": "Av. Sete", "number": "1"}
+    [shown] = [d for d in (await ask(sold, postal_code="69005-010"))["deliveries"] if d["service"] == "fast"]
+    ends = datetime.fromisoformat(shown["promised_at"])
+    assert f"{ends.astimezone(ZoneInfo('America/Manaus')):%Y-%m-%d %H:%M:%S}" == f"{shown['arrives']} 23:59:59"
+    await asyncio.sleep(REFRESH_SECONDS + 0.1)
+    order = {
+        "channel": "web", "external_id": "1", "service": "fast", "ship_to": manaus, "customer": {"name": "Ana"},
+        "lines": [{"sku": "CUP", "quantity": 2, "unit_price": 1000}],
+    }  # fmt: skip
+    placed = await sold.http.post("/v1/orders", json=order, headers=sold.headers)
+    assert placed.status_code == 201, placed.text
+    async with sold.database.transaction() as tx:
+        assert await tx.value("SELECT promised_at FROM sales_order") == ends
+        await tx.execute("UPDATE retailer SET timezone = 'America/Sao_Paulo'")
+    headers = await sold.session()
+    page = (await sold.http.get(f"/orders/{placed.json()['number']}", headers=headers)).text
+    day = date.fromisoformat(shown["arrives"])
+    today = datetime.now(ZoneInfo("America/Sao_Paulo")).date()
+    assert f"Promised for {i18n.day(day, today)}." in page
+    table = (await sold.http.get("/orders/export.csv", headers=headers)).text
+    assert shown["arrives"] in table

@@ -18,10 +18,11 @@ from spine_rows import a_network, an_order
 
 # These read other formats than JSON; their own tests handle them.
 TABLES = re.compile(r":(import|batch)$")
-# Releasing a hold that is over, opening days that are open, ending other sessions where there are none: nothing is
-# changed, nothing is written down.
+# Releasing a hold that is over, opening days that are open, ending other sessions where there are none, turning on what
+# is on: nothing is changed, nothing is written down.
 NOTHING_TO_DO = re.compile(
-    r"^/v1/holds(/.*/|:)release$|/open-days$|^/v1/sessions/revoke-others$|^/v1/promises/slipping:promise$"
+    r"^/v1/holds(/.*/|:)release$|/open-days$|^/v1/sessions/revoke-others$"
+    r"|^/v1/promises/(slipping:promise|learned:turn)$|^/v1/stock-prices:turn$"
 )
 SOME_ID = "01932c4e-7a10-7c3e-9f52-0a4b8d6e2f11"
 ODD_PARTS = ["%00", "%F0%9F%98%80", "9" * 40, "..", "a%2Fb", "NaN"]

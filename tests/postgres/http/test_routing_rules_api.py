@@ -98,6 +98,37 @@ async def test_what_is_wrong_is_told_where_it_is(retailer: Shop) -> None:
     assert {problem["at"] for problem in empty.json()["errors"]} == {"/lines", "/to_state"}
 
 
+async def test_a_published_set_says_until_when_and_its_end_is_moved(retailer: Shop) -> None:
+    key = await keyed(retailer, BOTH)
+    draft, tag = await drafted(retailer, key)
+    at = f"/v1/routing-rules/{draft['id']}"
+    until = {"effective_until": "2099-11-30T03:00:00Z"}
+    done = await retailer.http.post(f"{at}/publish", json=until, headers=key | {"if-match": tag})
+    assert (done.json()["in_force"], done.json()["effective_until"]) == (True, "2099-11-30T03:00:00Z")
+    past = await retailer.http.post(f"{at}/end", json={"effective_until": "2020-01-01T00:00:00Z"}, headers=key)
+    assert (past.status_code, past.json()["code"]) == (409, "rule_set_ends_too_soon")
+    endless = await retailer.http.post(f"{at}/end", json={"effective_until": None}, headers=key)
+    assert endless.json()["effective_until"] is None
+
+
+async def test_the_state_of_an_example_follows_from_its_cep_and_one_of_both_has_to_be_there(retailer: Shop) -> None:
+    key = await keyed(retailer, BOTH)
+    draft, _ = await drafted(retailer, key)
+    example = {"channel": "site", "lines": [{"sku": "CAMA"}], "rule_set": draft["id"]}
+    by_cep = await retailer.http.post(
+        "/v1/routing-rules:try", json={**example, "postal_code": "58038-000"}, headers=key
+    )
+    assert (by_cep.json()["run"], by_cep.json()["places"][0]["location"]) == ("Nordeste", "JPA")
+    for said, at, says in (
+        ({}, "/to_state", "Say where it goes."),
+        ({"postal_code": "00000-000"}, "/postal_code", "No city has the CEP 00000-000."),
+    ):
+        (problem,) = (await retailer.http.post("/v1/routing-rules:try", json={**example, **said}, headers=key)).json()[
+            "errors"
+        ]
+        assert (problem["at"], problem["says"]) == (at, says)
+
+
 async def test_who_only_reads_publishes_nothing_and_who_is_limited_to_locations_sees_nothing(retailer: Shop) -> None:
     reader = await keyed(retailer, {"network:read"})
     assert (await retailer.http.post("/v1/routing-rules", json={}, headers=reader)).status_code == 403

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from psycopg import OperationalError
 from test_routing_explained import placed, retailer
 from tests_http import Shop
 
@@ -177,6 +178,9 @@ async def test_the_page_takes_a_scenario_shows_it_and_keeps_what_was_typed_when_
     wrong = await retailer.http.post("/simulations:new", data={**form, "at/2/keep": "4"}, headers=person)
     assert wrong.status_code == 422
     assert "Which location is this about?" in wrong.text
+    never = await retailer.http.post("/simulations:new", data={**form, "replenished_after": "0"}, headers=person)
+    assert never.status_code == 422
+    assert "Use a whole number from 1 to 365." in never.text
     more = await retailer.http.post("/simulations:more", data=form, headers=person)
     assert 'name="at/9/location"' in more.text
     assert '<option value="REC" selected>' in more.text
@@ -251,6 +255,27 @@ async def test_each_day_is_compared_with_what_hindsight_would_have_let_it_cost(r
     assert closed["draft"] > closed["live"]
 
 
+async def test_days_of_few_orders_share_a_process_and_are_bounded_as_alone(
+    retailer: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await a_past(retailer)
+    async with retailer.database.transaction() as tx:
+        await tx.execute("UPDATE sales_order SET placed_at = placed_at - interval '1 day' * mod(number, 2)")
+    asked, ask = [], service.ask
+
+    async def counted(*args: Any, **more: Any) -> Any:
+        asked.append(more["arguments"])
+        return await ask(*args, **more)
+
+    monkeypatch.setattr(service, "ask", counted)
+    together = (await replayed(retailer))["gap"]
+    assert (len(asked), len(together["days"])) == (1, 2)
+    monkeypatch.setattr(service, "TOGETHER", 1)
+    alone = (await replayed(retailer))["gap"]
+    assert len(asked) == 3
+    assert alone["days"] == together["days"]
+
+
 async def test_a_bound_that_takes_too_long_is_killed_and_its_day_left_out(
     retailer: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -260,7 +285,7 @@ async def test_a_bound_that_takes_too_long_is_killed_and_its_day_left_out(
     assert (gap.get("days", {}), gap["left"]) == ({}, 1)
 
 
-async def test_a_simulation_that_is_stopped_while_a_bound_is_worked_out_ends(
+async def test_a_simulation_that_is_stopped_while_a_bound_is_worked_out_ends_and_keeps_its_result(
     retailer: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await a_past(retailer)
@@ -278,7 +303,47 @@ async def test_a_simulation_that_is_stopped_while_a_bound_is_worked_out_ends(
         found = await reads.simulation(tx, UUID(run["id"]))
         assert found is not None
         assert found.status == "cancelled"
-        assert await reads.result(tx, UUID(run["id"])) is None
+        kept = await reads.result(tx, UUID(run["id"]))
+    assert kept is not None
+    assert kept.gap is None
+    headers = await retailer.session()
+    page = (await retailer.http.get(f"/simulations/{run['id']}", headers=headers)).text
+    assert kept.moved == 0 or "Orders that would have gone elsewhere" in page
+    assert "every 2s" not in page
+
+
+async def test_what_came_of_it_is_shown_while_bounds_are_worked_out_and_a_run_that_is_tried_again_says_the_same(
+    retailer: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await a_past(retailer)
+    run = await started(retailer)
+    at, headers = f"/simulations/{run['id']}", await retailer.session()
+    looked, seen = service.gap_of, []
+
+    async def while_it_works(*args: Any) -> Any:
+        key = await retailer.key({"network:read"})
+        result = await retailer.http.get(f"/v1{at}/result", headers=key)
+        told = (await retailer.http.get(f"/v1{at}", headers=key)).json()
+        page = (await retailer.http.get(at, headers=headers)).text
+        seen.append((result.json(), told["status"], page))
+        if len(seen) == 1:
+            raise OperationalError("the database went away")
+        return await looked(*args)
+
+    monkeypatch.setattr(service, "gap_of", while_it_works)
+    with pytest.raises(OperationalError):
+        await service.run.work(retailer.database, simulation_id=run["id"])
+    await service.run.work(retailer.database, simulation_id=run["id"])
+    (first, status, page), (second, *_) = seen
+    assert (status, first["gap"]) == ("running", None)
+    assert {**first, "seconds": 0} == {**second, "seconds": 0}
+    assert "Destinations" in page
+    assert 'id="gap" class="m-through" hx-get' in page
+    key = await retailer.key({"network:read"})
+    done = (await retailer.http.get(f"/v1{at}/result", headers=key)).json()
+    assert {**done, "seconds": 0, "gap": None} == {**second, "seconds": 0}
+    assert done["gap"] is not None
+    assert "hx-get" not in (await retailer.http.get(at, headers=headers)).text.split('id="gap"')[1].split(">")[0]
 
 
 async def test_the_page_draws_each_day_beside_hindsight(retailer: Shop) -> None:
@@ -292,3 +357,61 @@ async def test_the_page_draws_each_day_beside_hindsight(retailer: Shop) -> None:
     assert page.status_code == 200, page.text
     assert "Above the cost of hindsight" in page.text
     assert page.text.count('<rect class="bar"') > 0
+
+
+async def test_a_defect_while_bounds_are_worked_out_leaves_the_result_and_says_that_there_is_no_bound(
+    retailer: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await a_past(retailer)
+    run = await started(retailer, locations=[{"location": "REC", "closed": True}])
+
+    async def broken(*_args: Any) -> Any:
+        raise ZeroDivisionError("nothing is divided by none")
+
+    monkeypatch.setattr(service, "gap_of", broken)
+    await service.run.work(retailer.database, simulation_id=run["id"])
+    key = await retailer.key({"network:read"})
+    told = (await retailer.http.get(f"/v1/simulations/{run['id']}", headers=key)).json()
+    assert (told["status"], told["problem"]) == ("done", "")
+    result = (await retailer.http.get(f"/v1/simulations/{run['id']}/result", headers=key)).json()
+    gap = {"left": 1, "why": {"defect": 1}, "said": "ZeroDivisionError", "seconds": 0.0}
+    assert (result["moved"], result["gap"]) == (1, gap)
+    owner = await retailer.session()
+    page = (await retailer.http.get(f"/simulations/{run['id']}", headers=owner)).text
+    assert "No bound of hindsight could be worked out." in page
+    assert "1 day has no bound, for a defect (ZeroDivisionError), which is in the log." in page
+    assert "Orders that would have gone elsewhere" in page
+
+
+async def test_the_day_whose_process_ends_with_a_defect_has_no_bound_and_the_others_have(
+    retailer: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await a_past(retailer)
+    monkeypatch.setattr(service, "BOUNDING", "malha.simulation.nowhere")
+    gap = (await replayed(retailer))["gap"]
+    assert gap == {"left": 1, "why": {"ended": 1}, "seconds": gap["seconds"]}
+
+
+async def test_a_day_of_which_orders_were_decided_after_the_replay_has_no_bound(
+    retailer: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await a_past(retailer)
+    gap_of = service.gap_of
+
+    async def later(db: Any, span: Any, compared: Any, going: Any) -> Any:
+        for day in compared.days.values():
+            day.compared -= 1  # as if the last one had not been there yet
+        return await gap_of(db, span, compared, going)
+
+    monkeypatch.setattr(service, "gap_of", later)
+    gap = (await replayed(retailer))["gap"]
+    assert (gap["left"], gap["why"], gap.get("days", {})) == (1, {"moved": 1}, {})
+
+
+async def test_orders_that_no_bound_speaks_of_are_counted_by_reason(retailer: Shop) -> None:
+    await placed(retailer, ("REDE", 9))  # nobody has so many
+    await placed(retailer, ("CAMA", 1))
+    gap = (await replayed(retailer))["gap"]
+    ((_day, found),) = gap["days"].items()
+    assert (found["orders"], found["compared"]) == (2, 1)
+    assert sum(gap["beyond"].values()) == 1

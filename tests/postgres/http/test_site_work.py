@@ -8,6 +8,7 @@ from tests_http import Shop
 from malha.doctor import examine
 from malha.flows.subscriptions import SUBSCRIPTIONS
 from malha.fulfillment import service as fulfillment
+from malha.fulfillment.reads import QUEUE_LIMIT
 from malha.identity.model import Role
 from malha.inventory.sync import applying
 from malha.platform.ids import UUID, new_id
@@ -198,3 +199,16 @@ async def test_disagreements_of_a_site_are_listed_added_up_sent_as_files_and_rep
     limited = await sited.key(["stock:read", "stock:write"], locations=["DC-TERRA"])
     own = await ask(sited, "GET", "/v1/stock/drift:by-site?status=theirs", headers=limited)
     assert [(one["site"], len(one["rows"])) for one in own["items"]] == [("DC-TERRA", 1)]
+
+
+async def test_the_file_of_a_walk_has_the_work_that_a_page_has_no_room_for(shop: Shop) -> None:
+    async with shop.database.transaction() as tx:
+        shop.world = await a_network(tx)
+        cup = await a_product(tx, shop.world, "CUP", stock={"DC": 400})
+        orders = [await an_order(tx, shop.world, [Sold(cup, 1, at="DC")]) for _ in range(QUEUE_LIMIT + 3)]
+        assert not (await fulfillment.release(tx, orders, forced=True)).left
+    owner = await shop.session(Role.OWNER)
+    page = await shop.http.get("/fulfillment/pick-list", headers=owner)
+    assert "3 pieces of work that are due later are not in it" in page.text
+    file = await shop.http.get("/fulfillment/pick-list/export.csv", headers=owner)
+    assert len(file.text.splitlines()) == 1 + QUEUE_LIMIT + 3

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,29 @@ async def test_facts_are_recorded_with_their_reason_and_repeated_sends_count_onc
     async with stocked.database.transaction() as tx:
         actions = await tx.values("SELECT action FROM audit WHERE entity = 'stock' ORDER BY id")
     assert actions == ["set", "adjust", "receive", "set_safety"]
+
+
+async def test_what_has_not_happened_yet_is_no_fact_and_a_clock_that_is_a_little_fast_is_forgiven(
+    stocked: Shop,
+) -> None:
+    """A movement of tomorrow would be added again to every snapshot until then."""
+
+    def at(**ahead: float) -> str:
+        return (datetime.now(UTC) + timedelta(**ahead)).isoformat()
+
+    before = await free(stocked)
+    change = {"items": [{"sku": "SKU-1", "location": "CD01", "change": 5}], "reason": "found"}
+    goods = {"items": [item("SKU-1", "CD01", 5)]}
+    for path, body in (("/v1/stock:adjust", change), ("/v1/stock:set", goods), ("/v1/stock:receive", goods)):
+        answer = await stocked.http.post(path, json=body | {"occurred_at": at(hours=3)}, headers=stocked.headers)
+        assert (answer.status_code, answer.json()["code"]) == (422, "not_happened_yet"), path
+    assert await free(stocked) == before
+    soon = change | {"occurred_at": at(seconds=20)}
+    answer = await stocked.http.post("/v1/stock:adjust", json=soon, headers=stocked.headers)
+    assert answer.status_code == 200
+    rows = await stocked.http.get("/v1/stock/SKU-1/CD01/movements?limit=1", headers=stocked.headers)
+    (last,) = rows.json()["items"]
+    assert last["occurred_at"] == last["recorded_at"]
 
 
 async def test_what_does_not_exist_is_named_item_by_item_and_nothing_is_changed(stocked: Shop) -> None:

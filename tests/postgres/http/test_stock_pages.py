@@ -115,6 +115,7 @@ async def test_every_movement_shows_what_was_on_hand_after_it_whatever_the_filte
         "0",
         "0",
         "27",
+        "Sellable",
     ]
 
 

@@ -86,6 +86,25 @@ async def test_each_kind_of_file_is_taken(stated: Shop, name: str) -> None:
     assert (told["state"], told["percent"], told["held"]) == ("applied", 100, int("json" in kind))
 
 
+async def test_whole_numbers_with_a_point_count_and_what_cannot_be_read_is_held_as_nothing_stated(
+    stated: Shop,
+) -> None:
+    said = [
+        b'{"sku": "S1", "location": "L1", "on_hand": 13.0}',
+        b'{"sku": "S2", "location": "L1", "on_hand": 6.5}',
+        b"{nothing",
+        b'{"sku": "S2", "location": "L1", "on_hand": 1e400}',
+    ]
+    answer = await put(stated, b"\n".join(said), 1, kind="application/x-ndjson")
+    assert (await on_hand(stated.database))[1, 1] == 13
+    held = (await stated.http.get(f"{answer.headers['location']}/held", headers=stated.headers)).json()["items"]
+    assert [(row["row"], row["stated"], row["problem"]) for row in held] == [
+        (3, "6.5", "no_number"),
+        (4, "", "unreadable"),
+        (5, "", "unreadable"),
+    ]
+
+
 async def test_the_same_snapshot_again_gets_the_same_answer_and_an_older_one_409(stated: Shop) -> None:
     body, as_of = b"sku;location;on_hand\nS1;L1;13\nX;L1;1\n", ago(2)
     first = await put(stated, body, 7, headers={"idempotency-key": "n1"}, as_of=as_of)

@@ -1,10 +1,14 @@
 """What goes wrong with connections in our own words, kept in English and shown in the reader's language.
 
-See `malha.platform.failures`. What a peer or a connector says is shown as it is.
+See `malha.platform.failures`. So is what connectors of ours say (`CHECKS`, `refusals.SAID`); what a peer says, or a
+connector of somebody else, is shown as it is.
 """
 
+import re
+
+from malha.channels.connecting import refusals
 from malha.platform import failures, shapes
-from malha.platform.i18n import N_
+from malha.platform.i18n import N_, _
 from malha.platform.outward import OutwardUnreachable
 
 MISFIT = N_("the configuration does not fit: {field}: {what}")
@@ -21,6 +25,7 @@ NO_ORDERS = N_("the connector reads no orders")
 UNREADABLE_ORDERS = N_("the connector cannot read orders")
 NO_SHOWN_STOCK = N_("the connector does not say what stock the channel shows")
 NO_PRODUCTS = N_("the connector does not say what the channel sells")
+KEEPS_PRICE = N_("the channel keeps this price itself and is told none")
 NOTHING_SAID = N_("the channel said nothing of it")
 SAME_PAGE = N_("the channel promises more pages and gives the same one again")
 READING_BROKEN_OFF = N_("the reading was broken off")
@@ -49,6 +54,7 @@ OURS = (
     UNREADABLE_ORDERS,
     NO_SHOWN_STOCK,
     NO_PRODUCTS,
+    KEEPS_PRICE,
     NOTHING_SAID,
     SAME_PAGE,
     READING_BROKEN_OFF,
@@ -62,4 +68,53 @@ OURS = (
     TOO_LARGE,
 )
 
-shown = failures.Failures(*failures.OUTWARD, *shapes.SENTENCES, *OURS).shown
+# What connectors of ours say of a check; they know no catalogues. A test reads their source for what is not here.
+CHECKS = (
+    N_("The shop sells in {theirs}, not in {ours}."),
+    N_("The shop counts {decimals} decimals of {currency}, which has {digits}."),
+    N_("Webhook {hooks}: orders come by reading alone until it is made active again."),
+    N_("{currency}, webhooks: {hooks}"),
+    N_("The token is of {theirs}, not of {ours}."),
+    N_("The app lacks {scopes}."),
+    N_("There is no location {code}."),
+    N_("There is no stock location {code}."),
+    N_("The channel sells in {theirs}, not in {ours}."),
+    N_("There is no company {company}, or the user may not see it."),
+    N_("The company counts in {theirs}, not in {ours}."),
+    N_("Tryton lacks products ({products}), places of stock ({places}), parties ({parties})."),
+    N_("{waiting} in {incoming}, {written} in {outgoing}"),
+)
+
+# What a check says is said of no thing that is handed over.
+_refused = failures.Failures(*failures.OUTWARD, *shapes.SENTENCES, *OURS, *refusals.SAID)
+_known = failures.Failures(*failures.OUTWARD, *shapes.SENTENCES, *OURS, *CHECKS, *refusals.SAID)
+found = _known.found
+# A refusal is kept with its code and its field before its sentence: words of programs, without a blank.
+_MARKED = (re.compile(r"(\S+) (\S.*)", re.DOTALL), re.compile(r"(\S+ \S+) (\S.*)", re.DOTALL))
+
+
+def shown(text: str | None) -> str:
+    """Return a kept text in the reader's language, with code and field after it; what is not ours as it is."""
+    text = text or ""
+    if found(text) is None:
+        for form in _MARKED:
+            marked = form.fullmatch(text)
+            if marked is not None and _refused.found(marked[2]) is not None:
+                return f"{_refused.shown(marked[2])} ({marked[1]})"
+    return _known.shown(text)
+
+
+def is_ours(text: str) -> bool:
+    """Tell whether a refusal is in words of ours, or of a connector of ours: a sentence without code and field."""
+    return _refused.found(text) is not None
+
+
+def told(text: str) -> str:
+    """Return why a channel did not take something: our words in the reader's language, its own marked as such."""
+    said = shown(text)
+    return said if not text or said != text or is_ours(text) else theirs(text)
+
+
+def theirs(words: str) -> str:
+    """Return what a channel said, marked as its own words."""
+    return _("the channel says: “{words}”", words=words)

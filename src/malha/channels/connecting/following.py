@@ -14,11 +14,15 @@ from malha.channels.connecting.reads import Bound
 from malha.channels.connecting.service import connection_of
 from malha.channels.contract import CancelPush, Capability, PricePush, RefundPush, ShipmentPush, ShippedLine
 from malha.network import reads as network
+from malha.ordering import service as ordering
+from malha.ordering.model import Order
+from malha.payments import reads as payments
 from malha.platform import audit
 from malha.platform.db import Database, Tx
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_
 from malha.platform.ids import UUID
+from malha.platform.money import Money
 from malha.platform.subscribers import Recorded
 
 TYPES = ("fulfillment.shipped", "order.cancelled")
@@ -115,7 +119,8 @@ async def ask_refund(tx: Tx, code: str, order_id: UUID, payment: str, amount: in
     Raises:
         UnknownConnection: there is none.
         UnknownEntry: the order did not come over this connection.
-        Invalid: the amount is none.
+        Invalid: the amount is none, or more than is known to be left of what was paid. What the channel was asked for
+            before counts, until a person drops it.
     """
     connection = await connection_of(tx, code)
     to = next((b for b in await reads.bound(tx, "order", [str(order_id)]) if b.connection_id == connection.id), None)
@@ -130,11 +135,36 @@ async def ask_refund(tx: Tx, code: str, order_id: UUID, payment: str, amount: in
         name=f"{order_id}:{payment}:{reference}",
         payload=push,
     )
+    # Who asks for another refund of the order, or records one, waits: each counts what the one before it left.
+    order = await ordering.lock_order(tx, order_id)
     if not await queueing.add(tx, [op]):
         return None
+    left, stuck = await _left(tx, order, op)
+    if amount > left:
+        says = N_("Of what is known to be paid, {amount} is left to give back.")
+        mend = N_("If more was paid at the channel, have the order read again first.")
+        facts = {"amount": Money(max(left, 0), connection.currency)}
+        if stuck:
+            facts["stuck"] = Money(stuck, connection.currency)
+            mend = N_("Refunds of {stuck} wait for a person and count: first say that they arrived, or drop them.")
+        refuse([Flaw("amount", says, mend, facts)])
     after = {"order": str(order_id), "amount": amount, "reference": reference}
     await audit.record(tx, action="refund", entity="connection", entity_id=code, after=after)
     return queueing.key_of(op)
+
+
+async def _left(tx: Tx, order: Order, op: NewOp) -> tuple[int, int]:
+    """Return what is left to give back beside one refund, and how much of the rest waits for a person.
+
+    A dead refund counts until it is dropped: it may have arrived, and may be sent again.
+    """
+    asked = {"entity": op.entity, "connection_id": op.connection_id, "but": queueing.key_of(op)}
+    ((waiting, stuck, done),) = await tx.tuples(reads.REFUNDS, asked)
+    paid = (await payments.totals(tx, [order.id])).get(order.id)
+    # Where the channel tells of no payments, no more was paid than the order is worth. What was done may not be read
+    # back yet.
+    captured, refunded = (order.total, 0) if paid is None else (paid.captured, paid.refunded)
+    return captured - max(refunded, done) - waiting - stuck, stuck
 
 
 # --- prices ---

@@ -34,8 +34,8 @@ SELECT v.sku FROM variant v WHERE v.sku = ANY (%(skus)s::text[]) AND (
                 SELECT %(connection_id)s::int, c FROM unnest(%(codes)s::text[]) AS c))
     OR EXISTS (SELECT FROM listing l WHERE l.sku_id = v.id)
     OR EXISTS (SELECT FROM listing_post l WHERE l.sku_id = v.id)
-    OR EXISTS (SELECT FROM listing_override l WHERE l.sku_id = v.id)
-    OR EXISTS (SELECT FROM listing_price l WHERE l.sku_id = v.id))
+    OR EXISTS (SELECT FROM listing_override l WHERE l.sku_id = v.id AND l.said <> '{}')
+    OR EXISTS (SELECT FROM listing_price l WHERE l.sku_id = v.id AND l.price IS NOT NULL))
 """
 # By primary key.
 IDS_OF = "SELECT id, sku FROM variant WHERE sku = ANY (%(skus)s::text[])"

@@ -37,6 +37,13 @@ SELECT code, sku_id FROM channel_variant
 WHERE connection_id = %(connection_id)s::int AND code > %(after)s::text AND sku_id IS NOT NULL AND source = 'catalog'
 ORDER BY code LIMIT %(most)s::int
 """
+# Of how many SKUs that the channel tells of it has a price of its own; by the primary key of prices.
+OWN_PRICES = """
+SELECT count(*)::int FROM listing_price a
+WHERE a.channel_id = %(channel_id)s::int AND a.price IS NOT NULL AND EXISTS (
+    SELECT FROM channel_variant m WHERE m.sku_id = a.sku_id AND m.connection_id = %(connection_id)s::int
+      AND m.source = 'catalog')
+"""
 # By primary key.
 SKUS_OF = """
 SELECT DISTINCT v.sku FROM channel_variant m JOIN variant v ON v.id = m.sku_id

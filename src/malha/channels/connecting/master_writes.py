@@ -1,5 +1,7 @@
 """Statements of connections that keep fields of products. Private to `channels.connecting`."""
 
+from malha.channels.connecting.price_reads import IS_KEPT
+
 # One at a time takes or decides for a connection: what is told is read after this lock, so what is older is never
 # written last.
 LOCK = "SELECT fields FROM connection_master WHERE connection_id = %(connection_id)s::int FOR UPDATE"
@@ -42,6 +44,11 @@ FROM (SELECT code FROM channel_variant
       ORDER BY code LIMIT %(most)s::int FOR NO KEY UPDATE) w
 WHERE m.connection_id = %(connection_id)s::int AND m.code = w.code
 RETURNING m.sku_id
+"""
+# What the peer was told before it said prices itself is not what it has now. Once, by a person's press.
+FORGET_PRICES = f"""
+DELETE FROM binding b USING variant v
+WHERE b.connection_id = %(connection_id)s::int AND b.entity = 'price' AND v.sku = b.internal_id AND {IS_KEPT}
 """
 # By primary key; since when stays.
 HOLD = """

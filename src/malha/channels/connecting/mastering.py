@@ -9,6 +9,7 @@ import structlog
 
 from malha.catalog import ownership, taking
 from malha.catalog.taking import Change, Plan
+from malha.channels import service as channels
 from malha.channels.connecting import (
     making_writes,
     master_reads,
@@ -25,7 +26,7 @@ from malha.channels.connecting.model import Linked
 from malha.channels.connecting.runtime import Runtime
 from malha.channels.connecting.service import connection_of
 from malha.channels.contract import Capability
-from malha.platform import audit
+from malha.platform import audit, revisions
 from malha.platform.db import Actor, Tx
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_
@@ -42,6 +43,7 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
     """What keeping fields would change, of the first variants that the channel tells of: `looked` of `mapped`.
 
     `counts` is how many values would change, by field; `sample` some of them; `products` how many products would.
+    `own_prices`: of how many SKUs a price of the channel's own would end, because the connection would keep it.
     """
 
     mapped: int
@@ -51,6 +53,7 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
     sample: list[Change]
     held: dict[str, list[Flaw]]
     conflicts: list[ownership.Owner]
+    own_prices: int
 
 
 async def put_fields(
@@ -60,7 +63,7 @@ async def put_fields(
 
     What it told last is written by a worker, and its products are read anew, all of them. `creates` is what becomes of
     variants that nobody here knows: never made products, held until somebody accepts them, or made at once;
-    `categories` of those that nobody here knows: held, or made.
+    `categories` of those that nobody here knows: held, or made. Prices of its channel's own end where it keeps them.
 
     Raises:
         UnknownConnection, SharedByAll: as the names say.
@@ -81,7 +84,12 @@ async def put_fields(
         stored = await tx.value(master_writes.PUT, params)
     if stored is None:
         raise ProductRoleChanged(key=code)
+    if "price" in before.fields and "price" not in fields:  # from now on it is told them again
+        await tx.execute(master_writes.FORGET_PRICES, {"connection_id": found.id})
+        await revisions.bump(tx, channels.PRICES)
     await ownership.claim(tx, found.code, found.name, fields)
+    if "price" in fields:
+        await channels.end_kept_prices(tx, found.code)
     if creates == "never":
         await tx.execute(making_writes.ASK_NO_MORE, {"connection_id": found.id})
     if fields:
@@ -147,6 +155,7 @@ async def preview(tx: Tx, code: str, fields: Sequence[str]) -> Preview:
         if len(page) < AT_ONCE:
             break
         after = page[-1][0]
+    asked = {"connection_id": found.id, "channel_id": found.channel_id}
     return Preview(
         mapped=(await master_reads.counts(tx, found.id)).mapped,
         looked=looked,
@@ -155,6 +164,7 @@ async def preview(tx: Tx, code: str, fields: Sequence[str]) -> Preview:
         sample=sample,
         held=held,
         conflicts=[owners[f] for f in sorted(set(fields)) if f in owners and owners[f].owner != found.code],
+        own_prices=await tx.value(master_reads.OWN_PRICES, asked) if "price" in fields else 0,
     )
 
 
@@ -186,6 +196,8 @@ async def _take(runtime: Runtime, connection: Linked) -> int:
         told, wrong = master_rules.told_of(rows, fields)
         await _settle(tx, connection.id, told, rows, wrong, write=True)
         plans = await taking.take(tx, connection.code, told)
+        if "price" in fields:
+            await channels.end_kept_prices(tx, connection.code, list(told))
         await _hold(tx, connection.id, plans, wrong)
     changed = sum(len(plan.changes) for plan in plans)
     log.info("products_taken", connection=connection.code, variants=len(ids), changed=changed)

@@ -16,7 +16,7 @@ import msgspec
 import structlog
 
 from malha.channels import service as channels
-from malha.channels.connecting import documenting, failures, reads, rules, writes
+from malha.channels.connecting import documenting, failures, price_reads, reads, rules, writes
 from malha.channels.connecting.model import NEWEST_WINS, Linked, Op, OpKind
 from malha.channels.connecting.runtime import Line, Runtime
 from malha.channels.connecting.wire import Resting, Waiting
@@ -64,6 +64,7 @@ SETTLE_S = 5.0  # what a peer that said nothing gets to end before it is asked w
 PENDING_S = 60.0
 IDLE_S = 1.0
 LISTINGS_AT_ONCE = 25  # of one call: they are large, and a peer may need several requests for each
+NOT_SENT = "not sent"
 GATHER_S = 0.02  # for others that end at the same moment
 
 _NEEDS = {
@@ -121,6 +122,8 @@ async def _turn(runtime: Runtime, connection: Linked, settle_s: float) -> tuple[
             return 0, []
         single = await _take(tx, connection, set(OpKind) - NEWEST_WINS, limits.in_flight)
         prices = await _take(tx, connection, {OpKind.SET_PRICE}, limits.batch)
+        skus = [str(op.payload.get("sku", "")) for op in prices]
+        kept = await price_reads.kept(tx, connection.id, skus) if skus else set()
         # One call about listings at a time: who makes a product looks first whether another variant of it made it.
         listings = []
         if not await tx.value(reads.LISTINGS_UNDER_WAY, {"id": connection.id}):
@@ -129,7 +132,7 @@ async def _turn(runtime: Runtime, connection: Linked, settle_s: float) -> tuple[
     turn = _Turn(runtime.db, line, settle_s, runtime.settings.timezone)
     tasks: list[Task] = [partial(turn.one, op) for op in single]
     if prices:
-        tasks.append(partial(turn.together, turn.prices, prices))
+        tasks.append(partial(turn.together, partial(turn.prices, kept=kept), prices))
     if listings:
         tasks.append(partial(turn.together, turn.listings, listings))
     if line.stays_open:
@@ -273,18 +276,28 @@ class _Turn:
         finally:
             await self._line.wire.flush()
 
-    async def prices(self, ops: Sequence[Op]) -> "list[_End]":
-        """Tell prices; return what becomes of each."""
+    async def prices(self, ops: Sequence[Op], *, kept: Collection[str]) -> "list[_End]":
+        """Tell prices but those of the SKUs that the peer has `kept` to itself; return what becomes of each."""
         sink: Any = self._line.connector
         if not isinstance(sink, PriceSink):
             return [self._dead(op, "no_capability", failures.NOT_TOLD, doubtful=False) for op in ops]
-        items = [msgspec.convert(op.payload, PricePush) for op in ops]
+        every = [(op, msgspec.convert(op.payload, PricePush)) for op in ops]
+        # Since it was queued the peer became the one that says it, or somebody had an old one sent again.
+        ends = [
+            _End(op, NOT_SENT, failures.KEEPS_PRICE, writes.END_OPS, {"reference": None})
+            for op, push in every
+            if push.sku in kept
+        ]
+        sent = [(op, push) for op, push in every if push.sku not in kept]
+        if not sent:
+            return ends
+        items = [push for _, push in sent]
         try:
             results = await self._line.call(lambda: sink.set_prices(self._line.repeatable, items))
         except Exception as error:  # noqa: BLE001 -- as above
-            return [self._end_of_failed(op, error, doubtful=False) for op in ops]
-        missing = [Unknown(failures.NOTHING_SAID)] * (len(ops) - len(results))
-        return [self._end(op, result) for op, result in zip(ops, [*results, *missing], strict=False)]
+            return [*ends, *(self._end_of_failed(op, error, doubtful=False) for op, _ in sent)]
+        results = [*results, *[Unknown(failures.NOTHING_SAID)] * (len(sent) - len(results))]
+        return [*ends, *(self._end(op, result) for (op, _), result in zip(sent, results, strict=False))]
 
     async def listings(self, ops: Sequence[Op]) -> "list[_End]":
         """Publish listings; return what becomes of each."""
@@ -299,7 +312,7 @@ class _Turn:
         left = [(op, each) for op, each in both if each.push is None]
         await self._note_listings([(each, None) for _, each in left])
         ends = [
-            _End(op, "not sent", ", ".join(e.code for e in each.errors), writes.END_OPS, {"reference": None})
+            _End(op, NOT_SENT, ", ".join(e.code for e in each.errors), writes.END_OPS, {"reference": None})
             for op, each in left
         ]
         sent = [(op, each, each.push) for op, each in both if each.push is not None]
@@ -397,7 +410,7 @@ class _Turn:
             written: set[UUID] = set()
             for statement in dict.fromkeys(end.statement for end in ends):
                 written |= await _write_alike(tx, statement, [end for end in ends if end.statement is statement])
-            await _note_prices(tx, [end for end in ends if end.statement is writes.END_OPS])
+            await _note_prices(tx, [end for end in ends if end.statement is writes.END_OPS and end.outcome != NOT_SENT])
             attempts = [end for end in ends if end.op.key in written]
             if attempts:
                 columns = {

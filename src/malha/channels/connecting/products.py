@@ -41,7 +41,7 @@ async def read(reading: Reading) -> tuple[float, str | None]:
     Raises:
         ChannelError: a page did not come; what came before it is kept.
     """
-    line = reading.runtime.line(reading.connection)
+    line = reading.line()
     source = line.connector
     if not isinstance(source, CatalogSource):
         raise Retryable(failures.NO_PRODUCTS, after=3600.0)

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from malha.channels.connecting.model import Linked, Trail
+from malha.channels.connecting.price_reads import IS_KEPT
 from malha.channels.contract import ShippedLine
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
@@ -65,6 +66,15 @@ BOUND = """
 SELECT b.internal_id, b.external_id, b.connection_id, c.connector, c.code
 FROM binding b JOIN connection c ON c.id = b.connection_id
 WHERE b.entity = %(entity)s::text AND b.internal_id = ANY (%(ids)s::text[])
+"""
+# Money of an order that a channel was asked to give back: not answered for yet, waiting for a person, given back; by
+# the partial index on refunds.
+REFUNDS = """
+SELECT coalesce(sum((payload->>'amount')::bigint) FILTER (WHERE state = 'waiting'), 0)::bigint AS waiting,
+       coalesce(sum((payload->>'amount')::bigint) FILTER (WHERE state = 'dead'), 0)::bigint AS stuck,
+       coalesce(sum((payload->>'amount')::bigint) FILTER (WHERE state = 'done'), 0)::bigint AS done
+FROM channel_op
+WHERE entity = %(entity)s::text AND connection_id = %(connection_id)s::int AND kind = 'refund' AND key <> %(but)s::uuid
 """
 # What a line is of: what a person said, the listing's code, a bound variant, the SKU, the GTIN; in this order.
 FIND_SKUS = """
@@ -166,8 +176,8 @@ SELECT EXISTS (SELECT FROM channel_op WHERE connection_id = %(id)s::int AND stat
                AND taken_until >= clock_timestamp())
 """
 # Prices that differ from what the peer is about to be told, or was told last: the channel's own, or the catalogue's. By
-# primary key of the listings.
-PRICES_TO_TELL = """
+# primary key of the listings. What the peer keeps itself it is not told: it would get back what it said a while ago.
+PRICES_TO_TELL = f"""
 WITH waiting AS MATERIALIZED (
     SELECT DISTINCT ON (entity) entity, (payload ->> 'price')::bigint AS price FROM channel_op
     WHERE connection_id = %(connection_id)s::int AND kind = 'set_price' AND state = 'waiting'
@@ -179,6 +189,7 @@ LEFT JOIN binding b ON b.connection_id = %(connection_id)s::int AND b.entity = '
 LEFT JOIN waiting w ON w.entity = 'price:' || v.sku
 WHERE l.channel_id = %(channel_id)s::int AND l.active AND coalesce(a.price, v.price) IS NOT NULL
   AND v.sku > %(after)s::text
+  AND NOT {IS_KEPT}
   AND CASE WHEN w.entity IS NULL THEN b.content_hash IS DISTINCT FROM int8send(coalesce(a.price, v.price)::bigint)
       ELSE w.price <> coalesce(a.price, v.price) END
 ORDER BY v.sku LIMIT %(most)s::int

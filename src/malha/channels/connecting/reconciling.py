@@ -60,6 +60,7 @@ async def compare_orders(runtime: Runtime, connection: Linked, day: date) -> lis
     if not isinstance(connector, SummarySource):
         return []
     line = runtime.line(connection)
+    line.wire.aside = True
     zone = runtime.settings.timezone
     theirs = await line.call(lambda: connector.summarise(line.ctx, day, zone))
     asked = {"connection_id": connection.id, "channel_id": connection.channel_id, **_bounds(day, zone)}
@@ -96,6 +97,7 @@ async def compare_documents(runtime: Runtime, connection: Linked, day: date) -> 
     if not isinstance(connector, DocumentSink):
         return []
     line = runtime.line(connection)
+    line.wire.aside = True
     zone = runtime.settings.timezone
     theirs = await line.call(lambda: connector.summarise_documents(line.ctx, day, zone))
     said = documenting.rules_of(connection)

@@ -43,10 +43,15 @@ FIXES: dict[str, str] = {
     "unknown_location": N_("The partner names a location that is not its: add it to the connection, then try again."),
     "unknown_sku": N_("We have no such SKU: create its product, then try again."),
     "not_asked": N_("More is said to have left than was asked for: settle it with the partner, then drop this."),
+    "receipt_differs": N_(
+        "A receipt of this reference was taken before, with other goods: what else came has a reference of its own. "
+        "Settle it with the partner, then drop this."
+    ),
     "no_source": N_("Declare a stock source for the partner's locations and name it in the connection."),
     "awaits_sale": N_(
         "The ERP does not have the sale of this order: mend what keeps it back, and this follows by itself."
     ),
+    "unmapped": N_("Say what they mean, or which SKU it is: they go on by themselves."),
     "no_capability": N_("The connector cannot tell this channel such a thing: tell it by hand, then drop this."),
 }
 

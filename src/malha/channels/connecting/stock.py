@@ -49,6 +49,7 @@ class ConnectionSender:
         except MalhaError as error:
             return str(error)
         line.wire.settles = True
+        line.wire.aside = True  # a channel that takes no stock still gives its orders, and the other way round
         return line
 
     async def send(self, updates: Sequence[StockUpdate]) -> Handed:

@@ -1,6 +1,8 @@
 """Turns at streams that are read as a whole each time: one worker at a time, by a lease that it renews with each page.
 
 Where a stream of orders moves a cursor page by page, these are read from the first page to the last, or not at all.
+What fails of them waits longer and longer by itself and opens no breaker: where a channel cannot tell its products or
+its stock, its orders still come in, and it is still told of stock.
 """
 
 import asyncio
@@ -59,6 +61,16 @@ class Reading:
         self.failures = turn.failures
         self.stop = stop
 
+    def line(self) -> Line:
+        """Return the connection ready to be read. That a stream cannot be read keeps nothing else from its peer.
+
+        Raises:
+            ChannelError: see `Runtime.line`.
+        """
+        line = self.runtime.line(self.connection)
+        line.wire.aside = True
+        return line
+
     async def still_mine(self) -> bool:
         """Renew the lease; tell whether it was still held."""
         params = {"id": self.connection.id, "stream": self.stream, "lease": LEASE_S}
@@ -90,7 +102,7 @@ class Reading:
             Retryable: `without`, where its connector reads none.
             ChannelError: see `pages`.
         """
-        line = self.runtime.line(self.connection)
+        line = self.line()
         source = line.connector
         if not isinstance(source, StockSource):
             raise without

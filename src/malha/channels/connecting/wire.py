@@ -133,6 +133,7 @@ class _Call(msgspec.Struct, frozen=True):
     ms: int
     says: str = ""
     failed: bool = False  # of the peer's
+    aside: bool = False  # see `Wire.aside`
     limited: float | None = None  # asked for rest, for so many seconds
     left: float | None = None  # of its budget, as it said
 
@@ -148,7 +149,9 @@ class _Call(msgspec.Struct, frozen=True):
             bucket = bucket.blocked(clock + self.limited)
         elif self.left is not None:
             bucket = bucket.learned(clock, self.left)
-        return Pace(bucket, breaker.failed(clock) if self.failed else breaker.succeeded(), clock)
+        if not self.aside:
+            breaker = breaker.failed(clock) if self.failed else breaker.succeeded()
+        return Pace(bucket, breaker, clock)
 
 
 class Wire:
@@ -165,6 +168,9 @@ class Wire:
         self._ahead: float | Resting | Waiting | None = None  # the instant to wait for, or why the call may not be
         self._ended: list[_Call] = []
         self.settles = False  # who uses it writes what calls told, by `settle` or `flush`
+        # It neither heeds the breaker nor says anything to it: who uses it comes back later and later by itself, for
+        # something that orders and messages about them are not to rest for, nor it for them.
+        self.aside = False
 
     def hide(self, secret: str) -> None:
         """Cut one more secret out of everything that is written down."""
@@ -232,7 +238,7 @@ class Wire:
     def take(self, pace: Pace) -> Pace | None:
         """Take a token for the next call out of a budget that is locked; return what is left, None if it may not be."""
         try:
-            left, wait = _taken(pace)
+            left, wait = _taken(pace, aside=self.aside)
         except (Resting, Waiting) as error:
             self._ahead = error
             return None
@@ -252,7 +258,7 @@ class Wire:
         if entry is None:
             async with self._db.transaction() as tx:
                 await self.settle(tx)
-                left, wait = _taken(await pace_of(tx, self.id, self.limits))
+                left, wait = _taken(await pace_of(tx, self.id, self.limits), aside=self.aside)
                 await tx.execute(writes.PUT_PACE, _stored(self.id, left.bucket, left.breaker))
         else:
             wait = entry - time.monotonic()
@@ -273,6 +279,7 @@ class Wire:
             ms,
             "" if error is None else self._clean(error.why),
             failed=isinstance(error, Unsure | Retryable) and not limited,
+            aside=self.aside,
             limited=(1.0 if error.after is None else error.after) if isinstance(error, RateLimited) else None,
             left=None if limited or reply is None else _remaining(reply),
         )
@@ -309,6 +316,7 @@ class Wire:
             {
                 **row,
                 "plain": plain,
+                "aside": self.aside,
                 "ring": RING,
                 "calls": len(calls),
                 "failed": sum(call.failed for call in calls),
@@ -337,20 +345,20 @@ class Repeatable:
         self.learned = wire.learned
 
 
-def _taken(pace: Pace) -> tuple[Pace, float]:
-    """Return what is left after a token was taken, and the seconds to wait.
+def _taken(pace: Pace, *, aside: bool) -> tuple[Pace, float]:
+    """Return what is left after a token was taken, and the seconds to wait. `aside`: see `Wire.aside`.
 
     Raises:
         Resting: the breaker is open.
         Waiting: the wait would be long.
     """
-    if not pace.breaker.allows(pace.clock):
+    if not aside and not pace.breaker.allows(pace.clock):
         until = pace.breaker.until or pace.clock
         raise Resting(failures.RESTS, after=max(1.0, until - pace.clock))
     bucket, wait = pace.bucket.take(pace.clock)
     if wait > LONGEST_WAIT_S:
         raise Waiting(failures.BUDGET_OVER, after=wait)
-    return Pace(bucket, pace.breaker.tries(pace.clock), pace.clock), wait
+    return Pace(bucket, pace.breaker if aside else pace.breaker.tries(pace.clock), pace.clock), wait
 
 
 class Resting(Retryable):

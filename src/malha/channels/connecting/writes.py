@@ -62,7 +62,8 @@ END_CALLS = """
 WITH ended AS (
     UPDATE connection_pace
     SET bucket = CASE WHEN %(plain)s::boolean THEN bucket ELSE %(bucket)s::jsonb END,
-        breaker = CASE WHEN %(plain)s::boolean THEN NULL ELSE %(breaker)s::jsonb END,
+        breaker = CASE WHEN %(aside)s::boolean THEN breaker WHEN %(plain)s::boolean THEN NULL
+                       ELSE %(breaker)s::jsonb END,
         calls = calls + %(calls)s::int, failures = failures + %(failed)s::int,
         limited_at = CASE WHEN %(limited)s::boolean THEN clock_timestamp() ELSE limited_at END
     WHERE connection_id = %(id)s::int RETURNING calls

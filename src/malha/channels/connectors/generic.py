@@ -20,6 +20,7 @@ is no vendor's product, so the tier is C.
 Lines and totals of an order stay as they were sold. Units that are cancelled are counted on their line
 (`"cancelled": 1`), money that was given back is listed (`"refunds": [{"id": "r1", "payment": "p1", "amount": 1000}]`).
 What is to be known of an order besides comes as `"note"` and `"attributes"` (texts by name, of its lines too).
+A listing has no `"price"` where the channel keeps the prices itself; none is told at `/prices` then, either.
 """
 
 from collections.abc import Mapping, Sequence
@@ -436,7 +437,7 @@ class Generic:
 
     async def upsert_products(self, ctx: Ctx, items: Sequence[ProductPush]) -> Sequence[Result]:
         """Hand variants over, each as a whole."""
-        return await self._batch(ctx, "/listings", items, "upsert_products")
+        return await self._batch(ctx, "/listings", [_listing(item) for item in items], "upsert_products")
 
     async def _batch(self, ctx: Ctx, path: str, items: Sequence[Any], operation: str) -> Sequence[Result]:
         found = await self._ask(ctx, "POST", path, _Results, body={"items": list(items)}, operation=operation)
@@ -551,6 +552,12 @@ class Generic:
         if reply.status in {409, 412}:
             raise Conflicting(said.message or f"HTTP {reply.status}", version=said.version)
         raise Invalid(said.message or f"HTTP {reply.status}", field=said.field, code=said.code)
+
+
+def _listing(item: ProductPush) -> dict[str, Any]:
+    # Whoever keeps its prices itself is told none: not even that there is none.
+    said: dict[str, Any] = msgspec.to_builtins(item)
+    return {name: value for name, value in said.items() if name != "price" or value is not None}
 
 
 def _read(reply: Reply, into: type[Any]) -> Any:

@@ -13,9 +13,6 @@ The fields are those of `PickRequest`, `PickCancel` and `InboundNotice`, and of 
 `AdjustmentTold`, `ReceiptTold` and `StockTold` in `channels.contract`.
 """
 
-import base64
-import hashlib
-import hmac
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, ClassVar
@@ -196,11 +193,10 @@ def _told(body: bytes, kind: Any) -> Any:
 
 def _signed(ctx: Ctx, body: bytes, key: str) -> dict[str, str]:
     secret = ctx.access.secret("signing_secret")
-    stamp = str(int(ctx.now().timestamp()))
-    digest = hmac.digest(secret.encode(), f"{key}.{stamp}.".encode() + body, hashlib.sha256)
+    stamp = int(ctx.now().timestamp())
     return {
         "content-type": "application/json",
         "webhook-id": key,
-        "webhook-timestamp": stamp,
-        "webhook-signature": f"v1,{base64.b64encode(digest).decode()}",
+        "webhook-timestamp": str(stamp),
+        "webhook-signature": signatures.sign_standard(secret, key, stamp, body),
     }

@@ -44,14 +44,15 @@ class ProductPush(msgspec.Struct, frozen=True, kw_only=True):
 
     `fields` are those of the connector's `listing_fields` that have a value, by name: a text, or texts where there can
     be several; one that it states and that is not there is to be empty at the peer. `attributes` are the others.
-    `price` is for who makes the variant; a later one comes as a `PricePush`. Not `active`: it is not for sale there any
-    more; what the peer does not have is then left so.
+    `price` is for who makes the variant; a later one comes as a `PricePush`. None: the peer keeps the price itself and
+    is told none, or there is none. A connector whose peer would sell for nothing what it makes without a price refuses
+    to make it. Not `active`: it is not for sale there any more; what the peer does not have is then left so.
     """
 
     sku: str
     code: str
     name: str
-    price: int
+    price: int | None
     currency: str
     gtin: str = ""
     active: bool = True

@@ -92,7 +92,7 @@ async def _begin(db: Database, build_id: UUID) -> Maker | None:
             return maker
         # Before anything else is read: what changes meanwhile is found again by the next build of changes.
         position = await channel_reads.newest(tx)
-        seen = await tx.value(reads.SEEN)
+        seen = await reads.seen(tx, feed.channel_id, making.program())
         kind = found.kind
         base = None if feed.baseline is None else await reads.build(tx, feed.baseline)
         if kind is BuildKind.CHANGES and (base is None or not rules.has_unique_ids(found.plan)):

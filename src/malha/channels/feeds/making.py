@@ -1,11 +1,15 @@
 """Rows of a page of listings: their goods, what the channel may sell of them now, and what the plan makes of both."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import date
+from functools import cache
+from importlib import resources
 from typing import Any
 
 import msgspec
 
+import malha
 from malha.catalog import reads as catalog
 from malha.catalog.model import Category
 from malha.channels import quantities
@@ -49,6 +53,19 @@ NOTHING = Stock(0, None, {})
 FEW_PLACES = 50
 
 
+@cache
+def program() -> str:
+    """Return what stands for the program that makes rows.
+
+    Another one may make other rows of the same goods, as one row of a store where there were two: a file of changes
+    then looks at all listings, as after any other change that no listing has a mark of.
+    """
+    told = hashlib.blake2b(malha.__version__.encode(), digest_size=8)
+    for name in ("making.py", "rules.py", "profiles.py"):
+        told.update((resources.files("malha.channels.feeds") / name).read_bytes())
+    return told.hexdigest()
+
+
 class Maker:
     """Makes rows for one plan. Categories and the website are as they were when it was made; stock is as it is."""
 
@@ -60,6 +77,7 @@ class Maker:
         self._names, lines = tree_of(categories)
         self.compiled = rules.Compiled(plan, currency, website, lines)
         self._by_place = PROFILES[plan.profile].per_location
+        self._stores: dict[tuple[tuple[str, str], ...], list[list[int]]] = {}
         self.places = FEW_PLACES  # rows that one listing makes, known after the first page
 
     async def stock(self, tx: Tx, page: Sequence[Goods]) -> Places:
@@ -104,16 +122,44 @@ class Maker:
                 return Made(goods.sku_id, goods.stamp, [], "no_stock")
             return Made(goods.sku_id, goods.stamp, [self.compiled.row(facts)])
         rows, short = [], 0
-        for at, (code, name) in enumerate(places.locations):
-            # A cap on the whole limits what one place may sell, too.
-            units = min(stock.at.get(at, 0), stock.quantity)
+        for store in self._stores_of(facts, places.locations):
+            there = {at: stock.at.get(at, 0) for at in store}
+            # A cap on the whole limits what one store may sell, too.
+            units = min(sum(there.values()), stock.quantity)
             if self._plan.filters.in_stock and units <= 0:
                 short += 1
                 continue
             _put_stock(facts, units, None)
-            facts["location"], facts["location_name"] = code, name
-            rows.append(self.compiled.row(facts))
+            rows.append(self._row_of(facts, places.locations, there))
         return Made(goods.sku_id, goods.stamp, rows, None, short)
+
+    def _stores_of(self, facts: dict[str, Any], locations: Sequence[tuple[str, str]]) -> list[list[int]]:
+        """Return the indexes of the locations of each store that the target knows; one that is none stands alone."""
+        key = tuple(locations) if self.compiled.stores_are_fixed else ()
+        if key in self._stores:
+            return self._stores[key]
+        found: dict[tuple[str, str], list[int]] = {}
+        for at, (code, name) in enumerate(locations):
+            facts["location"], facts["location_name"] = code, name
+            store = self.compiled.store(facts)
+            found.setdefault((store, "" if store else code), []).append(at)
+        stores = list(found.values())
+        if key:
+            self._stores = {key: stores}  # of the newest page: locations hardly ever change meanwhile
+        return stores
+
+    def _row_of(
+        self, facts: dict[str, Any], locations: Sequence[tuple[str, str]], there: Mapping[int, int]
+    ) -> rules.Row:
+        """Return the row of a store from its locations with their units; `facts` have what it may sell in all."""
+        rows: dict[int, rules.Row] = {}
+        for at in there:
+            facts["location"], facts["location_name"] = locations[at]
+            rows[at] = self.compiled.row(facts)
+        if len(rows) == 1:
+            return next(iter(rows.values()))
+        stocked = [row for at, row in rows.items() if there[at] > 0]
+        return self.compiled.together(list(rows.values()), stocked or list(rows.values()))
 
 
 def tree_of(categories: Sequence[Category]) -> tuple[dict[str, str], dict[str, list[str]]]:

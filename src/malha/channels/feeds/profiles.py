@@ -1,7 +1,9 @@
 """What targets want: their fields, which are required, how long and of what kind. Data, checked against their specs.
 
 Google: product data specification and local inventory specification; the enumerations are those of the Merchant API v1.
-Meta: written from its documentation, not tried against an account.
+Meta: written from its documentation, not tried against an account. Of its local inventory it documents no fields: the
+Marketing API names a kind of feed `LOCAL_INVENTORY`, and no page says what such a file holds. So there is no target for
+it; `generic_local` has a row per SKU and location in whatever fields somebody agreed with Meta or another target.
 """
 
 import msgspec
@@ -10,11 +12,15 @@ from malha.channels.contract.content import Field, Kind
 from malha.channels.feeds.model import Format, Mapped, Origin
 from malha.platform.i18n import N_
 
-__all__ = ["AGES", "CONDITIONS", "GENDERS", "GENERIC", "PROFILES", "Field", "Kind", "Profile"]
+__all__ = ["AGES", "CONDITIONS", "GENDERS", "GENERIC", "GENERIC_LOCAL", "PROFILES", "Field", "Kind", "Profile"]
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
-    """What a target wants. `availability` are its words for ours; `gone` says that a row is no more."""
+    """What a target wants. `availability` are its words for ours; `gone` says that a row is no more.
+
+    `per_location`: a row per SKU and store, which a field `store_code` names. `pickup`: fields of picking up, each with
+    its words from what promises most to what promises least.
+    """
 
     key: str
     word: str
@@ -23,6 +29,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     fields: tuple[Field, ...]
     defaults: tuple[Mapped, ...]
     per_location: bool = False
+    pickup: dict[str, tuple[str, ...]] = {}
     open: bool = False  # takes fields of any name
     availability: dict[str, str] = {}
     gone: dict[str, str] = {}
@@ -49,6 +56,10 @@ def _template(target: str, value: str) -> Mapped:
 CONDITIONS = ("new", "refurbished", "used")
 GENDERS = ("male", "female", "unisex")
 AGES = ("newborn", "infant", "toddler", "kids", "adult")
+PICKUP = {
+    "pickup_method": ("buy", "reserve", "ship_to_store", "not_supported"),
+    "pickup_sla": ("same_day", "next_day", "2-day", "3-day", "4-day", "5-day", "6-day", "multi-week"),
+}
 _LABELS = tuple(Field(f"custom_label_{n}", longest=100) for n in range(5))
 _LINK = "{website}/{sku|url}"
 
@@ -100,7 +111,7 @@ GOOGLE_PRODUCTS = Profile(
 GOOGLE_LOCAL = Profile(
     key="google_local",
     word=N_("Google: local inventory"),
-    says=N_("What each store has, one row per SKU and location, for the local inventory of Google Merchant Center."),
+    says=N_("What each store has, one row per SKU and store code, for the local inventory of Google Merchant Center."),
     formats=(Format.TSV,),
     fields=(
         Field("store_code", Kind.ID, required=True, longest=64),
@@ -110,15 +121,14 @@ GOOGLE_LOCAL = Profile(
         Field("availability", Kind.WORD, True, 0,
               ("in_stock", "limited_availability", "on_display_to_order", "out_of_stock")),
         Field("sale_price", Kind.PRICE),
-        Field("pickup_method", Kind.WORD, values=("buy", "reserve", "ship_to_store", "not_supported")),
-        Field("pickup_sla", Kind.WORD,
-              values=("same_day", "next_day", "2-day", "3-day", "4-day", "5-day", "6-day", "multi-week")),
+        *(Field(name, Kind.WORD, values=words) for name, words in PICKUP.items()),
     ),
     defaults=(
         _own("store_code", "location"), _own("id", "code"), _own("quantity"), _own("price"), _own("availability"),
         _constant("pickup_method", "buy"), _constant("pickup_sla", "next_day"),
     ),
     per_location=True,
+    pickup=PICKUP,
     availability={"in_stock": "in_stock", "out_of_stock": "out_of_stock", "backorder": "out_of_stock"},
     gone={"availability": "out_of_stock", "quantity": "0"},
 )  # fmt: skip
@@ -188,4 +198,26 @@ GENERIC = Profile(
     price_digits=False,
 )  # fmt: skip
 
-PROFILES = {p.key: p for p in (GOOGLE_PRODUCTS, GOOGLE_LOCAL, META, GENERIC)}
+GENERIC_LOCAL = Profile(
+    key="generic_local",
+    word=N_("Any other target: local inventory"),
+    says=N_("What each store has, one row per SKU and store code, in fields of any name, as CSV, XML or JSON Lines."),
+    formats=GENERIC.formats,
+    fields=(
+        Field("store_code", Kind.ID, required=True, longest=200),
+        *(field for field in GENERIC.fields if field.name not in {"image", "images"}),
+    ),
+    defaults=(
+        _own("store_code", "location"), _own("store_name", "location_name"), _own("id", "code"), _own("sku"),
+        _own("price"), _own("currency"), _own("availability"), _own("quantity"),
+    ),
+    per_location=True,
+    pickup=PICKUP,
+    open=True,
+    # Who collects goods at a counter is not served by what comes to it later.
+    availability={"in_stock": "in_stock", "out_of_stock": "out_of_stock", "backorder": "out_of_stock"},
+    gone={"availability": "out_of_stock", "quantity": "0"},
+    price_digits=False,
+)  # fmt: skip
+
+PROFILES = {p.key: p for p in (GOOGLE_PRODUCTS, GOOGLE_LOCAL, META, GENERIC, GENERIC_LOCAL)}

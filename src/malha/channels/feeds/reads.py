@@ -125,9 +125,12 @@ WHERE l.channel_id = %(channel_id)s::int AND v.sku = %(sku)s::text
 COUNT_LISTINGS = "SELECT count(*)::int FROM listing WHERE channel_id = %(channel_id)s::int"
 COUNT_TODO = "SELECT count(*)::int FROM feed_todo WHERE build_id = %(id)s::uuid"
 
-# What no row has a mark of: the rules that quantities follow, and the tree of categories, a few thousand rows.
+# What no row has a mark of: the program that makes rows, the retailer's website, the channel's currency, the rules that
+# quantities follow, and the tree of categories, a few thousand rows.
 SEEN = """
-SELECT concat_ws(' ',
+SELECT concat_ws(' ', %(program)s::text,
+    md5(coalesce((SELECT website FROM retailer), '')),
+    (SELECT currency FROM channel WHERE id = %(channel_id)s::int),
     (SELECT coalesce(string_agg(name || n, ' ' ORDER BY name), '') FROM revision
      WHERE name IN ('allotments', 'network', 'safety')),
     (SELECT md5(coalesce(string_agg(code || '|' || name || '|' || path, E'\\n' ORDER BY code), '')) FROM category))
@@ -263,6 +266,11 @@ async def goods_to_do(tx: Tx, build_id: UUID, channel_id: int, after: int, limit
 async def goods_of_sku(tx: Tx, channel_id: int, sku: str) -> list[Goods]:
     """Return the listing of one SKU, if there is one."""
     return await tx.all(Goods, GOODS_OF_SKU, {"channel_id": channel_id, "sku": sku})
+
+
+async def seen(tx: Tx, channel_id: int, program: str) -> str:
+    """Return what all rows of a channel's file depend on, as it is now; `program` stands for what makes them."""
+    return str(await tx.value(SEEN, {"channel_id": channel_id, "program": program}))
 
 
 async def rows_of(tx: Tx, feed_id: int, skus: Sequence[int]) -> dict[int, tuple[list[str], bytes]]:

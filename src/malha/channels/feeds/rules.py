@@ -10,7 +10,7 @@ from urllib.parse import quote
 import msgspec
 
 from malha.channels.feeds.model import Mapped, Origin, Plan, Severity
-from malha.channels.feeds.profiles import GENERIC, PROFILES, Field, Kind, Profile
+from malha.channels.feeds.profiles import GENERIC, GENERIC_LOCAL, PROFILES, Field, Kind, Profile
 from malha.platform.brazil import normalise_gtin
 from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_
@@ -52,6 +52,7 @@ FIELDS: dict[str, str] = {
     "website": N_("Website of the retailer"),
 }
 UNIQUE = frozenset({"code", "sku"})  # what no two listings of a channel share
+OF_PLACE = frozenset({"location", "location_name"})  # known of a row's location alone
 
 # What a row can have, with what it is called on screen.
 RULES: dict[str, str] = {
@@ -71,6 +72,7 @@ RULES: dict[str, str] = {
     "too_many": N_("More addresses than the target takes"),
     "category_missing": N_("The category is mapped to none of the target's"),
     "duplicate_id": N_("Another listing has the same id"),
+    "places_differ": N_("Locations with the same store code say different things"),
 }
 LEFT: dict[str, str] = {
     "inactive": N_("The listing is not in use"),
@@ -166,7 +168,7 @@ def _check_mapped(at: str, profile: Profile, mapped: Mapped) -> Iterator[Flaw]:
         if one not in FIELDS:
             yield Flaw(f"{at}/value", N_("There is no field {name} here."), N_("There are: {known}."),
                        {"name": one[:80], "known": ", ".join(FIELDS)})  # fmt: skip
-        elif one in {"location", "location_name"} and not profile.per_location:
+        elif one in OF_PLACE and not profile.per_location:
             yield Flaw(f"{at}/value", N_("Only a target with rows per location has a field {name}."),
                        facts={"name": one})  # fmt: skip
 
@@ -205,9 +207,12 @@ class Compiled:
         chosen = plan.mapping if self.profile.open else sorted(plan.mapping, key=lambda m: order[m.target])
         self.columns = [m.target for m in chosen]
         self._key = [self.columns.index(n) for n in ("store_code", "id") if n in self.columns]
-        self._wants_gtin = self.profile is not GENERIC and "gtin" in self.columns
+        self._wants_gtin = self.profile not in (GENERIC, GENERIC_LOCAL) and "gtin" in self.columns
         self._chosen = [(m, self._checked(m), self._source(m)) for m in chosen]
         self._cells = [self._cell(*each) for each in self._chosen]
+        self._store = self.columns.index("store_code") if self.profile.per_location else 0
+        # Whether a location is the same store whatever is sold there.
+        self.stores_are_fixed = self.profile.per_location and _of_place(chosen[self._store])
 
     def left_out(self, goods: Goods) -> str | None:
         """Return why filters leave a listing out; None if they do not. Stock is looked at where rows are made."""
@@ -230,6 +235,32 @@ class Compiled:
         place = goods.get("location") or ""
         bad = bool(found) and any(f.severity is Severity.ERROR for f in found)
         return Row(key, place, values, found, bad)
+
+    def store(self, goods: Goods) -> str:
+        """Return what the target calls the store of a row's location; empty where it is mapped to none."""
+        return str(self._cells[self._store](goods, []))
+
+    def together(self, rows: Sequence[Row], counting: Sequence[Row]) -> Row:
+        """Return the one row of locations that are one store to the target, each given as if it had all the units.
+
+        The first one's words stand. Of picking up, those of `counting` (the ones whose units are in the sum) that
+        promise least: who comes for any of the units is promised nothing that one of them cannot keep. Where they
+        differ, that is said.
+        """
+        first = rows[0]
+        cells, found = list(first.cells), list(first.found)
+        for n, name in enumerate(self.columns):
+            if all(row.cells[n] == first.cells[n] for row in rows):
+                continue
+            if (words := self.profile.pickup.get(name)) is not None:
+                ranks = [_rank(words, row.cells[n]) for row in counting]
+                least = counting[ranks.index(max(ranks))]
+                cells[n] = least.cells[n]
+                found = [f for f in found if f.field != name] + [f for f in least.found if f.field == name]
+            said = dict.fromkeys(str(row.cells[n]) for row in rows)
+            found.append(Found("places_differ", name, Severity.WARNING, ", ".join(said)[:200]))
+        bad = any(f.severity is Severity.ERROR for f in found)
+        return Row(first.key, first.place, cells, found, bad)
 
     def each(self, goods: Goods, said: Mapping[str, Any]) -> Iterator[tuple[Mapped, Value, Any, list[Found]]]:
         """Yield each field: its mapping, what that makes, what is written, and what is wrong with it.
@@ -466,6 +497,23 @@ class Compiled:
         except ValueError:
             found.append(Found("day_wrong", field.name, Severity.ERROR, tidy(str(value))[:200]))
             return ""
+
+
+def _of_place(mapped: Mapped) -> bool:
+    """Tell whether a mapping makes the same of a location whatever the goods are."""
+    match mapped.origin:
+        case Origin.CONSTANT:
+            return True
+        case Origin.FIELD:
+            return mapped.value in OF_PLACE
+        case Origin.TEMPLATE:
+            return all(place[1] in OF_PLACE for place in _PLACE.finditer(mapped.value))
+    return False
+
+
+def _rank(words: Sequence[str], said: str) -> int:
+    """Return how little a word promises; one that is not there promises nothing."""
+    return words.index(said) if said in words else len(words)
 
 
 def tidy(text: str) -> str:

@@ -30,7 +30,7 @@ from malha.platform.db import SYSTEM, Actor, Database, Tx
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_, _
 from malha.platform.ids import new_id
-from malha.platform.outward import check_address
+from malha.platform.outward import OutwardRefused, inward
 
 PULLS_A_MINUTE = 30
 LEAST_MINUTES, MOST_MINUTES = 5, 30 * 24 * 60
@@ -62,22 +62,31 @@ def usual_plan(profile: str, currency: str) -> Plan:
     return Plan(profile=profile, format=target.formats[0], mapping=list(target.defaults), currency=currency)
 
 
-async def put_feed(tx: Tx, code: str, draft: FeedDraft, version: int, keys: signing.Keys) -> int:
+async def put_feed(
+    tx: Tx, code: str, draft: FeedDraft, version: int, keys: signing.Keys, *, allowed: Sequence[str] | None = None
+) -> int:
     """State a feed; `version` 0 makes it. Another plan or channel has its next build be of all rows.
+
+    `allowed`: see `outward.inward`.
 
     Returns:
         The new version.
 
     Raises:
         SharedByAll, UnknownChannel: as the names say.
-        Invalid: the plan, a filter, or a time makes no sense.
+        Invalid: the plan, a filter, or a time makes no sense, or the address leads into a network that is not public.
         OutwardRefused: the address to put the file to cannot be asked.
         FeedChanged: somebody else changed it meanwhile, or the code is taken.
     """
     channel = await channels.channel_of(tx, draft.channel)
-    refuse([*_check(code, draft), *await _check_plan(tx, draft.plan)])
+    flaws = [*_check(code, draft), *await _check_plan(tx, draft.plan)]
     if draft.push_url:
-        check_address(draft.push_url.replace("{name}", "feed"))
+        try:
+            flaws += inward("push_url", draft.push_url.replace("{name}", "feed"), allowed)
+        except OutwardRefused:
+            refuse(flaws)
+            raise
+    refuse(flaws)
     before = next(iter(await reads.feeds(tx, code)), None)
     row = {
         "code": code,

@@ -95,11 +95,11 @@ class OverrideImport:
         asked = {row.values["sku"] for row in rows if row.values.get("price")}
         given = {sku: id_ for sku, (id_, _) in known.items() if sku in asked}
         kept = await channels.kept_prices(tx, connection.channel_id, given)
-        costs = await reads.prices_of(tx, connection.channel_id, [id_ for id_, _ in known.values()])
+        costs = await channels.own_prices(tx, connection.channel_id, [id_ for id_, _ in known.values()])
         wanted: list[tuple[str, str, Any]] = []
         for row in rows:
             sku = row.values["sku"]
-            said, flaws = self._said(maker, connection, row, known.get(sku))
+            said, flaws = self._said(maker, connection, row, known.get(sku), now)
             if "price" in row.values and sku in kept:
                 flaws.append(kept[sku])
             if flaws:
@@ -119,9 +119,17 @@ class OverrideImport:
             await service.say_all(tx, connection, maker, *_parted(wanted))
 
     def _said(
-        self, maker: Maker, connection: Linked, row: Row, known: tuple[int, int] | None
+        self,
+        maker: Maker,
+        connection: Linked,
+        row: Row,
+        known: tuple[int, int] | None,
+        now: Mapping[tuple[int, int], Mapping[str, Any]],
     ) -> tuple[list[tuple[tuple[int, int], str, Any]], list[Flaw]]:
-        """Return what a row says: of which product and variant, which field, what; and what is wrong with it."""
+        """Return what a row says: of which product and variant, which field, what; and what is wrong with it.
+
+        `now`: what is said already. That comes back from a file as it went, be it a field that could not be said today.
+        """
         sku, name = row.values["sku"], row.values.get(_ROW_FIELD, "")
         flaws: list[Flaw] = []
         found: list[tuple[str, Any]] = []
@@ -130,7 +138,9 @@ class OverrideImport:
             value = rules.texts_of(maker.profile, name, text) if text else None
             found.append((name, value))
             # A field that the channel no longer has is taken back without a word.
-            wrong = [] if value is None else rules.check_said(maker.profile, {name: value})
+            place = known and (known[1], 0 if rules.shared_of(maker.profile, name) else known[0])
+            there = place and now.get(place, {}).get(name)
+            wrong = [] if value is None or value == there else rules.check_said(maker.profile, {name: value})
             flaws += [Flaw(_ROW_FIELD, f.says, f.mend, f.facts) for f in wrong]
         elif "value" in row.values or "price" not in row.texts:
             flaws.append(Flaw(_ROW_FIELD, N_("This field is empty."), N_("Fill it in.")))
@@ -177,7 +187,7 @@ async def _take_back(tx: Tx, connection: Linked, maker: Maker, own: Mapping[tupl
     known = await reads.skus_of(tx, sorted({sku for sku, _ in own}))
     await service.lock(tx, connection)
     now = await reads.overrides_of(tx, connection.id, sorted({product for _, product in known.values()}))
-    costs = await reads.prices_of(tx, connection.channel_id, [id_ for id_, _ in known.values()])
+    costs = await channels.own_prices(tx, connection.channel_id, [id_ for id_, _ in known.values()])
     kept = await channels.kept_prices(tx, connection.channel_id, {sku: id_ for sku, (id_, _) in known.items()})
     left: Left = {}
     back: list[tuple[str, str, Any]] = []

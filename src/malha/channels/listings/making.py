@@ -41,6 +41,7 @@ class Maker(msgspec.Struct, frozen=True):
             active=self.sells(goods),
             currency=self.currency,
             version=version,
+            price_kept=goods.price_kept,
         )
 
     def sells(self, goods: Goods) -> bool:

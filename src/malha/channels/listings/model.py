@@ -31,7 +31,8 @@ class Source(StrEnum):
 class Teller(StrEnum):
     """Who found an error."""
 
-    CHANNEL = "channel"
+    CHANNEL = "channel"  # in its own words
+    CONNECTOR = "connector"  # ours, while it was told: never kept, found when it is read
     CHECK = "check"  # our own, before anything was sent
 
 

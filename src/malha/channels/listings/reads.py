@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from malha.channels.connecting.price_reads import IS_KEPT
 from malha.channels.feeds import reads as feeds
 from malha.channels.feeds.model import Mapped
 from malha.channels.listings.model import ListingError, Status
@@ -30,7 +31,7 @@ LEFT JOIN category c ON c.id = p.category_id
 _GOODS = f"""
 SELECT v.id AS sku_id, coalesce(l.code, v.sku) AS code, coalesce(l.active, false) AS active, v.sku, v.name, v.gtin,
        v.options, v.weight_grams, v.length_mm, v.width_mm, v.height_mm, {feeds.PRICE} AS price, a.price AS own_price,
-       v.price AS catalog_price, v.active AND p.active AS on_sale,
+       v.price AS catalog_price, {IS_KEPT} AS price_kept, v.active AND p.active AS on_sale,
        p.id AS product_id, p.code AS product, p.name AS product_name, p.description, p.brand, p.ncm, p.attributes,
        p.options <> '[]' AS has_variants, c.code AS category, m.urls, {_STAMP} AS stamp,
        coalesce(o.said, '{{}}') AS said, coalesce(q.said, '{{}}') AS said_of_product,
@@ -95,11 +96,6 @@ SELECT v.sku FROM listing_post w JOIN variant v ON v.id = w.sku_id
 WHERE w.connection_id = %(connection_id)s::int AND w.sku_id = ANY (%(skus)s::int[])
   AND w.sent_version IS NULL
 """
-# What a channel asks itself; by primary key.
-PRICES_OF = """
-SELECT sku_id, price FROM listing_price
-WHERE channel_id = %(channel_id)s::int AND sku_id = ANY (%(skus)s::int[]) AND price IS NOT NULL
-"""
 # Rows for a file, by primary key, under the first connection of a channel that reads them back.
 PRICES_AFTER = """
 SELECT k.code, v.sku, a.price, a.channel_id, a.sku_id
@@ -143,11 +139,13 @@ WHERE name IN ('catalog', 'listings', 'network', 'prices')
 class Goods(feeds.Goods, frozen=True, kw_only=True):
     """A variant with everything that a channel can be told of it, what is said of it there, and how it stands.
 
-    `price` is what the channel gets: its own (`own_price`), or the catalogue's.
+    `price` is what it costs there: the channel's own (`own_price`), or the catalogue's. `price_kept`: the channel keeps
+    it itself, and is told none.
     """
 
     own_price: int | None
     catalog_price: int | None
+    price_kept: bool
     product_id: int
     said: dict[str, Any]
     said_of_product: dict[str, Any]
@@ -258,11 +256,6 @@ async def overrides_of(tx: Tx, connection_id: int, products: Sequence[int]) -> d
     """Return what is said of products (variant 0) and their variants."""
     rows = await tx.tuples(OVERRIDES_OF, {"connection_id": connection_id, "products": list(products)})
     return {(product, sku): said for product, sku, said in rows}
-
-
-async def prices_of(tx: Tx, channel_id: int, skus: Sequence[int]) -> dict[int, int]:
-    """Return what a channel asks itself, by variant."""
-    return dict(await tx.tuples(PRICES_OF, {"channel_id": channel_id, "skus": list(skus)}))
 
 
 PricePlace = tuple[int, int]

@@ -91,6 +91,7 @@ def worked_out(
     active: bool,
     currency: str,
     version: int = 0,
+    price_kept: bool = False,
 ) -> Content:
     """Return what a channel gets of a listing.
 
@@ -101,20 +102,21 @@ def worked_out(
         active: whether it shall be for sale there.
         currency: of the channel.
         version: of the statement.
+        price_kept: the channel keeps the price itself: it is told none, and none is missing.
     """
     fields = [_explained(compiled, *each, said) for each in compiled.each(goods, said)]
     if compiled.profile.open:
         fields += _attributes(goods, said, {each.field for each in fields})
-    price = goods[PRICE]
+    price = None if price_kept else goods[PRICE]
     errors = [
         ListingError(found.rule, each.field, teller=Teller.CHECK)
         for each in fields
         for found in each.found
         if found.severity is Severity.ERROR
     ]
-    if price is None:
+    if price is None and not price_kept:
         errors.append(ListingError("missing", PRICE, teller=Teller.CHECK))
-    push = _push(compiled, goods, fields, active=active, currency=currency, version=version)
+    push = _push(compiled, goods, fields, price, active=active, currency=currency, version=version)
     # Errors do not keep what is withdrawn from being withdrawn.
     kept = push if not errors or not active else None
     return Content(fields=fields, errors=errors, push=kept, digest=digest_of(push))
@@ -183,6 +185,7 @@ def _push(
     compiled: Compiled,
     goods: Mapping[str, Any],
     fields: Sequence[Explained],
+    price: int | None,
     *,
     active: bool,
     currency: str,
@@ -195,7 +198,7 @@ def _push(
         sku=goods["sku"],
         code=goods["code"],
         name=str(taken.get("title") or goods["name"]),
-        price=goods[PRICE] or 0,
+        price=price,
         currency=currency,
         gtin=str(taken.get("gtin") or ""),
         active=active,

@@ -184,16 +184,22 @@ async def say_all(
                 "saids": [_encode(row).decode() for row in wanted.values()],
             },
         )
+    cost = await channels.own_prices(tx, connection.channel_id, [known[sku][0] for sku in prices])
     priced = await channels.write_prices(
         tx, connection.channel_id, {known[sku][0]: price for sku, price in prices.items()}
     )
+    was: dict[str, dict[str, Any]] = {}
     for sku, price in prices.items():
         if known[sku][0] in priced:
             changed.setdefault(sku, {})[rules.PRICE] = price
+            was[sku] = {rules.PRICE: cost.get(known[sku][0])}
     if not changed:
         return Changed()
-    facts = {"count": sum(map(len, changed.values())), "listings": dict(list(changed.items())[:50])}
-    await audit.record(tx, action="change", entity="listing", entity_id=connection.code, after=facts)
+    # All prices, however many: money that somebody asked for. Of texts the first.
+    shown = [sku for sku in changed if sku in was] + [sku for sku in changed if sku not in was][:50]
+    facts = {"count": sum(map(len, changed.values())), "listings": {sku: changed[sku] for sku in shown}}
+    before = {"listings": was} if was else None
+    await audit.record(tx, action="change", entity="listing", entity_id=connection.code, before=before, after=facts)
     touched = await reads.of_products(tx, connection.id, products)
     for n in range(0, len(touched), AT_ONCE):
         await _work_out(tx, connection, maker, touched[n : n + AT_ONCE])

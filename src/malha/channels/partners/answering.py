@@ -16,16 +16,16 @@ from malha.channels.connecting.wire import Waiting
 from malha.channels.contract import AdjustmentTold, Answer, ReceiptTold, RequestAnswer, ShipmentTold
 from malha.channels.partners import reads, rules, writes
 from malha.channels.partners.reads import Named
-from malha.fulfillment import parting
+from malha.fulfillment import bringing, parting
 from malha.fulfillment import service as fulfillment
 from malha.fulfillment.errors import DocumentRequired
 from malha.fulfillment.model import Content, Parcel, Picked, RejectReason, Short, Tracking
 from malha.inventory.buckets.model import Bucket
 from malha.inventory.supply import service as supply
+from malha.inventory.supply.errors import ReceiptDiffers
 from malha.inventory.supply.model import ReceiptDraft, ReceivedLine
 from malha.inventory.sync import deltas
 from malha.inventory.sync.model import Delta, Outcome
-from malha.inventory.transfers import service as transfers
 from malha.inventory.transfers.model import Arrival, Arrived
 from malha.ordering import service as ordering
 from malha.ordering.model import UnitState
@@ -234,20 +234,23 @@ async def _receive(tx: Tx, connection: Linked, told: ReceiptTold) -> None:
         raise Parked("unknown_sku", ", ".join(strange[:5]))
     id_ = rules.receipt_id(connection.id, told)
     lines = [(skus[line.sku], line.quantity, CONDITIONS[line.condition]) for line in told.lines]
-    if kind == "transfer":
-        arrived = [Arrived(sku, n, bucket) for sku, n, bucket in lines]
-        arrival = Arrival(id=id_, lines=arrived, complete=told.complete, note=told.reference)
-        await transfers.receive(tx, number, arrival)
-    else:
-        draft = ReceiptDraft(
-            id=id_,
-            location_id=location_id,
-            lines=[ReceivedLine(sku, n, bucket) for sku, n, bucket in lines],
-            order_id=await tx.value(reads.PURCHASE_ID, {"number": number}),
-            document=told.reference,
-            received_at=told.at,
-        )
-        await supply.receive(tx, draft)
+    try:
+        if kind == "transfer":
+            arrived = [Arrived(sku, n, bucket) for sku, n, bucket in lines]
+            arrival = Arrival(id=id_, lines=arrived, complete=told.complete, note=told.reference)
+            await bringing.receive(tx, number, arrival)
+        else:
+            draft = ReceiptDraft(
+                id=id_,
+                location_id=location_id,
+                lines=[ReceivedLine(sku, n, bucket) for sku, n, bucket in lines],
+                order_id=await tx.value(reads.PURCHASE_ID, {"number": number}),
+                document=told.reference,
+                received_at=told.at,
+            )
+            await supply.receive(tx, draft)
+    except ReceiptDiffers as error:  # it would never succeed
+        raise Parked("receipt_differs", str(error)) from None
     await tx.execute(writes.NOTE_RECEIVED, {"connection_id": connection.id, "name": told.notice})
 
 

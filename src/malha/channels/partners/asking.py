@@ -32,6 +32,7 @@ WORK_TYPES = (
 )
 INBOUND_TYPES = (
     "inbound.placed",
+    "inbound.changed",
     "inbound.rescheduled",
     "inbound.dropped",
     "transfer.approved",

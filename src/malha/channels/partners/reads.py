@@ -24,7 +24,8 @@ HOST_KEY = """
 SELECT server, public_key, fingerprint, trusted_at, trusted_by FROM partner_host_key
 WHERE connection_id = %(connection_id)s::int
 """
-# Work of orders at partners' locations, with what of it was asked for before; by the index on orders.
+# Work of orders at partners' locations, with what of it was asked for before; by the index on orders. What is brought
+# to a place of ours is sent by people: partners are asked to ship, and to hand over.
 WORK = """
 SELECT f.id, f.number, f.order_id, f.location_id, f.method, f.state, f.due_at, p.connection_id, p.theirs,
        o.number AS order_number, coalesce(s.code, '') AS service, coalesce(s.carrier, '') AS carrier,
@@ -34,7 +35,7 @@ JOIN partner_location p ON p.location_id = f.location_id
 JOIN sales_order o ON o.id = f.order_id
 LEFT JOIN service s ON s.id = f.service_id
 LEFT JOIN partner_request r ON r.fulfillment_id = f.id
-WHERE f.order_id = ANY (%(orders)s::uuid[]) ORDER BY f.number
+WHERE f.order_id = ANY (%(orders)s::uuid[]) AND f.method <> 'transfer' ORDER BY f.number
 """
 # Requests of orders, wherever the location belongs by now.
 ASKED = """

@@ -83,7 +83,7 @@ class NewClaim(msgspec.Struct, frozen=True):
     """A claim to make. `eta` is what it was planned with; `told`: the promise that goes with it says so.
 
     Without `supply_id` the units are there: components of a kit that wait for the others. `per` of them make one sold
-    unit of the line.
+    unit of the line. Of its `days`, from the day it is there, `transit` are those under way.
     """
 
     order_id: UUID
@@ -99,6 +99,7 @@ class NewClaim(msgspec.Struct, frozen=True):
     told: bool
     since: datetime | None = None  # None: now, the end of the queue
     per: int = 1
+    transit: int = 0
 
 
 class Part(msgspec.Struct, frozen=True):

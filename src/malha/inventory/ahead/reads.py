@@ -18,6 +18,12 @@ ORDER BY s.sku_id, s.location_id, s.id
 ROOM = """
 SELECT id, coalesce(cap - waiting, 2147483647) FROM ahead_policy WHERE id = ANY (%(policies)s::int[])
 """
+# Of all policies that some SKUs fall under; by the unique index and the partial one on SKUs.
+ROOM_OF_SKUS = """
+SELECT v.id, p.id, coalesce(p.cap - p.waiting, 2147483647)
+FROM variant v JOIN ahead_policy p ON p.sku_id = v.id OR (p.sku_id IS NULL AND p.product_id = v.product_id)
+WHERE v.id = ANY (%(skus)s::int[]) AND p.mode <> 'none' AND NOT p.removed
+"""
 # Who is in the queue of a SKU goes before who comes now; by the index on queues.
 AHEAD_OF = """
 SELECT sku_id, location_id, sum(quantity)::int FROM supply_claim

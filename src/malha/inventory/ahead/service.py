@@ -339,6 +339,15 @@ async def queue_open(
     )
 
 
+async def queue_to_come(tx: Tx, skus: Sequence[int]) -> tuple[AsyncCursor[Any], AsyncCursor[Any]]:
+    """Ask for open supply lines of SKUs, and what caps of policies let through by SKU and policy, whoever sells.
+
+    For `tx.pipeline()`.
+    """
+    asked = {"skus": list(skus)}
+    return await tx.cursor_of(reads.OPEN, asked), await tx.cursor_of(reads.ROOM_OF_SKUS, asked)
+
+
 async def queue_ahead_of(tx: Tx, skus: Sequence[int]) -> AsyncCursor[Any]:
     """Ask how many units wait at (sku_id, location_id): stock that turns up there is theirs first. For `tx.pipeline()`.
 

@@ -18,6 +18,7 @@ from malha.inventory.ahead.policies import PolicyDraft
 from malha.inventory.ahead.reads import PolicyRow
 from malha.network import reads as network
 from malha.platform import audit, revisions
+from malha.platform.days import checked
 from malha.platform.db import Actor, Database, Tx
 from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_
@@ -56,7 +57,7 @@ def _mode(text: str) -> Mode:
 def _day(text: str) -> date:
     for shape in ("%Y-%m-%d", "%d/%m/%Y", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"):  # a spreadsheet's day has an hour
         try:
-            return datetime.strptime(text, shape).date()  # noqa: DTZ007  (a day has no zone)
+            return checked(datetime.strptime(text, shape).date())  # noqa: DTZ007  (a day has no zone)
         except ValueError:
             continue
     raise BadCell(N_("{value} is no day."), N_("Write it like 2026-11-27 or 27/11/2026."))

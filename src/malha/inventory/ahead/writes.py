@@ -81,7 +81,7 @@ WITH want AS (
     FROM want w JOIN transfer_shipment_line l ON l.sku_id = w.sku_id AND l.coming > 0
     JOIN transfer_shipment s ON s.id = l.shipment_id
     JOIN transfer t ON t.id = s.transfer_id AND t.destination_id = w.location_id
-    WHERE s.eta IS NOT NULL AND t.state IN ('partly_shipped', 'shipped')
+    WHERE s.eta IS NOT NULL AND t.state IN ('partly_shipped', 'shipped') AND t.order_id IS NULL
     UNION ALL  -- what older code shipped beside this during an update has no shipment yet
     SELECT 'transfer', t.id, l.line, l.sku_id, t.destination_id, t.eta, l.transit
     FROM want w JOIN transfer_line l ON l.sku_id = w.sku_id AND l.transit > 0

@@ -94,8 +94,61 @@ async def take(
 async def lock(tx: Tx, skus: Collection[int], counters: Collection[tuple[int, int]]) -> Standing:
     """Lock counters and all fences of SKUs and return what they have left."""
     room = await lock_counters(tx, counters)
-    rows = await tx.tuples(writes.LOCK_FENCES, {"skus": sorted(skus)})
-    return Standing({FenceKey(s, loc, fence): units for s, loc, fence, units, _ in rows if units}, room)
+    rows = await _lock_fences(tx, skus)
+    return Standing({key: units for key, units, _ in rows if units}, room)
+
+
+Held = list[tuple[FenceKey, int, bool]]  # what a fence has left, and whether it is open
+
+
+async def _lock_fences(tx: Tx, skus: Collection[int]) -> Held:
+    """Lock all fences of SKUs, in key order, and return what they have.
+
+    Of SKUs whose fences this transaction has locked it is those: one that somebody made since would be locked behind
+    others, and whoever has it may wait for them.
+    """
+    locked = _locked(tx)
+    again = [key for sku in sorted({*skus} & locked.keys()) for key in locked[sku]]
+    fresh = sorted({*skus} - locked.keys())
+    held = _held(await tx.tuples(writes.LOCK_FENCES, {"skus": fresh})) if fresh else []
+    locked.update({sku: [key for key, _, _ in held if key.sku_id == sku] for sku in fresh})
+    return held + await _read_locked(tx, again)
+
+
+async def _lock_fences_at(tx: Tx, balances: Collection[tuple[int, int]]) -> Held:
+    """Lock the fences on balances, in key order, and return what they have; see `_lock_fences`."""
+    locked = _locked(tx)
+    again = [
+        key
+        for sku in sorted({sku for sku, _ in balances} & locked.keys())
+        for key in locked[sku]
+        if (sku, key.location_id) in balances
+    ]
+    fresh = sorted(balance for balance in balances if balance[0] not in locked)
+    params = {"skus": [sku for sku, _ in fresh], "locations": [location for _, location in fresh]}
+    held = _held(await tx.tuples(writes.LOCK_FENCES_AT, params)) if fresh else []
+    return held + await _read_locked(tx, again)
+
+
+def _locked(tx: Tx) -> dict[int, list[FenceKey]]:
+    """Return the SKUs all of whose fences a transaction has locked, and those."""
+    found: dict[int, list[FenceKey]] = tx.locked.setdefault("fences", {})
+    return found
+
+
+async def _read_locked(tx: Tx, keys: Sequence[FenceKey]) -> Held:
+    if not keys:
+        return []
+    params = {
+        "skus": [key.sku_id for key in keys],
+        "locations": [key.location_id for key in keys],
+        "fences": [key.fence_id for key in keys],
+    }
+    return _held(await tx.tuples(writes.FENCES_LOCKED, params))
+
+
+def _held(rows: Iterable[tuple[int, int, int, int, bool]]) -> Held:
+    return [(FenceKey(sku, location, fence), units, is_open) for sku, location, fence, units, is_open in rows]
 
 
 async def lock_for(tx: Tx, takers: Collection[Taker], skus: Collection[int], *claim_ids: UUID) -> None:
@@ -236,13 +289,9 @@ async def prepare_return(tx: Tx, owned: Owned, *, leaves: bool = False) -> Retur
         return None
     if uses:
         await lock_counters(tx, await _counters_of(tx, uses))
-    keys = sorted({key_of(d) for _, d in draws if d.fence_id is not None})
-    opened = frozenset[FenceKey]()
-    if keys:
-        params = {"skus": [k.sku_id for k in keys], "locations": [k.location_id for k in keys]}
-        rows = await tx.tuples(writes.LOCK_FENCES_AT, _unique(params))
-        opened = frozenset(FenceKey(s, loc, fence) for s, loc, fence, _, is_open in rows if is_open)
-    return Returning(draws, uses, opened)
+    keys = {key_of(d) for _, d in draws if d.fence_id is not None}
+    held = await _lock_fences_at(tx, {(key.sku_id, key.location_id) for key in keys}) if keys else []
+    return Returning(draws, uses, frozenset(key for key, _, is_open in held if is_open))
 
 
 def _summed(owned: Owned) -> dict[tuple[UUID, int, int], int]:
@@ -325,8 +374,7 @@ async def _forget(tx: Tx, draws: Sequence[tuple[UUID, Drawn]]) -> None:
 
 async def lock_at(tx: Tx, claims: Sequence[Claim]) -> None:
     """Lock the fences on some balances, before the balances: a physical fact may leave fewer units than are fenced."""
-    if claims:
-        await tx.tuples(writes.LOCK_FENCES_AT, _unique(_keys(claims)))
+    await _lock_fences_at(tx, {(c.sku_id, c.location_id) for c in claims})
 
 
 async def settle(tx: Tx, balances: Collection[tuple[int, int]]) -> None:
@@ -336,10 +384,9 @@ async def settle(tx: Tx, balances: Collection[tuple[int, int]]) -> None:
     short = await tx.tuples(writes.SHORT_OF_FENCED, params)
     if not short:
         return
-    params = {"skus": [sku for sku, _, _ in short], "locations": [location for _, location, _ in short]}
     left: dict[tuple[int, int], dict[FenceKey, int]] = {}
-    for sku, location, fence, remaining, _ in await tx.tuples(writes.LOCK_FENCES_AT, params):
-        left.setdefault((sku, location), {})[FenceKey(sku, location, fence)] = remaining
+    for key, remaining, _ in await _lock_fences_at(tx, {(sku, location) for sku, location, _ in short}):
+        left.setdefault((key.sku_id, key.location_id), {})[key] = remaining
     shrunk = [s for sku, location, room in short for s in rules.shrink(left.get((sku, location), {}), room)]
     await move(tx, [(None, FenceChange(s.key, remaining=-s.quantity)) for s in shrunk], FenceReason.SHRUNK)
     fewer: dict[tuple[int, int], int] = {}
@@ -476,12 +523,6 @@ async def _counters_of(tx: Tx, uses: Sequence[tuple[UUID, Used]]) -> set[tuple[i
 
 def _keys(claims: Sequence[Claim]) -> dict[str, list[int]]:
     return {"skus": [c.sku_id for c in claims], "locations": [c.location_id for c in claims]}
-
-
-def _unique(params: Mapping[str, Sequence[int]]) -> dict[str, list[int]]:
-    """Return each balance once: a row joined twice is no harm to a lock, but to what is read of it."""
-    keys = sorted(set(zip(params["skus"], params["locations"], strict=True)))
-    return {"skus": [sku for sku, _ in keys], "locations": [location for _, location in keys]}
 
 
 # --- for intake, in one round trip ---

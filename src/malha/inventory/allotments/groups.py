@@ -8,6 +8,7 @@ import msgspec
 
 from malha.inventory.allotments import writes
 from malha.inventory.allotments.errors import CustomerGroupInUse, CustomerGroupTaken, UnknownCustomerGroup
+from malha.network import rules as network_rules
 from malha.network.service import refuse_limited
 from malha.platform import audit
 from malha.platform.db import Tx
@@ -111,11 +112,8 @@ def _flaws(code: str, draft: CustomerGroupDraft) -> list[Flaw]:
     flaws = [Flaw(at, NEEDED) for at, text in (("code", code), ("name", draft.name)) if not text.strip()]
     if "," in code:
         flaws.append(Flaw("code", NO_COMMA))  # forms list groups with commas between
-    if "/" in code or not code.isprintable():
-        flaws.append(
-            Flaw("code", N_("{value} is no code."), N_("Use visible characters without slashes."), {"value": code})
-        )
-    for at, text, most in (("code", code, MOST), ("name", draft.name, MOST), ("note", draft.note, 500)):
+    flaws += network_rules.check_addressable("code", code, MOST)
+    for at, text, most in (("name", draft.name, MOST), ("note", draft.note, 500)):
         if len(text) > most:
             flaws.append(Flaw(at, TOO_LONG, facts={"most": most}))
     return flaws

@@ -83,6 +83,14 @@ ORDER BY sku_id, location_id, allotment_id
 FOR NO KEY UPDATE
 """
 
+# What fences that are locked already have left: none that came since, which would be locked behind them.
+FENCES_LOCKED = """
+SELECT f.sku_id, f.location_id, f.allotment_id, f.remaining, f.open
+FROM fence_stock f
+JOIN unnest(%(skus)s::int[], %(locations)s::int[], %(fences)s::int[]) AS w(sku_id, location_id, allotment_id)
+  USING (sku_id, location_id, allotment_id)
+"""
+
 # The same on some balances.
 LOCK_FENCES_AT = """
 SELECT f.sku_id, f.location_id, f.allotment_id, f.remaining, f.open

@@ -46,7 +46,9 @@ async def change(
     Raises:
         NotInBucket: a bucket has fewer units.
         InvalidQuantity: more units than a balance can hold.
+        NotHappenedYet: it is said to be of a time that has not come.
     """
+    occurred_at = await service.happened(tx, occurred_at)
     summed: dict[tuple[int, int, Bucket], int] = {}
     for leg in legs:
         key = (leg.sku_id, leg.location_id, leg.bucket)

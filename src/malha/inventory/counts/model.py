@@ -62,6 +62,26 @@ class Limits(msgspec.Struct, frozen=True):
     value: int = 0
 
 
+class Meanwhile(msgspec.Struct, frozen=True):
+    """What became known of a SKU between its counting and the end of the count, in signed units.
+
+    Attributes:
+        sku_id: the SKU.
+        variance: what was counted without what was expected.
+        settled: what the ledger got since for a time before the counting: late sales, counts that are older.
+        restated: what systems and other counts said since, of a time after the counting.
+        missed: what short picks did not find since.
+        superseded: somebody counted the same shelf later, and that is applied.
+    """
+
+    sku_id: int
+    variance: int
+    settled: int
+    restated: int
+    missed: int
+    superseded: bool
+
+
 class CountDraft(msgspec.Struct, frozen=True, kw_only=True):
     """A count as someone asks for it. Without SKUs everything that is on hand is counted."""
 

@@ -6,6 +6,7 @@ from datetime import datetime
 import msgspec
 
 from malha.inventory.counts.model import CountKind, Habits, LineState, Source, TaskState
+from malha.inventory.supply.searching import number_in
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
 from malha.platform.text import literal
@@ -63,6 +64,13 @@ CROSS JOIN LATERAL (
 WHERE (%(before)s::bigint IS NULL OR t.number < %(before)s::bigint)
   AND (NOT %(open)s::boolean OR t.state IN ('open', 'applying'))
   AND (%(scope)s::int[] IS NULL OR t.location_id = ANY (%(scope)s::int[]))
+  AND (%(location)s::int IS NULL OR t.location_id = %(location)s::int)
+  AND (%(owned)s::int[] IS NULL OR t.location_id = ANY (%(owned)s::int[]))
+  AND (%(since)s::timestamptz IS NULL OR t.created_at >= %(since)s::timestamptz)
+  AND (%(until)s::timestamptz IS NULL OR t.created_at < %(until)s::timestamptz)
+  AND (NOT %(searched)s::boolean OR t.number = %(asked)s::bigint OR t.zone ILIKE %(text)s::text OR t.id IN (
+          SELECT l.task_id FROM variant v JOIN count_line l ON l.sku_id = v.id
+          WHERE v.sku = ANY (%(codes)s::text[]) OR v.gtin = ANY (%(codes)s::text[])))
 ORDER BY t.number DESC
 LIMIT %(limit)s::int
 """
@@ -78,8 +86,10 @@ WHERE t.number = %(number)s::bigint
 """
 _LINES = """\
 SELECT l.sku_id, v.sku, v.name, v.gtin, v.price, l.bin, l.state, l.attempts, l.counted, l.expected,
-       l.counted - l.expected AS variance, l.as_of, l.counted_by, l.approved_by, l.tally, l.tallied_by, l.tallied_at
+       l.counted - l.expected AS variance, l.expected - e.expected AS corrected, l.as_of, l.counted_by, l.approved_by,
+       l.tally, l.tallied_by, l.tallied_at
 FROM count_line l JOIN variant v ON v.id = l.sku_id
+LEFT JOIN count_entry e ON e.task_id = l.task_id AND e.sku_id = l.sku_id AND e.attempt = l.attempts
 """
 # Primary key. What is beyond the limits first, then what is to do.
 LINES = f"""
@@ -171,14 +181,21 @@ IS_SUSPECTED = """
 SELECT EXISTS (SELECT FROM stock_suspicion
                WHERE sku_id = %(sku_id)s::int AND location_id = %(location_id)s::int AND lifted_at IS NULL)
 """
-# The partial unique index on open suspicions.
+# The partial unique index on open suspicions, of which a location has a few hundred at most: they are read and put in
+# order whole, however far the list goes on.
 SUSPICIONS = """
 SELECT s.sku_id, v.sku, v.name, s.location_id, p.code AS location, p.name AS location_name, s.kept_back, s.score, s.why,
        s.found_at
 FROM stock_suspicion s JOIN variant v ON v.id = s.sku_id JOIN location p ON p.id = s.location_id
 WHERE s.lifted_at IS NULL AND (%(scope)s::int[] IS NULL OR s.location_id = ANY (%(scope)s::int[]))
-ORDER BY s.score DESC, s.found_at, v.sku
+  AND (%(score)s::int IS NULL OR (-s.score, s.found_at, s.sku_id, s.location_id)
+       > (-%(score)s::int, %(found_at)s::timestamptz, %(sku_id)s::int, %(location_id)s::int))
+ORDER BY -s.score, s.found_at, s.sku_id, s.location_id
 LIMIT %(limit)s::int
+"""
+SUSPECTED = """
+SELECT count(*)::int FROM stock_suspicion
+WHERE lifted_at IS NULL AND (%(scope)s::int[] IS NULL OR location_id = ANY (%(scope)s::int[]))
 """
 SELLING_PLACES = "SELECT id FROM location WHERE status = 'active' AND kind <> 'pickup_point' ORDER BY id"
 
@@ -255,7 +272,10 @@ class TaskHead(msgspec.Struct, frozen=True):
 
 
 class LineRow(msgspec.Struct, frozen=True):
-    """One SKU of a count."""
+    """One SKU of a count.
+
+    `corrected` are the units that others corrected between counting and closing: what is expected has them already.
+    """
 
     sku_id: int
     sku: str
@@ -268,6 +288,7 @@ class LineRow(msgspec.Struct, frozen=True):
     counted: int | None
     expected: int | None
     variance: int | None
+    corrected: int | None
     as_of: datetime | None
     counted_by: str | None
     approved_by: str | None
@@ -329,6 +350,14 @@ class SuspicionRow(msgspec.Struct, frozen=True):
     why: Why
     found_at: datetime
 
+    @property
+    def place(self) -> "SuspicionPlace":
+        """Return where in the list it stands."""
+        return self.score, self.found_at, self.sku_id, self.location_id
+
+
+SuspicionPlace = tuple[int, datetime, int, int]  # score, found, SKU id, location id
+
 
 async def frozen_goods(tx: Tx) -> Frozen:
     """Return the goods that stand still because their zone is being counted, with the locations."""
@@ -356,16 +385,40 @@ async def frozen(tx: Tx, location_ids: Sequence[int]) -> list[FrozenPlace]:
     return await tx.all(FrozenPlace, FROZEN, {"locations": list(location_ids)})
 
 
-async def tasks(
-    tx: Tx,
-    *,
-    open_only: bool = False,
-    scope: Sequence[int] | None = None,
-    before: int | None = None,
-    limit: int = 50,
-) -> list[TaskRow]:
+class TasksWanted(msgspec.Struct, frozen=True, kw_only=True):
+    """Which counts are wanted.
+
+    `text` is a number as it is shown (`C12`), part of a zone, or a SKU or its barcode that is counted; `since` and
+    `until`, which is exclusive, are about when the count was asked for; `owned` are the locations that keep an owner's
+    goods.
+    """
+
+    open_only: bool = False
+    text: str = ""
+    location_id: int | None = None
+    owned: tuple[int, ...] | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    scope: Sequence[int] | None = None
+
+
+async def tasks(tx: Tx, wanted: TasksWanted, *, before: int | None = None, limit: int = 50) -> list[TaskRow]:
     """Return counts, the newest first."""
-    params = {"open": open_only, "scope": None if scope is None else list(scope), "before": before, "limit": limit}
+    text = wanted.text.strip()
+    params = {
+        "open": wanted.open_only,
+        "scope": None if wanted.scope is None else list(wanted.scope),
+        "location": wanted.location_id,
+        "owned": None if wanted.owned is None else list(wanted.owned),
+        "since": wanted.since,
+        "until": wanted.until,
+        "searched": bool(text),
+        "asked": number_in(text, "C", bare=True),
+        "text": f"%{literal(text)}%",
+        "codes": sorted({text, text.upper()}),
+        "before": before,
+        "limit": limit,
+    }
     return await tx.all(TaskRow, TASKS, params)
 
 
@@ -402,7 +455,7 @@ async def left(tx: Tx, task_id: UUID, actor: str) -> Left:
 
 def blind(row: LineRow) -> LineRow:
     """Return a line without what its counter must not know."""
-    return msgspec.structs.replace(row, expected=None, variance=None)
+    return msgspec.structs.replace(row, expected=None, variance=None, corrected=None)
 
 
 async def tallies(tx: Tx, task_id: UUID) -> list[LineRow]:
@@ -436,10 +489,27 @@ async def is_suspected(tx: Tx, sku_id: int, location_id: int) -> bool:
     return found
 
 
-async def suspicions(tx: Tx, scope: Sequence[int] | None = None, limit: int = 500) -> list[SuspicionRow]:
-    """Return what is suspected, the most suspicious first."""
-    rows = await tx.tuples(SUSPICIONS, {"scope": None if scope is None else list(scope), "limit": limit})
+async def suspicions(
+    tx: Tx, scope: Sequence[int] | None = None, *, after: SuspicionPlace | None = None, limit: int = 50
+) -> list[SuspicionRow]:
+    """Return what is suspected, the most suspicious first, from after a place in that order."""
+    score, found_at, sku_id, location_id = after or (None, None, None, None)
+    asked = {
+        "scope": None if scope is None else list(scope),
+        "score": score,
+        "found_at": found_at,
+        "sku_id": sku_id,
+        "location_id": location_id,
+        "limit": limit,
+    }
+    rows = await tx.tuples(SUSPICIONS, asked)
     return [SuspicionRow(*(*row[:8], msgspec.convert(row[8], Why), row[9])) for row in rows]
+
+
+async def suspected(tx: Tx, scope: Sequence[int] | None = None) -> int:
+    """Return how many balances are suspected."""
+    found: int = await tx.value(SUSPECTED, {"scope": None if scope is None else list(scope)})
+    return found
 
 
 async def selling_places(tx: Tx) -> list[int]:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 
-from malha.inventory.counts.model import Habits, Limits, LineState, PhantomRule, Suspicion
+from malha.inventory.counts.model import Habits, Limits, LineState, Meanwhile, PhantomRule, Suspicion
 
 _SHORT_PICKS = (0, 40, 70, 90)  # by how many, the last for more
 _SILENCE = ((0.0001, 90), (0.001, 80), (0.01, 60), (0.05, 30))  # at most so probable: so suspicious
@@ -18,6 +18,24 @@ def judge(variance: int, price: int | None, limits: Limits, attempts: int) -> Li
     if within or variance == 0:
         return LineState.ACCEPTED
     return LineState.RECOUNT if attempts < 2 else LineState.REVIEW
+
+
+def remaining(found: Meanwhile) -> int:
+    """Return what of a variance is still to be written, in signed units: nothing is corrected twice.
+
+    What the ledger learned late of the time before the counting explains as much of the variance. What others restated
+    since explains it as far as it goes the same way, and so do short picks; the other way it is news of later goods. A
+    later count knows better. Nothing is written that nobody judged: never more than the variance that was believed, and
+    never the other way.
+    """
+    if found.superseded:
+        return 0
+    left = found.variance - found.settled
+    if left < 0:
+        left -= max(left, min(found.restated, 0) + min(found.missed, 0))
+    else:
+        left -= min(left, max(found.restated, 0) + max(found.missed, 0))
+    return min(max(left, min(found.variance, 0)), max(found.variance, 0))
 
 
 def divide(variance: int, on_hand: Mapping[int, int], first: int) -> dict[int, int]:

@@ -1,9 +1,10 @@
 """Use cases of counts: raise, scan, count, have counted again, approve, close, apply, cancel.
 
 A variance is what was counted without what was on hand at that moment, so that goods may come and go meanwhile; what is
-applied is the variance, not the number. Picked goods that wait for their parcel are on hand and not on the shelf: the
-caller says how many are set aside, and they are added to what was counted. The goods of all owners at a site are on one
-shelf: they are counted together, and the variance is divided between their balances.
+applied is the variance, not the number, and of it what nobody else corrected since. Picked goods that wait for their
+parcel are on hand and not on the shelf: the caller says how many are set aside, and they are added to what was counted.
+The goods of all owners at a site are on one shelf: they are counted together, and the variance is divided between their
+balances.
 
 Lock order: task, lines, holds, balances.
 """
@@ -27,6 +28,7 @@ from malha.inventory.counts.model import (
     Limits,
     Line,
     LineState,
+    Meanwhile,
     Task,
     TaskState,
 )
@@ -240,7 +242,9 @@ async def _record(
     await tx.tuples(balances.LOCK_BALANCES, keys)
     # Under the lock nothing moves, so the present needs no looking back: the end of time is after every movement.
     now = await tx.value(writes.CLOCK)
-    moments = [entry.as_of or now for entry in entries]
+    await stock.happened(tx, max((entry.as_of for entry in entries if entry.as_of), default=None))
+    # What is still to come by a clock that is fast would be taken for a later count of all that follow.
+    moments = [min(entry.as_of or now, now) for entry in entries]
     params = {"places": task.places, "skus": [e.sku_id for e in entries], "moments": moments}
     there = dict(await tx.tuples(writes.ON_HAND_AT, params))
     by_sku = {line.sku_id: line for line in lines}
@@ -370,15 +374,16 @@ async def apply_some(tx: Tx, number: int, limit: int = APPLIED_AT_ONCE) -> Appli
         return Applied(0, 0, [])
     if task.zone_frozen:
         await revisions.bump(tx, allotments.REVISION)  # as who saves allotments does: before any balance
-    rows = await tx.tuples(writes.NEXT_ACCEPTED, {"task_id": task.id, "limit": limit})
-    await suspicions.lift(tx, task.places, [sku for sku, _ in rows], f"C{number}")
+    skus = await tx.values(writes.NEXT_ACCEPTED, {"task_id": task.id, "limit": limit})
+    await suspicions.lift(tx, task.places, skus, f"C{number}")
+    rows = await _to_write(tx, task, skus)
     changes = await _divided(tx, task, rows)
     deficits = await stock.adjust(tx, changes, Reason.COUNT, Reference("count", task.id, f"C{number}"))
     params = {
         "task_id": task.id,
         "state": LineState.APPLIED.value,
         "from_states": [LineState.ACCEPTED.value],
-        "skus": [sku for sku, _ in rows],
+        "skus": skus,
         "approved_by": None,
     }
     await tx.values(writes.SET_LINE_STATES, params)
@@ -388,6 +393,18 @@ async def apply_some(tx: Tx, number: int, limit: int = APPLIED_AT_ONCE) -> Appli
         await _thaw(tx, task)
         await outbox.add(tx, CountApplied(id=task.id, seq=seq, number=number, location_id=task.location_id))
     return Applied(len(rows), left, deficits)
+
+
+async def _to_write(tx: Tx, task: Task, skus: Sequence[int]) -> list[tuple[int, int]]:
+    """Return what is still to be written of each variance, and keep it on its line; the balances are locked."""
+    params = {"task_id": task.id, "skus": list(skus), "places": task.places}
+    found = await tx.all(Meanwhile, writes.MEANWHILE, params)
+    rows = [(line.sku_id, rules.remaining(line)) for line in found]
+    others = [(sku, units) for line, (sku, units) in zip(found, rows, strict=True) if units != line.variance]
+    if others:
+        anew = {"skus": [sku for sku, _ in others], "variances": [units for _, units in others]}
+        await tx.execute(writes.EXPECT_ANEW, {"task_id": task.id} | anew)
+    return rows
 
 
 async def _divided(tx: Tx, task: Task, rows: Sequence[tuple[int, int]]) -> list[Claim]:

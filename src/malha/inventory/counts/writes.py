@@ -68,12 +68,12 @@ WHERE task_id = %(task_id)s::uuid AND sku_id = %(sku_id)s::int
 RETURNING tally
 """
 # What was on hand at each line's moment, of all owners at the site: what is there now, under the lock, without what was
-# written since. Index movement_balance, the newest rows only.
+# written since and happened since. Index movement_balance, the newest rows only.
 ON_HAND_AT = """
 SELECT w.sku_id, sum(coalesce(b.on_hand, 0) - coalesce((
     SELECT sum(m.d_on_hand) FROM movement m
     WHERE m.sku_id = w.sku_id AND m.location_id = p.id AND m.bucket = 'sellable'
-      AND m.recorded_at > w.as_of), 0))::int
+      AND m.recorded_at > w.as_of AND m.occurred_at > w.as_of), 0))::int
 FROM unnest(%(skus)s::int[], %(moments)s::timestamptz[]) AS w(sku_id, as_of)
 CROSS JOIN unnest(%(places)s::int[]) AS p(id)
 LEFT JOIN balance b ON b.sku_id = w.sku_id AND b.location_id = p.id
@@ -111,10 +111,57 @@ SELECT sku_id FROM count_line WHERE task_id = %(task_id)s::uuid AND state = ANY 
 """
 # The next lines to apply, in the order in which balances are locked.
 NEXT_ACCEPTED = """
-SELECT sku_id, counted - expected FROM count_line
+SELECT sku_id FROM count_line
 WHERE task_id = %(task_id)s::uuid AND state = 'accepted'
 ORDER BY sku_id LIMIT %(limit)s::int
 FOR NO KEY UPDATE
+"""
+# What became known since lines were counted, under the lock of their balances: rows of the ledger for an earlier moment
+# that were not there yet when the count was noted, and what was restated. The moment of another count is that of its
+# counting. What a person counts on the page of a balance is a count of the shelf; a difference that a program calls a
+# count is not. Index movement_balance, the newest rows only; the lines of a SKU by their index.
+MEANWHILE = """
+SELECT l.sku_id, l.counted - l.expected AS variance,
+       coalesce(sum(m.units) FILTER (WHERE m.settles), 0)::int AS settled,
+       coalesce(sum(m.units) FILTER (WHERE m.restates AND NOT m.missed), 0)::int AS restated,
+       coalesce(sum(m.units) FILTER (WHERE m.restates AND m.missed), 0)::int AS missed,
+       EXISTS (SELECT FROM count_line o JOIN count_task t ON t.id = o.task_id
+               WHERE o.sku_id = l.sku_id AND o.task_id <> l.task_id AND o.state = 'applied' AND o.as_of > l.as_of
+                 AND t.location_id = own.location_id AND t.whole_site = own.whole_site)
+       OR EXISTS (SELECT FROM movement n
+                  WHERE cardinality(%(places)s::int[]) = 1 AND n.sku_id = l.sku_id
+                    AND n.location_id = ANY (%(places)s::int[]) AND n.bucket = 'sellable'
+                    AND n.reason = 'count' AND n.ref_kind = 'console'
+                    AND n.recorded_at > l.as_of AND n.occurred_at > l.as_of) AS superseded
+FROM count_line l
+JOIN count_task own ON own.id = l.task_id
+LEFT JOIN count_entry e ON e.task_id = l.task_id AND e.sku_id = l.sku_id AND e.attempt = l.attempts
+LEFT JOIN LATERAL (
+    SELECT v.d_on_hand AS units,
+           CASE WHEN o.as_of IS NOT NULL THEN o.as_of <= l.as_of
+                ELSE v.occurred_at <= l.as_of AND v.recorded_at > coalesce(e.recorded_at, l.as_of) END
+               AS settles,
+           CASE WHEN o.as_of IS NOT NULL THEN o.as_of > l.as_of
+                ELSE v.occurred_at > l.as_of
+                     AND (v.reason IN ('set', 'initial', 'short_pick', 'count')
+                          OR (v.reason = 'receipt_undone'
+                              AND EXISTS (SELECT FROM receipt r WHERE r.id = v.ref_id AND r.received_at <= l.as_of)))
+                END AS restates,
+           v.reason = 'short_pick' AS missed
+    FROM movement v
+    LEFT JOIN count_line o ON v.ref_kind = 'count' AND o.task_id = v.ref_id AND o.sku_id = v.sku_id
+    WHERE v.sku_id = l.sku_id AND v.location_id = ANY (%(places)s::int[]) AND v.bucket = 'sellable'
+      AND v.d_on_hand <> 0 AND v.recorded_at > l.as_of
+) m ON true
+WHERE l.task_id = %(task_id)s::uuid AND l.sku_id = ANY (%(skus)s::int[])
+GROUP BY l.sku_id, l.task_id, l.counted, l.expected, l.as_of, own.location_id, own.whole_site
+ORDER BY l.sku_id
+"""
+# What should have been there at the moment, as the ledger knows by now; the entry keeps what it knew then.
+EXPECT_ANEW = """
+UPDATE count_line l SET expected = l.counted - w.variance
+FROM unnest(%(skus)s::int[], %(variances)s::int[]) AS w(sku_id, variance)
+WHERE l.task_id = %(task_id)s::uuid AND l.sku_id = w.sku_id
 """
 STEP_TASK = """
 UPDATE count_task SET state = %(state)s::text, seq = seq + 1,

@@ -1,7 +1,7 @@
 """Safety rules as they stand, and what they say of balances."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, LiteralString
 
 import msgspec
 
@@ -9,13 +9,9 @@ from malha.inventory.safety import rules
 from malha.inventory.safety.model import Kept, SafetyRule
 from malha.inventory.safety.statements import matching
 from malha.platform.db import Tx
+from malha.platform.text import fold
 
-# Few rows, with the codes of what they name; columns in the order of SafetyRule's.
-RULES = """
-SELECT r.id, r.code, r.name, r.purpose, r.measure, r.amount, r.location_id, r.group_id, r.location_kind, r.state,
-       r.sku_id, r.product_id, c.path AS category_path, r.brand, r.channel_id, l.code AS location,
-       g.code AS location_group, v.sku, p.code AS product, c.code AS category, h.code AS channel, r.starts_at,
-       r.ends_at, r.active, r.changed_at, r.version
+_NAMED: LiteralString = """
 FROM safety_rule r
 LEFT JOIN location l ON l.id = r.location_id
 LEFT JOIN location_group g ON g.id = r.group_id
@@ -23,8 +19,22 @@ LEFT JOIN variant v ON v.id = r.sku_id
 LEFT JOIN product p ON p.id = r.product_id
 LEFT JOIN category c ON c.id = r.category_id
 LEFT JOIN channel h ON h.id = r.channel_id
-ORDER BY r.id
 """
+# Few rows, with the codes of what they name; columns in the order of SafetyRule's.
+RULES: LiteralString = f"""
+SELECT r.id, r.code, r.name, r.purpose, r.measure, r.amount, r.location_id, r.group_id, r.location_kind, r.state,
+       r.sku_id, r.product_id, c.path AS category_path, r.brand, r.channel_id, l.code AS location,
+       g.code AS location_group, v.sku, p.code AS product, c.code AS category, h.code AS channel, r.starts_at,
+       r.ends_at, r.active, r.changed_at, r.version
+{_NAMED}ORDER BY r.id
+"""
+# What rules are looked for by: codes and names of all that they name, and barcodes.
+TEXTS: LiteralString = f"""
+SELECT r.id, concat_ws(' ', r.code, r.name, r.location_kind, r.state, r.brand, l.code, l.name, g.code, g.name, v.sku,
+                       v.gtin, v.name, p.code, p.name, c.code, c.name, h.code, h.name)
+{_NAMED}"""
+# By the unique index on codes.
+CODES_THERE = "SELECT code FROM safety_rule WHERE code = ANY (%(codes)s::text[])"
 # Every rule that fits each balance of a SKU, in order.
 MATCHES = matching("SELECT location_id, id, purpose, channel_id, units FROM matched ORDER BY location_id, rank")
 # What a set of rules would change, without locks: the balances that differ from what another set says.
@@ -73,6 +83,21 @@ async def all_rules(tx: Tx) -> list[SafetyRule]:
 async def rules_in_sight(tx: Tx) -> list[SafetyRule]:
     """Return the rules but those for one location that the actor does not see, in the order of precedence."""
     return [r for r in await all_rules(tx) if r.location_id is None or tx.actor.sees(r.location_id)]
+
+
+async def texts(tx: Tx) -> dict[int, str]:
+    """Return what each rule, by id, is looked for by: codes and names of all that it names, folded."""
+    return {id_: fold(text) for id_, text in await tx.tuples(TEXTS)}
+
+
+async def rules_with(tx: Tx, q: str) -> list[SafetyRule]:
+    """Return the rules in sight that name something with every word of a text, in the order of precedence."""
+    found = await rules_in_sight(tx)
+    words = fold(q).split()
+    if not words:
+        return found
+    said = await texts(tx)
+    return [r for r in found if all(word in said[r.id] for word in words)]
 
 
 async def in_force(tx: Tx) -> list[SafetyRule]:

@@ -3,7 +3,8 @@
 from typing import LiteralString
 
 # Rules as arrays in order of precedence (a draft under trial among them); a NULL condition holds always. The pairs of
-# some SKUs come by the primary key of balance; what left lately by index movement_balance, and only if a rule asks.
+# some SKUs come by the primary key of balance; what left lately by index movement_balance, and only if a rule asks. A
+# mistyped quantity of millions must not end the sweep of all others: products are large numbers, and bounded.
 _MATCHED = """
 WITH rule AS (
     SELECT * FROM unnest(%(ids)s::int[], %(purposes)s::text[], %(measures)s::text[], %(amounts)s::int[],
@@ -32,9 +33,10 @@ WITH rule AS (
       AND (%(only)s::int[] IS NULL OR b.location_id = ANY (%(only)s::int[]))
 ), matched AS (
     SELECT p.sku_id, p.location_id, r.id, r.purpose, r.channel_id, r.rank,
-           CASE r.measure WHEN 'units' THEN r.amount
-                          WHEN 'percent' THEN ceil(greatest(p.on_hand, 0) * r.amount / 100.0)::int
-                          ELSE ceil(greatest(p.left_units, 0) * r.amount / 28.0)::int END AS units
+           least(2000000000,
+                 CASE r.measure WHEN 'units' THEN r.amount
+                                WHEN 'percent' THEN ceil(greatest(p.on_hand, 0)::bigint * r.amount / 100.0)
+                                ELSE ceil(greatest(p.left_units, 0)::bigint * r.amount / 28.0) END)::int AS units
     FROM pair p JOIN rule r
       ON (r.location_id IS NULL OR r.location_id = p.location_id)
      AND (r.kind IS NULL OR r.kind = p.kind)

@@ -6,8 +6,10 @@ from typing import Any
 import msgspec
 
 from malha.catalog import reads as catalog
+from malha.inventory.safety import reads
 from malha.inventory.safety.model import Measure, Purpose, SafetyRuleDraft
 from malha.network import reads as network
+from malha.network import rules as network_rules
 from malha.network.model import LocationKind
 from malha.platform.brazil import STATES
 from malha.platform.db import Tx
@@ -35,10 +37,14 @@ NAMING = {
 
 
 class Named(msgspec.Struct, frozen=True):
-    """The records that drafts name: for each kind of condition the ids by code, and the paths of categories."""
+    """The records that drafts name: for each kind of condition the ids by code, and the paths of categories.
+
+    `there` are the codes of those that exist as rules.
+    """
 
     ids: Mapping[str, Mapping[str, int]]
     paths: Mapping[str, str]
+    there: frozenset[str]
 
 
 async def named(tx: Tx, drafts: Sequence[SafetyRuleDraft]) -> Named:
@@ -55,7 +61,8 @@ async def named(tx: Tx, drafts: Sequence[SafetyRuleDraft]) -> Named:
         "category": {category.code: category.id for category in categories},
         "channel": {x.code: x.id for x in (await network.channels(tx) if asked["channel"] else [])},
     }
-    return Named(ids, {category.code: category.path for category in categories})
+    there = await tx.values(reads.CODES_THERE, {"codes": [draft.code for draft in drafts]})
+    return Named(ids, {category.code: category.path for category in categories}, frozenset(there))
 
 
 def meant(draft: SafetyRuleDraft, known: Named) -> tuple[dict[str, Any], list[Flaw]]:
@@ -65,6 +72,8 @@ def meant(draft: SafetyRuleDraft, known: Named) -> tuple[dict[str, Any], list[Fl
     row |= {column: known.ids[name].get(getattr(draft, name) or "") for name, column in NAMING.items()}
     row["path"] = known.paths.get(draft.category or "")
     flaws = [Flaw(name, NEEDED) for name in ("code", "name") if not getattr(draft, name).strip()]
+    if draft.code not in known.there:
+        flaws += network_rules.check_addressable("code", draft.code)
     if not 0 <= draft.amount <= MOST_UNITS:
         flaws.append(Flaw("amount", BAD_AMOUNT, facts={"value": draft.amount}))
     elif draft.measure is Measure.PERCENT and draft.amount > 100:

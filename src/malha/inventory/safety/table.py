@@ -14,6 +14,7 @@ from malha.inventory.safety import reads, stating, writes
 from malha.inventory.safety.model import Measure, Purpose, SafetyRule, SafetyRuleDraft
 from malha.network.service import refuse_limited
 from malha.platform import audit
+from malha.platform.days import checked
 from malha.platform.db import Actor, Database, Tx
 from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_, current_zone
@@ -53,11 +54,14 @@ def _instant(text: str) -> datetime:
     """Read a moment; one without a zone is told in the reader's, and a day alone is its beginning."""
     for shape in ("%d/%m/%Y %H:%M", "%d/%m/%Y"):
         try:
-            return datetime.strptime(text, shape).replace(tzinfo=ZoneInfo(current_zone()))
+            found = datetime.strptime(text, shape).replace(tzinfo=ZoneInfo(current_zone()))
+            checked(found.date())
         except ValueError:
             continue
+        return found
     try:
         found = datetime.fromisoformat(text)
+        checked(found.date())
     except ValueError:
         says, mend = N_("{value} is no moment."), N_("Write it like 2026-11-27T08:00 or 27/11/2026 08:00.")
         raise BadCell(says, mend) from None

@@ -1,6 +1,6 @@
 """Refusals of supply."""
 
-from malha.platform.errors import FieldError, MalhaError, NotFound
+from malha.platform.errors import Conflict, FieldError, MalhaError, NotFound
 
 
 class UnknownInbound(NotFound):
@@ -11,6 +11,22 @@ class UnknownInbound(NotFound):
     mend = "Check the number, and that its location is one of yours."
 
 
+class InboundDiffers(Conflict):
+    """The supplier's reference is that of an order with other goods, or for another location; nothing is changed."""
+
+    code = "inbound_order_differs"
+    says = "An order {reference} of {supplier} is there already, with other quantities or for another location."
+    mend = "Change that order, or place these goods under a reference of their own."
+
+
+class ReferenceTaken(Conflict):
+    """Another order of the supplier has the reference that this one is to get; nothing is changed."""
+
+    code = "inbound_reference_taken"
+    says = "Another order of {supplier} has the reference {reference}."
+    mend = "Look for that order, or give this one a reference of its own."
+
+
 class InboundEnded(MalhaError):
     """Nothing is expected of the order any more."""
 
@@ -18,6 +34,14 @@ class InboundEnded(MalhaError):
     code = "inbound_order_ended"
     says = "Order {number} is {state}: nothing more is expected of it."
     mend = "Receive the goods without an order, or place a new one."
+
+
+class InboundMoved(Conflict):
+    """Somebody changed the order, or goods of it came, since it was read; nothing is changed."""
+
+    code = "inbound_order_changed"
+    says = "Order {number} has changed meanwhile, or goods of it came."
+    mend = "Look at it again and repeat your change."
 
 
 class OverReceipt(FieldError):
@@ -35,6 +59,14 @@ class UnknownReceipt(NotFound):
     code = "unknown_receipt"
     says = "There is no receipt {number}."
     mend = "Check the number, and that its location is one of yours."
+
+
+class ReceiptDiffers(Conflict):
+    """What was sent under this id before were other goods, or for something else; nothing is changed."""
+
+    code = "receipt_differs"
+    says = "Receipt {number} was sent under the same id, with other goods or for another place, order or transfer."
+    mend = "Look at that receipt. What else arrived is a receipt under an id of its own."
 
 
 class ReceiptUndone(MalhaError):

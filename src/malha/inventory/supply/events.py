@@ -26,6 +26,20 @@ class InboundPlaced(InboundEvent, frozen=True, kw_only=True):
     lines: list[tuple[int, int, int, date]]
 
 
+class InboundChanged(InboundEvent, frozen=True, kw_only=True):
+    """Other quantities are expected, or other goods too.
+
+    `lines` are (line, SKU id, ordered until now, ordered from now on), `added` are (line, SKU id, quantity, date).
+    """
+
+    TYPE: ClassVar[str] = "inbound.changed"
+
+    reason: str
+    state: str
+    lines: list[tuple[int, int, int, int]]
+    added: list[tuple[int, int, int, date]]
+
+
 class IncomingRescheduled(InboundEvent, frozen=True, kw_only=True):
     """Goods come on another day; `moves` are (line, SKU id, units still expected, was, became)."""
 

@@ -58,6 +58,35 @@ class InboundDraft(msgspec.Struct, frozen=True, kw_only=True):
     note: str = ""
 
 
+class LineChange(msgspec.Struct, frozen=True, kw_only=True):
+    """What a line is to be from now on; what is left out stays. `quantity` counts what has come and was given up."""
+
+    line: int
+    quantity: int | None = None
+    eta: date | None = None
+    unit_cost: int | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class InboundChange(msgspec.Struct, frozen=True, kw_only=True):
+    """What an order is to be from now on; what is left out stays. `added` are lines it has not had."""
+
+    reference: str | msgspec.UnsetType | None = msgspec.UNSET
+    note: str | None = None
+    over_percent: int | None = None
+    lines: list[LineChange] = []
+    added: list[InboundLineDraft] = []
+    reason: str = ""
+
+
+class Stands(msgspec.Struct, frozen=True):
+    """How an order stands after a change. `changed` is false when it was all that before."""
+
+    number: int
+    version: int
+    state: InboundState
+    changed: bool
+
+
 class InboundLine(msgspec.Struct, frozen=True):
     """A line as it stands."""
 
@@ -68,6 +97,11 @@ class InboundLine(msgspec.Struct, frozen=True):
     dropped: int
     eta: date
     unit_cost: int | None = None
+
+    @property
+    def least(self) -> int:
+        """Return what the line can be lowered to: what has come and what was given up, and no line is of nothing."""
+        return max(self.received + self.dropped, 1)
 
     @property
     def expected(self) -> int:
@@ -86,6 +120,13 @@ class Inbound(msgspec.Struct, frozen=True):
     state: InboundState
     over_percent: int
     seq: int
+    reference: str | None
+    note: str
+
+    @property
+    def live(self) -> bool:
+        """Return whether something of it is still to come."""
+        return self.state in {InboundState.OPEN, InboundState.PARTIAL}
 
 
 class Placed(msgspec.Struct, frozen=True):

@@ -1,7 +1,7 @@
 """What is expected and what arrived, for screens and for promises."""
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any, LiteralString
 
@@ -13,7 +13,7 @@ from malha.inventory.supply import searching
 from malha.inventory.supply.model import InboundKind, InboundState
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
-from malha.platform.text import literal
+from malha.platform.text import fold
 
 # Partial indexes: lines that are still expected, transfers that are open, shipments that are coming. Goods of a
 # transfer that have not left are expected where it goes, and held where it comes from.
@@ -47,27 +47,56 @@ GROUP BY c.sku_id, c.destination_id, c.day, c.number, o.code
 ORDER BY 1, 2, 3 NULLS LAST, 6
 """
 
-# Newest first by the unique index on number; the partial index on open ones when they are asked.
-ORDERS = """
-SELECT o.number, o.kind, o.supplier, o.reference, o.location_id, p.code AS location, p.name AS location_name, o.state,
-       o.created_at, l.lines, l.units, l.received, l.expected, l.next_eta
-FROM inbound_order o
+# The list is put together as that of receipts is: which orders, by the index of what narrows them, then their lines.
+_ORDERS = """
+SELECT o.number, o.kind, o.supplier, o.reference, o.location_id, p.code AS location, p.name AS location_name,
+       e.code AS owner, e.name AS owner_name, o.state, o.created_at, l.lines, l.units, l.received, l.expected,
+       l.next_eta
+FROM (
+    SELECT o.* FROM inbound_order o
+    WHERE true"""
+_ORDER_ROWS = """
+    ORDER BY o.number DESC LIMIT %(limit)s::int
+) o
 JOIN location p ON p.id = o.location_id
+JOIN establishment e ON e.id = coalesce(p.owner_id, p.establishment_id)
 CROSS JOIN LATERAL (
     SELECT count(*)::int AS lines, sum(quantity)::int AS units, sum(received)::int AS received,
            sum(expected)::int AS expected, min(eta) FILTER (WHERE expected > 0) AS next_eta
     FROM inbound_line WHERE order_id = o.id
 ) l
-WHERE (%(before)s::bigint IS NULL OR o.number < %(before)s::bigint)
-  AND (NOT %(open)s::boolean OR o.state IN ('open', 'partial'))
-  AND (%(late)s::date IS NULL OR l.next_eta < %(late)s::date)
-  AND (%(kind)s::text IS NULL OR o.kind = %(kind)s::text)
-  AND (%(scope)s::int[] IS NULL OR o.location_id = ANY (%(scope)s::int[]))
-  AND (%(text)s::text IS NULL OR o.supplier ILIKE %(text)s::text OR o.reference ILIKE %(text)s::text
-       OR o.number::text = trim(both '%%' FROM %(text)s::text))
 ORDER BY o.number DESC
-LIMIT %(limit)s::int
 """
+_ORDER_BEFORE = """
+      AND o.number < %(before)s::bigint"""
+# Said so that the partial index on open orders can be used.
+_ORDER_OPEN = """
+      AND o.state IN ('open', 'partial')"""
+_ORDER_STATES = """
+      AND o.state = ANY (%(states)s::text[])"""
+_ORDER_KIND = """
+      AND o.kind = %(kind)s::text"""
+_ORDER_SCOPE = """
+      AND o.location_id = ANY (%(scope)s::int[])"""
+_ORDER_LOCATION = """
+      AND o.location_id = %(location)s::int"""
+_ORDER_OWNED = """
+      AND o.location_id = ANY (%(owned)s::int[])"""
+# A day of open orders is that of lines still to come; of others also that of what came.
+_COMING = """
+      AND o.id IN (SELECT order_id FROM inbound_line
+                   WHERE expected > 0 AND eta BETWEEN %(since)s::date AND %(until)s::date)"""
+_CAME_OR_COMING = """
+      AND o.id IN (SELECT order_id FROM inbound_line WHERE eta BETWEEN %(since)s::date AND %(until)s::date)"""
+_ORDER_SKU: LiteralString = f"""
+      AND o.id = ANY (ARRAY(SELECT order_id FROM inbound_line WHERE sku_id = ANY (ARRAY({searching.SKUS_NAMED}))))"""
+# Each of them by an index: numbers, trigrams of the folded supplier and of the reference, lines of SKUs. What many
+# orders have is found sooner from the newest on; which of the two it is, the planner knows from the statistics.
+_ORDER_FOUND: LiteralString = f"""
+      AND (o.number = %(order_number)s::bigint OR {searching.folded("o.supplier")} LIKE %(name)s::text
+           OR o.reference ILIKE %(text)s::text
+           OR o.id = ANY (ARRAY(
+               SELECT order_id FROM inbound_line WHERE sku_id = ANY (ARRAY({searching.SKUS_IN_TEXT})))))"""
 ORDER = """
 SELECT o.id, o.number, o.kind, o.supplier, o.reference, o.location_id, p.code AS location, p.name AS location_name,
        o.state, o.over_percent, o.note, o.seq, o.created_at, o.created_by
@@ -128,7 +157,7 @@ _SINCE = """
 _UNTIL = """
       AND r.received_at < %(until)s::timestamptz"""
 # By unique indexes on numbers, the partial ones on what receipts are of, the trigrams of documents, and a SKU's lines.
-_FOUND = """
+_FOUND: LiteralString = f"""
       AND r.number = ANY (ARRAY(
           SELECT number FROM receipt WHERE number = %(receipt_number)s::bigint
           UNION
@@ -141,11 +170,7 @@ _FOUND = """
           SELECT number FROM receipt WHERE document ILIKE %(document)s::text
           UNION
           SELECT x.number FROM receipt_line l JOIN receipt x ON x.id = l.receipt_id
-          WHERE l.sku_id = ANY (ARRAY(
-              SELECT id FROM variant WHERE sku = ANY (%(codes)s::text[])
-              UNION
-              SELECT id FROM variant WHERE gtin = ANY (%(codes)s::text[])
-          ))
+          WHERE l.sku_id = ANY (ARRAY({searching.SKUS_BY_CODE}))
       ))"""
 RECEIPT_LINES = """
 SELECT l.position, l.sku_id, v.sku, v.name, v.gtin, l.order_line, l.bucket, l.quantity, l.shipment
@@ -176,6 +201,8 @@ class OrderRow(msgspec.Struct, frozen=True):
     location_id: int
     location: str
     location_name: str
+    owner: str  # whose goods the location keeps, by establishment
+    owner_name: str
     state: InboundState
     created_at: datetime
     lines: int
@@ -270,12 +297,23 @@ class ReceiptLineRow(msgspec.Struct, frozen=True):
 
 
 class OrdersWanted(msgspec.Struct, frozen=True, kw_only=True):
-    """Which orders are wanted; `late` is the day before which something should have come."""
+    """Which orders are wanted; `late` is the day before which something should have come.
+
+    `text` is a number as it is shown, part of a supplier's name in any accents and case, of a reference or of a
+    SKU, or a barcode; `sku` is of goods alone. `since` and `until`, both included, are the days on which lines are
+    expected: of open orders those that are still to come. `owned` are the locations that keep an owner's goods.
+    """
 
     open: bool = False
+    states: tuple[InboundState, ...] | None = None
     late: date | None = None
     kind: InboundKind | None = None
     text: str = ""
+    sku: str = ""
+    location_id: int | None = None
+    since: date | None = None
+    until: date | None = None
+    owned: tuple[int, ...] | None = None
     scope: tuple[int, ...] | None = None
 
 
@@ -287,16 +325,45 @@ async def incoming(tx: Tx, sku_ids: Sequence[int], location_ids: Sequence[int] |
 
 async def orders(tx: Tx, wanted: OrdersWanted, *, before: int | None = None, limit: int = 50) -> list[OrderRow]:
     """Return orders, the newest first."""
-    params = {
-        "open": wanted.open or wanted.late is not None,
-        "late": wanted.late,
-        "kind": wanted.kind.value if wanted.kind else None,
-        "text": f"%{literal(wanted.text)}%" if wanted.text else None,
-        "scope": None if wanted.scope is None else list(wanted.scope),
+    statement, params = _orders_asked(wanted, before)
+    return await tx.all(OrderRow, statement, {**params, "limit": limit})
+
+
+def _orders_asked(wanted: OrdersWanted, before: int | None) -> tuple[sql.Composed, dict[str, Any]]:
+    """Return the statement of a list of orders, and its parameters."""
+    text, sku = wanted.text.strip(), wanted.sku.strip()
+    still = wanted.open or wanted.late is not None
+    last = wanted.until or date.max
+    params: dict[str, Any] = {
         "before": before,
-        "limit": limit,
+        "states": [state.value for state in wanted.states or ()],
+        "kind": wanted.kind.value if wanted.kind else None,
+        "scope": None if wanted.scope is None else list(wanted.scope),
+        "location": wanted.location_id,
+        "owned": None if wanted.owned is None else list(wanted.owned),
+        "since": wanted.since or date.min,
+        "until": last if wanted.late is None else min(last, wanted.late - timedelta(days=1)),
+        "order_number": searching.number_in(text, "P", bare=True),
+        "text": searching.part(text),
+        "name": searching.part(fold(text)),
+        **searching.sku_in(sku),
+        **{f"text_{name}": value for name, value in searching.sku_in(text).items()},
     }
-    return await tx.all(OrderRow, ORDERS, params)
+    dated = wanted.since is not None or wanted.until is not None or wanted.late is not None
+    said: list[tuple[bool, LiteralString]] = [
+        (before is not None, _ORDER_BEFORE),
+        (still, _ORDER_OPEN),
+        (wanted.states is not None, _ORDER_STATES),
+        (wanted.kind is not None, _ORDER_KIND),
+        (wanted.scope is not None, _ORDER_SCOPE),
+        (wanted.location_id is not None, _ORDER_LOCATION),
+        (wanted.owned is not None, _ORDER_OWNED),
+        (dated, _COMING if still else _CAME_OR_COMING),
+        (bool(sku), _ORDER_SKU),
+        (bool(text), _ORDER_FOUND),
+    ]
+    parts = (part for asked, part in said if asked)
+    return sql.Composed([sql.SQL(part) for part in (_ORDERS, *parts, _ORDER_ROWS)]), params
 
 
 async def order(tx: Tx, number: int) -> OrderHead | None:

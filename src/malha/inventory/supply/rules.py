@@ -2,7 +2,13 @@
 
 from collections.abc import Sequence
 
-from malha.inventory.supply.model import InboundLine, InboundState, Over, ReceivedLine
+from malha.inventory.supply.model import InboundChange, InboundLine, InboundState, LineChange, Over, ReceivedLine
+from malha.platform.flaws import Flaw
+from malha.platform.i18n import N_
+
+MOST_LINES = 1_000
+MAX_UNITS = 1_000_000_000
+MOST_COST = 1_000_000_000_000  # centavos
 
 
 def derive_state(lines: Sequence[InboundLine]) -> InboundState:
@@ -13,6 +19,47 @@ def derive_state(lines: Sequence[InboundLine]) -> InboundState:
     if any(line.dropped for line in lines):
         return InboundState.CLOSED if received else InboundState.CANCELLED
     return InboundState.RECEIVED
+
+
+def flaws_of_change(lines: Sequence[InboundLine], change: InboundChange) -> list[Flaw]:
+    """Return what of a change an order with these lines cannot have."""
+    by_line = {line.line: line for line in lines}
+    flaws = []
+    if len(lines) + len(change.added) > MOST_LINES:
+        flaws.append(Flaw("lines", N_("An order has 1 to {most} lines."), facts={"most": MOST_LINES}))
+    seen: set[int] = set()
+    for i, one in enumerate(change.lines):
+        if one.line not in by_line:
+            flaws.append(Flaw(f"lines/{i}/line", N_("The order has no line {line}."), facts={"line": one.line}))
+        elif one.line in seen:
+            flaws.append(Flaw(f"lines/{i}/line", N_("Line {line} is there twice."), facts={"line": one.line}))
+        else:
+            flaws += _flaws_of_line(by_line[one.line], one, f"lines/{i}")
+        seen.add(one.line)
+    flaws += [
+        Flaw(f"added/{i}/quantity", N_("Write a whole number, 1 or more."))
+        for i, one in enumerate(change.added)
+        if not 0 < one.quantity <= MAX_UNITS
+    ]
+    return flaws
+
+
+def _flaws_of_line(line: InboundLine, change: LineChange, at: str) -> list[Flaw]:
+    quantity = line.quantity if change.quantity is None else change.quantity
+    if quantity != line.quantity and not line.least <= quantity <= MAX_UNITS:
+        if line.received + line.dropped == 0:
+            mend = N_("To expect nothing of it any more, close the line short.")
+            return [Flaw(f"{at}/quantity", N_("Write a whole number, 1 or more."), mend)]
+        says = N_("{received} have come and {dropped} were given up: it cannot be less than {least}.")
+        facts = {"received": line.received, "dropped": line.dropped, "least": line.least}
+        return [Flaw(f"{at}/quantity", says, facts=facts)]
+    cost = change.unit_cost
+    if isinstance(cost, int) and not 0 <= cost <= MOST_COST:
+        return [Flaw(f"{at}/unit_cost", N_("Write an amount of 0 or more."))]
+    moved = change.eta is not None and change.eta != line.eta
+    if moved and quantity <= line.received + line.dropped:
+        return [Flaw(f"{at}/eta", N_("Nothing more is to come of this line: its day stays."))]
+    return []
 
 
 def match_lines(lines: Sequence[InboundLine], arrived: Sequence[ReceivedLine]) -> list[ReceivedLine]:

@@ -4,18 +4,25 @@ An order is locked first, then receipts, then the queues of those who wait (`ahe
 physical fact; that it is more than was ordered is refused unless somebody who may approve takes it.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
+import msgspec
+
+from malha.catalog import reads as catalog
 from malha.inventory.ahead import service as ahead
 from malha.inventory.buckets import service as buckets
 from malha.inventory.buckets.model import BY_HAND, Bucket, Leg
 from malha.inventory.model import Deficit, Reason, Reference
+from malha.inventory.service import happened
 from malha.inventory.supply import rules, writes
 from malha.inventory.supply.errors import (
+    InboundDiffers,
     InboundEnded,
     OverReceipt,
+    ReceiptDiffers,
     ReceiptUndone,
     TransferReceipt,
     UnknownInbound,
@@ -33,6 +40,7 @@ from malha.inventory.supply.model import (
     Inbound,
     InboundDraft,
     InboundLine,
+    InboundLineDraft,
     InboundState,
     Placed,
     ReceiptDraft,
@@ -47,8 +55,7 @@ from malha.platform.i18n import N_, Word
 from malha.platform.ids import UUID, new_id
 
 APPROVE = "stock:approve"
-MOST_LINES = 1_000
-MAX_UNITS = 1_000_000_000
+MOST_LINES = rules.MOST_LINES
 
 
 async def place_order(tx: Tx, draft: InboundDraft) -> Placed:
@@ -56,6 +63,7 @@ async def place_order(tx: Tx, draft: InboundDraft) -> Placed:
 
     Raises:
         Invalid: no lines, too many, or a quantity that is none.
+        InboundDiffers: that order is for other quantities, or another location. Dates and costs may have moved since.
     """
     refuse(_flaws_of(draft))
     row = {
@@ -70,45 +78,56 @@ async def place_order(tx: Tx, draft: InboundDraft) -> Placed:
     }
     made = await tx.tuples(writes.INSERT_ORDER, row)
     if not made:
-        ((id_, number),) = await tx.tuples(
+        ((id_, number, location_id),) = await tx.tuples(
             writes.ORDER_BY_REFERENCE, {k: row[k] for k in ("kind", "supplier", "reference")}
         )
+        ordered = Counter[int]()
+        for one in draft.lines:
+            ordered[one.sku_id] += one.quantity
+        if (location_id, dict(ordered)) != (draft.location_id, dict(await tx.tuples(writes.ORDERED, {"id": id_}))):
+            raise InboundDiffers(reference=draft.reference, supplier=draft.supplier.strip())
         return Placed(id_, number, created=False)
     ((id_, number),) = made
-    numbered = list(enumerate(draft.lines, start=1))
-    await tx.execute(
-        writes.INSERT_LINES,
-        {
-            "order_id": id_,
-            "location_id": draft.location_id,
-            "lines": [line for line, _ in numbered],
-            "skus": [one.sku_id for one in draft.lines],
-            "quantities": [one.quantity for one in draft.lines],
-            "costs": [one.unit_cost for one in draft.lines],
-            "etas": [one.eta for one in draft.lines],
-        },
-    )
-    lines = [(line, one.sku_id, one.quantity, one.eta) for line, one in numbered]
+    lines = await insert_lines(tx, id_, draft.location_id, list(enumerate(draft.lines, start=1)))
     event = InboundPlaced(
         id=id_, seq=1, location_id=draft.location_id, number=number, kind=draft.kind.value, lines=lines
     )
     await outbox.add(tx, event)
     await ahead.line_up(tx, {(one.sku_id, draft.location_id) for one in draft.lines})
     facts = {"supplier": draft.supplier, "reference": draft.reference, "lines": len(lines)}
-    await audit.record(tx, action="place", entity="inbound_order", entity_id=number, after=facts)
+    await audit.record(tx, action="create", entity="inbound_order", entity_id=number, after=facts)
     return Placed(id_, number, created=True)
+
+
+async def insert_lines(
+    tx: Tx, order_id: UUID, location_id: int, numbered: Sequence[tuple[int, InboundLineDraft]]
+) -> list[tuple[int, int, int, date]]:
+    """Write lines by their numbers; return them as events tell them: line, SKU id, quantity, date."""
+    await tx.execute(
+        writes.INSERT_LINES,
+        {
+            "order_id": order_id,
+            "location_id": location_id,
+            "lines": [line for line, _ in numbered],
+            "skus": [one.sku_id for _, one in numbered],
+            "quantities": [one.quantity for _, one in numbered],
+            "costs": [one.unit_cost for _, one in numbered],
+            "etas": [one.eta for _, one in numbered],
+        },
+    )
+    return [(line, one.sku_id, one.quantity, one.eta) for line, one in numbered]
 
 
 def _flaws_of(draft: InboundDraft) -> list[Flaw]:
     flaws = []
     if not draft.supplier.strip():
         flaws.append(Flaw("supplier", N_("Say who delivers.")))
-    if not 0 < len(draft.lines) <= MOST_LINES:
-        flaws.append(Flaw("lines", N_("An order has 1 to {most} lines."), facts={"most": MOST_LINES}))
+    if not 0 < len(draft.lines) <= rules.MOST_LINES:
+        flaws.append(Flaw("lines", N_("An order has 1 to {most} lines."), facts={"most": rules.MOST_LINES}))
     flaws += [
         Flaw(f"lines/{i}/quantity", N_("Write a whole number, 1 or more."))
         for i, line in enumerate(draft.lines)
-        if not 0 < line.quantity <= MAX_UNITS
+        if not 0 < line.quantity <= rules.MAX_UNITS
     ]
     return flaws
 
@@ -120,6 +139,33 @@ async def reschedule(tx: Tx, number: int, dates: Mapping[int, date], reason: str
         UnknownInbound: there is no such order in the actor's scope.
     """
     order = await lock_order(tx, number)
+    moves = await move_dates(tx, order, dates, reason)
+    if not moves:
+        return 0
+    await ahead.line_up(tx, {(sku, order.location_id) for _, sku, _, _, _ in moves})
+    names = await line_names(tx, [(line, sku) for line, sku, _, _, _ in moves])
+    before = {"lines": {names[line]: {"eta": was} for line, _, _, was, _ in moves}}
+    after: dict[str, Any] = {"lines": {names[line]: {"eta": became} for line, _, _, _, became in moves}}
+    if reason:
+        after["reason"] = reason
+    await audit.record(tx, action="reschedule", entity="inbound_order", entity_id=number, before=before, after=after)
+    return len(moves)
+
+
+async def line_names(tx: Tx, lines: Sequence[tuple[int, int]]) -> dict[int, str]:
+    """Return what the audit trail calls lines, given as (line, SKU id): their number and SKU."""
+    cards = {card.id: card.sku for card in await catalog.by_ids(tx, sorted({sku for _, sku in lines}))}
+    return {line: f"{line} {cards[sku]}" for line, sku in lines}
+
+
+async def move_dates(
+    tx: Tx, order: Inbound, dates: Mapping[int, date], reason: str
+) -> list[tuple[int, int, int, date, date]]:
+    """Move lines of a locked order that are to come, keep the moves and tell of them; who waits is lined up after.
+
+    Returns:
+        Line, SKU id, units still expected, the day it was and the day it became.
+    """
     params = {
         "order_id": order.id,
         "lines": list(dates),
@@ -128,15 +174,11 @@ async def reschedule(tx: Tx, number: int, dates: Mapping[int, date], reason: str
         "actor": tx.actor.label,
     }
     moves = sorted(await tx.tuples(writes.RESCHEDULE_LINES, params))
-    if not moves:
-        return 0
-    seq = await _restate(tx, order, order.state)
-    event = IncomingRescheduled(id=order.id, seq=seq, location_id=order.location_id, reason=reason, moves=moves)
-    await outbox.add(tx, event)
-    await ahead.line_up(tx, {(sku, order.location_id) for _, sku, _, _, _ in moves})
-    facts = {f"line {line}": f"{was} -> {became}" for line, _, _, was, became in moves}
-    await audit.record(tx, action="reschedule", entity="inbound_order", entity_id=number, after=facts)
-    return len(moves)
+    if moves:
+        seq = await restate(tx, order, order.state)
+        event = IncomingRescheduled(id=order.id, seq=seq, location_id=order.location_id, reason=reason, moves=moves)
+        await outbox.add(tx, event)
+    return moves
 
 
 async def drop_lines(tx: Tx, number: int, lines: Sequence[int] | None, reason: str) -> int:
@@ -152,8 +194,8 @@ async def drop_lines(tx: Tx, number: int, lines: Sequence[int] | None, reason: s
     dropped = sorted(await tx.tuples(writes.DROP_LINES, params))
     if not dropped:
         return 0
-    state = rules.derive_state(await _lines(tx, order.id))
-    seq = await _restate(tx, order, state)
+    state = rules.derive_state(await lines_of(tx, order.id))
+    seq = await restate(tx, order, state)
     event = InboundDropped(id=order.id, seq=seq, location_id=order.location_id, reason=reason.strip(), lines=dropped)
     await outbox.add(tx, event)
     await ahead.line_up(tx, {(sku, order.location_id) for _, sku, _ in dropped})
@@ -171,14 +213,17 @@ async def receive(tx: Tx, draft: ReceiptDraft) -> Received:
         InboundEnded: nothing is expected of the order any more.
         OverReceipt: it is more than the order allows, and nobody who may approve took it.
         Forbidden: the surplus was taken by somebody who may not approve.
+        NotHappenedYet: it is said to have come at a time that has not.
+        ReceiptDiffers: its id is that of a receipt of other goods.
     """
     refuse(_flaws_of_receipt(draft))
+    draft = msgspec.structs.replace(draft, received_at=await happened(tx, draft.received_at))
     if draft.accept_over and not tx.actor.may(APPROVE):
         raise Forbidden(permission=APPROVE)
     order = None if draft.order_id is None else await tx.maybe(Inbound, writes.LOCK_ORDER_BY_ID, {"id": draft.order_id})
     number = await note_receipt(tx, draft)
     if number is None:
-        return Received(draft.id, await tx.value(writes.RECEIPT_NUMBER, {"id": draft.id}), repeated=True, deficits=[])
+        return Received(draft.id, await sent_again(tx, draft), repeated=True, deficits=[])
     arrived: Sequence[ReceivedLine] = draft.lines
     if order is not None:
         arrived = await _receive_on(tx, order, draft)
@@ -209,10 +254,10 @@ def sellable(location_id: int, arrived: Sequence[ReceivedLine]) -> dict[tuple[in
 
 def _flaws_of_receipt(draft: ReceiptDraft) -> list[Flaw]:
     flaws = []
-    if not 0 < len(draft.lines) <= MOST_LINES:
-        flaws.append(Flaw("lines", N_("A receipt has 1 to {most} lines."), facts={"most": MOST_LINES}))
+    if not 0 < len(draft.lines) <= rules.MOST_LINES:
+        flaws.append(Flaw("lines", N_("A receipt has 1 to {most} lines."), facts={"most": rules.MOST_LINES}))
     for i, line in enumerate(draft.lines):
-        if not 0 < line.quantity <= MAX_UNITS:
+        if not 0 < line.quantity <= rules.MAX_UNITS:
             flaws.append(Flaw(f"lines/{i}/quantity", N_("Write a whole number, 1 or more.")))
         if line.bucket not in BY_HAND:
             flaws.append(Flaw(f"lines/{i}/bucket", N_("Goods that arrived are no longer on their way.")))
@@ -233,6 +278,27 @@ async def note_receipt(tx: Tx, draft: ReceiptDraft, transfer_id: UUID | None = N
     }
     number: int | None = next(iter(await tx.values(writes.INSERT_RECEIPT, row)), None)
     return number
+
+
+async def sent_again(tx: Tx, draft: ReceiptDraft, transfer_id: UUID | None = None) -> int:
+    """Return the number of the receipt that has the id of this one already, which says the same.
+
+    Units are compared by SKU: what was too much of a transfer went into another bucket than it was sent for.
+
+    Raises:
+        ReceiptDiffers: that receipt brought other goods, or was for another location, order or transfer.
+    """
+    number, *about = (await tx.tuples(writes.RECEIPT_SENT, {"id": draft.id}))[0]
+    kept = await tx.tuples(writes.RECEIPT_LINES, {"id": draft.id})
+    then = Counter[tuple[int, str | None]]()
+    for sku, units, bucket, _line in kept:
+        then[sku, bucket if transfer_id is None else None] += units
+    now = Counter[tuple[int, str | None]]()
+    for line in draft.lines:
+        now[line.sku_id, line.bucket.value if transfer_id is None else None] += line.quantity
+    if about != [draft.location_id, draft.order_id, transfer_id] or then != now:
+        raise ReceiptDiffers(number=number)
+    return int(number)
 
 
 async def note_lines(
@@ -256,8 +322,8 @@ async def _receive_on(tx: Tx, order: Inbound, draft: ReceiptDraft) -> list[Recei
     """Match what arrived with the lines of the order and note it there."""
     if order.location_id != draft.location_id:
         raise UnknownInbound(number=order.number)
-    lines = await _lines(tx, order.id)
-    if order.state not in {InboundState.OPEN, InboundState.PARTIAL} and not draft.accept_over:
+    lines = await lines_of(tx, order.id)
+    if not order.live and not draft.accept_over:
         raise InboundEnded(number=order.number, state=Word(INBOUND_WORDS[order.state]))
     matched = rules.match_lines(lines, draft.lines)
     over = rules.beyond(lines, matched, order.over_percent)
@@ -277,8 +343,8 @@ async def _receive_on(tx: Tx, order: Inbound, draft: ReceiptDraft) -> list[Recei
     ]  # fmt: skip
     ours = [(one.order_line, one.sku_id, one.quantity) for one in matched if one.order_line is not None]
     await _apply(tx, order, ours, sign=1)
-    state = rules.derive_state(await _lines(tx, order.id))
-    seq = await _restate(tx, order, state)
+    state = rules.derive_state(await lines_of(tx, order.id))
+    seq = await restate(tx, order, state)
     event = InboundReceived(
         id=order.id, seq=seq, location_id=order.location_id, receipt_id=draft.id, state=state.value, lines=ours
     )
@@ -322,7 +388,7 @@ async def undo_receipt(tx: Tx, number: int, reason: str) -> list[Deficit]:
     if order is not None:
         ours = [(one.order_line, one.sku_id, one.quantity) for one in lines if one.order_line is not None]
         await _apply(tx, order, ours, sign=-1)
-        seq = await _restate(tx, order, rules.derive_state(await _lines(tx, order.id)))
+        seq = await restate(tx, order, rules.derive_state(await lines_of(tx, order.id)))
         event = ReceiptTakenBack(
             id=order.id, seq=seq, location_id=location_id, receipt_id=id_, reason=reason.strip(), lines=ours
         )
@@ -350,11 +416,13 @@ async def lock_order(tx: Tx, number: int) -> Inbound:
     return order
 
 
-async def _lines(tx: Tx, order_id: UUID) -> list[InboundLine]:
+async def lines_of(tx: Tx, order_id: UUID) -> list[InboundLine]:
+    """Return the lines of a locked order."""
     return await tx.all(InboundLine, writes.LINES, {"order_id": order_id})
 
 
-async def _restate(tx: Tx, order: Inbound, state: InboundState) -> int:
+async def restate(tx: Tx, order: Inbound, state: InboundState) -> int:
+    """Note the state of a locked order; return the version it has now."""
     seq: int = await tx.value(writes.RESTATE_ORDER, {"id": order.id, "state": str(state)})
     return seq
 
@@ -385,7 +453,7 @@ async def move_by_hand(
     flaws += [
         Flaw(f"items/{i}/quantity", N_("Write a whole number, 1 or more."))
         for i, (_, quantity) in enumerate(lines)
-        if not 0 < quantity <= MAX_UNITS
+        if not 0 < quantity <= rules.MAX_UNITS
     ]
     refuse(flaws)
     legs = [

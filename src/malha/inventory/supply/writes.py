@@ -9,8 +9,12 @@ ON CONFLICT (kind, supplier, reference) WHERE reference IS NOT NULL DO NOTHING
 RETURNING id, number
 """
 ORDER_BY_REFERENCE = """
-SELECT id, number FROM inbound_order
+SELECT id, number, location_id FROM inbound_order
 WHERE kind = %(kind)s::text AND supplier = %(supplier)s::text AND reference = %(reference)s::text
+"""
+# By the primary key.
+ORDERED = """
+SELECT sku_id, sum(quantity)::bigint FROM inbound_line WHERE order_id = %(id)s::uuid GROUP BY sku_id
 """
 INSERT_LINES = """
 INSERT INTO inbound_line (order_id, line, sku_id, location_id, quantity, unit_cost, eta)
@@ -20,12 +24,12 @@ FROM unnest(%(lines)s::smallint[], %(skus)s::int[], %(quantities)s::int[], %(cos
 """
 # One who receives, reschedules or drops at a time: what is expected is decided under this lock.
 LOCK_ORDER = """
-SELECT id, number, kind, supplier, location_id, state, over_percent, seq
+SELECT id, number, kind, supplier, location_id, state, over_percent, seq, reference, note
 FROM inbound_order WHERE number = %(number)s::bigint
 FOR NO KEY UPDATE
 """
 LOCK_ORDER_BY_ID = """
-SELECT id, number, kind, supplier, location_id, state, over_percent, seq
+SELECT id, number, kind, supplier, location_id, state, over_percent, seq, reference, note
 FROM inbound_order WHERE id = %(id)s::uuid
 FOR NO KEY UPDATE
 """
@@ -64,6 +68,22 @@ UPDATE inbound_line l SET eta = m.became
 FROM moved m WHERE l.order_id = %(order_id)s::uuid AND l.line = m.line
 RETURNING l.line, m.sku_id, m.expected, m.was, m.became
 """
+# What is stated of lines as they are to be; the order is locked.
+RESTATE_LINES = """
+UPDATE inbound_line l SET quantity = w.quantity, unit_cost = w.unit_cost
+FROM unnest(%(lines)s::smallint[], %(quantities)s::int[], %(costs)s::bigint[]) AS w(line, quantity, unit_cost)
+WHERE l.order_id = %(order_id)s::uuid AND l.line = w.line
+"""
+# No row when another order of the supplier has the reference. One who takes it at the same time is refused by the
+# unique index.
+RESTATE_HEAD = """
+UPDATE inbound_order o
+SET reference = %(reference)s::text, note = %(note)s::text, over_percent = %(over_percent)s::smallint
+WHERE o.id = %(id)s::uuid
+  AND NOT EXISTS (SELECT FROM inbound_order x WHERE x.kind = o.kind AND x.supplier = o.supplier
+                  AND x.reference = %(reference)s::text AND x.id <> o.id)
+RETURNING id
+"""
 RESTATE_ORDER = """
 UPDATE inbound_order SET state = %(state)s::text, seq = seq + 1,
        cancelled_at = CASE WHEN %(state)s::text = 'cancelled' THEN coalesce(cancelled_at, now()) END
@@ -78,7 +98,7 @@ VALUES (%(id)s::uuid, %(location_id)s::int, %(order_id)s::uuid, %(transfer_id)s:
 ON CONFLICT (id) DO NOTHING
 RETURNING number
 """
-RECEIPT_NUMBER = "SELECT number FROM receipt WHERE id = %(id)s::uuid"
+RECEIPT_SENT = "SELECT number, location_id, order_id, transfer_id FROM receipt WHERE id = %(id)s::uuid"
 INSERT_RECEIPT_LINES = """
 INSERT INTO receipt_line (receipt_id, position, sku_id, order_line, bucket, quantity, shipment)
 SELECT %(receipt_id)s::uuid, position, sku_id, order_line, bucket, quantity, shipment

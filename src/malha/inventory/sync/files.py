@@ -213,7 +213,7 @@ class _Line(msgspec.Struct, frozen=True):
     owner: str | None = None
     sku: str = ""
     gtin: str = ""
-    on_hand: int | str | None = None
+    on_hand: int | float | str | None = None
 
 
 def _from_json(file: BinaryIO) -> tuple[BinaryIO, bool]:
@@ -236,13 +236,19 @@ def _from_json(file: BinaryIO) -> tuple[BinaryIO, bool]:
             writer.writerow(["", "", "", UNREADABLE, ""])
             continue
         owned = owned or bool(said.owner)
-        units = "" if said.on_hand is None else said.on_hand
-        cells: Sequence[Any] = [said.sku, said.gtin, said.location, units, said.owner or ""]
+        cells: Sequence[Any] = [said.sku, said.gtin, said.location, _units(said.on_hand), said.owner or ""]
         writer.writerow([str(cell).replace("\x00", "") for cell in cells])
     text.flush()
     text.detach()
     out.seek(0)
     return out, owned
+
+
+def _units(said: float | str | None) -> int | float | str:
+    """Return a quantity of JSON as text has it: 4.0, as systems write it that count in decimals, is 4."""
+    if said is None:
+        return ""
+    return int(said) if isinstance(said, float) and said.is_integer() else said
 
 
 def _recoded(file: BinaryIO) -> BinaryIO:

@@ -654,10 +654,11 @@ WHERE u.units <= 2000000000
 ON CONFLICT DO NOTHING
 """
 )
-# A row keeps its place in the file. All rows of what stands twice are held: nobody can know which one is meant.
+# A row keeps its place in the file. All rows of what stands twice are held: nobody can know which one is meant. The
+# mark of what could not be read is nothing that anybody stated.
 _HOLD = """
 INSERT INTO stock_snapshot_held (snapshot_id, row, sku, location, stated, problem)
-SELECT {id}, n.row, left(n.sku, 120), left(n.location, 120), left(n.said, 120), q.problem
+SELECT {id}, n.row, left(n.sku, 120), left(n.location, 120), replace(left(n.said, 120), '\x01', ''), q.problem
 FROM (
     SELECT s.ctid AS at, coalesce(s.row, (row_number() OVER ())::int + 1) AS row, coalesce({sku_text}, '') AS sku,
            coalesce({gtin_text}, '') AS gtin, coalesce({location}, '') AS location, coalesce({said}, '') AS said

@@ -56,6 +56,15 @@ class DocumentNeeded(MalhaError):
     mend = "Give the number or access key of its document."
 
 
+class OrderGoodsNeedDocument(MalhaError):
+    """An order's goods do not leave one establishment for another without a fiscal document."""
+
+    status = 409
+    code = "order_goods_need_document"
+    says = "Goods of order {number} go to another establishment, {location}: they need a fiscal document to leave."
+    mend = "Give the number or access key of the document of their transfer."
+
+
 class UnknownDiscrepancy(NotFound):
     """There is no such discrepancy, or it was decided already."""
 

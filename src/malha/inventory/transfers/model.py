@@ -185,6 +185,13 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     note: str = ""
 
 
+class Meant(msgspec.Struct, frozen=True):
+    """Units by SKU of what arrives that are an order's."""
+
+    order_id: UUID
+    units: dict[int, int]
+
+
 class Outcome(msgspec.Struct, frozen=True):
     """What an arrival left."""
 
@@ -195,6 +202,7 @@ class Outcome(msgspec.Struct, frozen=True):
     damaged: int
     excess: int
     deficits: list[Deficit]
+    meant: dict[int, int] = {}  # units by SKU that were allocated to the order they were sent for
 
 
 class Sorted(msgspec.Struct, frozen=True):

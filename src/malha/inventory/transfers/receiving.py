@@ -3,13 +3,15 @@
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
+import msgspec
+
+from malha.inventory import service as stock
 from malha.inventory.ahead import service as ahead
 from malha.inventory.buckets import service as buckets
 from malha.inventory.buckets.model import BY_HAND, Bucket, Leg
-from malha.inventory.model import Deficit, Reason
+from malha.inventory.model import Claim, Deficit, Reason
 from malha.inventory.supply import service as supply
 from malha.inventory.supply.model import ReceiptDraft, ReceivedLine
-from malha.inventory.supply.writes import RECEIPT_NUMBER
 from malha.inventory.transfers import rules, writes
 from malha.inventory.transfers.errors import NothingOnItsWay, UnknownDiscrepancy, WrongTransferState
 from malha.inventory.transfers.events import DiscrepancyDecided, TransferReceived
@@ -19,6 +21,7 @@ from malha.inventory.transfers.model import (
     Arrival,
     Decision,
     DiscrepancyKind,
+    Meant,
     OnItsWay,
     Outcome,
     Sorted,
@@ -53,8 +56,11 @@ class _Found(NamedTuple):
     units: int
 
 
-async def receive(tx: Tx, number: int, arrival: Arrival) -> Outcome:
+async def receive(tx: Tx, number: int, arrival: Arrival, meant: Meant | None = None) -> Outcome:
     """Take in what arrived. The same arrival again says what was done the first time.
+
+    Of what can be sold, what is `meant` for an order is allocated to it at once; edges leave that to
+    `fulfillment.bringing.receive`, which knows the order.
 
     What is damaged goes into its bucket, what is too much is examined, and with `complete` what is not here is missing:
     each is a discrepancy that waits for a decision. Other shipments stay on their way.
@@ -64,6 +70,7 @@ async def receive(tx: Tx, number: int, arrival: Arrival) -> Outcome:
         WrongTransferState: it has not left, or was received to its end.
         NothingOnItsWay: that shipment was received to its end, or is none.
         Invalid: a quantity or bucket that is none.
+        ReceiptDiffers: its id is that of a receipt of other goods.
     """
     transfer = await lock_transfer(tx, number)
     await at_end(tx, transfer.destination_id)
@@ -71,7 +78,8 @@ async def receive(tx: Tx, number: int, arrival: Arrival) -> Outcome:
     note = ReceiptDraft(id=arrival.id, location_id=transfer.destination_id, lines=[], note=arrival.note)
     receipt = await supply.note_receipt(tx, note, transfer.id)
     if receipt is None:
-        known: int = await tx.value(RECEIPT_NUMBER, {"id": arrival.id})
+        sent = [ReceivedLine(line.sku_id, line.quantity, line.bucket) for line in arrival.lines]
+        known = await supply.sent_again(tx, msgspec.structs.replace(note, lines=sent), transfer.id)
         return Outcome(known, True, transfer.state, 0, 0, 0, [])
     need(transfer, TransferState.PARTLY_SHIPPED, TransferState.SHIPPED)
     ways = await _on_their_way(tx, transfer, arrival.shipment)
@@ -84,13 +92,15 @@ async def receive(tx: Tx, number: int, arrival: Arrival) -> Outcome:
     await supply.note_lines(tx, arrival.id, put + beside, of_shipments)
     queues = {(line.sku_id, transfer.destination_id) for line in await lines_of(tx, transfer)}
     await ahead.lock_queues(tx, queues)
+    mine = await _allocate(tx, transfer, told, meant) if meant is not None else {}
     several = await tx.value(writes.NEXT_SHIPMENT, {"id": transfer.id}) > 2
     left = await _put_away(tx, transfer, told, about_one if several else None)
     ended = _ended(arrival, ways, of.keys())
     found = await _note_discrepancies(tx, transfer, told, of[min(of)] if of else ways[0].shipment_id, ended)
     state = await derived_state(tx, transfer)
     seq = await step(tx, transfer, state)
-    await ahead.line_up(tx, queues, supply.sellable(transfer.destination_id, put))
+    came = supply.sellable(transfer.destination_id, put)
+    await ahead.line_up(tx, queues, {key: units - mine.get(key[0], 0) for key, units in came.items()})
     event = TransferReceived(
         id=transfer.id,
         seq=seq,
@@ -105,7 +115,20 @@ async def receive(tx: Tx, number: int, arrival: Arrival) -> Outcome:
     await outbox.add(tx, event)
     facts: dict[str, int] = {"receipt": receipt, **found} | ({} if about_one is None else {"shipment": about_one})
     await audit.record(tx, action="receive", entity="transfer", entity_id=number, after=facts)
-    return Outcome(receipt, False, state, event.missing, event.damaged, event.excess, left)
+    return Outcome(receipt, False, state, event.missing, event.damaged, event.excess, left, mine)
+
+
+async def _allocate(tx: Tx, transfer: Transfer, told: Sorted, meant: Meant) -> dict[int, int]:
+    """Allocate what arrives for an order to it, before it is there; return the units by SKU."""
+    came: dict[int, int] = {}
+    for _, a in told.expected:
+        if a.bucket is Bucket.SELLABLE:
+            came[a.sku_id] = came.get(a.sku_id, 0) + a.quantity
+    mine = {sku: min(units, meant.units.get(sku, 0)) for sku, units in sorted(came.items())}
+    mine = {sku: units for sku, units in mine.items() if units}
+    claims = [Claim(sku, transfer.destination_id, units) for sku, units in mine.items()]
+    await stock.claim_brought(tx, claims, meant.order_id)
+    return mine
 
 
 def _ended(arrival: Arrival, ways: Sequence[OnItsWay], taken: Collection[int]) -> Collection[int]:

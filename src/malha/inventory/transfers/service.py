@@ -83,7 +83,7 @@ async def request(tx: Tx, draft: TransferDraft) -> int:
     if not tx.actor.sees(origin.id) and not tx.actor.sees(destination.id):
         raise NotYourEnd(location=destination.code)
     id_ = new_id()
-    crosses = await _crosses(tx, origin, destination)
+    crosses = await crosses_of(tx, origin, destination)
     number: int = await tx.value(
         writes.INSERT_TRANSFER,
         {
@@ -109,7 +109,7 @@ async def request(tx: Tx, draft: TransferDraft) -> int:
     return number
 
 
-async def _crosses(tx: Tx, origin: Location, destination: Location) -> Crosses:
+async def crosses_of(tx: Tx, origin: Location, destination: Location) -> Crosses:
     """Return what goods cross that go from one location to another."""
     if origin.keeps == destination.keeps:
         return Crosses.NOTHING

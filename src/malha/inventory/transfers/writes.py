@@ -11,6 +11,8 @@ INSERT INTO transfer_line (transfer_id, line, sku_id, asked)
 SELECT %(id)s::uuid, line, sku_id, asked
 FROM unnest(%(skus)s::int[], %(quantities)s::int[]) WITH ORDINALITY AS w(sku_id, asked, line)
 """
+# Its goods are an order's: no supply of anybody else.
+MEAN_FOR_ORDER = "UPDATE transfer SET order_id = %(order_id)s::uuid WHERE id = %(id)s::uuid"
 # One step at a time.
 LOCK_TRANSFER = """
 SELECT id, number, origin_id, destination_id, state, needs_document, document, eta, seq

@@ -2,7 +2,10 @@
 
 Stock is what the decisions saw: for every SKU and place the most that was free when an order of them was decided, with
 what they had taken until then. That is never less than they took, so their own plans are among those it chooses from.
-Full days are taken as open: hindsight could have given the capacity to others.
+Full days are taken as open: hindsight could have given the capacity to others, and the price of a busy day is none:
+decided otherwise, the day was less busy. Tax is what it was for each order. What a further parcel of a site saves is
+not known parcel by parcel: each that is not its whole order is let off as much as parcels of so many lines can save on
+average, which is never less than they do. What came together does so again, wherever it is brought from.
 """
 
 from collections.abc import Sequence
@@ -13,6 +16,7 @@ from malha.routing.lanes import SCALE_BITS, Lane, reopen_lane
 from malha.routing.pricing.baskets import BIG, Baskets, Floats, Ints, apart_if_cheaper
 from malha.routing.pricing.columns import Configurations, Prices
 from malha.routing.records import Record
+from malha.routing.terms import OrderTerms, unfold
 
 LOST = 10  # times the dearest parcel: nothing is left behind that had a place
 TOLERANCE = 1e-3
@@ -23,7 +27,7 @@ def bound_of(records: Sequence[Record], seconds: float) -> Prices:
     """Return the bound, in centavos, of decisions in the order in which they were taken.
 
     Args:
-        records: at least one; each with few plain lines, placed whole from one location or not at all.
+        records: at least one; each with few plain lines, placed whole from one location or not at all, without credits.
         seconds: for the programme; what it found until then is a bound, too.
 
     Raises:
@@ -73,7 +77,11 @@ def bound_of(records: Sequence[Record], seconds: float) -> Prices:
     for n, chosen in plans.items():
         programme.suggest(n, chosen)
     counts = {n: np.ones(len(group)) for n, group in groups.items()}
-    return programme.solve(counts, stock, tolerance=TOLERANCE, rounds=ROUNDS, seconds=seconds)
+    found = programme.solve(counts, stock, tolerance=TOLERANCE, rounds=ROUNDS, seconds=seconds)
+    # A lane has the penalty in every parcel, an order pays it for those after its first.
+    beside = -sum(record.split for record in records if record.parcels)
+    beside += sum(record.onward.cost for record in records if record.onward is not None)  # whatever it is brought from
+    return found._replace(bound=found.bound + beside, objective=found.objective + beside)
 
 
 def _parcels(record: Record, at: Ints, places: int) -> Floats:
@@ -84,6 +92,16 @@ def _parcels(record: Record, at: Ints, places: int) -> Floats:
     barred = {number: set(where) for number, where in record.excluded}
     for number, where in record.heavy:
         barred.setdefault(number, set()).update(where)
+    terms = record.terms or OrderTerms()
+    for line in lines:
+        unserved = dict(terms.unserved).get(line.line, ())
+        barred.setdefault(line.line, set()).update(unfold(terms.far), unfold(unserved))
+    taxes = {number: np.array(by_zone, dtype=np.float64) for number, by_zone in terms.taxes}
+    zones = np.array(lane.zone_at, dtype=np.int64)
+    # Of k parcels, k - 1 save at most; k is at most the number of lines.
+    saving = np.zeros(len(zones))
+    for centavos, members in lane.sites:
+        saving[members] = centavos * (len(lines) - 1) / len(lines)
     klass = np.array(lane.klass, dtype=np.int64)
     found = np.full((1 << len(lines), places + 1), BIG)
     found[0] = 0.0
@@ -91,7 +109,11 @@ def _parcels(record: Record, at: Ints, places: int) -> Floats:
         chosen = [line for k, line in enumerate(lines) if subset >> k & 1]
         row = lane.row(sum(line.grams * line.quantity for line in chosen), len(chosen))
         costs = np.array([scaled >> SCALE_BITS for scaled in row.by_class], dtype=np.float64)[klass]
+        if len(chosen) < len(lines):
+            costs -= saving
         for line in chosen:
+            if line.line in taxes:
+                costs += taxes[line.line][zones] * line.quantity
             for position in barred.get(line.line, ()):
                 costs[position] = BIG
         found[subset, at] = costs

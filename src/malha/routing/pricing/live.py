@@ -10,7 +10,7 @@ and without them by the planner itself. Only what saves is used.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from malha.platform.ids import UUID
 from malha.routing.lanes import SCALE_BITS, Lane, Row, open_lane
 from malha.routing.model import Network, Request, RequestLine, StockPrices
 from malha.routing.price_reads import PastBasket
-from malha.routing.prices import Found
+from malha.routing.prices import HORIZON_DAYS, LEAST_BASKETS, LEAST_SAVING, Basis, Found
 from malha.routing.pricing.baskets import BIG, Baskets, Floats, apart_if_cheaper
 from malha.routing.pricing.closed_form import closed_form
 from malha.routing.pricing.columns import Configurations, SolverFailed
@@ -26,9 +26,6 @@ from malha.routing.rules import plan
 from malha.routing.subsets import rows_of
 
 MAX_LINES = 6  # of a basket; larger ones are rare and are left out
-HORIZON_DAYS = 7.0  # prices are for what comes until then
-LEAST_BASKETS = 200  # fewer say too little
-LEAST_SAVING = 0.001  # of cost, on baskets the prices were not made from
 TRIED = 2000  # baskets that prices are tried on, at most
 LOST = 3.0  # what a line that nobody ships costs, in dearest parcels
 KEPT = 0.5  # of the prices before, where they were in force
@@ -82,6 +79,21 @@ class Case:
             for sku, units in zip(basket.skus, basket.units, strict=True):
                 wanted[sku] = wanted.get(sku, 0.0) + units * self.count
         return {sku for (sku, _), units in self.free.items() if units < wanted.get(sku, 0.0)}
+
+    def bases(self, pairs: Iterable[Pair]) -> dict[Pair, Basis]:
+        """Return what prices rest on: what is free, and what the horizon is expected to ask for."""
+        shipped: dict[int, float] = {}
+        fetched: dict[Pair, float] = {}
+        for basket in self.baskets:
+            for sku, units in zip(basket.skus, basket.units, strict=True):
+                if basket.pickup_location_id is None:
+                    shipped[sku] = shipped.get(sku, 0.0) + units * self.count
+                else:
+                    pair = sku, basket.pickup_location_id
+                    fetched[pair] = fetched.get(pair, 0.0) + units * self.count
+        return {
+            pair: Basis(self.free.get(pair, 0), shipped.get(pair[0], 0.0), fetched.get(pair, 0.0)) for pair in pairs
+        }
 
     def costs(self, lane: Lane, row: Row) -> Floats:
         """Return what a parcel costs from every location of the network; `BIG` from those that are closed."""
@@ -206,7 +218,7 @@ def work_out(case: Case, before: StockPrices | None, *, seconds: float, seed: in
         seconds: for each of two programmes.
         seed: of the order in which baskets are tried.
     """
-    began = time.perf_counter()
+    began, problem = time.perf_counter(), ""
 
     def found(method: str, prices: Mapping[Pair, int], gap: float | None, saving: float) -> Found:
         return Found(
@@ -217,6 +229,9 @@ def work_out(case: Case, before: StockPrices | None, *, seconds: float, seed: in
             saving=saving,
             seconds=time.perf_counter() - began,
             in_force=saving >= LEAST_SAVING and len(case.baskets) >= LEAST_BASKETS and bool(prices),
+            at_risk=len(case.skus),
+            problem=problem,
+            bases=case.bases(prices),
         )
 
     if not case.skus or len(case.baskets) < LEAST_BASKETS:
@@ -226,8 +241,8 @@ def work_out(case: Case, before: StockPrices | None, *, seconds: float, seed: in
     try:
         half, _ = case.by_programme(known, 2.0, seconds)
         whole, gap = case.by_programme(case.baskets, 1.0, seconds)
-    except SolverFailed:
-        method = "closed_form"
+    except SolverFailed as failed:
+        method, problem = "closed_form", str(failed)
         half, whole = case.by_closed_form(known, 2.0), case.by_closed_form(case.baskets, 1.0)
     expected = round(min(TRIED, len(case.baskets) * case.count))
     drawn = np.random.default_rng(seed).choice(len(tried), size=max(expected, 1))

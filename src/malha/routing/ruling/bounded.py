@@ -16,7 +16,7 @@ from typing import Any
 from malha.routing.charging import Charges
 from malha.routing.hard import Content, Hard
 from malha.routing.lanes import SCALE_BITS, Bracket, Lane, Row
-from malha.routing.model import MAX_EXACT, RequestLine, most_exact
+from malha.routing.model import MAX_EXACT, RequestLine, most_exact, parts_of
 from malha.routing.parting import EVERYWHERE, Tier
 from malha.routing.ruling.model import Bound
 from malha.routing.siting import Parts, Site, saving_of, sites_of, spread
@@ -85,7 +85,7 @@ def solve_bounded(
     costs: bool,
 ) -> Hard:
     """Place as much as the rule lets. `stock` and `have` are without what the rule closes or keeps back."""
-    wanted = [sku for line in lines for sku, _ in _needs(line)]
+    wanted = [sku for line in lines for sku, _ in parts_of(line)]
     fit = len(lines) <= most_exact(len(lane.klass)) and len(set(wanted)) == len(wanted)
     if fit and all(any(u >= line.quantity for u in units) for line, units in zip(lines, have, strict=True)):
         found = _Programme(lane, lines, have, charges, bound).solve(costs=costs)
@@ -95,10 +95,6 @@ def solve_bounded(
         everything = [(line.line, line.quantity) for line in lines]
         return Hard([], everything, [-1] * len(lane.klass), found.brackets, found.exact)
     return found
-
-
-def _needs(line: RequestLine) -> Sequence[tuple[int, int]]:
-    return ((line.sku_id, 1),) if line.components is None else line.components
 
 
 def _tier_of(bound: Bound, positions: int) -> list[int]:
@@ -340,7 +336,7 @@ class _Draft:
         """Return how many units of a line a location could still give."""
         if not self.have[n][position]:
             return 0
-        return min(self.left[sku][position] // per for sku, per in _needs(self.lines[n]))
+        return min(self.left[sku][position] // per for sku, per in parts_of(self.lines[n]))
 
     def together(self, position: int) -> Content:
         """Return the whole lines that a location can serve together, taking them in order."""
@@ -349,7 +345,7 @@ class _Draft:
         for n, line in enumerate(self.lines):
             if self.missing[n] != line.quantity or not self.have[n][position]:
                 continue
-            needs = [(sku, per * line.quantity) for sku, per in _needs(line)]
+            needs = [(sku, per * line.quantity) for sku, per in parts_of(line)]
             if all(taken.get(sku, 0) + units <= self.left[sku][position] for sku, units in needs):
                 for sku, units in needs:
                     taken[sku] = taken.get(sku, 0) + units
@@ -361,7 +357,7 @@ class _Draft:
         self.parcels[position] = self.joined(position, more)
         for n, quantity in more:
             self.missing[n] -= quantity
-            for sku, per in _needs(self.lines[n]):
+            for sku, per in parts_of(self.lines[n]):
                 self.left[sku][position] -= per * quantity
 
 

@@ -1,7 +1,8 @@
 """What cannot be in a rule set, field by field. Pure."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 
+from malha.network.model import LocationKind
 from malha.network.snapshot import NetworkSnapshot
 from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_
@@ -19,6 +20,15 @@ NO_RUN = N_("These rules have no run {name}.")
 CHECK_RUN = N_("Write the name of a run as it stands there, or leave it empty.")
 NOTHING_WAITS = N_("Nothing waits for a person after this rule.")
 EMPTY_OR_WAIT = N_("Leave it empty, or let the order wait.")
+NO_VENDOR = N_("The location {code} is no vendor.")
+CHECK_VENDOR = N_("Name a location of the kind vendor.")
+NO_DROP_SHIP = N_("No vendor is asked by this rule.")
+EMPTY_OR_DROP_SHIP = N_("Leave it empty, or let a vendor send what the rule cannot place.")
+NOT_SHIPPED = N_("The location {code} does not ship.")
+CHECK_HUB = N_("Name a location that ships, and state on its page from where goods are brought to it.")
+NOTHING_BROUGHT = N_("Goods are brought to {code} from nowhere.")
+ONE_ANYWAY = N_("What comes together leaves in one shipment anyway.")
+LEAVE_EMPTY = N_("Leave it empty.")
 BACKWARDS = N_("The least is more than the most.")
 SWAP = N_("Swap the two.")
 
@@ -37,6 +47,7 @@ def flaws_of(
     for n, row in enumerate(content.table.rows):
         found += _when(f"table/rows/{n}/when", row.when, known, no_categories)
         found += _row(f"table/rows/{n}/then", row, content, groups)
+        found += _vendors(f"table/rows/{n}/then", row.then.vendors, row.then.unfilled, known)
     return found
 
 
@@ -85,13 +96,41 @@ def _rules(at: str, run: Run, known: NetworkSnapshot, groups: Collection[str]) -
         yield from _where(f"{here}/where", rule.where, known, groups)
         for tier, where in enumerate(rule.prefer):
             yield from _where(f"{here}/prefer/{tier}", where, known, groups)
+        yield from _vendors(here, rule.vendors, rule.unfilled, known)
+        yield from _hub(here, rule, known)
         yield from _ending(here, rule, last=n == len(run.rules) - 1)
+
+
+def _vendors(at: str, vendors: Sequence[str], unfilled: Unfilled | None, known: NetworkSnapshot) -> Iterator[Flaw]:
+    if vendors and unfilled is not Unfilled.DROP_SHIP:
+        yield Flaw(f"{at}/vendors", NO_DROP_SHIP, EMPTY_OR_DROP_SHIP)
+    for n, code in enumerate(vendors):
+        location = known.location(code)
+        if location is None:
+            yield Flaw(f"{at}/vendors/{n}", NO_LOCATION, CHECK_CODE, {"code": code})
+        elif location.kind is not LocationKind.VENDOR:
+            yield Flaw(f"{at}/vendors/{n}", NO_VENDOR, CHECK_VENDOR, {"code": code})
+
+
+def _hub(at: str, rule: Rule, known: NetworkSnapshot) -> Iterator[Flaw]:
+    code = rule.merge_at
+    if code is None:
+        return
+    location = known.location(code)
+    if location is None:
+        yield Flaw(f"{at}/merge_at", NO_LOCATION, CHECK_CODE, {"code": code})
+    elif not location.can_ship:
+        yield Flaw(f"{at}/merge_at", NOT_SHIPPED, CHECK_HUB, {"code": code})
+    elif location.home not in known.brought_to():
+        yield Flaw(f"{at}/merge_at", NOTHING_BROUGHT, CHECK_HUB, {"code": code})
+    if rule.max_packages is not None:
+        yield Flaw(f"{at}/max_packages", ONE_ANYWAY, LEAVE_EMPTY)
 
 
 def _ending(at: str, rule: Rule, *, last: bool) -> Iterator[Flaw]:
     if rule.cancel_after_days is not None and rule.unfilled is Unfilled.NEXT:
         yield Flaw(f"{at}/cancel_after_days", NOTHING_WAITS, EMPTY_OR_WAIT)
-    if not last and rule.unfilled is not Unfilled.NEXT:
+    if not last and rule.unfilled not in {Unfilled.NEXT, Unfilled.DROP_SHIP}:
         yield Flaw(
             f"{at}/unfilled",
             N_("The rules after this one would never be tried."),

@@ -38,6 +38,24 @@ class RuleSetInForce(MalhaError):
     mend = "Publish an earlier one again, or an empty one."
 
 
+class RuleSetEnded(MalhaError):
+    """Its time is over."""
+
+    status = 409
+    code = "rule_set_ended"
+    says = "The rule set {number} has ended, or was withdrawn."
+    mend = "Bring it back: it is published again, with a new time."
+
+
+class EndsBeforeItBegins(MalhaError):
+    """It would never be in force, or have ended already."""
+
+    status = 409
+    code = "rule_set_ends_too_soon"
+    says = "A rule set cannot end before now, nor before it begins."
+    mend = "Choose a later end, or none."
+
+
 class RulesMovedOn(MalhaError):
     """The rules that were looked at are not those that are there now."""
 

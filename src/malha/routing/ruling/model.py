@@ -35,6 +35,7 @@ class Unfilled(StrEnum):
     NEXT = "next"  # the run's next rule; after the last one any location, the cheapest
     QUEUE = "queue"  # what the rule could not place waits for a person
     BACKORDER = "backorder"  # sold ahead where the goods' policy lets it, else it waits for a person
+    DROP_SHIP = "drop_ship"  # a vendor sends it; where none supplies all of it the next rule, after the last a person
 
 
 class Where(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, kw_only=True):
@@ -55,8 +56,10 @@ class Rule(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_field
 
     The order is the cheapest, after `prefer`: as many lines as possible from the first of its entries, then from the
     second; locations of no entry come last. `keep` units of every SKU stay at each location. `complete`: all that is to
-    be placed, or nothing. `max_packages` counts parcels over all locations. `cancel_after_days` cancels what waits for
-    a person, so long after it began to wait.
+    be placed, or nothing. `max_packages` counts parcels over all locations. `vendors` are who may be asked to send what
+    is left, the first of them that supplies a line; none: the cheapest of all. `cancel_after_days` cancels what waits
+    for a person, so long after it began to wait. `merge_at` is where the goods of an order that is shipped come
+    together, all of them, to leave in one shipment: from the locations that goods are brought to it from.
     """
 
     name: Name
@@ -66,7 +69,9 @@ class Rule(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_field
     complete: bool = False
     max_packages: Annotated[int, Meta(ge=1, le=100)] | None = None
     unfilled: Unfilled = Unfilled.NEXT
+    vendors: Annotated[list[Code], Meta(max_length=20)] = []
     cancel_after_days: Annotated[int, Meta(ge=1, le=365)] | None = None
+    merge_at: Code | None = None
 
 
 class When(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, kw_only=True):
@@ -125,8 +130,8 @@ class Then(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_field
     """What a row of a table says. What it leaves out is as the run that takes the order has it.
 
     `run` names the run that takes the order. What else is stated replaces what each of its rules says: only locations
-    of `groups`, first those of the first group in `prefer`... `unfilled` and `cancel_after_days` replace what its last
-    rule says. Where no run takes the order, the row is a run of one rule by itself.
+    of `groups`, first those of the first group in `prefer`... `unfilled` with its `vendors`, and `cancel_after_days`,
+    replace what its last rule says. Where no run takes the order, the row is a run of one rule by itself.
     """
 
     run: Name | None = None
@@ -136,6 +141,7 @@ class Then(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_field
     complete: bool | None = None
     max_packages: Annotated[int, Meta(ge=1, le=100)] | None = None
     unfilled: Unfilled | None = None
+    vendors: Annotated[list[Code], Meta(max_length=20)] = []
     cancel_after_days: Annotated[int, Meta(ge=1, le=365)] | None = None
 
     @property
@@ -180,7 +186,10 @@ class Status(StrEnum):
 
 
 class RuleSet(msgspec.Struct, frozen=True, kw_only=True):
-    """One rule set. `number` counts published ones; `version` is of the draft. `in_force`: now."""
+    """One rule set. `number` counts published ones; `version` is of the draft. `in_force`: now.
+
+    At `effective_until` it ends by itself, and the one before it that lasts is in force again; None: it does not end.
+    """
 
     id: int
     number: int | None
@@ -190,6 +199,7 @@ class RuleSet(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     based_on: int | None  # number of the published one it began as
     effective_from: datetime | None
+    effective_until: datetime | None
     created_at: datetime
     created_by: str
     changed_at: datetime
@@ -203,6 +213,21 @@ class Standing(msgspec.Struct, frozen=True):
 
     live: int | None
     newest: int | None
+
+
+class Dropped(msgspec.Struct, frozen=True, array_like=True):
+    """Units of a line that a vendor is asked to send. `cost` is centavos a unit; of a kit, of all its components.
+
+    They leave `lead_days` working days after they are asked for, and travel `days` more.
+    """
+
+    line: int
+    location: int  # id
+    units: int
+    cost: int
+    lead_days: int
+    days: int
+    freight: int  # centavos of the cheapest carrier from there: what vendors were compared with
 
 
 class Bound(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -224,7 +249,13 @@ class Bound(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     packages: int | None = None
     ending: Unfilled | None = None  # what came of it where the rule could not fill the order
     cancel_after_days: int | None = None
+    dropped: list[Dropped] = []  # what vendors are asked to send of what it left
     rows: list[int] = []  # of the table of that rule set, from 1 on, that fitted the order and counted
+
+    @property
+    def dropped_units(self) -> dict[int, int]:
+        """Return how many units vendors are asked to send, by line."""
+        return {one.line: one.units for one in self.dropped}
 
     @property
     def plain(self) -> bool:

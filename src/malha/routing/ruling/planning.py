@@ -14,7 +14,8 @@ from malha.routing.lanes import Lane
 from malha.routing.model import Network, Plan, Request, StockPrices
 from malha.routing.rules import plan
 from malha.routing.ruling.bounded import Binding
-from malha.routing.ruling.model import Bound, Content, Facts, Rule, Run, Then, Traits, Unfilled, When, Where
+from malha.routing.ruling.dropping import NOWHERE_ELSE, Destination, Vendors
+from malha.routing.ruling.model import Bound, Content, Dropped, Facts, Rule, Run, Then, Traits, Unfilled, When, Where
 from malha.routing.ruling.tables import Hits, is_hour, together
 from malha.routing.terms import runs
 
@@ -43,6 +44,13 @@ class Rules:
         self.table = Hits(content.table) if content.table.rows else None
         conditions = [run.when for run in content.runs] + [row.when for row in content.table.rows]
         self.asks_goods = any(when.asks_goods for when in conditions)
+        endings = [rule.unfilled for run in content.runs for rule in run.rules]
+        endings += [row.then.unfilled for row in content.table.rows if row.then.unfilled is not None]
+        self.asks_vendors = Unfilled.DROP_SHIP in endings
+        kept = [rule.keep for run in content.runs for rule in run.rules]
+        kept += [row.then.keep for row in content.table.rows if row.then.keep is not None]
+        self.most_kept = max(kept, default=0)  # units that any rule leaves at a location
+        self.vendors = Vendors(known)
         self._asks_time = any(when.asks_time for when in conditions)
         self._zone = zone
         self._locations = known.locations
@@ -107,7 +115,7 @@ class Rules:
         self, run: Run, rule: Rule, lane: Lane, ids: Sequence[int], target: Place | None, rows: Sequence[int]
     ) -> Bound:
         open_ = [self._locations.get(ids[index]) for index in lane.open]
-        ships = lane.facts.method == Method.SHIP
+        ships = lane.facts.method == Method.SHIP and lane.facts.pickup is None  # what comes together is fetched, too
         to_state = lane.facts.to if ships else None
         outside: list[int] = []
         far: list[int] = []
@@ -137,10 +145,14 @@ class Rules:
             far=list(runs(far)),
             tiers=[list(runs(tier)) for tier in tiers],
             keep=rule.keep,
-            complete=rule.complete,
+            complete=rule.complete or lane.onward is not None,
             packages=rule.max_packages,
             rows=list(rows),
         )
+
+    def hub_of(self, rule: Rule) -> int | None:
+        """Return where goods come together by a rule; None: they do not, or nobody knows where."""
+        return None if rule.merge_at is None else self._ids.get(rule.merge_at)
 
     def _names(self, where: Where, location: Location, to_state: str | None) -> bool:
         if where.kinds and location.kind not in where.kinds:
@@ -161,6 +173,10 @@ class Rules:
                 self._named.clear()
             found = self._named[id(where)] = where, ids  # holding it, no other one is given its identity
         return found[1]
+
+
+class PlaceUnknown(Exception):
+    """A rule ends with what it could place where goods come together, and that is not known."""
 
 
 class Under:
@@ -184,31 +200,56 @@ class Under:
         priced: StockPrices | None = None,
         *,
         costs: bool | None = None,
+        later: Collection[int] = (),
     ) -> Plan:
         """Return the plan of the first rule that fills the whole request, or what the first that stops could place."""
 
-        def place(bind: Binding) -> Plan:
-            return plan(request, network, free, taken, priced, costs=costs, bind=bind)
+        def place(bind: Binding, hub: int | None) -> Plan:
+            asked = request if hub is None else msgspec.structs.replace(request, merge_location_id=hub)
+            return plan(asked, network, free, taken, priced, costs=costs, bind=bind, later=later)
 
-        return self.by_rules(place, network.location_ids)
+        to = Destination(request.method, request.to_state, request.service_id, request.excluded or NOWHERE_ELSE)
+        return self.by_rules(place, lambda _lane: network.location_ids, to)
 
-    def by_rules(self, place: Callable[[Binding], Plan], ids: Sequence[int]) -> Plan:
+    def by_rules(
+        self, place: Callable[[Binding, int | None], Plan | None], ids: Callable[[Lane], Sequence[int]], to: Destination
+    ) -> Plan:
         """Return the plan of the first rule that fills all of it, or what the first that stops could place.
 
+        A rule by which goods come together fills nothing of an order that is fetched, or partly on its way.
+
         Args:
-            place: returns the plan under what a rule asks of a lane.
-            ids: location ids, by what a lane calls open.
+            place: returns the plan under what a rule asks of a lane, and where goods come together by it; None where
+                it is not known what is brought there, for nothing could be placed.
+            ids: returns location ids, by what a lane calls open.
+            to: where what a vendor sends would go.
+
+        Raises:
+            PlaceUnknown: a rule that ends the run names a place of which it is not known what is brought there.
         """
         tried: list[str] = []
-        for rule in self.run.rules:
-            found = place(partial(self._bound, rule, ids, tried))
+        for n, rule in enumerate(self.run.rules, 1):
+            hub = self.rules.hub_of(rule)
+            apart = rule.merge_at is not None and (hub is None or to.method != Method.SHIP or self._spent > 0)
+            found = None if apart else place(partial(self._bound, rule, ids, tried), hub)
+            if found is None:
+                if not apart and rule.unfilled is not Unfilled.NEXT:
+                    raise PlaceUnknown
+                tried.append(rule.name)
+                continue
             if not found.unplaced:
                 return found
-            if rule.unfilled is not Unfilled.NEXT:
+            if rule.unfilled is Unfilled.DROP_SHIP:
+                dropped = self.rules.vendors.take(rule.vendors, found.basis.lines, found.unplaced, to)
+                if n == len(self.run.rules) or sum(x.units for x in dropped) == sum(u for _, u in found.unplaced):
+                    return _ended(found, rule, dropped)
+            elif rule.unfilled is not Unfilled.NEXT:
                 return _ended(found, rule)
             tried.append(rule.name)
         anywhere = Bound(number=self.rules.number, run=self.run.name, tried=tried, rows=list(self.rows))
-        return place(lambda _lane: anywhere)
+        found = place(lambda _lane: anywhere, None)
+        assert found is not None  # noqa: S101  (it is not known of places where goods come together only)
+        return found
 
     def after(self, decided: Plan) -> "Within | None":
         """Return from where the rest of a plan may be promised of goods to come; None: from anywhere."""
@@ -216,8 +257,8 @@ class Under:
         rule = None if bound is None else next((r for r in self.run.rules if r.name == bound.rule), None)
         return None if rule is None else Within(self, rule)
 
-    def _bound(self, rule: Rule, ids: Sequence[int], tried: Sequence[str], lane: Lane) -> Bound:
-        bound = self.rules.bound(self.run, rule, lane, ids, self.target, self.rows)
+    def _bound(self, rule: Rule, ids: Callable[[Lane], Sequence[int]], tried: Sequence[str], lane: Lane) -> Bound:
+        bound = self.rules.bound(self.run, rule, lane, ids(lane), self.target, self.rows)
         if tried:
             bound = msgspec.structs.replace(bound, tried=list(tried))
         if self._spent and bound.packages is not None:
@@ -243,6 +284,7 @@ class Within(Under):
         priced: StockPrices | None = None,
         *,
         costs: bool | None = None,
+        later: Collection[int] = (),
     ) -> Plan:
         """Return the cheapest plan at the rule's locations."""
 
@@ -257,13 +299,15 @@ class Within(Under):
                 rows=whole.rows,
             )
 
-        return plan(request, network, free, taken, priced, costs=costs, bind=bind)
+        return plan(request, network, free, taken, priced, costs=costs, bind=bind, later=later)
 
 
-def _ended(decided: Plan, rule: Rule) -> Plan:
+def _ended(decided: Plan, rule: Rule, dropped: Sequence[Dropped] = ()) -> Plan:
     bound = decided.basis.bound
     assert bound is not None  # noqa: S101  (it was bound)
-    ended = msgspec.structs.replace(bound, ending=rule.unfilled, cancel_after_days=rule.cancel_after_days)
+    ended = msgspec.structs.replace(
+        bound, ending=rule.unfilled, cancel_after_days=rule.cancel_after_days, dropped=list(dropped)
+    )
     return msgspec.structs.replace(decided, basis=msgspec.structs.replace(decided.basis, bound=ended))
 
 
@@ -279,7 +323,9 @@ def limited(run: Run, then: Then, name: str) -> Run:
             said[field] = getattr(then, field)
     rules = [msgspec.structs.replace(rule, **said) for rule in run.rules or [Rule(name=name)]]
     if then.unfilled is not None:
-        rules[-1] = msgspec.structs.replace(rules[-1], unfilled=then.unfilled, cancel_after_days=then.cancel_after_days)
+        rules[-1] = msgspec.structs.replace(
+            rules[-1], unfilled=then.unfilled, vendors=then.vendors, cancel_after_days=then.cancel_after_days
+        )
     return msgspec.structs.replace(run, rules=rules)
 
 

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from malha.catalog import reads as catalog
+from malha.inventory.vendors import reads as vendors
 from malha.network import reads as network
 from malha.network import retailer
 from malha.network.snapshot import NetworkSnapshot
@@ -15,18 +16,21 @@ from malha.platform.db import Tx
 from malha.routing.ruling.model import Content, RuleSet, Standing, Status, Traits
 from malha.routing.ruling.planning import NOWHERE, Rules
 
-# By the partial index, the last one whose time has come: one row.
+# By the partial index, the last one whose time has come and is not over: one row, after those that ended since.
 IN_FORCE = """
 SELECT id FROM routing_rule_set WHERE status = 'published' AND effective_from <= now()
+  AND (effective_until IS NULL OR effective_until > now())
 ORDER BY effective_from DESC, id DESC LIMIT 1
 """
 
 # By the partial index, and by the unique one on numbers: two rows.
-STANDING = """
-SELECT (SELECT number FROM routing_rule_set WHERE status = 'published' AND effective_from <= now()
-        ORDER BY effective_from DESC, id DESC LIMIT 1) AS live,
-       (SELECT max(number) FROM routing_rule_set) AS newest
+STANDING = (
+    """
+SELECT (SELECT number FROM routing_rule_set WHERE id = ("""
+    + IN_FORCE
+    + """)) AS live, (SELECT max(number) FROM routing_rule_set) AS newest
 """
+)
 
 # By primary key.
 CONTENT_OF = """
@@ -34,16 +38,19 @@ SELECT number, content::text FROM routing_rule_set WHERE id = %(id)s::int
 """
 
 # Rule sets are few: people write them. The newest first.
-RULE_SETS = """
-SELECT id, number, status, note, content, version, based_on, effective_from, created_at, created_by, changed_at,
-       published_at, published_by,
-       id = coalesce((SELECT f.id FROM routing_rule_set f WHERE f.status = 'published' AND f.effective_from <= now()
-                      ORDER BY f.effective_from DESC, f.id DESC LIMIT 1), 0) AS in_force
+RULE_SETS = (
+    """
+SELECT id, number, status, note, content, version, based_on, effective_from, effective_until, created_at, created_by,
+       changed_at, published_at, published_by,
+       id = coalesce(("""
+    + IN_FORCE
+    + """), 0) AS in_force
 FROM routing_rule_set
 WHERE (%(id)s::int IS NULL OR id = %(id)s::int) AND (%(number)s::int IS NULL OR number = %(number)s::int)
 ORDER BY (status = 'draft') DESC, number DESC NULLS LAST, id DESC
 LIMIT %(most)s::int
 """
+)
 
 # By the partial index on the rule set: of how many orders each decided, most of them in its time in force.
 DECIDED_BY = """
@@ -110,6 +117,18 @@ async def categories_unknown(tx: Tx, content: Content) -> set[str]:
     conditions = [*(run.when for run in content.runs), *(row.when for row in content.table.rows)]
     named = {code for when in conditions for code in when.categories}
     return named - {category.code for category in await catalog.categories(tx)} if named else set()
+
+
+async def learn_vendors(tx: Tx, rules: Rules | None, sku_ids: Collection[int] | None) -> None:
+    """Read who may be asked to send SKUs, where rules ask vendors and it is not known; None: all there is."""
+    if rules is None or not rules.asks_vendors:
+        return
+    known = rules.vendors.offers
+    missing = None if sku_ids is None else [sku for sku in sku_ids if sku not in known]
+    if missing is None or missing:
+        found = await vendors.offers_of(tx, missing)
+        known.update(found)
+        known.update(dict.fromkeys([sku for sku in missing or () if sku not in found], ()))
 
 
 async def traits(tx: Tx, sku_ids: Collection[int]) -> dict[int, Traits]:

@@ -18,6 +18,8 @@ from malha.routing.ruling import reads, writes
 from malha.routing.ruling.checks import flaws_of
 from malha.routing.ruling.errors import (
     EffectiveInThePast,
+    EndsBeforeItBegins,
+    RuleSetEnded,
     RuleSetInForce,
     RuleSetNotFound,
     RuleSetNotPublished,
@@ -87,14 +89,23 @@ async def drop_draft(tx: Tx, id_: int, version: int) -> None:
     await _note(tx, "delete", before, before=_shown(before))
 
 
-async def publish(tx: Tx, id_: int, version: int, *, effective_from: datetime | None = None) -> RuleSet:
+async def publish(
+    tx: Tx,
+    id_: int,
+    version: int,
+    *,
+    effective_from: datetime | None = None,
+    effective_until: datetime | None = None,
+) -> RuleSet:
     """Publish a draft that still has `version`; it decides orders from `effective_from` on, or at once.
 
-    The gate looks at it within a second. Orders that are placed already stay where they are.
+    At `effective_until` it ends by itself: the one before it that lasts decides again, or none does. The gate looks at
+    it within a second. Orders that are placed already stay where they are.
 
     Raises:
         SharedByAll, RuleSetNotFound, RuleSetPublished, Conflict, Invalid: as `save_draft`.
         EffectiveInThePast: it would have to have decided orders already.
+        EndsBeforeItBegins: it would never be in force.
     """
     refuse_limited(tx)
     await tx.execute(writes.LOCK_NUMBERS)
@@ -102,7 +113,9 @@ async def publish(tx: Tx, id_: int, version: int, *, effective_from: datetime | 
     await _check(tx, before.content)
     if effective_from is not None and effective_from <= await tx.now():
         raise EffectiveInThePast
-    row = {"id": id_, "version": version, "at": effective_from, "by": tx.actor.name}
+    if effective_until is not None and effective_until <= (effective_from or await tx.now()):
+        raise EndsBeforeItBegins
+    row = {"id": id_, "version": version, "at": effective_from, "until": effective_until, "by": tx.actor.name}
     if await tx.value(writes.PUBLISH, row) is None:
         raise Conflict(what="routing_rules", key=str(id_))
     after = await show(tx, id_)
@@ -110,14 +123,44 @@ async def publish(tx: Tx, id_: int, version: int, *, effective_from: datetime | 
     return after
 
 
-async def roll_back(tx: Tx, number: int, *, effective_from: datetime | None = None, note: str = "") -> RuleSet:
+async def roll_back(
+    tx: Tx,
+    number: int,
+    *,
+    effective_from: datetime | None = None,
+    effective_until: datetime | None = None,
+    note: str = "",
+) -> RuleSet:
     """Publish an earlier rule set anew, under a new number; what it names is checked again.
 
     Raises:
-        SharedByAll, RuleSetNotFound, Invalid, EffectiveInThePast: as `publish`.
+        SharedByAll, RuleSetNotFound, Invalid, EffectiveInThePast, EndsBeforeItBegins: as `publish`.
     """
     draft = await start_draft(tx, note=note, based_on=number)
-    return await publish(tx, draft.id, draft.version, effective_from=effective_from)
+    return await publish(tx, draft.id, draft.version, effective_from=effective_from, effective_until=effective_until)
+
+
+async def end_at(tx: Tx, id_: int, until: datetime | None) -> RuleSet:
+    """State when a published rule set ends that has not ended yet; None: not before another one is in force.
+
+    Raises:
+        SharedByAll, RuleSetNotFound: as `start_draft`.
+        RuleSetNotPublished: it is a draft.
+        EndsBeforeItBegins: it would end before now, or before it begins.
+        RuleSetEnded: it has ended, or was withdrawn.
+    """
+    refuse_limited(tx)
+    await tx.execute(writes.LOCK_NUMBERS)
+    before = await show(tx, id_)
+    if before.status is Status.DRAFT or before.effective_from is None:
+        raise RuleSetNotPublished(key=id_)
+    if until is not None and until <= max(before.effective_from, await tx.now()):
+        raise EndsBeforeItBegins
+    if await tx.value(writes.END_AT, {"id": id_, "until": until}) is None:
+        raise RuleSetEnded(number=before.number)
+    after = await show(tx, id_)
+    await _note(tx, "change", after, before=_shown(before), after=_shown(after))
+    return after
 
 
 async def promote(
@@ -218,6 +261,7 @@ def _shown(found: RuleSet) -> dict[str, object]:
         "status": found.status.value,
         "number": found.number,
         "effective_from": found.effective_from,
+        "effective_until": found.effective_until,
         "content": msgspec.to_builtins(found.content),
     }
 

@@ -1,8 +1,11 @@
 """What a routing rule had to do with a decision, in the reader's words. No I/O."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 from malha.platform.i18n import N_, _, n_
+from malha.platform.money import Money
 from malha.routing.ruling.model import Bound, Unfilled
 
 
@@ -25,6 +28,7 @@ class RuleTold(msgspec.Struct, frozen=True, kw_only=True):
 ENDINGS: dict[Unfilled, str] = {
     Unfilled.QUEUE: N_("The rule says that what it cannot place waits for a person."),
     Unfilled.BACKORDER: N_("The rule says that what it cannot place is sold ahead, or waits for a person."),
+    Unfilled.DROP_SHIP: N_("The rule says that a vendor sends what it cannot place, or it waits for a person."),
 }
 
 
@@ -45,8 +49,11 @@ def rule_told(bound: Bound) -> RuleTold:
     )
 
 
-def rule_sentences(bound: Bound) -> list[str]:
-    """Return which run and rule decided, which could not before, and what the rule said of what is left."""
+def rule_sentences(bound: Bound, vendors: Mapping[int, str]) -> list[str]:
+    """Return which run and rule decided, which could not before, and what the rule said of what is left.
+
+    `vendors` are their names by location id; those whom the reader does not see are left out.
+    """
     run, number = bound.run, bound.number or _("(draft)")
     if bound.rule is not None:
         said = [
@@ -82,4 +89,16 @@ def rule_sentences(bound: Bound) -> list[str]:
         if bound.complete:
             said.append(_("The rule sends the order complete or not at all."))
         said.append(_(ENDINGS[bound.ending]))
+        said += [
+            n_(
+                "{vendor} is asked to send {n} unit: {cost} each, {days} working days until it is there.",
+                "{vendor} is asked to send {n} units: {cost} each, {days} working days until they are there.",
+                one.units,
+                vendor=vendors[one.location],
+                cost=Money(one.cost),
+                days=one.lead_days + one.days,
+            )
+            for one in bound.dropped
+            if one.location in vendors
+        ]
     return said

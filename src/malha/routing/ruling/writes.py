@@ -29,9 +29,18 @@ LOCK TABLE routing_rule_set IN SHARE ROW EXCLUSIVE MODE
 PUBLISH = """
 UPDATE routing_rule_set
 SET status = 'published', number = coalesce((SELECT max(number) FROM routing_rule_set), 0) + 1,
-    effective_from = coalesce(%(at)s::timestamptz, now()), published_at = now(), published_by = %(by)s::text,
+    effective_from = coalesce(%(at)s::timestamptz, now()), effective_until = %(until)s::timestamptz,
+    published_at = now(), published_by = %(by)s::text,
     version = version + 1
 WHERE id = %(id)s::int AND version = %(version)s::int AND status = 'draft'
+RETURNING number
+"""
+
+# By primary key. One that has ended stays ended: what decided orders is known.
+END_AT = """
+UPDATE routing_rule_set
+SET effective_until = %(until)s::timestamptz, version = version + 1, changed_at = now()
+WHERE id = %(id)s::int AND status = 'published' AND (effective_until IS NULL OR effective_until > now())
 RETURNING number
 """
 

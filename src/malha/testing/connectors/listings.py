@@ -93,6 +93,17 @@ class ListingChecks(Kit):
         assert refused.code
         assert [len(await rig.shown(each.code)) for each in items] == [1, 0, 1]
 
+    async def test_who_keeps_its_prices_is_told_all_but_the_price(self, rig: Rig) -> None:
+        """A statement without a price is one like any other; who would sell what is new for nothing makes nothing."""
+        await self.handed(rig, self.listed(rig, "L-7"))
+        last = msgspec.structs.replace(self.listed(rig, "L-7", "Dois", version=2), price=None)
+        assert [type(r) for r in await self.handed(rig, last)] == [Ok]
+        (shown,) = await rig.shown("L-7")
+        assert dict(shown.fields) == dict(last.fields)
+        (result,) = await self.handed(rig, msgspec.structs.replace(self.listed(rig, "L-8"), price=None))
+        assert isinstance(result, Ok | Rejected)
+        assert len(await rig.shown("L-8")) == isinstance(result, Ok)
+
     async def test_ending_what_the_peer_does_not_have_is_no_trouble(self, rig: Rig) -> None:
         """Somebody deleted it there: it is not for sale, which is what was wanted."""
         (result,) = await self.handed(rig, self.listed(rig, "L-6", active=False))

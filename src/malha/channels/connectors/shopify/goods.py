@@ -13,6 +13,7 @@ from uuid import uuid4
 import msgspec
 
 from malha.channels.connectors.reading_html import text_of
+from malha.channels.connectors.refusing import unknown
 from malha.channels.connectors.shopify.asking import ask, quoted, refused, spot
 from malha.channels.connectors.shopify.config import gid
 from malha.channels.connectors.shopify.money import decimal, minor
@@ -168,7 +169,7 @@ async def set_prices(ctx: Ctx, items: Sequence[PricePush]) -> Sequence[Result]:
     for n, item in enumerate(items):
         rows = found.get(item.code, [])
         if len(rows) != 1:
-            results[n] = ambiguous(item.code) if rows else Rejected("unknown_sku", item.code, "code")
+            results[n] = ambiguous(item.code) if rows else unknown(item.code)
             continue
         amount = decimal(item.price, item.currency)
         if item.currency == ctx.connection.currency:
@@ -230,7 +231,7 @@ async def set_stock(ctx: Ctx, items: Sequence[StockUpdate]) -> Sequence[Result]:
         levels = await _levels(ctx, [item.code for _, item in open_])
         wanted: list[tuple[int, dict[str, Any]]] = []
         for n, item in open_:
-            level = levels.get(item.code, Rejected("unknown_sku", item.code, "code"))
+            level = levels.get(item.code, unknown(item.code))
             if isinstance(level, Rejected):
                 results[n] = level
             elif level[1] == item.quantity:

@@ -31,6 +31,7 @@ FIELDS = ListingFields(
         Field("gtin", Kind.GTIN),
     )
 )
+NO_PRICE = "the shop keeps its prices itself and does not have this: make it there, with its price"
 NOTE = {"namespace": "malha", "key": "listing"}
 TEXTS = {"description": "descriptionHtml", "brand": "vendor", "product_type": "productType"}
 OURS = {there: name for name, there in TEXTS.items()} | {
@@ -112,6 +113,8 @@ async def _created(ctx: Ctx, item: ProductPush) -> Result:
         return await _changed(ctx, item, {**rows[0], "product": known})
     if not item.active:
         return Ok()  # it is not for sale there, which is what is wanted
+    if item.price is None:
+        return Rejected("price", NO_PRICE, "price")
     wanted = pictures.addresses(item)
     content, note = _content(item, _Note(), ())
     note = note.with_pictures(note.pictures.with_fresh([*wanted], ()))

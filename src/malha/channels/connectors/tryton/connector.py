@@ -54,14 +54,17 @@ class Tryton:
             return Health(ok=False, says=f"The company counts in {currency}, not in {ctx.connection.currency}.")
         wanted = [ctx.config.freight_product, ctx.config.adjustment_product]
         there = await products_of(ctx, wanted)
-        lacking = [f"product {code}" for code in wanted if code not in there]
+        products = [code for code in wanted if code not in there]
         places = await warehouses(ctx)
-        lacking += [f"warehouse {code}" for code in named(ctx).values() if code not in places]
+        absent = [code for code in named(ctx).values() if code not in places]
+        parties = []
         if code := ctx.config.anonymous_party:
-            lacking += [] if await search(ctx, "party.party", [["code", "=", code]], ["id"]) else [f"party {code}"]
+            parties = [] if await search(ctx, "party.party", [["code", "=", code]], ["id"]) else [code]
         await search(ctx, "sale.sale", [], ["id"], size=1)
-        if lacking:
-            return Health(ok=False, says=f"Tryton has no {', no '.join(lacking)}.")
+        if products or absent or parties:
+            lists = [", ".join(codes) or "-" for codes in (products, absent, parties)]
+            says = f"Tryton lacks products ({lists[0]}), places of stock ({lists[1]}), parties ({lists[2]})."
+            return Health(ok=False, says=says)
         return Health(ok=True, says=str(found[0]["rec_name"]), facts={c: str(w["name"]) for c, w in places.items()})
 
     # --- products and stock: see `goods` ---

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from malha.channels.connectors.refusing import unknown
 from malha.channels.connectors.vendure.config import BATCH
 from malha.channels.connectors.vendure.operations import STOCK, UPDATE_VARIANTS
 from malha.channels.contract import AuthExpired, Ctx, Invalid, Missing, Ok, Rejected, Result, Retryable, Unsure
@@ -74,10 +75,7 @@ async def written(ctx: Ctx, codes: Sequence[str], wanted: Mapping[str, Any], ope
                     await ask(ctx, UPDATE_VARIANTS, {"input": [one]}, operation)
                 except Invalid as error:
                     failed[code] = Rejected(error.code or "refused", error.why)
-    return [
-        failed.get(code) or (Ok(str(wanted[code]["id"])) if code in wanted else Rejected("unknown_sku", code, "code"))
-        for code in codes
-    ]
+    return [failed.get(code) or (Ok(str(wanted[code]["id"])) if code in wanted else unknown(code)) for code in codes]
 
 
 def mark_of(what: str) -> str:

@@ -33,6 +33,7 @@ FIELDS = ListingFields(
     )
 )
 OPERATION = "upsert_products"
+NO_PRICE = "the shop keeps its prices itself and does not have this: make it there, with its price"
 
 
 async def upsert(ctx: Ctx, items: Sequence[ProductPush]) -> Sequence[Result]:
@@ -50,6 +51,9 @@ async def upsert(ctx: Ctx, items: Sequence[ProductPush]) -> Sequence[Result]:
             continue
         if not item.active:
             results[n] = Ok()  # it is not for sale there, which is what is wanted
+            continue
+        if item.price is None:
+            results[n] = Rejected("price", NO_PRICE, "price")
             continue
         try:
             results[n] = Ok(await _made(ctx, item, language))

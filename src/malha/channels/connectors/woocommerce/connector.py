@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from malha.channels import signatures
+from malha.channels.connectors.refusing import unknown
 from malha.channels.connectors.tallying import Tally
 from malha.channels.connectors.woocommerce import selling
 from malha.channels.connectors.woocommerce.asking import (
@@ -260,7 +261,7 @@ class WooCommerce:
         for item in items:
             row = found.get(item.code)
             if row is None:
-                done[item.code] = Rejected("unknown_sku", item.code, "code")
+                done[item.code] = unknown(item.code)
             elif row.type in {"grouped", "external"}:
                 done[item.code] = Rejected("not_stocked", f"a product of type {row.type} holds no stock", "code")
             elif row.manage_stock is True and row.stock_quantity == item.quantity:
@@ -291,7 +292,7 @@ class WooCommerce:
         for item in items:
             row, wanted = found.get(item.code), priced(ctx, item.price, item.currency)
             if row is None:
-                done[item.code] = Rejected("unknown_sku", item.code, "code")
+                done[item.code] = unknown(item.code)
             elif row.type in {"grouped", "variable"}:
                 done[item.code] = Rejected("not_priced", f"a product of type {row.type} has no price", "code")
             elif all(is_same(getattr(row, name), text) for name, text in wanted.items()):

@@ -30,6 +30,7 @@ from malha.channels.contract import ChannelError, Ctx, Ok, Pending, ProductPush,
 AT_ONCE = 10  # products of one request: a shop takes its time for each
 IMAGES_AT_ONCE = 3  # pictures of one request: the shop fetches them while we wait
 LONGEST = timedelta(seconds=60)  # of one call; what is left of pictures then comes with the next
+NO_PRICE = "the shop keeps its prices itself and does not have this: make it there, with its price"
 NOT_THERE = Listed(id=0, status="draft")  # what a product that is to be made differs from
 IMAGE_REFUSED = ("woocommerce_product_image_upload_error", "woocommerce_product_invalid_image_id")
 # What an error is about, by a part of its code.
@@ -108,6 +109,8 @@ async def _planned(ctx: Ctx, terms: Terms, open_: Sequence[_Open]) -> list[tuple
         elif each.row is None and each.item.currency != ctx.connection.currency:
             says = f"the shop sells in {ctx.connection.currency}"
             each.result = Rejected("currency", says, "currency")
+        elif each.row is None and each.item.price is None:
+            each.result = Rejected("price", NO_PRICE, "price")
         elif not told.changes:
             each.result = _done(each)
         elif each.doubt is not None:
@@ -189,7 +192,8 @@ async def _write(ctx: Ctx, part: Sequence[tuple[_Open, Plan]], path: str, verb: 
     for each, told in part:
         if each.row is None:
             new = {"type": "simple", "sku": each.item.code, "manage_stock": True, "stock_quantity": 0}
-            items.append({**new, **priced(ctx, each.item.price, each.item.currency), **told.changes})
+            price = {} if each.item.price is None else priced(ctx, each.item.price, each.item.currency)
+            items.append({**new, **price, **told.changes})
         else:
             items.append({"id": each.row.id, **told.changes})
     try:
