@@ -99,6 +99,16 @@ WHERE l.expected > 0 ORDER BY o.number
 A_KIT_WAITS = """
 SELECT EXISTS (SELECT FROM supply_claim c JOIN order_component k ON k.order_id = c.order_id AND k.line = c.line)
 """
+# How many kits could be made of what is free, and where most plates are left once they are.
+KITS_THERE = """
+SELECT b.location_id, greatest(least(b.cups / 2, b.plates), 0) AS kits, b.plates - least(b.cups / 2, b.plates) AS plates
+FROM (
+    SELECT location_id,
+           coalesce(sum(on_hand - allocated - held - safety) FILTER (WHERE sku_id = %(cup)s), 0)::int AS cups,
+           coalesce(sum(on_hand - allocated - held - safety) FILTER (WHERE sku_id = %(plate)s), 0)::int AS plates
+    FROM balance GROUP BY 1
+) AS b ORDER BY plates DESC, location_id
+"""
 CLAIMED = """
 SELECT location_id, allocated + held + fenced + safety FROM balance WHERE sku_id = %(sku)s ORDER BY location_id
 """
@@ -558,13 +568,17 @@ async def sell_ahead(shop: Shop, a: int, b: int, c: int, _: int) -> None:
 
 @claim
 async def kit_sold_ahead(shop: Shop, a: int, b: int, c: int, d: int) -> None:
-    """A component is on order, and kits are wanted that could not be made of what is there."""
+    """A component is on order, and a kit is wanted more than could be made of what is there."""
+    async with shop.db.snapshot() as tx:
+        there = await tx.tuples(KITS_THERE, {"cup": shop.skus["CUP"], "plate": shop.skus["PLATE"]})
+    names = {id_: PLACES.index(code) for code, id_ in shop.world.locations.items() if code in PLACES}
     await sell_ahead(shop, STOCKED.index("CUP"), 0, 0, 0)
-    await expect(shop, a, STOCKED.index("CUP"), 5, d)
-    gate = shop.gates[b % 2]
+    await expect(shop, names[there[0][0]], STOCKED.index("CUP"), 5, d)
+    gate = shop.gates[a % 2]
     gate.cache.expire()  # it looks again at what may be sold ahead
     wanted = shop.an_order(c, SOLD.index("SET"), c, 1)
-    await gate.submit(msgspec.structs.replace(wanted, lines=[NewLine("SET", 4 + c % 4, 1000)], payments=[]))
+    quantity = sum(kits for _, kits, _ in there) + 1 + b % 2
+    await gate.submit(msgspec.structs.replace(wanted, lines=[NewLine("SET", quantity, 1000)], payments=[]))
     async with shop.db.snapshot() as tx:
         if await tx.value(A_KIT_WAITS):
             shop.done["a kit waits"] = shop.done.get("a kit waits", 0) + 1
