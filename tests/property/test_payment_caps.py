@@ -75,3 +75,19 @@ def test_an_authorisation_and_a_direct_capture_on_two_tenders_add_up():
     card = a_tender(100, Sums(authorised=100))
     pix = a_tender(50, Sums(captured=50))
     assert card.sums.covered + pix.sums.covered == 150
+
+
+@given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50)), min_size=1, max_size=5), st.data())
+def test_a_refund_is_shared_among_tenders_that_took_so_much_and_adds_up(taken, data):
+    tenders = [
+        Tender(new_id(), n, TenderKind.PIX, 100, Sums(captured=took, refunded=min(back, took)))
+        for n, (took, back) in enumerate(taken, 1)
+    ]
+    left = {t.position: t.sums.captured - t.sums.refunded for t in tenders}
+    due = data.draw(st.integers(0, sum(left.values())))
+    shares = rules.shares_of_refund(due, tenders)
+    assert sum(amount for _, amount in shares) == due
+    assert all(0 < amount <= left[position] for position, amount in shares)
+    assert len({position for position, _ in shares}) == len(shares)
+    if any(most >= due for most in left.values()):
+        assert len(shares) <= 1

@@ -490,7 +490,7 @@ ELSEWHERE = {
     " say_connection_listings publish_connection_listings end_connection_listings"
     " import_listings export_listings upload_listings",
     "test_brought_over_http.py": "list_coming list_origins send_work state_origins",
-    "test_overpaid_orders.py": "list_overpaid",
+    "test_refunds_due.py": "list_refunds_due",
     "test_order_tags.py": "change_order_tags list_order_tags",
     "test_connection_mapping_api.py": "accept_suggestions consider_channel_variants ignore_channel_variants"
     " list_channel_variants map_channel_variants unmap_channel_variants",

@@ -50,21 +50,22 @@ class PaymentView(msgspec.Struct, frozen=True, kw_only=True):
     entries: list[reads.EntryRow]
 
 
-@query("/overpaid-orders", permission="orders:read", tag=TAG)
-async def list_overpaid(
+@query("/refunds-due", permission="orders:read", tag=TAG)
+async def list_refunds_due(
     work: Work, q: str = "", cursor: str | None = None, limit: int | None = None
-) -> Page[reads.Overpaid]:
-    """List orders that are paid with more than their total, the newest first; `q` finds a number or a channel.
+) -> Page[reads.RefundDue]:
+    """List orders of which money is to be given back, the newest first; `q` finds a number or a channel.
 
-    Such an order is not held: its goods go on, and `overpaid` centavos are to be given back. Once that is recorded as a
-    refund, it is not listed any more.
+    They were paid twice or too much, or something was cancelled or replaced after it was paid. None is held for it:
+    what is left of it goes on, and `refund_due` centavos are to be given back. Once that is recorded as a refund, the
+    order is not listed any more.
     """
     size = paging.bounded(limit)
-    after = paging.position(cursor, "overpaid-orders", (UUID,))
-    rows = await reads.overpaid(
+    after = paging.position(cursor, "refunds-due", (UUID,))
+    rows = await reads.refunds_due(
         work.tx, text=q.strip(), scope=work.actor.scope, after=after[0] if after else None, limit=size + 1
     )
-    return paging.page_of(rows, size, "overpaid-orders", lambda row: (row.order_id,))
+    return paging.page_of(rows, size, "refunds-due", lambda row: (row.order_id,))
 
 
 @query("/orders/{order_id:uuid}/payments", permission="orders:read", tag=TAG)
@@ -114,4 +115,4 @@ async def record_payment(work: Work, order_id: UUID, data: RecordFact) -> Standi
     return await service.record_fact(work.tx, order_id, fact)
 
 
-handlers = [list_overpaid, get_payments, add_tender, record_payment]
+handlers = [list_refunds_due, get_payments, add_tender, record_payment]

@@ -245,8 +245,7 @@ async def _payment(tx: Tx, order_id: UUID, form: Form) -> str:
     flaws = []
     if amount is None:
         flaws.append(Flaw("amount", N_("Write the amount like 1.126,40.")))
-    if not reference:
-        flaws.append(Flaw("reference", N_("Write the reference; it keeps the same payment from being recorded twice.")))
+    flaws += reference_flaws(form)
     if kind is None or position is None:
         flaws.append(Flaw("kind", N_("Choose the tender and what happened.")))
     refuse(flaws)
@@ -255,6 +254,13 @@ async def _payment(tx: Tx, order_id: UUID, form: Form) -> str:
     done = await payments.record_fact(tx, order_id, fact)
     await payments.settle_holds(tx, [order_id])
     return _("It had been recorded before; nothing changed") if done.repeated else _("Recorded")
+
+
+def reference_flaws(form: Form) -> list[Flaw]:
+    """Return what is wrong with the reference of a payment: there is none."""
+    said = forms.said(form, "reference", 100)
+    says = N_("Write the reference; it keeps the same payment from being recorded twice.")
+    return [] if said else [Flaw("reference", says)]
 
 
 async def _accept(tx: Tx, _order_id: UUID, form: Form) -> str:
@@ -519,6 +525,7 @@ BULK = {
     "cancel": "orders:cancel",
     "promise": "orders:write",
     "tags": "orders:write",
+    "refund": "payments:record",
 }
 BULK_MOST = 200
 
@@ -553,6 +560,10 @@ async def _bulk_one(tx: Tx, order_id: UUID, act: str, form: Form) -> None:
             await _promise(tx, order_id, form)
         case "tags":
             await _tags(tx, order_id, form)
+        case "refund":
+            refuse(reference_flaws(form))
+            await payments.record_given_back(tx, order_id, forms.said(form, "reference", 100))
+            await payments.settle_holds(tx, [order_id])
         case "cancel":
             await work.cancel(
                 tx, order_id, reason=forms.said(form, "why", 200) or _("Cancelled from the list"), rest=True

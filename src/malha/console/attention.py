@@ -179,7 +179,7 @@ async def attention(request: Request[Any, Any, Any]) -> Response[str]:
         failed = await jobs.failed(tx) if scope is None else []
         stuck = [_stuck(f) for f in await subscribers.failing(tx)]
         slips = await slip_reads.counts(tx, scope) if around.may("orders:read") else {}
-        paid_over = await payments.overpaid_count(tx, scope) if around.may("orders:read") else 0
+        refunds = await payments.refunds_due_count(tx, scope) if around.may("orders:read") else 0
         silent = await webhooks.all_seen(tx) if around.may(MANAGES) else []
         silent = [endpoint for endpoint in silent if endpoint.state == EndpointState.DISABLED]
         troubles = await connection_troubles.troubles(tx) if scope is None and around.may("network:read") else []
@@ -198,7 +198,7 @@ async def attention(request: Request[Any, Any, Any]) -> Response[str]:
         stuck=stuck,
         slips=sum(n for n, _dated in slips.values()),
         dateless=sum(n - dated for n, dated in slips.values()),
-        paid_over=paid_over,
+        refunds=refunds,
         silent=[(endpoint, silence_of(endpoint)) for endpoint in silent],
         troubles=troubles,
         tabs=[(_(word), _address(view=key), len(views[key]), key == view) for key, word in VIEWS.items()],

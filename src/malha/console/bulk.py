@@ -41,6 +41,7 @@ def told(act: str, outcome: actions.Outcome) -> str:
         "resolve": lambda: n_("Holds lifted on {n} order", "Holds lifted on {n} orders", done),
         "promise": lambda: n_("{n} order promised anew", "{n} orders promised anew", done),
         "tags": lambda: n_("Tags set on {n} order", "Tags set on {n} orders", done),
+        "refund": lambda: n_("{n} refund recorded", "{n} refunds recorded", done),
         "cancel": lambda: n_("{n} order cancelled", "{n} orders cancelled", done),
     }[act]()
     refused = len(outcome.refused)

@@ -1,2 +1,2 @@
--- By how much more than its total an order is paid, kept with the sums: whoever looks for such orders reads them alone.
-ALTER TABLE order_payment ADD COLUMN overpaid bigint NOT NULL DEFAULT 0;
+-- What is to be given back of an order, kept with the sums: whoever looks for such orders reads them alone.
+ALTER TABLE order_payment ADD COLUMN refund_due bigint NOT NULL DEFAULT 0;

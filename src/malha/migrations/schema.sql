@@ -1624,7 +1624,7 @@ CREATE TABLE order_payment (
     captured bigint DEFAULT 0 NOT NULL,
     refunded bigint DEFAULT 0 NOT NULL,
     voided bigint DEFAULT 0 NOT NULL,
-    overpaid bigint DEFAULT 0 NOT NULL,
+    refund_due bigint DEFAULT 0 NOT NULL,
     CONSTRAINT order_payment_pkey PRIMARY KEY (order_id)
 );
 
@@ -3412,7 +3412,7 @@ CREATE UNIQUE INDEX order_hold_open ON order_hold USING btree (order_id, kind) W
 CREATE INDEX order_hold_order ON order_hold USING btree (order_id);
 CREATE INDEX order_hold_routing_rule ON order_hold USING btree (((detail ->> 'cancel_on'::text))) WHERE ((kind = 'routing_rule'::text) AND (resolved_at IS NULL));
 CREATE INDEX order_note_order ON order_note USING btree (order_id, written_at);
-CREATE INDEX order_payment_overpaid ON order_payment USING btree (order_id) WHERE (overpaid > 0);
+CREATE INDEX order_payment_refund_due ON order_payment USING btree (order_id) WHERE (refund_due > 0);
 CREATE INDEX order_promise_made ON order_promise USING btree (made_at);
 CREATE INDEX order_promise_order ON order_promise USING btree (order_id, made_at);
 CREATE INDEX order_search_document ON order_search USING gin (document gin_trgm_ops);

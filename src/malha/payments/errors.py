@@ -56,6 +56,15 @@ class VoidedTooMuch(MalhaError):
     mend = "Refund what was captured."
 
 
+class NoRefundDue(MalhaError):
+    """Money is given back that we have beyond what is payable."""
+
+    status = 409
+    code = "no_refund_due"
+    says = "Nothing is to be given back of order {number}."
+    mend = "Nothing to do: what was due was recorded meanwhile, or what is payable is more again."
+
+
 class NoPaymentAwaited(MalhaError):
     """Time to pay is given to orders that wait for their money."""
 

@@ -5,9 +5,10 @@ from datetime import datetime
 
 import msgspec
 
+from malha.network import reads as network
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
-from malha.platform.text import literal, whole_in
+from malha.platform.text import fold, whole_in
 
 
 class Totals(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,7 +20,7 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
     captured: int
     refunded: int
     voided: int
-    overpaid: int = 0  # by how much more than its total it is paid
+    refund_due: int = 0  # what is to be given back
 
     @property
     def refundable(self) -> int:
@@ -85,7 +86,7 @@ class Deadline(msgspec.Struct, frozen=True, kw_only=True):
 
 
 TOTALS = """
-SELECT order_id, state, authorised, captured, refunded, voided, overpaid FROM order_payment
+SELECT order_id, state, authorised, captured, refunded, voided, refund_due FROM order_payment
 WHERE order_id = ANY(%(ids)s::uuid[])
 """
 # The ledger of an order is a few rows: summed where it is read, so the page can never differ from its rows.
@@ -118,61 +119,70 @@ DEADLINE = """
 SELECT due_at, tender, extended_by, lapsed_at, cancel_at FROM payment_deadline
 WHERE order_id = %(id)s::uuid AND settled_at IS NULL
 """
-# By the partial index on what is overpaid, which holds few; the ids of orders rise with time. The units of each are
-# looked up: OFFSET keeps them from being hashed, all of them.
-OVERPAID = """
-SELECT o.id AS order_id, o.number, c.code AS channel_code, c.name AS channel, o.placed_at, o.currency, o.total,
-       p.captured, p.refunded, p.overpaid
+# By the partial index on what is to be given back, which holds few; the ids of orders rise with time. The units of each
+# are looked up: OFFSET keeps them from being hashed, all of them.
+REFUNDS_DUE = """
+SELECT o.id AS order_id, o.number, o.external_id, c.code AS channel_code, c.name AS channel, o.placed_at, o.currency,
+       o.total, o.cancelled_total, p.captured, p.refunded, p.refund_due
 FROM order_payment p JOIN sales_order o ON o.id = p.order_id JOIN channel c ON c.id = o.channel_id
-WHERE p.overpaid > 0
+WHERE p.refund_due > 0
   AND (%(after)s::uuid IS NULL OR p.order_id < %(after)s::uuid)
   AND (%(scope)s::int[] IS NULL OR EXISTS (
        SELECT FROM order_unit u WHERE u.order_id = p.order_id AND u.location_id = ANY (%(scope)s::int[]) OFFSET 0))
-  AND (%(text)s::text IS NULL OR o.number = %(number)s::bigint OR c.name ILIKE %(text)s::text
-       OR c.code ILIKE %(text)s::text)
+  AND (%(text)s::text IS NULL OR o.number = %(number)s::bigint OR o.external_id = %(exact)s::text
+       OR c.id = ANY (%(channels)s::int[]))
 ORDER BY p.order_id DESC LIMIT %(limit)s::int
 """
 # As above.
-OVERPAID_COUNT = """
+REFUNDS_DUE_COUNT = """
 SELECT count(*)::int FROM order_payment p
-WHERE p.overpaid > 0
+WHERE p.refund_due > 0
   AND (%(scope)s::int[] IS NULL OR EXISTS (
        SELECT FROM order_unit u WHERE u.order_id = p.order_id AND u.location_id = ANY (%(scope)s::int[]) OFFSET 0))
 """
 
 
-class Overpaid(msgspec.Struct, frozen=True, kw_only=True):
-    """An order that is paid with more than its total. Amounts are centavos; `overpaid` is what is to be given back."""
+class RefundDue(msgspec.Struct, frozen=True, kw_only=True):
+    """An order of which money is to be given back: `refund_due`, what we have beyond what is payable. In centavos."""
 
     order_id: UUID
     number: int
+    external_id: str | None
     channel_code: str
     channel: str
     placed_at: datetime
     currency: str
     total: int
+    cancelled_total: int
     captured: int
     refunded: int
-    overpaid: int
+    refund_due: int
 
 
-async def overpaid(
+async def refunds_due(
     tx: Tx, *, text: str = "", scope: Sequence[int] | None = None, after: UUID | None = None, limit: int = 100
-) -> list[Overpaid]:
-    """Return orders that are paid with more than their total, the newest first, found by number or channel."""
+) -> list[RefundDue]:
+    """Return orders of which money is to be given back, the newest first.
+
+    `text` finds a number, ours or the channel's, or a part of a channel's name or code, with or without accents.
+    """
+    part = fold(text)
+    found = [c.id for c in await network.channels(tx) if part in fold(c.name) or part in fold(c.code)] if part else []
     params = {
-        "text": f"%{literal(text)}%" if text else None,
+        "text": text or None,
+        "exact": text,
         "number": whole_in(text.removeprefix("#"), 17),
+        "channels": found,
         "scope": None if scope is None else list(scope),
         "after": after,
         "limit": limit,
     }
-    return await tx.all(Overpaid, OVERPAID, params)
+    return await tx.all(RefundDue, REFUNDS_DUE, params)
 
 
-async def overpaid_count(tx: Tx, scope: Sequence[int] | None = None) -> int:
-    """Return how many orders are paid with more than their total."""
-    return int(await tx.value(OVERPAID_COUNT, {"scope": None if scope is None else list(scope)}))
+async def refunds_due_count(tx: Tx, scope: Sequence[int] | None = None) -> int:
+    """Return of how many orders money is to be given back."""
+    return int(await tx.value(REFUNDS_DUE_COUNT, {"scope": None if scope is None else list(scope)}))
 
 
 async def totals(tx: Tx, order_ids: Sequence[UUID]) -> dict[UUID, Totals]:

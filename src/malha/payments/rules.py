@@ -101,3 +101,21 @@ def is_payable_enough(payable: int, covered: int, policy: PaymentPolicy) -> bool
 def refund_due(payable: int, sums: Sums) -> int:
     """Return what is to be given back in centavos: what we have beyond what is payable."""
     return max(0, sums.captured - sums.refunded - max(payable, 0))
+
+
+def shares_of_refund(due: int, tenders: Sequence[Tender]) -> list[tuple[int, int]]:
+    """Return by which tenders an amount is given back, as (position, centavos): together `due`, none more than it took.
+
+    The last that can give all of it alone; else those that can give the most first. `due` is at most what is captured
+    and not refunded.
+    """
+    left = {t.position: t.sums.captured - t.sums.refunded for t in tenders}
+    alone = [position for position, most in left.items() if most >= due > 0]
+    if alone:
+        return [(alone[-1], due)]
+    shares = []
+    for position in sorted(left, key=lambda p: (-left[p], p)):
+        if part := min(left[position], due):
+            shares.append((position, part))
+            due -= part
+    return shares

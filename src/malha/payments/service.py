@@ -16,7 +16,7 @@ from malha.ordering import service as ordering
 from malha.ordering.model import HoldKind, Order, OrderStatus
 from malha.ordering.rules import is_untouched
 from malha.payments import rules, writes
-from malha.payments.errors import FactDiffers, TenderNotFound
+from malha.payments.errors import FactDiffers, NoRefundDue, TenderNotFound
 from malha.payments.events import (
     PaymentAuthorised,
     PaymentCaptured,
@@ -48,6 +48,7 @@ __all__ = [
     "add_tender",
     "coverage",
     "record_fact",
+    "record_given_back",
     "record_tenders",
     "restate",
     "secured",
@@ -105,7 +106,7 @@ async def record_tenders(tx: Tx, rows: Sequence[NewTender], payable: Mapping[UUI
     await tx.cursor_of(writes.MOVE_SUMS, _sums(moved))
     too_much = [o for o, (_state, sums) in moved.items() if sums.captured > totals[o]]
     if too_much:
-        await tx.cursor_of(writes.MARK_OVERPAID, {"orders": too_much})
+        await tx.cursor_of(writes.MARK_REFUND_DUE, {"orders": too_much})
 
 
 def _tender_columns(ids: Sequence[UUID], rows: Sequence[NewTender]) -> dict[str, Any]:
@@ -200,7 +201,7 @@ async def record_fact(tx: Tx, order_id: UUID, fact: Fact) -> Standing:
     tenders = (await _tenders_of(tx, [order_id]))[order_id]
     state = rules.state_of(order.total, order.payable, tenders)
     await tx.execute(writes.MOVE_SUMS, _sums({order_id: (state, Sums().plus(fact.kind, fact.amount))}))
-    await tx.execute(writes.MARK_OVERPAID, {"orders": [order_id]})
+    await tx.execute(writes.MARK_REFUND_DUE, {"orders": [order_id]})
     event = _EVENTS[fact.kind](
         id=order_id,
         seq=0,
@@ -212,6 +213,26 @@ async def record_fact(tx: Tx, order_id: UUID, fact: Fact) -> Standing:
     )
     await ordering.record(tx, event)
     return _standing(order, tenders, state)
+
+
+async def record_given_back(tx: Tx, order_id: UUID, reference: str) -> int:
+    """Record that what is due of an order was given back, under one reference; returns the centavos.
+
+    The payment that can give back all of it does, the last if several can; else those that can give the most, first.
+
+    Raises:
+        NoRefundDue: nothing is to be given back.
+        FactDiffers: a refund of another amount is recorded under this reference.
+    """
+    order = await ordering.lock_order(tx, order_id)
+    tenders = (await _tenders_of(tx, [order_id]))[order_id]
+    due = rules.refund_due(order.payable, rules.sum_up(tenders))
+    if not due:
+        raise NoRefundDue(number=order.number)
+    for position, amount in rules.shares_of_refund(due, tenders):
+        fact = Fact(position=position, kind=FactKind.REFUNDED, amount=amount, reference=reference)
+        await record_fact(tx, order_id, fact)
+    return due
 
 
 def _check_amount(amount: int) -> None:
@@ -274,7 +295,7 @@ async def restate(tx: Tx, order_ids: Iterable[UUID]) -> None:
     moved = {o: (rules.state_of(x.total, x.payable, tenders[o]), nothing) for o, x in orders.items() if tenders[o]}
     if moved:
         await tx.execute(writes.MOVE_SUMS, _sums(moved))
-        await tx.execute(writes.MARK_OVERPAID, {"orders": sorted(moved)})
+        await tx.execute(writes.MARK_REFUND_DUE, {"orders": sorted(moved)})
 
 
 async def settle_holds(tx: Tx, order_ids: Iterable[UUID]) -> None:

@@ -31,12 +31,13 @@ SET state = excluded.state, authorised = order_payment.authorised + excluded.aut
     voided = order_payment.voided + excluded.voided
 """
 
-# By primary keys, under the orders' locks; an order that is paid as it should be is not written.
-MARK_OVERPAID = """
-UPDATE order_payment p SET overpaid = greatest(p.captured - p.refunded - o.total, 0)
+# `rules.refund_due`, by primary keys, under the orders' locks; an order of which it stays what it was is not written.
+MARK_REFUND_DUE = """
+UPDATE order_payment p
+SET refund_due = greatest(p.captured - p.refunded - greatest(o.total - o.cancelled_total, 0), 0)
 FROM sales_order o
 WHERE p.order_id = ANY (%(orders)s::uuid[]) AND o.id = p.order_id
-  AND p.overpaid <> greatest(p.captured - p.refunded - o.total, 0)
+  AND p.refund_due <> greatest(p.captured - p.refunded - greatest(o.total - o.cancelled_total, 0), 0)
 """
 
 # A few rows per order, by the unique index on (order_id, position). Read under the order's lock.

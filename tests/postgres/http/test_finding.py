@@ -54,7 +54,7 @@ async def test_pages_orders_goods_customers_and_locations_are_found(shop: Shop) 
     async with shop.database.transaction() as tx:
         numbers = await a_shop(tx)
     owner = await shop.session()
-    assert of(await find(shop, owner, "pedidos"), "page") == ["orders", "overpaid", "purchases"]
+    assert of(await find(shop, owner, "pedidos"), "page") == ["orders", "purchases"]
     assert of(await find(shop, owner, str(numbers["S2"])), "order") == [str(numbers["S2"])]
     found = await find(shop, owner, "couro")
     assert of(found, "variant") == ["COURO-1"]

@@ -1,0 +1,96 @@
+"""Refunds that are due: no barrier in any look, the refund of one order at hand, and of many recorded at once."""
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from malha.payments import service as payments
+from malha.payments.errors import NoRefundDue
+from malha.payments.model import NewTender
+from malha.platform.db import Database
+from malha.platform.ids import UUID
+
+from .conftest import NARROW, WIDE, apart, shot, violations
+
+Visit = Callable[..., Page]
+# Delivered orders, which no other test carries on with.
+CHOSEN = """
+SELECT o.id, o.number FROM sales_order o JOIN order_payment p ON p.order_id = o.id
+WHERE p.refund_due = 0 AND p.captured > 0 AND o.status = 'delivered' ORDER BY o.number LIMIT 3
+"""
+
+
+@pytest.fixture
+def owing(seeded: str) -> Iterator[list[int]]:
+    """The numbers of three orders that were paid 25,00 too much; given back afterwards."""
+
+    async def pay() -> dict[UUID, int]:
+        async with Database(seeded) as database, database.transaction() as tx:
+            chosen = {id_: int(number) for id_, number in await tx.tuples(CHOSEN)}
+            for id_ in chosen:
+                more = NewTender(order_id=id_, position=0, kind="pix", amount=2500, state="captured", reference="again")
+                await payments.add_tender(tx, id_, more)
+            return chosen
+
+    async def give_back(chosen: dict[UUID, int]) -> None:
+        async with Database(seeded) as database:
+            for id_ in chosen:
+                with suppress(NoRefundDue):  # recorded by the test
+                    async with database.transaction() as tx:
+                        await payments.record_given_back(tx, id_, "back")
+
+    chosen = apart(pay)
+    assert len(chosen) == 3
+    yield list(chosen.values())
+    apart(lambda: give_back(chosen))
+
+
+LOOKS = pytest.mark.parametrize(
+    ("language", "size", "theme"),
+    [("pt-BR", WIDE, "light"), ("pt-BR", NARROW, "dark"), ("en", WIDE, "dark"), ("en", NARROW, "light")],
+    ids=["pt-wide", "pt-narrow-dark", "en-wide-dark", "en-narrow"],
+)
+WORDS = {"pt-BR": "Reembolsos a fazer", "en": "Refunds due"}
+
+
+@LOOKS
+def test_refunds_due_have_no_barrier_in_any_look(
+    visit: Visit, owing: list[int], language: str, size: dict[str, int], theme: str
+) -> None:
+    page = visit("/refunds-due", size=size, language=language, theme=theme)
+    expect(page.get_by_role("heading", level=1)).to_have_text(WORDS[language])
+    assert not violations(page)
+    shot(page, f"refunds-due-{language}-{size['width']}-{theme}")
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    page = visit("/attention", size=size, language=language, theme=theme)
+    expect(page.locator("#refunds-due")).to_be_visible()
+    page = visit(f"/orders/{owing[0]}", size=size, language=language, theme=theme)
+    expect(page.locator("#refund-due")).to_be_visible()
+    assert not violations(page)
+    shot(page, f"refunds-due-order-{language}-{size['width']}-{theme}")
+
+
+def test_the_refund_of_the_difference_is_ready_to_record(visit: Visit, owing: list[int]) -> None:
+    page = visit("/refunds-due", size=WIDE, language="pt-BR")
+    page.get_by_role("link", name=f"#{owing[0]}").click()
+    page.locator("#refund-due").get_by_role("button").click()
+    expect(page.locator("#dlg-refund #refund-amount")).to_have_value("25,00")
+    shot(page, "refunds-due-refund", whole=False)
+
+
+def test_many_refunds_are_recorded_under_one_reference(visit: Visit, owing: list[int]) -> None:
+    page = visit("/refunds-due", size=WIDE, language="en")
+    for number in owing[:2]:
+        page.get_by_role("checkbox", name=f"#{number}").check()
+    page.get_by_role("button", name="Record refunds").first.click()
+    dialog = page.locator("#dlg-record")
+    dialog.get_by_role("button", name="Record refunds").click()
+    shot(page, "refunds-due-record", whole=False)
+    dialog.get_by_label("Reference").fill("batch 7")
+    dialog.get_by_role("button", name="Record refunds").click()
+    expect(page.get_by_text("2 refunds recorded")).to_be_visible()
+    for number in owing[:2]:
+        expect(page.get_by_role("link", name=f"#{number}", exact=True)).to_have_count(0)
+    expect(page.get_by_role("link", name=f"#{owing[2]}", exact=True)).to_be_visible()
