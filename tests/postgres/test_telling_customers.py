@@ -283,6 +283,15 @@ async def test_an_order_that_waits_for_money_says_so_and_its_payment_is_confirme
     assert box.inbox[1]["Subject"].startswith("Pagamento confirmado")
 
 
+async def test_a_buyer_whose_cep_is_of_another_state_is_asked_for_the_right_address(database, settings, tmp_path):
+    order_id = await sold(database, holds=[HoldKind.SHORTAGE, HoldKind.ADDRESS_CHECK], lines=1)
+    assert ("on_hold", "queued", None) in await told(database, order_id)
+    async with mail_server(tmp_path) as box:
+        await telling.send_due(database, by(settings, box.url))
+    held = next(m for m in box.inbox if "em espera" in m["Subject"])
+    assert "O CEP não corresponde ao estado do endereço." in held.get_body(("plain",)).get_content()
+
+
 async def test_a_cancelled_unit_is_named_with_what_it_cost_and_what_is_left(database, settings, tmp_path):
     order_id = await sold(database, lines=2)
     await drain(database, SUBSCRIPTIONS)

@@ -66,6 +66,16 @@ def test_every_short_text_is_good_and_fits_into_few_parts(kind, language):
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
+def test_every_hold_that_is_told_says_why_and_fits_into_few_parts(language):
+    assert set(rendering.HOLD_REASONS) == rules.HOLDS_TOLD
+    text = reads.default_text(Kind.ON_HOLD, language, Channel.SMS)
+    for kind in rules.HOLDS_TOLD:
+        facts = msgspec.structs.replace(rendering.example(language, ADDRESS), hold_kind=kind)
+        made = rendering.render_short(text, Kind.ON_HOLD, facts, LOOK, language, Channel.SMS)
+        assert segments.length_of(segments.plain(made.text)).parts <= 2
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("kind", list(Kind))
 def test_every_text_that_comes_with_the_program_is_good_and_leaves_no_placeholder_open(kind, language):
     text = reads.default_text(kind, language)

@@ -33,6 +33,7 @@ from malha.platform.money import Money
 
 HOLD_REASONS = {
     "address": N_("The address is incomplete or could not be found. Please send us the complete delivery address."),
+    "address_check": N_("The CEP of the address is of another state. Please send us the correct delivery address."),
     "customer": N_("The CPF or CNPJ of the order is not valid. Please send us the correct one."),
     "shortage": N_("An item is missing at the moment. We are looking for it and will keep you informed."),
 }

@@ -311,7 +311,7 @@ def is_bad_address(answer: str) -> bool:
 
 # --- what an event tells ---
 
-HOLDS_TOLD = frozenset({"address", "customer", "shortage"})
+HOLDS_TOLD = frozenset({"address", "address_check", "customer", "shortage"})
 
 
 def kinds_of_placed(facts: Mapping[str, object]) -> list[Kind]:
