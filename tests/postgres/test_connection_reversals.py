@@ -14,6 +14,8 @@ from malha.flows.subscriptions import SUBSCRIPTIONS
 from malha.fulfillment import service as fulfillment
 from malha.ordering import service as ordering
 from malha.ordering.model import CancelWish
+from malha.payments import service as payments
+from malha.payments.model import Fact, FactKind
 from malha.platform.flaws import Invalid
 from malha.platform.money import Money
 from malha.platform.subscribers import drain
@@ -195,6 +197,76 @@ async def test_a_dead_refund_counts_until_it_is_dropped_so_that_it_can_be_sent_a
     await shop.tell()
     assert sorted(refund["amount"] for refund in shop.peer.refunds) == [1000, 3000]
     assert (await left_beside(shop))[0] == str(Money(0, "BRL"))
+
+
+BURY = "UPDATE channel_op SET state = 'dead', cause = 'invalid' WHERE key = %s::uuid RETURNING key"
+
+
+@pytest.mark.parametrize("way", ["one", "all"])
+async def test_a_dead_refund_is_not_sent_again_beyond_what_is_left_by_now(shop: Linked, way):
+    await sold(shop)
+    key = await ask(shop, 3000, "r1")
+    await shop.rows(BURY, (key,))
+    # Meanwhile somebody gave it back at the channel.
+    await hear(shop, shop.peer.give_back("1001", "by hand", 3000, payment="p1"))
+
+    async def again():
+        async with shop.database.transaction() as tx:
+            if way == "one":
+                return await service.replay(tx, CODE, ops=[key])
+            return await service.replay_cause(tx, CODE, "out", "invalid")
+
+    with pytest.raises(Invalid) as refused:
+        await again()
+    (flaw,) = refused.value.flaws
+    assert flaw.facts["amount"] == Money(1000, "BRL")
+    assert flaw.text().endswith("is left.")
+    await shop.tell()
+    assert await shop.values("SELECT state FROM channel_op WHERE kind = 'refund'") == ["dead"]
+    assert shop.peer.refunds == [], "what was given back by hand was not asked for"
+    async with shop.database.transaction() as tx:
+        await service.drop(tx, CODE, ops=[key])
+    assert await ask(shop, 1000, "r2") is not None
+
+
+async def test_dead_refunds_of_one_order_are_bounded_together(shop: Linked):
+    await sold(shop)
+    keys = [await ask(shop, 2000, "r1"), await ask(shop, 2000, "r2")]
+    await shop.rows("UPDATE channel_op SET state = 'dead', cause = 'invalid' WHERE kind = 'refund' RETURNING key")
+    await hear(shop, shop.peer.give_back("1001", "by hand", 1000, payment="p1"))
+    async with shop.database.transaction() as tx:
+        with pytest.raises(Invalid) as refused:
+            async with tx.savepoint():
+                await service.replay(tx, CODE, ops=keys)
+        assert refused.value.flaws[0].facts["amount"] == Money(3000, "BRL")
+        with pytest.raises(Invalid) as refused:
+            async with tx.savepoint():
+                await service.replay(tx, CODE, ops=keys[:1])
+        assert refused.value.flaws[0].facts["stuck"] == Money(2000, "BRL")
+        await service.drop(tx, CODE, ops=keys[1:])
+        assert await service.replay(tx, CODE, ops=keys[:1]) == 1
+
+
+async def test_a_refund_sent_again_counts_what_is_recorded_at_the_same_moment(shop: Linked):
+    await sold(shop)
+    key = await ask(shop, 3000, "r1")
+    await shop.rows(BURY, (key,))
+    order_id = await ours(shop)
+
+    async def again():
+        async with shop.database.transaction() as tx:
+            await service.replay(tx, CODE, ops=[key])
+
+    async with shop.database.transaction() as first:
+        by_hand = Fact(position=1, kind=FactKind.REFUNDED, amount=2000, reference="by hand")
+        await payments.record_fact(first, order_id, by_hand)
+        second = asyncio.create_task(again())
+        while not second.done() and not await waiting(shop.database):
+            await asyncio.sleep(0.01)
+        assert not second.done()
+    with pytest.raises(Invalid) as refused:
+        await second
+    assert refused.value.flaws[0].facts["amount"] == Money(2000, "BRL")
 
 
 async def test_a_dropped_refund_counts_no_more(shop: Linked):

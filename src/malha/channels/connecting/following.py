@@ -7,7 +7,7 @@ asks for it (`ask_refund`).
 from collections.abc import Sequence
 from typing import Any
 
-from malha.channels.connecting import queueing, reads, registry, writes
+from malha.channels.connecting import queueing, reads, refunding, registry, writes
 from malha.channels.connecting.errors import UnknownEntry
 from malha.channels.connecting.model import Linked, NewOp, OpKind, Status
 from malha.channels.connecting.reads import Bound
@@ -15,8 +15,6 @@ from malha.channels.connecting.service import connection_of
 from malha.channels.contract import CancelPush, Capability, PricePush, RefundPush, ShipmentPush, ShippedLine
 from malha.network import reads as network
 from malha.ordering import service as ordering
-from malha.ordering.model import Order
-from malha.payments import reads as payments
 from malha.platform import audit
 from malha.platform.db import Database, Tx
 from malha.platform.flaws import Flaw, refuse
@@ -139,7 +137,8 @@ async def ask_refund(tx: Tx, code: str, order_id: UUID, payment: str, amount: in
     order = await ordering.lock_order(tx, order_id)
     if not await queueing.add(tx, [op]):
         return None
-    left, stuck = await _left(tx, order, op)
+    key = queueing.key_of(op)
+    left, stuck = (await refunding.left(tx, connection, {op.entity: order}, [key]))[op.entity]
     if amount > left:
         says = N_("Of what is known to be paid, {amount} is left to give back.")
         mend = N_("If more was paid at the channel, have the order read again first.")
@@ -150,21 +149,7 @@ async def ask_refund(tx: Tx, code: str, order_id: UUID, payment: str, amount: in
         refuse([Flaw("amount", says, mend, facts)])
     after = {"order": str(order_id), "amount": amount, "reference": reference}
     await audit.record(tx, action="refund", entity="connection", entity_id=code, after=after)
-    return queueing.key_of(op)
-
-
-async def _left(tx: Tx, order: Order, op: NewOp) -> tuple[int, int]:
-    """Return what is left to give back beside one refund, and how much of the rest waits for a person.
-
-    A dead refund counts until it is dropped: it may have arrived, and may be sent again.
-    """
-    asked = {"entity": op.entity, "connection_id": op.connection_id, "but": queueing.key_of(op)}
-    ((waiting, stuck, done),) = await tx.tuples(reads.REFUNDS, asked)
-    paid = (await payments.totals(tx, [order.id])).get(order.id)
-    # Where the channel tells of no payments, no more was paid than the order is worth. What was done may not be read
-    # back yet.
-    captured, refunded = (order.total, 0) if paid is None else (paid.captured, paid.refunded)
-    return captured - max(refunded, done) - waiting - stuck, stuck
+    return key
 
 
 # --- prices ---

@@ -67,14 +67,24 @@ SELECT b.internal_id, b.external_id, b.connection_id, c.connector, c.code
 FROM binding b JOIN connection c ON c.id = b.connection_id
 WHERE b.entity = %(entity)s::text AND b.internal_id = ANY (%(ids)s::text[])
 """
-# Money of an order that a channel was asked to give back: not answered for yet, waiting for a person, given back; by
-# the partial index on refunds.
+# Money of orders that a channel was asked to give back: not answered for yet, waiting for a person, given back; by the
+# partial index on refunds.
 REFUNDS = """
-SELECT coalesce(sum((payload->>'amount')::bigint) FILTER (WHERE state = 'waiting'), 0)::bigint AS waiting,
+SELECT entity, coalesce(sum((payload->>'amount')::bigint) FILTER (WHERE state = 'waiting'), 0)::bigint AS waiting,
        coalesce(sum((payload->>'amount')::bigint) FILTER (WHERE state = 'dead'), 0)::bigint AS stuck,
        coalesce(sum((payload->>'amount')::bigint) FILTER (WHERE state = 'done'), 0)::bigint AS done
 FROM channel_op
-WHERE entity = %(entity)s::text AND connection_id = %(connection_id)s::int AND kind = 'refund' AND key <> %(but)s::uuid
+WHERE entity = ANY (%(entities)s::text[]) AND connection_id = %(connection_id)s::int AND kind = 'refund'
+  AND key <> ALL (%(but)s::uuid[])
+GROUP BY entity
+"""
+# Refunds among operations, together by order; by the key.
+REFUNDS_AGAIN = """
+SELECT p.entity, b.internal_id::uuid, sum((p.payload->>'amount')::bigint)::bigint, array_agg(p.key)
+FROM channel_op p
+JOIN binding b ON b.connection_id = p.connection_id AND b.entity = 'order' AND b.external_id = p.payload->>'order'
+WHERE p.key = ANY (%(keys)s::uuid[]) AND p.connection_id = %(connection_id)s::int AND p.kind = 'refund'
+GROUP BY p.entity, b.internal_id ORDER BY p.entity
 """
 # What a line is of: what a person said, the listing's code, a bound variant, the SKU, the GTIN; in this order.
 FIND_SKUS = """

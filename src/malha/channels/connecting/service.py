@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from malha.catalog import ownership
-from malha.channels.connecting import access, configuring, reads, registry, stuck_reads, writes
+from malha.channels.connecting import access, configuring, reads, refunding, registry, stuck_reads, writes
 from malha.channels.connecting.errors import ConnectionChanged, ConnectionExists, UnknownConnection, UnknownEntry
 from malha.channels.connecting.model import ConnectionDraft, Linked, OpState, Status
 from malha.channels.connecting.runtime import Runtime
@@ -225,10 +225,13 @@ async def replay(tx: Tx, code: str, *, came: Sequence[int] = (), ops: Sequence[U
 
     Raises:
         UnknownEntry: none of them waits for a person.
+        Invalid: a refund among them gives back more than is left.
     """
     found = await connection_of(tx, code)
     done = await tx.values(writes.REPLAY_CAME, {"connection_id": found.id, "ids": list(came)}) if came else []
-    done += await tx.values(writes.REPLAY_OPS, {"connection_id": found.id, "keys": list(ops)}) if ops else []
+    again = await tx.values(writes.REPLAY_OPS, {"connection_id": found.id, "keys": list(ops)}) if ops else []
+    await refunding.refuse_too_much_again(tx, found, "operations", again)
+    done += again
     return await _settled(tx, code, "replay", done, [*came, *ops])
 
 
@@ -239,10 +242,13 @@ async def replay_cause(tx: Tx, code: str, way: str, cause: str) -> int:
 
     Raises:
         UnknownEntry: nothing waits for this cause that may be tried again so.
+        Invalid: refunds among it give back more than is left.
     """
     found = await connection_of(tx, code)
     statement = writes.REPLAY_CAUSE_CAME if way == "in" else writes.REPLAY_CAUSE_OPS
     done = await tx.values(statement, {"connection_id": found.id, "cause": cause})
+    if way == "out":
+        await refunding.refuse_too_much_again(tx, found, "cause", done)
     return await _settled(tx, code, "replay", done, [cause])
 
 
