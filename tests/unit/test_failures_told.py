@@ -1,6 +1,7 @@
 """Failures that are kept as text: found again with their facts, and shown in the reader's language."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from malha.channels import connectors
 from malha.channels.connecting import failures as ours
 from malha.channels.connecting import refusals
 from malha.channels.connectors.shopify.webhooks import PERSON
-from malha.platform import failures, i18n, messages
+from malha.platform import failures, i18n, messages, shapes
 from malha.platform.outward import OutwardRefused, OutwardUnreachable
 
 KEPT = [
@@ -53,6 +54,36 @@ def test_an_answer_that_nobody_foresaw_stays_in_its_sentence() -> None:
     kept = str(OutwardUnreachable(host="a.example", answer="certificate verify failed: {odd}"))
     with i18n.speaking("pt-BR"):
         assert failures.shown(kept) == "Não foi possível alcançar a.example: certificate verify failed: {odd}"
+
+
+def test_one_look_finds_what_a_look_for_each_sentence_finds() -> None:
+    sentences = {*failures.OUTWARD, *shapes.SENTENCES, *ours.OURS, *ours.CHECKS, *refusals.SAID}
+    know = failures.Failures(*sentences)
+    own = {msgid: re.sub(r"\{[a-z_]+\}", "", msgid) for msgid in sentences}
+    ordered = sorted(sentences, key=lambda msgid: (-len(own[msgid]), msgid))
+    forms = {m: re.compile(re.sub(r"\\\{([a-z_]+)\\\}", r"(?P<\1>.+?)", re.escape(m)), re.DOTALL) for m in ordered}
+
+    def one_by_one(text: str) -> tuple[str, dict[str, str]] | None:
+        found = ((m, match.groupdict()) for m, form in forms.items() if (match := form.fullmatch(text)))
+        return next(found, None)
+
+    names = re.compile(r"\{([a-z_]+)\}")
+    filled = [names.sub(fact, m) for m in ordered for fact in ("A-1", "the first of two: 2 of them", "a\nb", "{odd}")]
+    for text in [*filled, *ordered, *(f"{text}." for text in filled), *(f"x {text}" for text in filled)]:
+        found = know.found(text)
+        told = found and (found.msgid, {name: str(fact) for name, fact in found.facts.items()})
+        assert told == one_by_one(text)
+
+
+def test_what_was_found_of_a_text_is_kept_for_the_next_row_that_failed_alike() -> None:
+    text = "127.0.0.1 cannot be reached: All connection attempts failed"
+    know = failures.Failures(*failures.OUTWARD)
+    assert know.found(text) is know.found(str(text))
+    for n in range(2 * failures.KEPT):
+        know.found(f"{n} cannot be reached: no address")
+    again = know.found(text)
+    assert again is not None
+    assert str(again) == text
 
 
 def test_every_sentence_that_is_kept_can_be_found_again() -> None:

@@ -9,6 +9,7 @@ the facts, and says it in the reader's language. Any other text, as the words of
 """
 
 import re
+from functools import lru_cache
 
 from malha.platform import sealing
 from malha.platform.i18n import N_, Phrase, _
@@ -16,6 +17,7 @@ from malha.platform.outward import OutwardRefused, OutwardUnanswered, OutwardUnr
 
 DEEPEST = 3  # a fact may be a sentence, and one of its facts too
 LONGEST = 2_000  # characters of a text that is looked at
+KEPT = 1_024  # texts of which it is known what was found
 _FACT = re.compile(r"\\\{([a-z_]+)\\\}")
 
 OUTWARD = (
@@ -52,20 +54,34 @@ class Failures:
     """Sentences that may be kept, and what is found of them in a text."""
 
     def __init__(self, *sentences: str) -> None:
-        """`sentences` are message ids with `{facts}`; of several that fit the one with most own words counts."""
-        ordered = sorted(set(sentences), key=lambda msgid: (-len(_own(msgid)), msgid))
-        self._forms = [(re.compile(_form(msgid), re.DOTALL), msgid) for msgid in ordered]
+        """`sentences` are message ids with `{facts}`; of several that fit the one with most own words counts.
 
-    def found(self, text: str, deep: int = DEEPEST) -> Phrase | None:
+        Lists and exports of thousands of rows are looked through: all sentences are one expression, of which the first
+        part that fits counts, and what was found of a text is kept for a while, for most rows fail alike.
+        """
+        ordered = sorted(set(sentences), key=lambda msgid: (-len(_own(msgid)), msgid))
+        self._form = re.compile("|".join(f"({_form(msgid)})" for msgid in ordered), re.DOTALL)
+        self._at: dict[int, tuple[str, list[str]]] = {}
+        group = 1
+        for msgid in ordered:
+            names = _FACT.findall(re.escape(msgid))
+            self._at[group] = msgid, names
+            group += 1 + len(names)
+        self._kept = lru_cache(KEPT)(self._look)
+
+    def found(self, text: str) -> Phrase | None:
         """Return the sentence that a text is, with its facts; None where it is none of them."""
+        return self._kept(text, DEEPEST)
+
+    def _look(self, text: str, deep: int) -> Phrase | None:
         if not text or len(text) > LONGEST or deep == 0:
             return None
-        for form, msgid in self._forms:
-            match = form.fullmatch(text)
-            if match is not None:
-                facts = {name: self.found(fact, deep - 1) or fact for name, fact in match.groupdict().items()}
-                return Phrase(msgid, facts)
-        return None
+        match = self._form.fullmatch(text)
+        if match is None or match.lastindex is None:
+            return None
+        msgid, names = self._at[match.lastindex]  # the group of a sentence is the last one to close
+        facts = zip(names, match.groups()[match.lastindex :], strict=False)
+        return Phrase(msgid, {name: self._look(fact, deep - 1) or fact for name, fact in facts})
 
     def shown(self, text: str | None) -> str:
         """Return a kept text in the reader's language; one that is no sentence of these as it is."""
@@ -78,7 +94,7 @@ def _own(msgid: str) -> str:
 
 
 def _form(msgid: str) -> str:
-    return _FACT.sub(r"(?P<\1>.+?)", re.escape(msgid))
+    return _FACT.sub("(.+?)", re.escape(msgid))
 
 
 shown = Failures(*OUTWARD).shown
