@@ -254,7 +254,7 @@ class Promised(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Promises(msgspec.Struct, frozen=True, kw_only=True):
-    """What was promised: first, what counts now, lines with a day of their own, and every change, newest first.
+    """What was promised: first, what counts now, lines with a day of their own, and the changes, newest first.
 
     `present` is the first day that is still to be kept, `complete` the day by which all of it is there.
     `made_of` says what the dates are made of, one entry for each decision on where the order's goods leave, the first
@@ -569,15 +569,14 @@ async def promise_order(work: Work, order_id: UUID, data: Repromise) -> Promised
 
 @query("/orders/{order_id:uuid}/promises", permission="orders:read", snapshot=True, tag=TAG)
 async def list_promises(work: Work, order_id: UUID) -> Promises:
-    """Return what the customer was promised, first and now, and every change."""
+    """Return what the customer was promised, first and now, and the 100 newest changes."""
     header = await seen_order(work, order_id)
-    changes = await reads.promises(work.tx, order_id)
     return Promises(
-        first=changes[-1].former_at if changes else header.promised_at,
+        first=await reads.first_promise(work.tx, header),
         present=header.promised_at,
         complete=header.complete_at,
         lines={str(line): at for line, at in (await reads.line_promises(work.tx, order_id)).items()},
-        changes=changes,
+        changes=await reads.promises(work.tx, order_id),
         made_of=await promised_reads.made_of(work.tx, order_id),
     )
 

@@ -74,7 +74,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     messages: list[notifications.MessageRow]
     teller: Teller
     untold: list[notifications.UntoldRow]
-    promises: list[reads.PromiseRow]
+    first_promise: datetime | None
     line_promises: dict[int, datetime]
     awaits: list[ahead.ClaimRow] = []
     drops: list[drop_reads.DropRow] = []  # of vendors that the reader sees
@@ -247,7 +247,7 @@ async def read(tx: Tx, number: int, scope: tuple[int, ...] | None) -> Facts:
         messages=await notifications.of_order(tx, header.id),
         teller=await notifications.teller_of_order(tx, header.id),
         untold=await notifications.untold(tx, order_id=header.id, limit=1),
-        promises=await reads.promises(tx, header.id),
+        first_promise=await reads.first_promise(tx, header),
         line_promises=await reads.line_promises(tx, header.id),
         awaits=await ahead.claims_of_order(tx, header.id),
         drops=seen,
@@ -372,12 +372,12 @@ def _promise(facts: Facts) -> str:
     present = facts.header.promised_at
     if present is None:
         return ""
-    first = facts.promises[-1].former_at if facts.promises else None
     state = _state_of(facts)
     last = facts.header.complete_at
     says = _("Promised for {day}.", day=render.promise_text(present, state))
     if last and last > present:
         says += " " + _("All of it is promised for {day}.", day=render.promise_text(last, state))
+    first = facts.first_promise
     if not first or first == present:
         return says
     return f"{says} {_('First for {day}.', day=render.promise_text(first, state))}"

@@ -380,6 +380,10 @@ PROMISES = """
 SELECT promised_at, former_at, coalesce(lines, '{}'::smallint[]) AS lines, reason, note, made_at, author
 FROM order_promise WHERE order_id = %(id)s::uuid ORDER BY made_at DESC, id DESC LIMIT 100
 """
+# By the index on the order and when it was made.
+FIRST_PROMISE = """
+SELECT former_at FROM order_promise WHERE order_id = %(id)s::uuid ORDER BY made_at, id LIMIT 1
+"""
 LINE_PROMISES = "SELECT line, promised_at FROM order_line_promise WHERE order_id = %(id)s::uuid"
 ID_OF = "SELECT id FROM sales_order WHERE number = %(number)s::bigint"
 IS_AT = """
@@ -848,8 +852,14 @@ async def header(tx: Tx, number: int) -> Header | None:
 
 
 async def promises(tx: Tx, order_id: UUID) -> list[PromiseRow]:
-    """Return what was promised anew for an order, newest first; the first promise is `former_at` of the last row."""
+    """Return the 100 newest promises that were made anew for an order, newest first."""
     return await tx.all(PromiseRow, PROMISES, {"id": order_id})
+
+
+async def first_promise(tx: Tx, header: Header) -> datetime | None:
+    """Return what an order was promised for before anything was promised anew; None where that was nothing."""
+    made: list[datetime | None] = await tx.values(FIRST_PROMISE, {"id": header.id})
+    return made[0] if made else header.promised_at
 
 
 async def line_promises(tx: Tx, order_id: UUID) -> dict[int, datetime]:

@@ -5,6 +5,7 @@ Whoever reads the order finds the one that is meant: lists and lateness the firs
 
 import csv
 import io
+import re
 from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
@@ -61,6 +62,27 @@ async def send(shop: Shop, job: UUID) -> UUID:
 async def bring(shop: Shop, parcel: UUID) -> None:
     async with shop.database.transaction() as tx:
         await work.deliver(tx, parcel)
+
+
+MANY = """
+INSERT INTO order_promise (id, order_id, promised_at, former_at, reason, made_at, made_by, author)
+SELECT gen_random_uuid(), %(id)s::uuid, %(first)s::timestamptz + n * interval '1 day',
+       %(first)s::timestamptz + (n - 1) * interval '1 day', 'capacity', now() + n * interval '1 second', 'test', 'test'
+FROM generate_series(1, 120) AS n
+"""
+
+
+async def test_of_an_order_that_was_promised_anew_more_often_than_is_listed_the_first_day_is_said(shop: Shop) -> None:
+    case = await a_parted(shop)
+    first = datetime(2026, 1, 5, 12, tzinfo=UTC)
+    async with shop.database.transaction() as tx:
+        await tx.execute(MANY, {"id": case.order_id, "first": first})
+    key = await shop.key(["orders:read"])
+    told = (await shop.http.get(f"/v1/orders/{case.order_id}/promises", headers=key)).json()
+    assert (datetime.fromisoformat(told["first"]), len(told["changes"])) == (first, 100)
+    number = (await shop.http.get(f"/v1/orders/{case.order_id}", headers=key)).json()["order"]["number"]
+    page = (await shop.http.get(f"/orders/{number}", headers=await shop.session())).text
+    assert re.search(r"First for [^.]*5 Jan", page)
 
 
 async def test_lists_and_the_order_say_the_first_day_to_keep_and_the_last(shop: Shop) -> None:
