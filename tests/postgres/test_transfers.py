@@ -266,6 +266,8 @@ async def test_two_people_who_do_the_same_step_do_it_once(shop: Database) -> Non
     assert sorted(d.repeated for d in done) == [False, True, True, True]
     with pytest.raises(ReceiptDiffers):
         await arrive(shop, number, Arrived(1, 4), id_=id_)
+    with pytest.raises(ReceiptDiffers):
+        await arrive(shop, number, Arrived(1, 3), complete=False, id_=id_)
     async with shop.snapshot() as tx:
         assert await there(tx, 1, SHOP) == {"sellable": 13, "in_transit": 1}
     ((first, _, _),) = await open_discrepancies(shop, number)

@@ -2132,6 +2132,7 @@ CREATE TABLE receipt (
     undone_at timestamp with time zone,
     undone_by text,
     undo_reason text,
+    complete boolean,
     CONSTRAINT receipt_pkey PRIMARY KEY (id),
     CONSTRAINT receipt_number_key UNIQUE (number)
 );

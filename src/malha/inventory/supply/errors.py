@@ -65,7 +65,10 @@ class ReceiptDiffers(Conflict):
     """What was sent under this id before were other goods, or for something else; nothing is changed."""
 
     code = "receipt_differs"
-    says = "Receipt {number} was sent under the same id, with other goods or for another place, order or transfer."
+    says = (
+        "Receipt {number} was sent under the same id, with other goods, for another place, order or transfer, or with "
+        "another word on whether more comes."
+    )
     mend = "Look at that receipt. What else arrived is a receipt under an id of its own."
 
 

@@ -149,7 +149,8 @@ class ReceivedLine(msgspec.Struct, frozen=True):
 class ReceiptDraft(msgspec.Struct, frozen=True, kw_only=True):
     """A receipt as a person or system states it; `id` is theirs, so that sending it again receives nothing twice.
 
-    `accept_over` takes more than was ordered, which needs the permission to approve.
+    `accept_over` takes more than was ordered, which needs the permission to approve. `complete`: of a transfer, whether
+    what is not here by now is missing.
     """
 
     id: UUID
@@ -160,6 +161,7 @@ class ReceiptDraft(msgspec.Struct, frozen=True, kw_only=True):
     note: str = ""
     received_at: datetime | None = None
     accept_over: bool = False
+    complete: bool | None = None
 
 
 class Received(msgspec.Struct, frozen=True):

@@ -275,6 +275,7 @@ async def note_receipt(tx: Tx, draft: ReceiptDraft, transfer_id: UUID | None = N
         "note": draft.note,
         "received_at": draft.received_at,
         "actor": tx.actor.label,
+        "complete": draft.complete,
     }
     number: int | None = next(iter(await tx.values(writes.INSERT_RECEIPT, row)), None)
     return number
@@ -286,9 +287,10 @@ async def sent_again(tx: Tx, draft: ReceiptDraft, transfer_id: UUID | None = Non
     Units are compared by SKU: what was too much of a transfer went into another bucket than it was sent for.
 
     Raises:
-        ReceiptDiffers: that receipt brought other goods, or was for another location, order or transfer.
+        ReceiptDiffers: that receipt brought other goods, was for another location, order or transfer, or said otherwise
+            whether more of a transfer comes.
     """
-    number, *about = (await tx.tuples(writes.RECEIPT_SENT, {"id": draft.id}))[0]
+    number, complete, *about = (await tx.tuples(writes.RECEIPT_SENT, {"id": draft.id}))[0]
     kept = await tx.tuples(writes.RECEIPT_LINES, {"id": draft.id})
     then = Counter[tuple[int, str | None]]()
     for sku, units, bucket, _line in kept:
@@ -296,7 +298,8 @@ async def sent_again(tx: Tx, draft: ReceiptDraft, transfer_id: UUID | None = Non
     now = Counter[tuple[int, str | None]]()
     for line in draft.lines:
         now[line.sku_id, line.bucket.value if transfer_id is None else None] += line.quantity
-    if about != [draft.location_id, draft.order_id, transfer_id] or then != now:
+    otherwise = complete is not None and complete != draft.complete
+    if about != [draft.location_id, draft.order_id, transfer_id] or then != now or otherwise:
         raise ReceiptDiffers(number=number)
     return int(number)
 

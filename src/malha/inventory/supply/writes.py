@@ -92,13 +92,13 @@ RETURNING seq
 """
 # The primary key is the receiver's own: of two that send it at once, one waits here and finds it done.
 INSERT_RECEIPT = """
-INSERT INTO receipt (id, location_id, order_id, transfer_id, document, note, received_at, received_by)
+INSERT INTO receipt (id, location_id, order_id, transfer_id, document, note, received_at, received_by, complete)
 VALUES (%(id)s::uuid, %(location_id)s::int, %(order_id)s::uuid, %(transfer_id)s::uuid, %(document)s::text,
-        %(note)s::text, coalesce(%(received_at)s::timestamptz, now()), %(actor)s::text)
+        %(note)s::text, coalesce(%(received_at)s::timestamptz, now()), %(actor)s::text, %(complete)s::boolean)
 ON CONFLICT (id) DO NOTHING
 RETURNING number
 """
-RECEIPT_SENT = "SELECT number, location_id, order_id, transfer_id FROM receipt WHERE id = %(id)s::uuid"
+RECEIPT_SENT = "SELECT number, complete, location_id, order_id, transfer_id FROM receipt WHERE id = %(id)s::uuid"
 INSERT_RECEIPT_LINES = """
 INSERT INTO receipt_line (receipt_id, position, sku_id, order_line, bucket, quantity, shipment)
 SELECT %(receipt_id)s::uuid, position, sku_id, order_line, bucket, quantity, shipment

@@ -70,12 +70,14 @@ async def receive(tx: Tx, number: int, arrival: Arrival, meant: Meant | None = N
         WrongTransferState: it has not left, or was received to its end.
         NothingOnItsWay: that shipment was received to its end, or is none.
         Invalid: a quantity or bucket that is none.
-        ReceiptDiffers: its id is that of a receipt of other goods.
+        ReceiptDiffers: its id is that of a receipt of other goods, or of one that was `complete` otherwise.
     """
     transfer = await lock_transfer(tx, number)
     await at_end(tx, transfer.destination_id)
     refuse(_flaws_of_arrival(arrival))
-    note = ReceiptDraft(id=arrival.id, location_id=transfer.destination_id, lines=[], note=arrival.note)
+    note = ReceiptDraft(
+        id=arrival.id, location_id=transfer.destination_id, lines=[], note=arrival.note, complete=arrival.complete
+    )
     receipt = await supply.note_receipt(tx, note, transfer.id)
     if receipt is None:
         sent = [ReceivedLine(line.sku_id, line.quantity, line.bucket) for line in arrival.lines]
