@@ -3,7 +3,10 @@
 import base64
 import hashlib
 import hmac
+import re
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import pytest
 from standardwebhooks import Webhook
@@ -58,3 +61,20 @@ def test_a_secret_that_is_empty_proves_nothing(now: datetime) -> None:
     said = "v1," + base64.b64encode(digest).decode()
     assert not proved(now, "", said)
     assert not proved(now, "whsec_", said)
+
+
+@pytest.mark.parametrize("secret", [STANDARD, "a plain secret of a channel"])
+def test_what_the_docs_say_of_stock_proves_what_we_sign_and_nothing_else(now: datetime, secret: str) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "tell-channels-of-stock.md").read_text("utf-8")
+    said: dict[str, Any] = {}
+    exec(re.search(r"```python\n(.+?)```", page, re.DOTALL)[1], said)  # noqa: S102 -- our own page
+    stamp = stamp_of(now)
+    headers = {
+        "webhook-id": "m1",
+        "webhook-timestamp": str(stamp),
+        "webhook-signature": sign_standard(secret, "m1", stamp, BODY),
+    }
+    assert said["is_from_malha"](secret, headers, BODY)
+    assert not said["is_from_malha"](secret, headers, BODY + b" ")
+    assert not said["is_from_malha"]("another secret of a channel", headers, BODY)
+    assert not said["is_from_malha"](secret, {**headers, "webhook-timestamp": str(stamp - 301)}, BODY)

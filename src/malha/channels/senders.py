@@ -1,8 +1,10 @@
 """The sender this program brings along: a webhook, signed as Standard Webhooks says.
 
-The receiver checks `webhook-signature`: `v1,` and the base64 of HMAC-SHA256 with the channel's secret over
-`<webhook-id>.<webhook-timestamp>.<body>`. It answers 2xx when it has stored the quantities; a JSON body
-`{"refused": {"CODE": "why"}}` names what it will never take. 429 and 503 with `Retry-After` are waited for.
+The receiver checks `webhook-signature`: signatures apart by a blank, of which one fits, each `v1,` and the base64 of
+HMAC-SHA256 over `<webhook-id>.<webhook-timestamp>.<body>`. A secret that begins with `whsec_` signs by the key that
+follows and by its own bytes, any other by its own bytes (`signatures.sign_standard`). It answers 2xx when it has stored
+the quantities; a JSON body `{"refused": {"CODE": "why"}}` names what it will never take. 429 and 503 with
+`Retry-After` are waited for.
 """
 
 from collections.abc import Sequence
