@@ -73,6 +73,7 @@ async def test_a_held_place_is_nobody_elses_until_it_is_given_back(shop: tuple[D
             await hold(tx, place, "cart-3")
     first = refused.value.facts["alternatives"][0]
     assert (first["location"], first["starts"], first["left"]) == ("S1", "10:00", 2)
+    assert str(refused.value) == f"The slot of S1 on {DAY} at 09:00 has no place left: 2 of 2 are taken."
     async with database.transaction() as tx:
         await service.release_hold(tx, "cart-1")
     assert await left(database, place) == 1
@@ -204,6 +205,7 @@ async def test_a_location_that_takes_no_work_lets_nobody_into_its_slots(
         place = await place_of(tx, "S1")
         with pytest.raises((SlotFull, NoSuchSlot)) as refused:
             await hold(tx, place, "cart-1")
+        assert " of " not in str(refused.value), "it is not full"
         if why != "closure":
             assert refused.value.facts["alternatives"] == []
 

@@ -4,12 +4,18 @@ from malha.platform.errors import FieldError, MalhaError, NotFound
 
 
 class SlotFull(MalhaError):
-    """Every place in the slot is taken, or the location takes no work then; `alternatives` are free ones."""
+    """Every place in the slot is taken: as many as its quota; `alternatives` are free slots."""
 
     status = 409
     code = "slot_full"
-    says = "The slot of {location} on {day} at {starts} has no place left."
+    says = "The slot of {location} on {day} at {starts} has no place left: {taken} of {quota} are taken."
     mend = "Offer the customer one of `alternatives`, the next slots with a place."
+
+
+class SlotClosed(SlotFull):
+    """Nobody has a place in the slot, because the location takes no work then; `alternatives` are free slots."""
+
+    says = "{location} has no places on {day} at {starts}: it is closed or paused then, or has this slot no more."
 
 
 class NoSuchSlot(FieldError):

@@ -14,7 +14,7 @@ import msgspec
 from psycopg import AsyncCursor
 
 from malha.capacity import reads, rules, writes
-from malha.capacity.errors import NoSuchSlot, SlotFull, SlotHoldExists, SlotHoldNotFound
+from malha.capacity.errors import NoSuchSlot, SlotClosed, SlotFull, SlotHoldExists, SlotHoldNotFound
 from malha.capacity.model import (
     FARTHEST_DAYS,
     Booking,
@@ -181,7 +181,7 @@ def told(slot: Slot, location: str) -> dict[str, Any]:
 
 
 async def refusal(tx: Tx, key: Key, place: Location, slot: Slot | None, now: datetime) -> SlotFull | NoSuchSlot:
-    """Return why a slot cannot be had, with others that can."""
+    """Return why a slot cannot be had, its quota where that is the reason, with others that can."""
     zone = ZoneInfo(place.timezone)
     facts: dict[str, Any] = {
         "location": place.code,
@@ -190,7 +190,9 @@ async def refusal(tx: Tx, key: Key, place: Location, slot: Slot | None, now: dat
         "alternatives": await alternatives(tx, place, key, now),
     }
     if slot is not None and rules.is_in_reach(key.day, slot.ends, zone, now):
-        return SlotFull(**facts)
+        if not slot.open or not slot.quota:
+            return SlotClosed(**facts)
+        return SlotFull(**facts, quota=slot.quota, taken=slot.taken)
     problem = {"at": "/slot", "says": NoSuchSlot.says, "mend": NoSuchSlot.mend, "facts": facts}
     return NoSuchSlot(**facts, count=1, problems=[problem])
 
