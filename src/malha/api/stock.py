@@ -468,9 +468,12 @@ async def _not_enough(tx: Tx, keys: Keys, items: Sequence[HeldItem], short: Sequ
             if lack is None:
                 continue
             facts: dict[str, Any] = {"free": lack.free}
-            says = N_("Only {free} are free.")
+            says = N_("The cap {cap} lets only {free} more be sold.") if lack.cap else N_("Only {free} are free.")
+            facts |= {"cap": lack.cap} if lack.cap else {}
             if item.sku in keys.kits:
                 says = N_("Of the component {sku} only {free} are free, {asked} are needed.")
+                if lack.cap:
+                    says = N_("Of the component {sku} the cap {cap} lets only {free} more be sold, {asked} are needed.")
                 facts |= {"sku": sku_of[part.sku_id], "asked": lack.asked}
             problems.append({"at": f"/items/{i}/quantity", "says": says, "facts": facts})
     return NotEnoughStock(count=len({problem["at"] for problem in problems}), problems=problems)

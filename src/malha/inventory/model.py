@@ -54,12 +54,16 @@ class Reference(msgspec.Struct, frozen=True):
 
 
 class Shortfall(msgspec.Struct, frozen=True):
-    """A claim that the balance could not cover: expected, a value, not an error."""
+    """A claim that could not be covered: expected, a value, not an error. `cap`: the code of what let less through.
+
+    `free` is what could be had.
+    """
 
     sku_id: int
     location_id: int
     asked: int
     free: int
+    cap: str = ""
 
 
 class Claim(msgspec.Struct, frozen=True):

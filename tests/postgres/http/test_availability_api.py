@@ -80,6 +80,21 @@ async def test_a_fence_a_loan_and_a_cap_show_to_those_they_concern(sold: Shop) -
     ]
 
 
+async def test_a_hold_that_meets_a_cap_is_told_which_one_and_what_it_lets_through(sold: Shop) -> None:
+    cap = {"code": "WEB", "name": "Web", "kind": "cap", "channels": ["web"], "quota": 4, "skus": ["CUP"]}
+    await post(sold, "/v1/allotments", cap, 201)
+
+    async def refused(item: dict) -> list[tuple[str, str]]:
+        body = {"reference": "cart", "channel": "web", "items": [item | {"location": "DC"}]}
+        problem = await post(sold, "/v1/holds", body, 409)
+        return [(each["at"], each["says"]) for each in problem["errors"]]
+
+    says = "The cap WEB lets only 4 more be sold."
+    assert await refused({"sku": "CUP", "quantity": 5}) == [("/items/0/quantity", says)]
+    says = "Of the component CUP the cap WEB lets only 4 more be sold, 6 are needed."
+    assert await refused({"sku": "SET", "quantity": 3}) == [("/items/0/quantity", says)]
+
+
 async def test_a_group_of_locations_and_a_group_of_customers_narrow_the_answer(sold: Shop) -> None:
     await post(sold, "/v1/location-groups", {"code": "lojas", "name": "Lojas", "locations": ["S1", "S2"]}, 201)
     assert (await told(sold, location_group="lojas"))["CUP"]["all"] == (6, 6)

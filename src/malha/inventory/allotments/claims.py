@@ -63,8 +63,8 @@ async def take(
         if (could := rules.open_to(free.get(balance, 0), standing, taken_from, balance)) < quantity
     ]
     if not short and (passed := rules.over(caps, standing.room, wanted)) is not None:
-        _, balances, left = passed
-        short = [Shortfall(*balance, wanted[balance], left) for balance in balances]
+        cap, balances, left = passed
+        short = [Shortfall(*balance, wanted[balance], left, cap.code) for balance in balances]
     if short:
         return short
     before = (await reads.claimed(tx, [claim_id])).get(claim_id)
