@@ -4,6 +4,7 @@
 the log and never to the caller. `problem_of` puts a refusal in the reader's language.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -20,10 +21,11 @@ from malha.api.replies import Raw
 from malha.platform.errors import Busy, MalhaError
 from malha.platform.flaws import Flaw, Invalid
 from malha.platform.i18n import N_, current_language, translate
-from malha.platform.shapes import flaw_of, words_of
+from malha.platform.shapes import REQUIRED, flaw_of, words_of
 
 MEDIA_TYPE = "application/problem+json"
 _log = structlog.get_logger("malha.http")
+_MISSING = re.compile(r"Missing required query parameter '([^']+)'")  # the framework's words
 
 TITLES: dict[int, str] = {
     400: N_("Unreadable request"),
@@ -152,6 +154,8 @@ def _of_framework(error: HTTPException) -> MalhaError:
             found = errors.BodyTooLarge(megabytes="")
         case 400 if isinstance(error, ValidationException) and isinstance(error.extra, list):
             found = Invalid([_parameter_flaw(entry) for entry in error.extra])
+        case 400 if missing := _MISSING.match(error.detail):
+            found = Invalid([Flaw(f"?{missing[1]}", REQUIRED)])
         case status if status < 500:
             found = errors.BadRequest(reason=error.detail)
         case _:

@@ -98,6 +98,14 @@ async def test_a_bad_body_is_answered_with_every_flaw_and_where_it_is(shop) -> N
     assert query_flaw.json()["errors"][0]["at"] == "?limit"
 
 
+async def test_a_parameter_that_is_missing_is_named_in_the_readers_language(shop) -> None:
+    spoken = await shop.key(["stock:read"]) | {"accept-language": "pt-BR"}
+    answer = await shop.http.get("/v1/stock/settlement?since=2026-01-01T00:00:00Z", headers=spoken)
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == [{"at": "?until", "says": "Este campo é obrigatório."}]
+    assert "Missing" not in answer.text
+
+
 async def test_a_body_beyond_the_limit_is_refused_while_it_streams(shop) -> None:
     key = await shop.key(["intake:submit"])
     sent = 0
