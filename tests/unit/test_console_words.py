@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from malha.console import actions, assets, orders, render, timeline, web, words
+from malha.console import actions, assets, goods_together, orders, render, timeline, web, words
 from malha.fulfillment.model import RejectReason, WorkState
 from malha.ordering.model import HoldKind, OrderStatus, UnitState
 from malha.ordering.reads import Sort, TimelineRow, View
 from malha.payments.model import FactKind, PaymentState, TenderKind
 from malha.platform import i18n, sheets
+from malha.simulation.model import Together
 
 
 @pytest.mark.parametrize(
@@ -132,3 +133,13 @@ def test_every_icon_the_pages_draw_is_in_the_list_that_is_built() -> None:
         icon for _say, icon, _tone in timeline.SENTENCES.values()
     }
     assert drawn - listed == set()
+
+
+def test_that_no_order_came_together_is_said_as_a_word() -> None:
+    with i18n.speaking("pt-BR"):
+        told = [view.says for n in (0, 1, 2) if (view := goods_together.view(Together(before=n, after=1)))]
+    assert told == [
+        "Nenhum pedido foi juntado num só envio; na simulação, 1.",
+        "1 pedido foi juntado num só envio; na simulação, 1.",
+        "2 pedidos foram juntados num só envio; na simulação, 1.",
+    ]

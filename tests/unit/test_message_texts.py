@@ -147,6 +147,16 @@ def test_a_paragraph_whose_facts_are_all_missing_is_left_out():
     assert "Expected by 2026-12-01." in rendered(body, promised_day=date(2026, 12, 1)).text
 
 
+@pytest.mark.parametrize(
+    ("language", "says"),
+    [("pt-BR", "Previsão dos primeiros itens: 01/12/2026."), ("en", "The first items are expected by 2026-12-01.")],
+)
+@pytest.mark.parametrize("kind", [Kind.PLACED, Kind.PAID])
+def test_the_first_day_is_said_so_that_it_fits_what_is_brought_and_what_is_fetched(kind, language, says):
+    made = rendered(reads.default_text(kind, language), kind, language, first_day=date(2026, 12, 1))
+    assert says in made.text
+
+
 def test_money_and_days_are_written_in_the_language_of_the_message():
     body = "{order_total} {order_date}"
     facts = {"order_total": Money(123_456), "order_date": date(2026, 11, 26)}

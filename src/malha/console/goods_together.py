@@ -37,7 +37,9 @@ def view(together: Together | None) -> View | None:
     """Return what is said of goods that come together; None: none do."""
     if together is None:
         return None
+    # In Portuguese none is said as a word: a count of 0 would take the singular.
     told = n_("{n} order came together", "{n} orders came together", together.before)
+    told = told if together.before else _("No order came together")
     unknown = sum(together.unknown.values())
     return View(
         says=_("{told}, on paper {n}.", told=told, n=together.after),

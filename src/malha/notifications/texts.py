@@ -13,14 +13,14 @@ _MAIL: dict[Kind, dict[str, tuple[str, str]]] = {
             "Recebemos seu pedido #{order_number}",
             (
                 "Recebemos o seu pedido **#{order_number}**. Obrigado por comprar conosco.\n\n{payment_note}\n\n"
-                "Previsão: **{promised_day}**.\n\nOs primeiros itens chegam antes: **{first_day}**.\n\n{items}\n\n{track_button}"
+                "Previsão: **{promised_day}**.\n\nPrevisão dos primeiros itens: **{first_day}**.\n\n{items}\n\n{track_button}"
             ),
         ),
         "en": (
             "We have your order #{order_number}",
             (
                 "We have received your order **#{order_number}**. Thank you for shopping with us.\n\n{payment_note}\n\n"
-                "Expected by **{promised_day}**.\n\nThe first items come sooner: **{first_day}**.\n\n{items}\n\n{track_button}"
+                "Expected by **{promised_day}**.\n\nThe first items are expected by **{first_day}**.\n\n{items}\n\n{track_button}"
             ),
         ),
     },
@@ -29,14 +29,14 @@ _MAIL: dict[Kind, dict[str, tuple[str, str]]] = {
             "Pagamento confirmado: pedido #{order_number}",
             (
                 "O pagamento do pedido **#{order_number}** foi confirmado. Já estamos cuidando dele.\n\n"
-                "Previsão: **{promised_day}**.\n\nOs primeiros itens chegam antes: **{first_day}**.\n\n{items}\n\n{track_button}"
+                "Previsão: **{promised_day}**.\n\nPrevisão dos primeiros itens: **{first_day}**.\n\n{items}\n\n{track_button}"
             ),
         ),
         "en": (
             "Payment confirmed: order #{order_number}",
             (
                 "The payment of your order **#{order_number}** is confirmed. We are already working on it.\n\n"
-                "Expected by **{promised_day}**.\n\nThe first items come sooner: **{first_day}**.\n\n{items}\n\n{track_button}"
+                "Expected by **{promised_day}**.\n\nThe first items are expected by **{first_day}**.\n\n{items}\n\n{track_button}"
             ),
         ),
     },

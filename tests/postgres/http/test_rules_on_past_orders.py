@@ -318,7 +318,7 @@ async def test_goods_come_together_on_paper_and_both_ways_are_explained(retailer
     assert (after.alternatives[0].cost, after.alternatives[0].onward) == (COST_TOGETHER, 1_500)
     page = (await retailer.http.get(at.removeprefix("/v1"), headers=await retailer.session())).text
     assert "Goods that come together" in page
-    assert "0 orders came together, on paper 1." in page
+    assert "No order came together, on paper 1." in page
     assert "1 order was decided in another network" in page
     assert "together at REC" in page
 
