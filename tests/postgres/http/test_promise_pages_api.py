@@ -25,6 +25,15 @@ async def page(sold: Shop) -> Shop:
     return sold
 
 
+async def grow_old(shop: Shop) -> None:
+    """Let what the process knows of stock and of the shop be too old to be told, as if so many seconds had passed."""
+    pages = shop.app.state.services.extra["promise_pages"]
+    await pages.close()  # what was asked for before this must not come in as young
+    pages._cache.expire()
+    for shelf in pages._shelves.values():
+        shelf.asked -= OLDEST_S
+
+
 async def get(shop: Shop, status: int = 200, headers: dict[str, str] | None = None, **asked: object):
     facts = {"channel": "web", "sku": "CUP", "postal_code": "01310-100"} | asked
     params = {name: value for name, value in facts.items() if value is not None}

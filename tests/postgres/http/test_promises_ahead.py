@@ -1,16 +1,14 @@
 """Goods sold ahead, in a promise: offered as the gate sells them, said as such, for the day their order then gets."""
 
-import asyncio
 from datetime import date, datetime
 from random import Random
 from typing import Any
 
 import pytest
-from test_promise_pages_api import by, fresh, get
+from test_promise_pages_api import by, fresh, get, grow_old
 from test_promises_offered import ADDRESS, ask, sold
 from tests_http import Shop
 
-from malha.intake.pages import OLDEST_S
 from malha.inventory.allotments import service as allotments
 from malha.inventory.allotments.model import AllotmentDraft, Kind
 from malha.network import reads
@@ -249,7 +247,7 @@ async def test_a_product_page_sells_ahead_as_the_basket_of_one_does_and_sees_sup
     await on_order(ahead, "BED", 4, 20)
     await allow(ahead, "BOOK")
     await allow(ahead, "BED", cap=3)
-    await asyncio.sleep(OLDEST_S + 0.1)
+    await grow_old(ahead)
     for sku, quantity in ("BOOK", 1), ("BOOK", 3), ("BED", 1), ("BED", 2), ("SET", 3), ("SET", 5):
         answer = await get(ahead, sku=sku, quantity=quantity)
         [item] = answer.json()["items"]
@@ -257,7 +255,7 @@ async def test_a_product_page_sells_ahead_as_the_basket_of_one_does_and_sees_sup
         assert item == {"sku": sku} | await fresh(ahead, lines=[{"sku": sku, "quantity": quantity}])
         assert bool(item["deliveries"]) == ((sku, quantity) not in {("BOOK", 3), ("SET", 5)})
     await order(ahead, "1", [{"sku": "BOOK", "quantity": 2}])
-    await asyncio.sleep(OLDEST_S + 0.1)
+    await grow_old(ahead)
     [item] = (await get(ahead, sku="BOOK")).json()["items"]
     assert item == {"sku": "BOOK", "deliveries": [], "collections": []}
 

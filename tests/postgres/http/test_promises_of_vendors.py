@@ -1,16 +1,14 @@
 """What vendors send, in a promise: offered as an order would have it, promised the day the order then gets."""
 
-import asyncio
 from datetime import datetime
 from random import Random
 from typing import Any
 
 import pytest
-from test_promise_pages_api import get
+from test_promise_pages_api import get, grow_old
 from test_promises_offered import ADDRESS, ask, sold
 from tests_http import Shop
 
-from malha.intake.pages import OLDEST_S
 from malha.network import reads
 from malha.platform import revisions
 from malha.routing.ruling import service as rule_sets
@@ -118,7 +116,7 @@ async def test_a_product_page_says_what_the_basket_of_one_says_under_rules_and_o
     shop_with_vendors: Shop,
 ) -> None:
     shop = shop_with_vendors
-    await asyncio.sleep(OLDEST_S + 0.1)
+    await grow_old(shop)
     for sku, quantity in ("NET", 1), ("BED", 5), ("MUG", 2), ("MUG", 3):
         [item] = (await get(shop, sku=sku, quantity=quantity)).json()["items"]
         said = await ask(shop, lines=[{"sku": sku, "quantity": quantity}])
@@ -133,10 +131,10 @@ async def test_units_that_a_rule_keeps_back_are_not_promised_by_a_product_page(s
         rule = Rule(name="Rest", where=Where(locations=["DC"]), keep=2, unfilled=Unfilled.QUEUE)
         draft = await rule_sets.start_draft(tx, Content(runs=[Run(name="All", rules=[rule])]))
         await rule_sets.publish(tx, draft.id, draft.version)
-    await asyncio.sleep(OLDEST_S + 0.1)
+    await grow_old(shop)
     [bed] = (await get(shop, sku="BED")).json()["items"]
     assert bed["deliveries"]
     await order(shop, "1", "fast", [{"sku": "BED", "quantity": 1}])
-    await asyncio.sleep(OLDEST_S + 0.1)
+    await grow_old(shop)
     [bed] = (await get(shop, sku="BED")).json()["items"]
     assert bed["deliveries"] == []
