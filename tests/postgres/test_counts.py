@@ -178,6 +178,64 @@ async def test_an_earlier_count_that_ends_first_leaves_the_later_one_what_it_fou
     assert await on_hand(shop, 1) == 5
 
 
+@pytest.mark.parametrize("seen", [UNITS, 9, 8, 5, 12])
+async def test_what_an_earlier_count_wrote_is_taken_back_by_one_that_saw_more(shop: Database, seen: int) -> None:
+    early, late = [await a_count(shop, 1, limits=WIDE) for _ in range(2)]
+    await enter(shop, early, {1: 7})
+    await enter(shop, late, {1: seen}, BIA)
+    await close(shop, early)
+    await close(shop, late)
+    assert await on_hand(shop, 1) == seen
+
+
+@pytest.mark.parametrize("seen", [UNITS, 9])
+async def test_what_is_counted_on_the_page_of_a_balance_is_later_than_a_count_that_is_open(
+    shop: Database, seen: int
+) -> None:
+    number = await a_count(shop, 1, 2, limits=WIDE)
+    await enter(shop, number, {1: 7, 2: 7})
+    async with shop.transaction(BIA) as tx:
+        await service.count_shelf(tx, 1, SHOP, seen)
+    await close(shop, number)
+    assert [await on_hand(shop, sku) for sku in (1, 2)] == [seen, 7]
+    async with shop.snapshot() as tx:
+        task = await reads.task(tx, number)
+        assert task is not None
+        lines = {line.sku_id: line for line in await reads.lines(tx, task.id)}
+        assert [(lines[sku].variance, lines[sku].superseded) for sku in (1, 2)] == [(0, True), (-3, False)]
+
+
+async def test_what_is_counted_on_the_page_of_a_balance_before_does_not_matter(shop: Database) -> None:
+    number = await a_count(shop, 1, limits=WIDE)
+    async with shop.transaction(BIA) as tx:
+        await service.count_shelf(tx, 1, SHOP, UNITS)
+    await enter(shop, number, {1: 7})
+    await close(shop, number)
+    assert await on_hand(shop, 1) == 7
+
+
+@pytest.mark.parametrize(
+    ("reason", "about", "change", "left"),
+    [
+        (Reason.LOSS, "api", -2, 7),  # two of the three that the count misses
+        (Reason.ADJUSTMENT, "console", -3, 7),
+        (Reason.LOSS, "api", -5, 5),  # two more than that
+        (Reason.DAMAGE, "console", -2, 5),  # they were counted, and broke afterwards
+        (Reason.ADJUSTMENT, "api", -2, 5),  # a program's: goods that left
+        (Reason.FOUND, "console", 1, 8),  # found after the counting
+    ],
+)
+async def test_what_a_person_takes_off_between_counting_and_closing_is_not_taken_off_again(
+    shop: Database, reason: Reason, about: str, change: int, left: int
+) -> None:
+    number = await a_count(shop, 1, limits=WIDE)
+    await enter(shop, number, {1: 7})
+    async with shop.transaction(BIA) as tx:
+        await stock.adjust(tx, [Claim(1, SHOP, change)], reason, Reference(about))
+    await close(shop, number)
+    assert await on_hand(shop, 1) == left
+
+
 @pytest.mark.parametrize(("stated", "left"), [(8, 8), (9, 8), (6, 6), (14, 12), (UNITS, 8)])
 async def test_what_a_system_corrects_between_counting_and_closing_is_not_corrected_again(
     shop: Database, stated: int, left: int

@@ -20,6 +20,7 @@ from malha.console.stock_reads import Place
 from malha.inventory import reads as inventory
 from malha.inventory import service
 from malha.inventory.buckets.model import BY_HAND, Bucket
+from malha.inventory.counts import service as counts
 from malha.inventory.model import Claim, Reason, Reference
 from malha.inventory.supply import service as supply
 from malha.platform import audit
@@ -67,8 +68,7 @@ async def _adjust(tx: Tx, card: VariantCard, place: Place, form: Form) -> str:
 
 async def _count(tx: Tx, card: VariantCard, place: Place, form: Form) -> str:
     counted, note = _whole(form, "counted"), forms.said(form, "note", 120)
-    about = Reference("console", text=note or None)
-    left = await service.set_on_hand(tx, [Claim(card.id, place.id, counted)], about, Reason.COUNT)
+    left = await counts.count_shelf(tx, card.id, place.id, counted, note or None)
     await _audit(tx, "count", card, place, {"counted": counted, "note": note})
     return words.with_missing(_("Count recorded"), left)
 

@@ -546,6 +546,7 @@ CREATE TABLE count_line (
     tally integer,
     tallied_at timestamp with time zone,
     tallied_by text,
+    superseded boolean DEFAULT false NOT NULL,
     CONSTRAINT count_line_pkey PRIMARY KEY (task_id, sku_id),
     CONSTRAINT count_line_counted_check CHECK ((counted >= 0)),
     CONSTRAINT count_line_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'recount'::text, 'review'::text, 'accepted'::text, 'applied'::text, 'skipped'::text]))),
@@ -2549,6 +2550,14 @@ CREATE TABLE shadow_order (
     differs boolean NOT NULL,
     shifts jsonb,
     CONSTRAINT shadow_order_pkey PRIMARY KEY (shadow_id, order_id)
+);
+
+CREATE TABLE shelf_count (
+    location_id integer NOT NULL,
+    sku_id integer NOT NULL,
+    counted_at timestamp with time zone NOT NULL,
+    counted_by text NOT NULL,
+    CONSTRAINT shelf_count_pkey PRIMARY KEY (location_id, sku_id)
 );
 
 CREATE TABLE shipment (

@@ -68,15 +68,17 @@ class Meanwhile(msgspec.Struct, frozen=True):
     Attributes:
         sku_id: the SKU.
         variance: what was counted without what was expected.
-        settled: what the ledger got since for a time before the counting: late sales, counts that are older.
-        restated: what systems and other counts said since, of a time after the counting.
+        settled: what the ledger got since for a time before the counting: sales that were told late.
+        older: what older counts of the shelf took off or added since.
+        restated: what systems and people corrected since, of a time after the counting.
         missed: what short picks did not find since.
-        superseded: somebody counted the same shelf later, and that is applied.
+        superseded: somebody counted the same shelf later, and that is known.
     """
 
     sku_id: int
     variance: int
     settled: int
+    older: int
     restated: int
     missed: int
     superseded: bool

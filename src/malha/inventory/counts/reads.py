@@ -86,7 +86,8 @@ WHERE t.number = %(number)s::bigint
 """
 _LINES = """\
 SELECT l.sku_id, v.sku, v.name, v.gtin, v.price, l.bin, l.state, l.attempts, l.counted, l.expected,
-       l.counted - l.expected AS variance, l.expected - e.expected AS corrected, l.as_of, l.counted_by, l.approved_by,
+       l.counted - l.expected AS variance, l.expected - e.expected AS corrected, l.superseded, l.as_of, l.counted_by,
+       l.approved_by,
        l.tally, l.tallied_by, l.tallied_at
 FROM count_line l JOIN variant v ON v.id = l.sku_id
 LEFT JOIN count_entry e ON e.task_id = l.task_id AND e.sku_id = l.sku_id AND e.attempt = l.attempts
@@ -275,6 +276,7 @@ class LineRow(msgspec.Struct, frozen=True):
     """One SKU of a count.
 
     `corrected` are the units that others corrected between counting and closing: what is expected has them already.
+    `superseded`: somebody counted the shelf later, so nothing was written for this line.
     """
 
     sku_id: int
@@ -289,6 +291,7 @@ class LineRow(msgspec.Struct, frozen=True):
     expected: int | None
     variance: int | None
     corrected: int | None
+    superseded: bool
     as_of: datetime | None
     counted_by: str | None
     approved_by: str | None
@@ -455,7 +458,7 @@ async def left(tx: Tx, task_id: UUID, actor: str) -> Left:
 
 def blind(row: LineRow) -> LineRow:
     """Return a line without what its counter must not know."""
-    return msgspec.structs.replace(row, expected=None, variance=None, corrected=None)
+    return msgspec.structs.replace(row, expected=None, variance=None, corrected=None, superseded=False)
 
 
 async def tallies(tx: Tx, task_id: UUID) -> list[LineRow]:

@@ -25,17 +25,18 @@ def remaining(found: Meanwhile) -> int:
 
     What the ledger learned late of the time before the counting explains as much of the variance. What others restated
     since explains it as far as it goes the same way, and so do short picks; the other way it is news of later goods. A
-    later count knows better. Nothing is written that nobody judged: never more than the variance that was believed, and
-    never the other way.
+    later count knows better, and an older one less well: what that changed is taken back. Beside that, nothing is
+    written that nobody judged: never more than the variance that was believed, and never the other way.
     """
     if found.superseded:
         return 0
-    left = found.variance - found.settled
+    judged = found.variance - found.older
+    left = judged - found.settled
     if left < 0:
         left -= max(left, min(found.restated, 0) + min(found.missed, 0))
     else:
         left -= min(left, max(found.restated, 0) + max(found.missed, 0))
-    return min(max(left, min(found.variance, 0)), max(found.variance, 0))
+    return min(max(left, min(judged, 0)), max(judged, 0))
 
 
 def divide(variance: int, on_hand: Mapping[int, int], first: int) -> dict[int, int]:

@@ -32,7 +32,7 @@ from malha.inventory.counts.model import (
     Task,
     TaskState,
 )
-from malha.inventory.model import Claim, Reason, Reference
+from malha.inventory.model import Claim, Deficit, Reason, Reference
 from malha.platform import audit, jobs, outbox, revisions
 from malha.platform.db import Database, Tx
 from malha.platform.errors import Forbidden
@@ -399,12 +399,31 @@ async def _to_write(tx: Tx, task: Task, skus: Sequence[int]) -> list[tuple[int, 
     """Return what is still to be written of each variance, and keep it on its line; the balances are locked."""
     params = {"task_id": task.id, "skus": list(skus), "places": task.places}
     found = await tx.all(Meanwhile, writes.MEANWHILE, params)
-    rows = [(line.sku_id, rules.remaining(line)) for line in found]
-    others = [(sku, units) for line, (sku, units) in zip(found, rows, strict=True) if units != line.variance]
+    left = {line.sku_id: rules.remaining(line) for line in found}
+    others = [line for line in found if line.superseded or left[line.sku_id] != line.variance]
     if others:
-        anew = {"skus": [sku for sku, _ in others], "variances": [units for _, units in others]}
+        anew = {
+            "skus": [line.sku_id for line in others],
+            "variances": [left[line.sku_id] for line in others],
+            "superseded": [line.superseded for line in others],
+        }
         await tx.execute(writes.EXPECT_ANEW, {"task_id": task.id} | anew)
-    return rows
+    return list(left.items())
+
+
+async def count_shelf(tx: Tx, sku_id: int, location_id: int, counted: int, note: str | None = None) -> list[Deficit]:
+    """Record what a person counted of one balance, at once: no older count of it that is open changes it any more.
+
+    Returns what is claimed and not there.
+
+    Raises:
+        InvalidQuantity: it is none.
+    """
+    about = Reference("console", text=note)
+    deficits = await stock.set_on_hand(tx, [Claim(sku_id, location_id, counted)], about, Reason.COUNT)
+    params = {"sku_id": sku_id, "location_id": location_id, "actor": tx.actor.label}
+    await tx.execute(writes.NOTE_SHELF_COUNT, params)
+    return deficits
 
 
 async def _divided(tx: Tx, task: Task, rows: Sequence[tuple[int, int]]) -> list[Claim]:

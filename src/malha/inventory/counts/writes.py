@@ -117,33 +117,34 @@ ORDER BY sku_id LIMIT %(limit)s::int
 FOR NO KEY UPDATE
 """
 # What became known since lines were counted, under the lock of their balances: rows of the ledger for an earlier moment
-# that were not there yet when the count was noted, and what was restated. The moment of another count is that of its
-# counting. What a person counts on the page of a balance is a count of the shelf; a difference that a program calls a
-# count is not. Index movement_balance, the newest rows only; the lines of a SKU by their index.
+# that were not there yet when the count was noted, and what was restated: by systems, short picks, and people who note
+# what was lost or found. The moment of another count is that of its counting. What a person counts on the page of a
+# balance is a count of the shelf (`shelf_count`); a difference that a program calls a count is not. Index
+# movement_balance, the newest rows only; the lines of a SKU by their index.
 MEANWHILE = """
 SELECT l.sku_id, l.counted - l.expected AS variance,
-       coalesce(sum(m.units) FILTER (WHERE m.settles), 0)::int AS settled,
+       coalesce(sum(m.units) FILTER (WHERE m.settles AND NOT m.counted), 0)::int AS settled,
+       coalesce(sum(m.units) FILTER (WHERE m.settles AND m.counted), 0)::int AS older,
        coalesce(sum(m.units) FILTER (WHERE m.restates AND NOT m.missed), 0)::int AS restated,
        coalesce(sum(m.units) FILTER (WHERE m.restates AND m.missed), 0)::int AS missed,
        EXISTS (SELECT FROM count_line o JOIN count_task t ON t.id = o.task_id
                WHERE o.sku_id = l.sku_id AND o.task_id <> l.task_id AND o.state = 'applied' AND o.as_of > l.as_of
                  AND t.location_id = own.location_id AND t.whole_site = own.whole_site)
-       OR EXISTS (SELECT FROM movement n
+       OR EXISTS (SELECT FROM shelf_count n
                   WHERE cardinality(%(places)s::int[]) = 1 AND n.sku_id = l.sku_id
-                    AND n.location_id = ANY (%(places)s::int[]) AND n.bucket = 'sellable'
-                    AND n.reason = 'count' AND n.ref_kind = 'console'
-                    AND n.recorded_at > l.as_of AND n.occurred_at > l.as_of) AS superseded
+                    AND n.location_id = ANY (%(places)s::int[]) AND n.counted_at > l.as_of) AS superseded
 FROM count_line l
 JOIN count_task own ON own.id = l.task_id
 LEFT JOIN count_entry e ON e.task_id = l.task_id AND e.sku_id = l.sku_id AND e.attempt = l.attempts
 LEFT JOIN LATERAL (
-    SELECT v.d_on_hand AS units,
+    SELECT v.d_on_hand AS units, o.as_of IS NOT NULL AS counted,
            CASE WHEN o.as_of IS NOT NULL THEN o.as_of <= l.as_of
                 ELSE v.occurred_at <= l.as_of AND v.recorded_at > coalesce(e.recorded_at, l.as_of) END
                AS settles,
            CASE WHEN o.as_of IS NOT NULL THEN o.as_of > l.as_of
                 ELSE v.occurred_at > l.as_of
-                     AND (v.reason IN ('set', 'initial', 'short_pick', 'count')
+                     AND (v.reason IN ('set', 'initial', 'short_pick', 'count', 'loss', 'found')
+                          OR (v.reason = 'adjustment' AND v.ref_kind = 'console')
                           OR (v.reason = 'receipt_undone'
                               AND EXISTS (SELECT FROM receipt r WHERE r.id = v.ref_id AND r.received_at <= l.as_of)))
                 END AS restates,
@@ -159,9 +160,15 @@ ORDER BY l.sku_id
 """
 # What should have been there at the moment, as the ledger knows by now; the entry keeps what it knew then.
 EXPECT_ANEW = """
-UPDATE count_line l SET expected = l.counted - w.variance
-FROM unnest(%(skus)s::int[], %(variances)s::int[]) AS w(sku_id, variance)
+UPDATE count_line l SET expected = l.counted - w.variance, superseded = w.superseded
+FROM unnest(%(skus)s::int[], %(variances)s::int[], %(superseded)s::boolean[]) AS w(sku_id, variance, superseded)
 WHERE l.task_id = %(task_id)s::uuid AND l.sku_id = w.sku_id
+"""
+# Under the lock of the balance: later than all that is noted of it.
+NOTE_SHELF_COUNT = """
+INSERT INTO shelf_count (sku_id, location_id, counted_at, counted_by)
+VALUES (%(sku_id)s::int, %(location_id)s::int, clock_timestamp(), %(actor)s::text)
+ON CONFLICT (location_id, sku_id) DO UPDATE SET counted_at = excluded.counted_at, counted_by = excluded.counted_by
 """
 STEP_TASK = """
 UPDATE count_task SET state = %(state)s::text, seq = seq + 1,
