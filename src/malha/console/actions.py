@@ -245,7 +245,7 @@ async def _payment(tx: Tx, order_id: UUID, form: Form) -> str:
     flaws = []
     if amount is None:
         flaws.append(Flaw("amount", N_("Write the amount like 1.126,40.")))
-    flaws += reference_flaws(form)
+    flaws += reference_flaws(reference)
     if kind is None or position is None:
         flaws.append(Flaw("kind", N_("Choose the tender and what happened.")))
     refuse(flaws)
@@ -256,11 +256,10 @@ async def _payment(tx: Tx, order_id: UUID, form: Form) -> str:
     return _("It had been recorded before; nothing changed") if done.repeated else _("Recorded")
 
 
-def reference_flaws(form: Form) -> list[Flaw]:
+def reference_flaws(reference: str) -> list[Flaw]:
     """Return what is wrong with the reference of a payment: there is none."""
-    said = forms.said(form, "reference", 100)
     says = N_("Write the reference; it keeps the same payment from being recorded twice.")
-    return [] if said else [Flaw("reference", says)]
+    return [] if reference else [Flaw("reference", says)]
 
 
 async def _accept(tx: Tx, _order_id: UUID, form: Form) -> str:
@@ -561,9 +560,9 @@ async def _bulk_one(tx: Tx, order_id: UUID, act: str, form: Form) -> None:
         case "tags":
             await _tags(tx, order_id, form)
         case "refund":
-            refuse(reference_flaws(form))
-            await payments.record_given_back(tx, order_id, forms.said(form, "reference", 100))
-            await payments.settle_holds(tx, [order_id])
+            reference = forms.said(form, "reference", 100)
+            refuse(reference_flaws(reference))
+            await payments.record_given_back(tx, order_id, reference)
         case "cancel":
             await work.cancel(
                 tx, order_id, reason=forms.said(form, "why", 200) or _("Cancelled from the list"), rest=True

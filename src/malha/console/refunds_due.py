@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 from litestar import Request, get, post
 from litestar.response import Response, Stream
 
-from malha.console import actions, bulk, export, filling, forms, render, shell, web
+from malha.console import actions, bulk, export, forms, render, shell, web
 from malha.payments import reads
 from malha.payments.reads import RefundDue
 from malha.platform.flaws import Flaw, refuse
@@ -68,13 +68,12 @@ async def refunds_record(request: Request[Any, Any, Any]) -> Response[Any]:
         Invalid: nothing is chosen, or no reference is given.
     """
     form = await request.form()
-    read = filling.filled(form)
     numbers = forms.numbers(form, "order", 18, PAGE_SIZE)
     flaws = [] if numbers else [Flaw("order", N_("Choose at least one order."))]
-    refuse([*flaws, *actions.reference_flaws(form)])
+    refuse([*flaws, *actions.reference_flaws(forms.said(form, "reference", 100))])
     outcome = await actions.bulk(request, "refund", numbers, form)
     told = bulk.told("refund", outcome)
-    back = web.safe_address(read.text("next", 400), PATH)
+    back = web.safe_address(forms.said(form, "next", 400), PATH)
     if not outcome.refused or not web.wants_part(request):
         return web.go_on(request, back, told)
     shown = await _page(request, Asked.of(web.page_query(request)), outcome.refused)

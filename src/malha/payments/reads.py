@@ -129,7 +129,7 @@ WHERE p.refund_due > 0
   AND (%(after)s::uuid IS NULL OR p.order_id < %(after)s::uuid)
   AND (%(scope)s::int[] IS NULL OR EXISTS (
        SELECT FROM order_unit u WHERE u.order_id = p.order_id AND u.location_id = ANY (%(scope)s::int[]) OFFSET 0))
-  AND (%(text)s::text IS NULL OR o.number = %(number)s::bigint OR o.external_id = %(exact)s::text
+  AND (%(text)s::text IS NULL OR o.number = %(number)s::bigint OR o.external_id = %(text)s::text
        OR c.id = ANY (%(channels)s::int[]))
 ORDER BY p.order_id DESC LIMIT %(limit)s::int
 """
@@ -170,7 +170,6 @@ async def refunds_due(
     found = [c.id for c in await network.channels(tx) if part in fold(c.name) or part in fold(c.code)] if part else []
     params = {
         "text": text or None,
-        "exact": text,
         "number": whole_in(text.removeprefix("#"), 17),
         "channels": found,
         "scope": None if scope is None else list(scope),

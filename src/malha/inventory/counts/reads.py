@@ -87,8 +87,7 @@ WHERE t.number = %(number)s::bigint
 _LINES = """\
 SELECT l.sku_id, v.sku, v.name, v.gtin, v.price, l.bin, l.state, l.attempts, l.counted, l.expected,
        l.counted - l.expected AS variance, l.expected - e.expected AS corrected, l.superseded, l.as_of, l.counted_by,
-       l.approved_by,
-       l.tally, l.tallied_by, l.tallied_at
+       l.approved_by, l.tally, l.tallied_by, l.tallied_at
 FROM count_line l JOIN variant v ON v.id = l.sku_id
 LEFT JOIN count_entry e ON e.task_id = l.task_id AND e.sku_id = l.sku_id AND e.attempt = l.attempts
 """
