@@ -236,6 +236,37 @@ async def test_what_a_person_takes_off_between_counting_and_closing_is_not_taken
     assert await on_hand(shop, 1) == left
 
 
+@pytest.mark.parametrize(
+    ("reason", "about", "change", "stated", "left"),
+    [
+        (Reason.LOSS, "api", -2, 13, 13),
+        (Reason.ADJUSTMENT, "console", -2, 13, 13),
+        (Reason.ADJUSTMENT, "console", -1, 13, 12),
+        (Reason.FOUND, "console", 3, 11, 11),  # a system that knows neither: its number is less than was found
+    ],
+)
+async def test_goods_that_a_system_tells_of_do_not_hide_what_a_person_noted(
+    shop: Database, reason: Reason, about: str, change: int, stated: int, left: int
+) -> None:
+    number = await a_count(shop, 1, limits=WIDE)
+    await enter(shop, number, {1: 8})
+    async with shop.transaction(BIA) as tx:
+        await stock.adjust(tx, [Claim(1, SHOP, change)], reason, Reference(about))
+        await stock.set_on_hand(tx, [Claim(1, SHOP, stated)], Reference("api"))
+    await close(shop, number)
+    assert await on_hand(shop, 1) == left
+
+
+async def test_what_a_person_takes_off_and_puts_back_leaves_the_variance_as_it_was(shop: Database) -> None:
+    number = await a_count(shop, 1, limits=WIDE)
+    await enter(shop, number, {1: 8})
+    async with shop.transaction(BIA) as tx:
+        for change in (-2, 2):
+            await stock.adjust(tx, [Claim(1, SHOP, change)], Reason.ADJUSTMENT, Reference("console"))
+    await close(shop, number)
+    assert await on_hand(shop, 1) == 8
+
+
 @pytest.mark.parametrize(("stated", "left"), [(8, 8), (9, 8), (6, 6), (14, 12), (UNITS, 8)])
 async def test_what_a_system_corrects_between_counting_and_closing_is_not_corrected_again(
     shop: Database, stated: int, left: int

@@ -14,6 +14,7 @@ FOUND = st.builds(
     settled=UNITS,
     older=UNITS,
     restated=UNITS,
+    noted=UNITS,
     missed=st.integers(-30, 0),
     superseded=st.booleans(),
 )
@@ -26,26 +27,31 @@ def test_nothing_is_written_that_nobody_judged(found):
     assert min(judged, 0) <= left <= max(judged, 0)
 
 
-@given(UNITS, UNITS, st.integers(-30, 0))
-def test_a_unit_is_corrected_once(variance, restated, missed):
+@given(UNITS, UNITS, UNITS, st.integers(-30, 0))
+def test_a_unit_is_corrected_once(variance, restated, noted, missed):
     """What others corrected the same way and what is written are together the variance, or more only by the others."""
-    left = rules.remaining(Meanwhile(1, variance, 0, 0, restated, missed, False))
-    same = min(restated, 0) + missed if variance < 0 else max(restated, 0)
+    left = rules.remaining(Meanwhile(1, variance, 0, 0, restated, noted, missed, False))
+    same = min(restated, 0) + min(noted, 0) + missed if variance < 0 else max(restated, 0) + max(noted, 0)
     assert same + left == (min(variance, same) if variance < 0 else max(variance, same))
 
 
 @given(UNITS, UNITS)
 def test_a_sale_that_is_told_late_explains_what_is_missing(variance, late):
     assume(min(variance, 0) <= late <= max(variance, 0))
-    assert rules.remaining(Meanwhile(1, variance, late, 0, 0, 0, False)) == variance - late
+    assert rules.remaining(Meanwhile(1, variance, late, 0, 0, 0, 0, False)) == variance - late
 
 
 @given(st.integers(0, 30), st.integers(0, 30), st.integers(0, 30), st.booleans())
 def test_of_two_counts_the_later_one_stands_whichever_is_closed_first(there, early, late, late_first):
     if late_first:
-        stock = there + rules.remaining(Meanwhile(1, late - there, 0, 0, 0, 0, False))
-        stock += rules.remaining(Meanwhile(1, early - there, 0, 0, late - there, 0, True))
+        stock = there + rules.remaining(Meanwhile(1, late - there, 0, 0, 0, 0, 0, False))
+        stock += rules.remaining(Meanwhile(1, early - there, 0, 0, late - there, 0, 0, True))
     else:
-        stock = there + rules.remaining(Meanwhile(1, early - there, 0, 0, 0, 0, False))
-        stock += rules.remaining(Meanwhile(1, late - there, 0, early - there, 0, 0, False))
+        stock = there + rules.remaining(Meanwhile(1, early - there, 0, 0, 0, 0, 0, False))
+        stock += rules.remaining(Meanwhile(1, late - there, 0, early - there, 0, 0, 0, False))
     assert stock == late
+
+
+@given(st.integers(-30, -1), st.integers(1, 30))
+def test_goods_that_came_do_not_hide_what_a_person_took_off(variance, came):
+    assert rules.remaining(Meanwhile(1, variance, 0, 0, came, variance, 0, False)) == 0

@@ -70,7 +70,8 @@ class Meanwhile(msgspec.Struct, frozen=True):
         variance: what was counted without what was expected.
         settled: what the ledger got since for a time before the counting: sales that were told late.
         older: what older counts of the shelf took off or added since.
-        restated: what systems and people corrected since, of a time after the counting.
+        restated: what systems stated since, of a time after the counting.
+        noted: what people noted since as lost or found, or adjusted by hand.
         missed: what short picks did not find since.
         superseded: somebody counted the same shelf later, and that is known.
     """
@@ -80,6 +81,7 @@ class Meanwhile(msgspec.Struct, frozen=True):
     settled: int
     older: int
     restated: int
+    noted: int
     missed: int
     superseded: bool
 

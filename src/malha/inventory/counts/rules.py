@@ -23,19 +23,22 @@ def judge(variance: int, price: int | None, limits: Limits, attempts: int) -> Li
 def remaining(found: Meanwhile) -> int:
     """Return what of a variance is still to be written, in signed units: nothing is corrected twice.
 
-    What the ledger learned late of the time before the counting explains as much of the variance. What others restated
-    since explains it as far as it goes the same way, and so do short picks; the other way it is news of later goods. A
-    later count knows better, and an older one less well: what that changed is taken back. Beside that, nothing is
-    written that nobody judged: never more than the variance that was believed, and never the other way.
+    What the ledger learned late of the time before the counting explains as much of the variance. What systems stated
+    since explains it as far as it goes the same way, and so do, each by itself, what people noted and short picks; the
+    other way it is news of later goods. A number that a system stated below what was counted leaves nothing: nobody can
+    tell whether it knew of what is missing. A later count knows better, and an older one less well: what that changed
+    is taken back. Beside that, nothing is written that nobody judged: never more than the variance that was believed,
+    and never the other way.
     """
     if found.superseded:
         return 0
     judged = found.variance - found.older
     left = judged - found.settled
+    others = found.restated, found.noted, found.missed
     if left < 0:
-        left -= max(left, min(found.restated, 0) + min(found.missed, 0))
+        left -= max(left, sum(min(units, 0) for units in others))
     else:
-        left -= min(left, max(found.restated, 0) + max(found.missed, 0))
+        left -= min(left, sum(max(units, 0) for units in others))
     return min(max(left, min(judged, 0)), max(judged, 0))
 
 

@@ -125,7 +125,8 @@ MEANWHILE = """
 SELECT l.sku_id, l.counted - l.expected AS variance,
        coalesce(sum(m.units) FILTER (WHERE m.settles AND NOT m.counted), 0)::int AS settled,
        coalesce(sum(m.units) FILTER (WHERE m.settles AND m.counted), 0)::int AS older,
-       coalesce(sum(m.units) FILTER (WHERE m.restates AND NOT m.missed), 0)::int AS restated,
+       coalesce(sum(m.units) FILTER (WHERE m.restates AND NOT m.noted AND NOT m.missed), 0)::int AS restated,
+       coalesce(sum(m.units) FILTER (WHERE m.restates AND m.noted), 0)::int AS noted,
        coalesce(sum(m.units) FILTER (WHERE m.restates AND m.missed), 0)::int AS missed,
        EXISTS (SELECT FROM count_line o JOIN count_task t ON t.id = o.task_id
                WHERE o.sku_id = l.sku_id AND o.task_id <> l.task_id AND o.state = 'applied' AND o.as_of > l.as_of
@@ -148,6 +149,7 @@ LEFT JOIN LATERAL (
                           OR (v.reason = 'receipt_undone'
                               AND EXISTS (SELECT FROM receipt r WHERE r.id = v.ref_id AND r.received_at <= l.as_of)))
                 END AS restates,
+           o.as_of IS NULL AND v.reason IN ('loss', 'found', 'adjustment') AS noted,
            v.reason = 'short_pick' AS missed
     FROM movement v
     LEFT JOIN count_line o ON v.ref_kind = 'count' AND o.task_id = v.ref_id AND o.sku_id = v.sku_id
