@@ -94,3 +94,14 @@ def test_many_refunds_are_recorded_under_one_reference(visit: Visit, owing: list
     for number in owing[:2]:
         expect(page.get_by_role("link", name=f"#{number}", exact=True)).to_have_count(0)
     expect(page.get_by_role("link", name=f"#{owing[2]}", exact=True)).to_be_visible()
+
+
+@LOOKS
+def test_where_nothing_matches_the_page_says_what_to_look_for(
+    visit: Visit, language: str, size: dict[str, int], theme: str
+) -> None:
+    page = visit("/refunds-due?q=nobody", size=size, language=language, theme=theme)
+    expect(page.get_by_role("link", name="Limpar filtros" if language == "pt-BR" else "Clear filters")).to_be_visible()
+    assert not violations(page)
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    shot(page, f"refunds-due-none-{language}-{size['width']}-{theme}")
