@@ -286,6 +286,7 @@ async def test_an_order_that_waits_for_money_says_so_and_its_payment_is_confirme
 async def test_a_buyer_whose_cep_is_of_another_state_is_asked_for_the_right_address(database, settings, tmp_path):
     order_id = await sold(database, holds=[HoldKind.SHORTAGE, HoldKind.ADDRESS_CHECK], lines=1)
     assert ("on_hold", "queued", None) in await told(database, order_id)
+    await due_now(database)  # at night it rests until the morning
     async with mail_server(tmp_path) as box:
         await telling.send_due(database, by(settings, box.url))
     held = next(m for m in box.inbox if "em espera" in m["Subject"])
