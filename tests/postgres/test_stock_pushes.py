@@ -1,6 +1,7 @@
 """Channels hear of stock: the newest quantity, once, whoever dies when; what a channel may sell is never more than there is."""
 
 import asyncio
+import itertools
 import random
 
 import msgspec
@@ -204,9 +205,10 @@ async def test_whatever_happens_meanwhile_a_channel_ends_up_knowing_what_it_may_
     world, a, b, kit = shop
     rng = random.Random(seed)
     till, stop = Till(), asyncio.Event()
+    carts = itertools.count()
 
     async def seller():
-        for n in range(12):
+        for _ in range(12):
             async with database.transaction() as tx:
                 place, sku = world.locations[rng.choice(["DC", "S1"])], rng.choice([a, b])
                 match rng.randrange(4):
@@ -215,7 +217,7 @@ async def test_whatever_happens_meanwhile_a_channel_ends_up_knowing_what_it_may_
                     case 1:
                         await inventory.reserve(tx, [Claim(sku, place, 1)], Reference("test"))
                     case 2:
-                        await inventory.place_hold(tx, f"{seed}-{n}-{id(tx)}", [Claim(sku, place, 1)], seconds=60)
+                        await inventory.place_hold(tx, f"cart-{next(carts)}", [Claim(sku, place, 1)], seconds=60)
                     case _:
                         await inventory.set_on_hand(tx, [Claim(sku, place, rng.randint(0, 9))], Reference("test"))
             await asyncio.sleep(rng.random() / 100)
