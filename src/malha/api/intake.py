@@ -8,11 +8,13 @@ import msgspec
 from malha.api.errors import MalformedBody
 from malha.api.problem import problem_of
 from malha.api.replies import Raw
-from malha.api.validation import MARK, Body
+from malha.api.validation import EMPTY, MARK, Body
 from malha.api.work import Work, command
 from malha.intake.gate import Gate
 from malha.intake.model import NewOrder, Placed, Result
+from malha.platform import idempotency
 from malha.platform.errors import FieldError, MalhaError
+from malha.platform.i18n import Phrase
 
 MAX_ITEMS = 10_000
 AT_ONCE = 500
@@ -91,11 +93,13 @@ async def create_orders(work: Work, data: bytes) -> BatchReply:
     """Place many orders: a JSON array, or one order a line (NDJSON).
 
     Every item has its own result; a bad one does not touch the others. Items without an external id are refused,
-    because one Idempotency-Key cannot name many orders.
+    because one Idempotency-Key cannot name many orders: it names the batch. The same batch sent again answers with the
+    orders it made and tries again what was refused; another batch under the same key is refused as a whole.
     """
+    await _refuse_reuse(work, data)
     items = _items(data)
     if not items:
-        raise MalformedBody(reason="it is empty")
+        raise MalformedBody(reason=Phrase(EMPTY))
     if len(items) > MAX_ITEMS:
         raise BatchTooLong(count=len(items), limit=MAX_ITEMS, problems=[])
     results: list[ItemResult] = []
@@ -108,6 +112,21 @@ async def create_orders(work: Work, data: bytes) -> BatchReply:
         refused=sum(r.status >= 400 for r in results),
         results=results,
     )
+
+
+async def _refuse_reuse(work: Work, data: bytes) -> None:
+    """Keep what a key was used for. Nothing waits for a batch in flight: each of its items has a key of its own.
+
+    Raises:
+        KeyReused: the key was used for another batch.
+    """
+    key = work.request.headers.get("idempotency-key")
+    if key is None:
+        return
+    asked = idempotency.command(work.actor.label, key, "POST /v1/orders:batch", data)
+    async with work.database.transaction(work.actor) as tx:
+        if await idempotency.begin(tx, asked) is None:
+            await idempotency.keep(tx, asked, idempotency.Reply(200, {}, b""))
 
 
 def _items(data: bytes) -> list[bytes]:

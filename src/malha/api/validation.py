@@ -11,13 +11,36 @@ import msgspec
 
 from malha.api.errors import MalformedBody
 from malha.platform.flaws import Flaw, Invalid
-from malha.platform.i18n import N_
+from malha.platform.i18n import N_, Phrase
 from malha.platform.shapes import TOO_BIG, flaws_in, joined
 
 MARK = b"\xef\xbb\xbf"  # that Windows programs put before UTF-8
 _DIGITS = re.compile(rb"\d{19}")
 _INT64 = 2**63
 NUL = N_("This holds a NUL character.")
+
+# What the decoder says of a text that is no JSON, with the byte at which it says so.
+_BROKEN = re.compile(r"(?:JSON is malformed: )?(?P<why>.*?)(?: \(byte (?P<byte>\d+)\))?")
+_WHY = {
+    "Input data was truncated": N_("it ends before it is complete"),
+    "expected '\"'": N_('a quotation mark (") is missing at byte {byte}'),
+    "expected ':'": N_("a colon is missing at byte {byte}"),
+    "expected ',' or ']'": N_("a comma or a closing ] is missing at byte {byte}"),
+    "expected ',' or '}'": N_("a comma or a closing brace is missing at byte {byte}"),
+    "invalid character": N_("there is a character at byte {byte} that may not be there"),
+    "invalid character in unicode escape": N_("there is an escaped character at byte {byte} that is none"),
+    "invalid escape character in string": N_("there is an escaped character at byte {byte} that is none"),
+    "invalid escaped character": N_("there is an escaped character at byte {byte} that is none"),
+    "invalid utf-16 surrogate pair": N_("there is half of a character at byte {byte}"),
+    "invalid number": N_("there is a number at byte {byte} that is none"),
+    "object keys must be strings": N_("a name at byte {byte} is not in quotation marks"),
+    "trailing characters": N_("something follows its end at byte {byte}"),
+    "trailing comma in array": N_("there is a comma too many at byte {byte}"),
+    "trailing comma in object": N_("there is a comma too many at byte {byte}"),
+}
+_NOT_UTF8 = N_("it is not UTF-8 from byte {byte} on")
+EMPTY = N_("it is empty")
+_TOO_DEEP = N_("it is nested too deeply")
 
 
 class Body:
@@ -37,7 +60,7 @@ class Body:
         try:
             return self._read(raw.removeprefix(MARK))
         except RecursionError:
-            raise MalformedBody(reason="it is nested too deeply") from None
+            raise MalformedBody(reason=Phrase(_TOO_DEEP)) from None
 
     def _read(self, raw: bytes) -> Any:
         try:
@@ -63,8 +86,14 @@ def _value(raw: bytes) -> Any:
 
 
 def _malformed(raw: bytes, error: Exception) -> MalformedBody:
-    reason = "it is empty" if not raw.strip() else str(error).removeprefix("JSON is malformed: ")
-    return MalformedBody(reason=reason)
+    if not raw.strip():
+        return MalformedBody(reason=Phrase(EMPTY))
+    if isinstance(error, UnicodeDecodeError):
+        return MalformedBody(reason=Phrase(_NOT_UTF8, {"byte": error.start}))
+    said = _BROKEN.fullmatch(str(error))
+    if said is None or said["why"] not in _WHY:  # a decoder that words it anew
+        return MalformedBody(reason=str(error))
+    return MalformedBody(reason=Phrase(_WHY[said["why"]], {"byte": int(said["byte"] or 0)}))
 
 
 def _unstorable(value: Any, at: str) -> Iterator[Flaw]:

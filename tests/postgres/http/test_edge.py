@@ -265,3 +265,32 @@ async def test_people_get_a_page_where_programs_get_a_problem(own_shop) -> None:
     fault = await own_shop.http.get("/broken-page", headers=browser)
     assert (fault.status_code, "hunter2" in fault.text) == (500, False)
     assert fault.headers["x-request-id"] in fault.text
+
+
+@pytest.mark.parametrize(
+    ("body", "english", "portuguese"),
+    [
+        (b"", "it is empty", "ele está vazio"),
+        (b"{", "it ends before it is complete", "ele termina antes de estar completo"),
+        (b"\xff\xfe", "there is a character at byte 0 that may not be there", "há no byte 0 um caractere que não pode"),
+        (b'{"a" 1}', "a colon is missing at byte 5", "falta um dois-pontos no byte 5"),
+        (b'{"a": 1 "b": 2}', "a comma or a closing brace is missing at byte 8", "a chave que fecha no byte 8"),
+        (b'{"a": [1 2]}', "a comma or a closing ] is missing at byte 9", "falta uma vírgula ou um ] no byte 9"),
+        (b'{"a": 1,}', "there is a comma too many at byte 8", "há uma vírgula a mais no byte 8"),
+        (b'{"a": 01}', "there is a number at byte", "um número inválido"),
+        (b"{1: 2}", "a name at byte 1 is not in quotation marks", "um nome no byte 1 não está entre aspas"),
+        (b'{"a": "\\x"}', "that is none", "uma sequência de escape inválida"),
+        (b'{"a": "\\ud800\\u0041"}', "half of a character", "metade de um caractere"),
+        (b"{} {}", "something follows its end at byte", "há algo depois do fim dele, no byte"),
+        (b'{"a": "\xff"}', "it is not UTF-8", "ele não está em UTF-8"),
+        (b"[" * 100_000, "it is nested too deeply", "ele tem níveis demais"),
+    ],
+)
+async def test_what_is_wrong_with_a_text_that_is_no_json_is_told_in_the_readers_language(
+    shop, body, english, portuguese
+) -> None:
+    key = await shop.key(["intake:submit"])
+    for language, wanted in (("en", english), ("pt-BR", portuguese)):
+        answer = await shop.http.post("/v1/orders", content=body, headers={**key, "accept-language": language})
+        assert answer.status_code == 400, answer.text
+        assert wanted in answer.json()["detail"]

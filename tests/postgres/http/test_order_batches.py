@@ -1,0 +1,41 @@
+"""Many orders in one request, over HTTP."""
+
+import asyncio
+import json
+
+import pytest
+from tests_http import Shop
+
+from malha.intake.reference import REFRESH_SECONDS
+from malha.testing.builders import a_network, a_product
+
+
+@pytest.fixture
+async def sold(shop: Shop) -> Shop:
+    async with shop.database.transaction() as tx:
+        world = await a_network(tx)
+        await a_product(tx, world, "CUP", stock={"DC": 9})
+    await asyncio.sleep(REFRESH_SECONDS + 0.1)  # the gate was open before there was a network
+    shop.headers = await shop.key(["intake:submit"])
+    return shop
+
+
+def batch(*numbers: str) -> bytes:
+    lines = [{"sku": "CUP", "quantity": 1, "unit_price": 1000}]
+    to = {"postal_code": "01310100", "city": "São Paulo", "state": "SP", "street": "Av. Paulista", "number": "1"}
+    return json.dumps([{"channel": "web", "external_id": n, "ship_to": to, "lines": lines} for n in numbers]).encode()
+
+
+async def test_the_key_of_a_batch_names_it_and_no_other(sold: Shop) -> None:
+    key = {**sold.headers, "idempotency-key": "batch-1"}
+    first = (await sold.http.post("/v1/orders:batch", content=batch("1", "2"), headers=key)).json()
+    again = (await sold.http.post("/v1/orders:batch", content=batch("1", "2"), headers=key)).json()
+    assert first["refused"] == 0, first["results"]
+    assert (first["accepted"], again["accepted"], again["duplicates"]) == (2, 0, 2)
+    assert [r["order"]["id"] for r in again["results"]] == [r["order"]["id"] for r in first["results"]]
+    other = await sold.http.post("/v1/orders:batch", content=batch("1", "3"), headers=key)
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+    long = await sold.http.post("/v1/orders:batch", content=batch("3"), headers={**key, "idempotency-key": "x" * 201})
+    assert (long.status_code, long.json()["code"]) == (422, "idempotency_key_unusable")
+    unnamed = await sold.http.post("/v1/orders:batch", content=batch("1", "3"), headers=sold.headers)
+    assert (unnamed.json()["accepted"], unnamed.json()["duplicates"]) == (1, 1)
