@@ -44,6 +44,7 @@ FIELDS = {
     "document_policy": N_("Fiscal document"),
     "legal_name": N_("Company"),
     "currency": N_("Currency"),
+    "most_units": N_("Most units of a SKU"),
     "pickup_days": N_("Days to collect"),
     "site": N_("At the site of"),
     "site_id": N_("At the site of"),

@@ -38,7 +38,7 @@ COLUMNS = (
     Column(N_("Code")), Column(N_("Name"), width=26), Column(N_("Kind"), width=20), Column(N_("Establishment")),
     Column(N_("Currency"), width=10), Column(N_("Payment"), width=30), Column(N_("When stock is short"), width=34),
     Column(N_("Release delay, minutes"), SheetKind.WHOLE), Column(N_("Priority"), SheetKind.WHOLE),
-    Column(N_("Locations"), width=30), Column(N_("In use")),
+    Column(N_("Most units of a SKU"), SheetKind.WHOLE), Column(N_("Locations"), width=30), Column(N_("In use")),
 )  # fmt: skip
 
 
@@ -77,8 +77,8 @@ async def channel_export(request: Request[Any, Any, Any]) -> Stream:
         places = sorted(network.locations[i].code for i in c.location_ids if caller.sees(i))
         return [
             c.code, c.name, _(say.CHANNEL_KIND[c.kind]), issuer, c.currency, _(say.PAYMENT_POLICY[c.payment_policy]),
-            _(say.SHORTAGE_POLICY[c.shortage_policy]), c.release_delay_minutes, c.priority, " ".join(places),
-            _("yes") if c.active else _("no"),
+            _(say.SHORTAGE_POLICY[c.shortage_policy]), c.release_delay_minutes, c.priority,
+            c.most_units, " ".join(places), _("yes") if c.active else _("no"),
         ]  # fmt: skip
 
     return export.send_all(request, "channels", COLUMNS, found, cells)
@@ -183,6 +183,7 @@ def _draft(read: Filled, code: str) -> ChannelDraft:
         release_delay_minutes=read.whole("release_delay_minutes"),
         priority=read.whole("priority"),
         pickup_days=read.maybe_whole("pickup_days"),
+        most_units=read.maybe_whole("most_units"),
         active=read.flag("active"),
         locations=[str(code)[:40] for code in read.form.getall("locations", [])],
     )

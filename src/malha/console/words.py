@@ -109,6 +109,7 @@ HOLD: dict[str, str] = {
     HoldKind.ADDRESS_CHECK: N_("CEP of another state"),
     HoldKind.CUSTOMER: N_("Invalid CPF or CNPJ"),
     HoldKind.SLOT: N_("No place in the slot"),
+    HoldKind.QUANTITY: N_("Unusually many units"),
     HoldKind.FRAUD: N_("Fraud review"),
     HoldKind.MANUAL: N_("Held by a person"),
 }
@@ -131,6 +132,9 @@ HOLD_MEND: dict[str, str] = {
     HoldKind.ADDRESS_CHECK: N_("Ask the customer and correct the address, or lift the hold if it is right as it is."),
     HoldKind.CUSTOMER: N_("Check the document with the customer, then resolve the hold."),
     HoldKind.SLOT: N_("Move the order to another slot, or resolve the hold: it then goes without one."),
+    HoldKind.QUANTITY: N_(
+        "Ask the customer, then lift the hold: the order takes stock then, as far as there is any. Or cancel it."
+    ),
     HoldKind.FRAUD: N_("Review the order, then resolve the hold or cancel the order."),
     HoldKind.MANUAL: N_("Resolve the hold when its reason is gone."),
 }
@@ -140,9 +144,9 @@ BY_HAND = tuple(
     kind.value for kind in (HoldKind.MANUAL, HoldKind.FRAUD, HoldKind.ADDRESS, HoldKind.CUSTOMER, HoldKind.TOTALS)
 )
 
-# Holds that a person may lift. That an order found no place in its slot, or what its CEP says, is no decision of a
-# person.
-LIFTED_BY_HAND = (*BY_HAND, HoldKind.SLOT.value, HoldKind.ADDRESS_CHECK.value)
+# Holds that a person may lift. That an order found no place in its slot, what its CEP says or how many it wants, is no
+# decision of a person.
+LIFTED_BY_HAND = (*BY_HAND, HoldKind.SLOT.value, HoldKind.ADDRESS_CHECK.value, HoldKind.QUANTITY.value)
 
 # Holds that only their cause lifts, and what becomes of the order when somebody lifts them all the same.
 OVERRIDDEN: dict[str, str] = {

@@ -191,8 +191,8 @@ def channels() -> list[ChannelDraft]:
         return ChannelDraft(code=code, name=name, kind=kind, **more)  # type: ignore[arg-type]
 
     return [
-        channel("site", "Site", ChannelKind.WEB, release_delay_minutes=10),
-        channel("app", "App", ChannelKind.APP, release_delay_minutes=10),
+        channel("site", "Site", ChannelKind.WEB, release_delay_minutes=10, most_units=24),
+        channel("app", "App", ChannelKind.APP, release_delay_minutes=10, most_units=24),
         channel("loja", "Lojas", ChannelKind.STORE, release_delay_minutes=0, priority=10),
         channel("televendas", "Televendas", ChannelKind.TELESALES, shortage_policy=ShortagePolicy.BACKORDER),
         channel(

@@ -38,6 +38,7 @@ SLOT_ROUNDS = 20
 _UNPLANNABLE = frozenset(
     {
         HoldKind.ADDRESS,
+        HoldKind.QUANTITY,
         HoldKind.ROUTING_RULE,
         HoldKind.UNKNOWN_LOCATION,
         HoldKind.UNKNOWN_SERVICE,
@@ -75,7 +76,7 @@ async def place_again(tx: Tx, events: list[Recorded]) -> None:
     moved = {UUID(e.id) for e in events if e.type == "order.address_changed"}
     mapped = {UUID(e.id) for e in events if e.type == "order.line_mapped"}
     paid_late = {UUID(e.id) for e in events if e.facts().get("kind") == HoldKind.PAYMENT_LAPSED}
-    freed = {UUID(e.id) for e in events if e.facts().get("kind") == HoldKind.ROUTING_RULE}
+    freed = {UUID(e.id) for e in events if e.facts().get("kind") in {HoldKind.ROUTING_RULE, HoldKind.QUANTITY}}
     units = await ordering.units_of(tx, orders)
     wanted = [o for o in orders if o in moved or any(u.state in WAITING for u in units[o])]
     left = await giving_back.awaiting_a_person(tx, [o for o in wanted if o not in moved | mapped])

@@ -13,7 +13,7 @@ from malha.inventory.ahead.model import NewClaim, SupplyClaim
 from malha.inventory.ahead.reads import SupplyRow
 from malha.inventory.allotments.model import Taker
 from malha.ordering import service as ordering
-from malha.ordering.model import HoldKind
+from malha.ordering.model import CLAIMS_NOTHING
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
 from malha.routing.model import Request
@@ -34,7 +34,7 @@ async def wait_for_supply(
     rows = (await ordering.lines_of(tx, [order_id]))[order_id]
     units = (await ordering.units_of(tx, [order_id]))[order_id]
     target = replanning.target_of(order)
-    if target is None or HoldKind.PAYMENT_LAPSED in (await ordering.open_holds(tx, [order_id]))[order_id]:
+    if target is None or CLAIMS_NOTHING & (await ordering.open_holds(tx, [order_id]))[order_id].keys():
         return 0
     reference = reference or await reference_in(tx)
     skus = [row.sku_id for row in rows if row.line in lines and row.sku_id is not None and not row.components]

@@ -27,7 +27,7 @@ from malha.inventory.vendors import service as vendors
 from malha.inventory.vendors.model import NewDrop
 from malha.ordering import service as ordering
 from malha.ordering.events import OrderRouted
-from malha.ordering.model import WAITING, HoldKind, Line, Move, Order, Unit, UnitState
+from malha.ordering.model import CLAIMS_NOTHING, WAITING, HoldKind, Line, Move, Order, Unit, UnitState
 from malha.ordering.rules import per_unit, whole_units
 from malha.platform import outbox
 from malha.platform.brazil import STATES
@@ -69,7 +69,7 @@ async def place_units(
     `OrderRouted`; locations that rejected a line are not asked for it again. What finds no stock waits for supply where
     the SKU may be sold ahead (`supplying`), and the customer is promised its day. When nothing is short any more, a
     shortage hold is lifted. Holds do not keep units from being claimed: they keep the order from being released. Only
-    whose time to pay is over claims nothing.
+    whose time to pay is over, or who wants unusually many, claims nothing.
 
     `locked`: what planning locks was locked in this transaction (`lock_for`). Two orders of one transaction ask for
     that: the queues of the second would otherwise be locked behind the balances of the first.
@@ -81,7 +81,7 @@ async def place_units(
     standing = await supplying.stand(tx, order, units, reference, locked=locked)
     if standing.arrived:
         units = await supplying.settle(tx, order, lines, units, standing)
-    if HoldKind.PAYMENT_LAPSED in (await ordering.open_holds(tx, [order_id]))[order_id]:
+    if CLAIMS_NOTHING & (await ordering.open_holds(tx, [order_id]))[order_id].keys():
         return _still(lines, [u for u in units if u.state in WAITING])
     target = target_of(order)
     bound: Bound | None = None

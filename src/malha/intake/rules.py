@@ -59,6 +59,14 @@ def paid_enough(order: NewOrder, total: int) -> bool:
     return covered >= total
 
 
+def beyond(order: NewOrder, most: int) -> dict[str, int]:
+    """Return the SKUs of which an order wants more than `most` units in all its lines, and how many it wants."""
+    wanted: dict[str, int] = {}
+    for line in order.lines:
+        wanted[line.sku] = wanted.get(line.sku, 0) + line.quantity
+    return {sku: quantity for sku, quantity in wanted.items() if quantity > most}
+
+
 LINES_ON_THE_LOOP = 30
 
 

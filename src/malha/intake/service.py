@@ -565,6 +565,13 @@ def _address_of(submission: Submission) -> tuple[str | None, dict[HoldKind, dict
     return state, {} if other is None else {HoldKind.ADDRESS_CHECK: {"state": state, "cep_state": other}}
 
 
+def _unasked(submission: Submission, channel: Channel) -> dict[str, int]:
+    """Return of which SKUs an order wants more than its channel takes unasked; none of an order of the past."""
+    if channel.most_units is None or submission.release_now:
+        return {}
+    return rules.beyond(submission.order, channel.most_units)
+
+
 def _holds_of(
     submission: Submission, channel: Channel, reference: Reference, skus: dict[str, Any], total: int
 ) -> tuple[dict[HoldKind, dict[str, Any]], tuple[int | None, int | None, str | None] | None]:
@@ -596,11 +603,14 @@ def _holds_of(
     document = order.customer.document
     if document and normalise_document(document) is None:
         holds[HoldKind.CUSTOMER] = {"field": "document"}
+    many = _unasked(submission, channel)
+    if many:
+        holds[HoldKind.QUANTITY] = {"most": channel.most_units, "skus": many}
     if order.total is not None and order.total != total:
         holds[HoldKind.TOTALS] = {"stated": order.total, "computed": total}
     if channel.payment_policy == "before_release" and not rules.paid_enough(order, total):
         holds[HoldKind.PAYMENT] = {}
-    return holds, (service_id, location_id, state) if routable else None
+    return holds, (service_id, location_id, state) if routable and not many else None
 
 
 def _request(

@@ -20,8 +20,15 @@ from malha.inventory.allotments.model import Taker
 from malha.network.model import Channel
 from malha.ordering import replacing
 from malha.ordering import service as ordering
-from malha.ordering.errors import LineNotFound, NotASubstitute, NothingWaits, ReplacedUnpaid, SubstituteNotFree
-from malha.ordering.model import HoldKind, Line, Order, UnitState
+from malha.ordering.errors import (
+    LineNotFound,
+    NotASubstitute,
+    NothingWaits,
+    ReplacedUnasked,
+    ReplacedUnpaid,
+    SubstituteNotFree,
+)
+from malha.ordering.model import CLAIMS_NOTHING, HoldKind, Line, Order, UnitState
 from malha.ordering.replacing import Goods
 from malha.ordering.rules import whole_units
 from malha.platform.db import Tx
@@ -82,7 +89,7 @@ async def choices(tx: Tx, order_id: UUID) -> list[Choice]:
     lines = (await ordering.lines_of(tx, [order_id]))[order_id]
     units = (await ordering.units_of(tx, [order_id]))[order_id]
     waiting = {line.line: n for line in lines if (n := replacing.waiting(line, units))}
-    if not waiting or HoldKind.PAYMENT_LAPSED in (await ordering.open_holds(tx, [order_id]))[order_id]:
+    if not waiting or CLAIMS_NOTHING & (await ordering.open_holds(tx, [order_id]))[order_id].keys():
         return []
     order = await ordering.look_at(tx, order_id)
     reference = await reference_in(tx)
@@ -104,13 +111,17 @@ async def replace(tx: Tx, order_id: UUID, line: int, sku: str, quantity: int | N
     Raises:
         LineNotFound, NothingWaits: there is no such line, or fewer units of it wait.
         NotASubstitute: the product does not name this SKU, or it is off sale.
+        ReplacedUnasked: nobody has said yet that the order may have so many.
         ReplacedUnpaid: the order's time to pay is over.
         SubstituteNotFree: no location could serve all of it; nothing was changed.
     """
     order = await ordering.lock_order(tx, order_id)
     mine = await _line(tx, order, line)
-    if HoldKind.PAYMENT_LAPSED in (await ordering.open_holds(tx, [order_id]))[order_id]:
+    held = (await ordering.open_holds(tx, [order_id]))[order_id]
+    if HoldKind.PAYMENT_LAPSED in held:
         raise ReplacedUnpaid(number=order.number)
+    if HoldKind.QUANTITY in held:
+        raise ReplacedUnasked(number=order.number)
     there = replacing.waiting(mine, (await ordering.units_of(tx, [order_id]))[order_id])
     quantity = max(there, 1) if quantity is None else quantity
     if mine.sku_id is None or not 0 < quantity <= there:

@@ -277,6 +277,7 @@ class ChannelDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     priority: int = 100
     active: bool = True
     pickup_days: int | None = None  # None: as the location says
+    most_units: int | None = None  # of one SKU in one order, before a person looked at it; None: any quantity
     locations: list[str] = []  # codes of the locations that may serve it; empty: all
 
 
@@ -295,6 +296,7 @@ class Channel(msgspec.Struct, frozen=True, kw_only=True):
     priority: int
     active: bool
     pickup_days: int | None
+    most_units: int | None
     version: int
     location_ids: frozenset[int] = frozenset()
     owner_ids: frozenset[int] = frozenset()  # legal entities whose goods it may sell; empty: anybody's

@@ -100,7 +100,7 @@ SELECT id, name, cnpj_root, kind, version FROM legal_entity WHERE cnpj_root = %(
 # Channels with the locations that may serve them; an empty array means all.
 CHANNELS = """
 SELECT c.id, c.code, c.name, c.kind, c.establishment_id, c.currency, c.shortage_policy, c.payment_policy,
-       c.release_delay_minutes, c.priority, c.active, c.pickup_days, c.version,
+       c.release_delay_minutes, c.priority, c.active, c.pickup_days, c.most_units, c.version,
        ARRAY(SELECT location_id FROM channel_location x WHERE x.channel_id = c.id) AS location_ids,
        ARRAY(SELECT legal_entity_id FROM channel_owner x WHERE x.channel_id = c.id) AS owner_ids
 FROM channel c ORDER BY c.code
@@ -428,6 +428,7 @@ def channel_draft(c: Channel, network: NetworkSnapshot) -> ChannelDraft:
         priority=c.priority,
         active=c.active,
         pickup_days=c.pickup_days,
+        most_units=c.most_units,
         locations=sorted(network.locations[i].code for i in c.location_ids),
     )
 

@@ -43,6 +43,7 @@ _CLOCK = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]|24:00")
 _CALENDAR = re.compile(r"[A-Z]{2}(?:-[A-Z0-9]{1,3})?|-")
 MAX_INT = 2_147_483_647
 MOST_PICKUP_DAYS = 90
+MOST_UNITS = 1_000_000
 
 _CODE_SAYS = N_("{value} is no code.")
 _CODE_MEND = N_("Use up to 40 letters, digits, dots, dashes and underscores, beginning with a letter or digit.")
@@ -341,6 +342,7 @@ def check_channel(draft: ChannelDraft) -> Iterator[Flaw]:
     yield from check_range("release_delay_minutes", draft.release_delay_minutes, most=525_600)
     yield from check_range("priority", draft.priority, -MAX_INT)
     yield from check_range("pickup_days", draft.pickup_days, 1, MOST_PICKUP_DAYS)
+    yield from check_range("most_units", draft.most_units, 1, MOST_UNITS)
 
 
 def check_service(draft: ServiceDraft) -> Iterator[Flaw]:

@@ -214,12 +214,12 @@ WHERE location_id IN (SELECT id FROM location WHERE coalesce(site_id, id) IN
 UPSERT_CHANNELS = """
 INSERT INTO channel AS c
     (code, name, kind, establishment_id, currency, shortage_policy, payment_policy, release_delay_minutes, priority,
-     active, pickup_days)
+     active, pickup_days, most_units)
 SELECT r.code, r.name, r.kind, e.id, r.currency, r.shortage_policy, r.payment_policy, r.release_delay_minutes,
-       r.priority, r.active, r.pickup_days
+       r.priority, r.active, r.pickup_days, r.most_units
 FROM jsonb_to_recordset(%(rows)s::jsonb) AS r
     (code text, name text, kind text, establishment text, currency text, shortage_policy text, payment_policy text,
-     release_delay_minutes integer, priority integer, active boolean, pickup_days smallint)
+     release_delay_minutes integer, priority integer, active boolean, pickup_days smallint, most_units integer)
 LEFT JOIN establishment e ON e.code = r.establishment
 ORDER BY r.code
 ON CONFLICT (code) DO UPDATE SET
@@ -227,12 +227,12 @@ ON CONFLICT (code) DO UPDATE SET
     currency = excluded.currency, shortage_policy = excluded.shortage_policy,
     payment_policy = excluded.payment_policy, release_delay_minutes = excluded.release_delay_minutes,
     priority = excluded.priority, active = excluded.active, pickup_days = excluded.pickup_days,
-    version = c.version + 1
+    most_units = excluded.most_units, version = c.version + 1
 WHERE (c.name, c.kind, c.establishment_id, c.currency, c.shortage_policy, c.payment_policy, c.release_delay_minutes,
-       c.priority, c.active, c.pickup_days)
+       c.priority, c.active, c.pickup_days, c.most_units)
     IS DISTINCT FROM (excluded.name, excluded.kind, excluded.establishment_id, excluded.currency,
        excluded.shortage_policy, excluded.payment_policy, excluded.release_delay_minutes, excluded.priority,
-       excluded.active, excluded.pickup_days)
+       excluded.active, excluded.pickup_days, excluded.most_units)
 """
 
 # The rows of a channel are replaced as a whole: first what is no longer stated ...

@@ -187,6 +187,15 @@ class ReplacedUnpaid(MalhaError):
     mend = "Give it more time to pay, or wait for its money."
 
 
+class ReplacedUnasked(MalhaError):
+    """Who wants unusually many gets no stock before a person has said so, not even of a substitute."""
+
+    status = 409
+    code = "replaced_unasked"
+    says = "Order {number} wants unusually many units, so nothing is set aside for it."
+    mend = "Lift its hold first."
+
+
 class SkuNotKnown(NotFound):
     """A line can only be mapped to a SKU of the catalogue."""
 

@@ -135,6 +135,7 @@ class HoldKind(StrEnum):
     ADDRESS_CHECK = "address_check"  # its CEP is of another state than it says: one of them is wrong
     CUSTOMER = "customer"  # invalid CPF or CNPJ
     SLOT = "slot"  # the slot it was sold with has no place for it
+    QUANTITY = "quantity"  # more of a SKU than its channel takes unasked; it claims nothing meanwhile
     FRAUD = "fraud"
     MANUAL = "manual"
 
@@ -153,6 +154,9 @@ AUTOMATIC_HOLDS = frozenset(
 )
 # With nothing but these open, an order only waits for its money.
 MONEY_HOLDS = frozenset({HoldKind.PAYMENT, HoldKind.PAYMENT_LAPSED})
+
+# Under these an order claims neither stock nor supply: others get them.
+CLAIMS_NOTHING = frozenset({HoldKind.PAYMENT_LAPSED, HoldKind.QUANTITY})
 
 # Work that has begun goes on under the other holds; under these nothing leaves the building.
 STOPPING_HOLDS = frozenset({HoldKind.FRAUD, HoldKind.MANUAL, HoldKind.ADDRESS, HoldKind.ADDRESS_CHECK})
@@ -209,6 +213,7 @@ HOLD_WORDS: dict[HoldKind, str] = {
     HoldKind.ADDRESS_CHECK: N_("CEP of another state"),
     HoldKind.CUSTOMER: N_("Invalid CPF or CNPJ"),
     HoldKind.SLOT: N_("No place in the slot"),
+    HoldKind.QUANTITY: N_("Unusually many units"),
     HoldKind.FRAUD: N_("Fraud review"),
     HoldKind.MANUAL: N_("Held by a person"),
 }
