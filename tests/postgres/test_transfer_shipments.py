@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 
+import msgspec
 import psycopg
 import pytest
 from supply_rows import ANA, CENTRE, DAY, LEAD, OTHER, SHOP, a_retailer, there
@@ -16,6 +17,7 @@ from malha.inventory.ahead import service as ahead
 from malha.inventory.buckets.model import Bucket
 from malha.inventory.model import Claim
 from malha.inventory.supply import reads as supply
+from malha.inventory.supply.errors import ReceiptDiffers
 from malha.inventory.transfers import reads, service
 from malha.inventory.transfers.errors import (
     DocumentNeeded,
@@ -128,6 +130,24 @@ async def test_a_receipt_says_with_which_shipments_its_goods_came(shop: Database
         assert [(line.sku_id, line.quantity, line.shipment) for line in lines] == [(1, 4, 1), (1, 2, 2), (2, 1, None)]
         said = await tx.values("SELECT DISTINCT ref_text FROM movement WHERE ref_kind = 'transfer' ORDER BY 1")
         assert said == [f"T{number}", f"T{number}/1", f"T{number}/2"]
+    await sound(shop)
+
+
+async def test_a_receipt_sent_again_for_another_shipment_is_not_the_same(shop: Database) -> None:
+    number = await approved(shop, (1, 6))
+    await part(shop, number, {1: 2})
+    await part(shop, number, {1: 2})
+    came = Arrival(id=new_id(), lines=[Arrived(1, 1)], shipment=1, complete=False)
+
+    async def send(arrival: Arrival) -> bool:
+        async with shop.transaction(LEAD) as tx:
+            return (await service.receive(tx, number, arrival)).repeated
+
+    assert [await send(came), await send(came), await send(msgspec.structs.replace(came, shipment=None))] == [
+        False, True, True,
+    ]  # fmt: skip
+    with pytest.raises(ReceiptDiffers):
+        await send(msgspec.structs.replace(came, shipment=2))
     await sound(shop)
 
 

@@ -281,14 +281,15 @@ async def note_receipt(tx: Tx, draft: ReceiptDraft, transfer_id: UUID | None = N
     return number
 
 
-async def sent_again(tx: Tx, draft: ReceiptDraft, transfer_id: UUID | None = None) -> int:
+async def sent_again(tx: Tx, draft: ReceiptDraft, transfer_id: UUID | None = None, shipment: int | None = None) -> int:
     """Return the number of the receipt that has the id of this one already, which says the same.
 
-    Units are compared by SKU: what was too much of a transfer went into another bucket than it was sent for.
+    Units are compared by SKU: what was too much of a transfer went into another bucket than it was sent for. Who names
+    no `shipment` of the transfer leaves open with which its goods came.
 
     Raises:
-        ReceiptDiffers: that receipt brought other goods, was for another location, order or transfer, or said otherwise
-            whether more of a transfer comes.
+        ReceiptDiffers: that receipt brought other goods, was for another location, order, transfer or shipment, or said
+            otherwise whether more of a transfer comes.
     """
     number, complete, *about = (await tx.tuples(writes.RECEIPT_SENT, {"id": draft.id}))[0]
     kept = await tx.tuples(writes.RECEIPT_LINES, {"id": draft.id})
@@ -299,6 +300,8 @@ async def sent_again(tx: Tx, draft: ReceiptDraft, transfer_id: UUID | None = Non
     for line in draft.lines:
         now[line.sku_id, line.bucket.value if transfer_id is None else None] += line.quantity
     otherwise = complete is not None and complete != draft.complete
+    if shipment is not None and not otherwise:
+        otherwise = any(s != shipment for s in await tx.values(writes.RECEIPT_SHIPMENTS, {"id": draft.id}))
     if about != [draft.location_id, draft.order_id, transfer_id] or then != now or otherwise:
         raise ReceiptDiffers(number=number)
     return int(number)

@@ -115,6 +115,9 @@ UPDATE receipt SET undone_at = now(), undone_by = %(actor)s::text, undo_reason =
 WHERE id = %(id)s::uuid AND undone_at IS NULL
 RETURNING id
 """
+RECEIPT_SHIPMENTS = """
+SELECT DISTINCT shipment FROM receipt_line WHERE receipt_id = %(id)s::uuid AND shipment IS NOT NULL
+"""
 RECEIPT_LINES = """
 SELECT sku_id, quantity, bucket, order_line FROM receipt_line WHERE receipt_id = %(id)s::uuid ORDER BY position
 """

@@ -70,7 +70,8 @@ async def receive(tx: Tx, number: int, arrival: Arrival, meant: Meant | None = N
         WrongTransferState: it has not left, or was received to its end.
         NothingOnItsWay: that shipment was received to its end, or is none.
         Invalid: a quantity or bucket that is none.
-        ReceiptDiffers: its id is that of a receipt of other goods, or of one that was `complete` otherwise.
+        ReceiptDiffers: its id is that of a receipt of other goods, of another shipment, or of one that was
+            `complete` otherwise.
     """
     transfer = await lock_transfer(tx, number)
     await at_end(tx, transfer.destination_id)
@@ -81,7 +82,8 @@ async def receive(tx: Tx, number: int, arrival: Arrival, meant: Meant | None = N
     receipt = await supply.note_receipt(tx, note, transfer.id)
     if receipt is None:
         sent = [ReceivedLine(line.sku_id, line.quantity, line.bucket) for line in arrival.lines]
-        known = await supply.sent_again(tx, msgspec.structs.replace(note, lines=sent), transfer.id)
+        again = msgspec.structs.replace(note, lines=sent)
+        known = await supply.sent_again(tx, again, transfer.id, arrival.shipment)
         return Outcome(known, True, transfer.state, 0, 0, 0, [])
     need(transfer, TransferState.PARTLY_SHIPPED, TransferState.SHIPPED)
     ways = await _on_their_way(tx, transfer, arrival.shipment)
