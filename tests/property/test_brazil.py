@@ -151,6 +151,113 @@ def test_masks_leave_enough_to_recognise_and_no_more() -> None:
     assert brazil.mask_phone("+14155552671") == "+14•••••2671"
 
 
+def in_clear(text: str, masked: str) -> int:
+    """Return how many characters of a text can be read in its mask, in their order: what it has in common with it."""
+    best = [0] * (len(masked) + 1)
+    for character in text:
+        row = [0]
+        for i, other in enumerate(masked):
+            row.append(best[i] + 1 if other == character and character.isalnum() else max(best[i + 1], row[-1]))
+        best = row
+    return best[-1]
+
+
+def as_typed(text: str) -> st.SearchStrategy[str]:
+    """Return ways in which a text may be mistyped: a character lost, doubled or wrong, digits behind or before it."""
+    places = st.integers(0, len(text) - 1)
+    return st.one_of(
+        places.map(lambda i: text[:i] + text[i + 1 :]),
+        places.map(lambda i: text[:i] + text[i] + text[i:]),
+        places.map(lambda i: f"{text[:i]}x{text[i + 1 :]}"),
+        st.integers(0, 9).map(lambda n: f"{text}{n}"),
+        st.integers(0, 9).map(lambda n: f"{n}{text}"),
+        st.just(f"000{text}"),
+    )
+
+
+def is_no_company(text: str) -> bool:
+    return brazil.normalise_cnpj(text) is None
+
+
+@given((cpfs | cpfs.map(brazil.format_cpf)).flatmap(as_typed).filter(is_no_company))
+def test_a_mistyped_cpf_is_masked(text: str) -> None:
+    masked = brazil.mask_document(text)
+    bare = brazil.bare(text)
+    most = 6 if len(bare) == 11 and bare.isdigit() else 2
+    assert in_clear(bare, masked) <= most
+    assert text not in masked
+    assert bare not in brazil.bare(masked)
+
+
+@given(st.text(max_size=40).filter(is_no_company))
+def test_what_is_no_cnpj_is_masked_whatever_it_is(text: str) -> None:
+    masked = brazil.mask_document(text)
+    assert in_clear(brazil.bare(text), masked) <= (6 if len(brazil.bare(text)) == 11 else 2)
+    assert len(masked) <= 14
+
+
+@given(st.text(max_size=40) | st.from_regex(r"\+?[0-9 ()-]{0,20}", fullmatch=True))
+def test_a_telephone_shows_its_end_and_a_short_one_nothing(text: str) -> None:
+    masked = brazil.mask_phone(text)
+    shown = in_clear(text, masked)
+    assert shown <= (2 if brazil.normalise_phone(text) != text or len(text) < 12 else 6)
+    if len(text) < 6:
+        assert shown == 0
+
+
+@given(st.text(max_size=40) | st.from_regex(r"[a-z0-9.@ ]{0,30}", fullmatch=True))
+def test_of_an_address_that_is_no_email_the_first_letter_is_shown(text: str) -> None:
+    if brazil.normalise_email(text) is None:
+        assert in_clear(text, brazil.mask_email(text)) <= 1
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("1114447773", "••••••••73"),
+        ("111444777351", "••••••••••51"),
+        ("111.444.777-36", "•••.444.777-••"),  # as long as a CPF is, whatever its digits prove
+        ("12ABC34501DE36", "••••••••••••36"),  # as long as a CNPJ is, and none
+        ("00011144477735", "••••••••••••35"),  # a CPF behind zeros
+        ("12.ABC.345/01DE-35", "12.ABC.345/01DE-35"),
+        ("12345", "•••••"),
+        ("Ana Maria Souza da Silva Prado", "••••••••••••DO"),
+        ("", ""),
+    ],
+)
+def test_documents_that_are_none_are_masked(text: str, masked: str) -> None:
+    assert brazil.mask_document(text) == masked
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("98765-4321", "••••••••21"),
+        ("4321", "••••"),
+        ("+49123456", "•••••••56"),
+        ("11 98765-4321 ramal 22", "••••••••••••22"),
+        ("", ""),
+    ],
+)
+def test_telephones_that_are_short_or_none_are_masked(text: str, masked: str) -> None:
+    assert brazil.mask_phone(text) == masked
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("@maria.silva", "•••"),
+        ("maria@silva@gmail.com", "m•••"),
+        ("maria silva@gmail.com", "m•••"),
+        ("maria.silva", "m•••"),
+        ("ana", "•••"),
+        ("Maria@Gmail.com", "M•••@Gmail.com"),
+    ],
+)
+def test_emails_that_are_none_are_masked(text: str, masked: str) -> None:
+    assert brazil.mask_email(text) == masked
+
+
 @given(digit_text(8))
 def test_a_cep_is_itself_with_its_dash_or_without_its_zero(cep: str) -> None:
     assume(cep >= "01000000")

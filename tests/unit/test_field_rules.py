@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from malha.channels.connecting.field_rules import FieldRule, Form, apply, check, names_of
+from malha.channels.connecting.field_rules import FieldRule, Form, apply, check, names_of, shown_to
 from malha.channels.contract import ExtAddress, ExtBuyer, ExtLine, ExtOrder
 from malha.ordering.model import OrderDetails
 
@@ -162,6 +162,33 @@ def test_what_fails_says_which_rule_and_why_and_leaves_the_order_as_it_was():
         "rule 3, pickup_location: 9 is not among the values of the rule.",
         "rule 4, attributes.long: The text has 501 characters, more than 500.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("to", "said", "shown"),
+    [
+        ("buyer.document", CPF, "•••.982.247-••"),
+        ("buyer.document", "123", "•••"),
+        ("buyer.document", "5299822472", "••••••••72"),
+        ("buyer.email", "ana@x.com", "a•••@x.com"),
+        ("buyer.email", "ana", "•••"),
+        ("buyer.phone", "(11) 98765-4321", "(11) •••••-4321"),
+        ("buyer.phone", "432", "•••"),
+        ("note", "432", "432"),
+    ],
+)
+def test_who_somebody_is_is_masked_for_those_who_may_not_see_it(to, said, shown):
+    made = apply([FieldRule(to=to, source="attributes.said")], an_order(attributes={"said": said}), ZONE)
+    (masked,) = shown_to(made, {"orders:read"}.__contains__).given
+    (whole,) = shown_to(made, {"orders:read", "customers:reveal"}.__contains__).given
+    assert (masked.value, whole.value) == (shown, said)
+
+
+@pytest.mark.parametrize("to", ["buyer.document", "attributes.cpf"])
+@pytest.mark.parametrize(("said", "told"), [("123", "1…"), ("12", "…"), ("5299822472", "529…")])
+def test_of_a_document_that_is_none_no_more_than_the_beginning_is_kept(to, said, told):
+    rule = FieldRule(to=to, source="attributes.said", form=Form.DOCUMENT)
+    assert failing([rule], an_order(attributes={"said": said})) == [f"rule 1, {to}: {told} is no CPF or CNPJ."]
 
 
 def test_what_is_required_may_be_there_by_the_connector_or_a_default():

@@ -232,10 +232,14 @@ async def list_drop_ships(
 
 @query("/drop-ships/{number:int}", permission="orders:read", tag=TAG)
 async def get_drop_ship(work: Work, number: int) -> DropShipView:
-    """Return a drop-ship order with its lines."""
+    """Return a drop-ship order with its lines.
+
+    The telephone of the buyer is masked for callers who may not see personal data in full.
+    """
     row = await dropping.drop_of(work.tx, number)
     lines = await drop_reads.drop_lines(work.tx, row.id)
-    return DropShipView(row, lines, await drop_reads.destination(work.tx, row.order_id))
+    to = await drop_reads.destination(work.tx, row.order_id, reveals=work.actor.may("customers:reveal"))
+    return DropShipView(row, lines, to)
 
 
 @command("/drop-ships/{number:int}/accept", permission="fulfillment:work", tag=TAG)

@@ -99,7 +99,7 @@ async def drop_show(request: Asking, number: FromPath[int]) -> Response[str]:
         around = await shell.around(tx, request, "drop_ships")
         row = await dropping.drop_of(tx, number)
         lines = await drop_reads.drop_lines(tx, row.id)
-        to = await drop_reads.destination(tx, row.order_id)
+        to = await drop_reads.destination(tx, row.order_id, reveals=around.may("customers:reveal"))
         opens = await drop_reads.orders_seen(tx, [row.order_id], tx.actor.scope)
         there = await dropping.today_at(tx, row.location_id)
     return render.html(

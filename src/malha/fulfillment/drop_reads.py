@@ -8,6 +8,7 @@ import msgspec
 
 from malha.inventory.vendors.model import OPEN, DropState
 from malha.ordering import reads as orders
+from malha.platform.brazil import mask_phone
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
 from malha.platform.text import literal, whole_in
@@ -157,6 +158,7 @@ async def drop_lines(tx: Tx, id_: UUID) -> list[DropLineRow]:
     return await tx.all(DropLineRow, DROP_LINES, {"id": id_})
 
 
-async def destination(tx: Tx, order_id: UUID) -> Destination:
-    """Return where an order goes."""
-    return await tx.one(Destination, DESTINATION, {"order_id": order_id})
+async def destination(tx: Tx, order_id: UUID, *, reveals: bool) -> Destination:
+    """Return where an order goes, its telephone masked unless whoever asks may see personal data in full."""
+    to = await tx.one(Destination, DESTINATION, {"order_id": order_id})
+    return to if reveals or not to.phone else msgspec.structs.replace(to, phone=mask_phone(to.phone))

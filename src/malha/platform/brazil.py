@@ -139,11 +139,23 @@ def format_document(document: str) -> str:
     return format_cnpj(document) if len(document) == 14 else document
 
 
+def _hidden(text: str) -> str:
+    """Return dots with the last two characters of a text behind them; of fewer than six nothing is shown."""
+    shown = text[-2:] if len(text) >= 6 else ""
+    return _MASK * min(len(text) - len(shown), 12) + shown
+
+
 def mask_document(document: str) -> str:
-    """Return a CPF as `•••.456.789-••`. A company's CNPJ is public and stays readable."""
-    if len(document) == 11:
-        return f"{_MASK * 3}.{document[3:6]}.{document[6:9]}-{_MASK * 2}"
-    return format_document(document)
+    """Return a CPF as `•••.456.789-••`. A company's CNPJ is public and stays readable.
+
+    What is neither is a CPF that somebody mistyped, as likely as not: its last two characters are shown.
+    """
+    if company := normalise_cnpj(document):
+        return format_cnpj(company)
+    text = bare(document)
+    if len(text) == 11 and _is_digits(text):
+        return f"{_MASK * 3}.{text[3:6]}.{text[6:9]}-{_MASK * 2}"
+    return _hidden(text)
 
 
 # --- CEP ---
@@ -210,10 +222,12 @@ def format_phone(phone: str) -> str:
 
 
 def mask_phone(phone: str) -> str:
-    """Return `(11) •••••-4321`: area code and the last four digits stay."""
-    if phone.startswith("+55") and len(phone) in {13, 14}:
+    """Return `(11) •••••-4321`, area code and the last four digits; of a short number, or of none, the last two."""
+    if normalise_phone(phone) != phone or len(phone) < 12:
+        return _hidden(phone)
+    if phone.startswith("+55"):
         return f"({phone[3:5]}) {_MASK * (len(phone) - 9)}-{phone[-4:]}"
-    return phone[:3] + _MASK * max(len(phone) - 7, 0) + phone[-4:]
+    return phone[:3] + _MASK * (len(phone) - 7) + phone[-4:]
 
 
 def normalise_email(text: str) -> str | None:
@@ -228,9 +242,12 @@ def normalise_email(text: str) -> str | None:
 
 
 def mask_email(email: str) -> str:
-    """Return `m•••@gmail.com`."""
-    local, at, domain = email.partition("@")
-    return f"{local[:1]}{_MASK * 3}{at}{domain}"
+    """Return `m•••@gmail.com`; of what is no e-mail address the first letter, `m•••`."""
+    local, at, domain = email.strip().partition("@")
+    if normalise_email(email) is not None:
+        return f"{local[:1]}{_MASK * 3}{at}{domain}"
+    first = email[:1] if len(email) >= 6 and email[0] != "@" else ""
+    return f"{first}{_MASK * 3}"
 
 
 # --- GTIN ---

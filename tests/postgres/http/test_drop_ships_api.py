@@ -72,6 +72,22 @@ async def test_offers_are_stated_listed_and_removed(retailer: Shop) -> None:
     assert (gone.status_code, gone.json()["code"]) == (404, "unknown_vendor_offer")
 
 
+async def test_the_telephone_of_the_buyer_is_masked_for_who_may_not_see_personal_data(retailer: Shop) -> None:
+    at = f"/drop-ships/{(await asked(retailer, await with_vendors(retailer)))['number']}"
+    async with retailer.database.transaction() as tx:
+        await tx.execute("UPDATE sales_order SET buyer_phone = '+5583987654321'")
+
+    async def to(permissions: set[str]) -> object:
+        shown = await retailer.http.get(f"/v1{at}", headers=await retailer.key(permissions))
+        return shown.json()["to"]["phone"]
+
+    assert await to({"orders:read"}) == "(83) •••••-4321"
+    assert await to({"orders:read", "customers:reveal"}) == "+5583987654321"
+    for role, shows in (Role.AUDITOR, False), (Role.OWNER, True):
+        page = await retailer.http.get(at, headers=await retailer.session(role))
+        assert (page.status_code, "+5583987654321" in page.text, "•••••-4321" in page.text) == (200, shows, not shows)
+
+
 async def test_a_vendor_is_asked_answers_and_sends(retailer: Shop) -> None:
     key = await with_vendors(retailer)
     http = retailer.http

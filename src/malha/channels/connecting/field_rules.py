@@ -18,7 +18,7 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from malha.channels.contract import ExtAddress, ExtLine, ExtOrder
-from malha.platform.brazil import mask_document, normalise_document
+from malha.platform.brazil import mask_document, mask_email, mask_phone, normalise_document, normalise_phone
 from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_
 
@@ -238,7 +238,7 @@ def apply(rules: Sequence[FieldRule], order: ExtOrder, zone: str) -> Applied:
             try:
                 values = _values(rule, order, place)
             except _Bad as bad:
-                failed.append(Failed(number, rule.to, place, bad.says, bad.mend, _kept(rule.to, bad.facts)))
+                failed.append(Failed(number, rule.to, place, bad.says, bad.mend, _kept(rule, bad.facts)))
                 continue
             if values:
                 got.setdefault(key, []).extend(Given(number, rule.to, place, value, was) for value in values)
@@ -380,10 +380,11 @@ def _read(order: ExtOrder, name: str, line: ExtLine | None) -> str:
     return _SAFE.sub(" ", str(said)).strip() if said is not None else ""
 
 
-def _kept(to: str, facts: dict[str, Any]) -> dict[str, Any]:
+def _kept(rule: FieldRule, facts: dict[str, Any]) -> dict[str, Any]:
     """Return facts that may be written down: of what says who somebody is only the beginning."""
-    if to in PERSONAL and "value" in facts:
-        return {**facts, "value": f"{facts['value'][:3]}…"}
+    if (rule.to in PERSONAL or rule.form is Form.DOCUMENT) and "value" in facts:
+        value = facts["value"]
+        return {**facts, "value": f"{value[: min(3, len(value) // 3)]}…"}
     return facts
 
 
@@ -409,9 +410,11 @@ def shown_to(applied: Applied, may: Callable[[str], bool]) -> Applied:
 def _masked(to: str, value: str) -> str:
     match to:
         case "buyer.document":
-            return mask_document(normalise_document(value) or "") or f"{value[:3]}…"
-        case "buyer.email" | "buyer.phone":
-            return f"{value[:3]}…" if value else ""
+            return mask_document(value)
+        case "buyer.email":
+            return mask_email(value) if value else ""
+        case "buyer.phone":
+            return mask_phone(normalise_phone(value) or value)
         case _:
             return value
 
