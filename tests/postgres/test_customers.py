@@ -197,6 +197,22 @@ async def test_a_person_edits_the_version_they_saw_and_cannot_take_anothers_docu
         assert ana.document not in str(entries)
 
 
+async def test_the_code_of_a_municipality_stays_with_its_city(database: Database) -> None:
+    there = Address(street="Rua A", city="São Paulo", state="SP", ibge="3550308")
+    stated = [
+        (Address(street="Rua B", city="sao paulo", state="SP"), "3550308"),
+        (Address(city="São Paulo", state="SP", ibge="1"), "1"),
+        (Address(city="Santos", state="SP"), ""),
+        (Address(street="Rua B"), ""),
+        (Address(), ""),
+    ]
+    async with database.transaction() as tx:
+        for address, ibge in stated:
+            made = await service.create_customer(tx, CustomerDraft(name="Ana", address=there))
+            found = await service.update_customer(tx, made.id, CustomerDraft(name="Ana", address=address), made.version)
+            assert (found.address.street, found.address.ibge) == (address.street, ibge)
+
+
 async def test_lists_are_masked_and_a_reveal_is_written_down(database: Database) -> None:
     async with database.transaction() as tx:
         (ana,) = await service.link(tx, [ANA])

@@ -87,3 +87,11 @@ def test_numbers_are_searched_without_their_punctuation_and_words_as_they_are() 
     assert rules.search_words("12.ABC.345/01DE-35") == ["12abc34501de35"]
     assert rules.search_words("AB.CDE.FGH/IJKL-80") == ["abcdefghijkl80"]
     assert rules.search_words("João d'Ávila ana.1@x.com") == ["joao", "d'avila", "ana.1@x.com"]
+
+
+@given(buyers, customers)
+def test_of_equal_matches_the_one_with_just_these_identities_is_meant(buyer: Buyer, known: list[Customer]) -> None:
+    said = (buyer.document, buyer.email, buyer.phone)
+    same = [c for c in known if (c.document, c.email, c.phone) == said]
+    if same and (buyer.document or buyer.email):
+        assert rules.best_match(buyer, known) == same[0]

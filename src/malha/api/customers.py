@@ -110,7 +110,10 @@ async def create_customer(work: Work, data: CustomerDraft) -> CustomerStored:
 
 @command("/customers/{customer_id:uuid}", method="PUT", permission="customers:write", versioned="required")
 async def change_customer(work: Work, customer_id: UUID, data: CustomerDraft) -> CustomerStored:
-    """Change a customer: the profile is afterwards what the body says, empty identities included."""
+    """Change a customer: the profile is afterwards what the body says, empty identities and address included.
+
+    Only the municipality's code (`ibge`) that the body leaves out stays, as long as city and state do.
+    """
     await in_scope(work, customer_id)
     version = await service.lock_customer(work.tx, customer_id, data)
     work.expect(version)

@@ -203,6 +203,9 @@ async def export_all_locations(work: Work, format: Format = Format.CSV) -> bytes
 async def import_customers(work: Work, data: bytes, mode: Mode = Mode.PREVIEW, name: str = "") -> ImportReport:
     """Import customers from a table; who is there already is changed, not doubled.
 
+    An address changes part by part: an empty cell, or a column that is not there, leaves what is stored. A row that
+    says something else of a customer than an earlier one is refused.
+
     It may change anybody's profile, so it is not for those who are limited to locations.
     """
     if work.actor.locations is not None:

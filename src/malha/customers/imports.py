@@ -1,19 +1,22 @@
-"""Customers from a table, one row each, and back. Who is there already is changed, not doubled (`rules.best_match`)."""
+"""Customers from a table, one row each, and back.
+
+Who is there already is changed, not doubled (`rules.best_match`). What a row leaves empty stays as it is, and so does
+what the table has no column for; `lines` says what becomes of an address, and of two rows of one customer.
+"""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 
 import msgspec
 
-from malha.customers import reads, rules, service
+from malha.customers import lines, reads, rules, service
 from malha.customers.model import Customer, CustomerDraft
-from malha.platform.address import Address
 from malha.platform.brazil import normalise_document
 from malha.platform.db import Database, Tx
 from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_
 from malha.platform.ids import UUID
 from malha.platform.imports import IN_USE, TOUCHED, Left, Outcome, Trace, combine
-from malha.platform.tabular import BadCell, Column, Row, parse_cep, parse_state
+from malha.platform.tabular import BadCell, Column, Row
 
 
 def parse_document(text: str) -> str:
@@ -31,47 +34,54 @@ def parse_document(text: str) -> str:
     return found
 
 
-_ADDRESS = ("postal_code", "street", "number", "complement", "district", "city", "state")
-
 COLUMNS = (
-    Column("name", ("nome", "cliente", "nome completo", "razão social", "customer name"), required=True),
+    Column("name", ("nome", "cliente", "nome completo", "razão social", "customer name"), required=True, blank=True),
     Column("document", ("cpf", "cnpj", "cpf/cnpj", "cpf ou cnpj", "documento"), parse=parse_document),
     Column("email", ("e-mail", "mail")),
     Column("phone", ("telefone", "celular", "fone", "whatsapp")),
-    Column("postal_code", ("cep", "código postal", "zip"), parse=parse_cep),
+    # Whether this and the state can be depends on the customer's country.
+    Column("postal_code", ("cep", "código postal", "zip")),
     Column("street", ("rua", "logradouro", "endereço", "address")),
     Column("number", ("número", "nº")),
     Column("complement", ("complemento",)),
     Column("district", ("bairro",)),
     Column("city", ("cidade", "município")),
-    Column("state", ("uf", "estado"), parse=parse_state),
+    Column("state", ("uf", "estado")),
 )
 
 
 class CustomerImport:
-    """Rows of customers; a `malha.platform.imports.Target`."""
+    """Rows of customers; a `malha.platform.imports.Target`. One per import: it remembers what earlier rows said."""
 
     entity = "customer"
     columns = COLUMNS
     families: Mapping[str, Sequence[str]] = {}
     passes = 1
 
+    def __init__(self) -> None:
+        self._seen = {False: lines.Seen(), True: lines.Seen()}
+
     async def handle(self, tx: Tx, rows: Sequence[Row], *, apply: bool, turn: int) -> Outcome:  # noqa: ARG002
         """Check or write a chunk."""
         outcome = Outcome()
-        good: list[tuple[Row, CustomerDraft]] = []
+        good: list[lines.Line] = []
         for row in rows:
             draft = rules.tidy_customer(_draft(row))
-            flaws = [Flaw(f.at.split("/")[-1], f.says, f.mend, f.facts) for f in rules.check_customer(draft)]
+            flaws = [flaw for flaw in rules.check_customer(draft) if flaw is not rules.NAMELESS]
             if flaws:
                 combine(outcome, row.line, flaws)
                 continue
             if not (draft.document or draft.email or draft.phone):
                 says = N_("Nothing identifies this customer: a repeated import would add them again.")
                 combine(outcome, row.line, [Flaw("", says, N_("Give a document, e-mail or telephone."))], warning=True)
-            good.append((row, draft))
-        done = await service.merge_customers(tx, [draft for _, draft in good], apply=apply)
+            said = {part: row.values[part] for part in lines.PARTS if part in row.values}
+            good.append(lines.Line(row.line, draft, said))
+        done = await service.merge_rows(tx, good, self._seen[apply], apply=apply)
         outcome.created, outcome.changed, outcome.unchanged = done.created, done.changed, done.unchanged
+        for line, found in done.flaws.items():
+            combine(outcome, line, found)
+        for line, found in done.warnings.items():
+            combine(outcome, line, found, warning=True)
         outcome.traces = [
             Trace(
                 key=str(after.id),
@@ -99,13 +109,11 @@ class CustomerImport:
 
 def _draft(row: Row) -> CustomerDraft:
     values = row.values
-    address = Address(**{part: values[part] for part in _ADDRESS if part in values})
     return CustomerDraft(
-        name=values["name"],
+        name=values.get("name", ""),
         document=values.get("document"),
         email=values.get("email"),
         phone=values.get("phone"),
-        address=address,
     )
 
 
@@ -126,6 +134,12 @@ async def customer_pages(
             return
         after = customers[-1].number
         yield [
-            [c.name, rules.shown_document(c.document), c.email, c.phone, *(getattr(c.address, a) for a in _ADDRESS)]
+            [
+                c.name,
+                rules.shown_document(c.document),
+                c.email,
+                c.phone,
+                *(getattr(c.address, part) for part in lines.PARTS),
+            ]
             for c in customers
         ]

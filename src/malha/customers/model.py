@@ -6,6 +6,7 @@ from enum import StrEnum
 import msgspec
 
 from malha.platform.address import Address
+from malha.platform.flaws import Flaw
 from malha.platform.ids import UUID
 
 
@@ -74,12 +75,17 @@ class Saved(msgspec.Struct, frozen=True):
 
 
 class Merged(msgspec.Struct, frozen=True, kw_only=True):
-    """What merging many profiles did; two rows of one person count once as created or changed, then as unchanged."""
+    """What merging rows did; two rows of one person count once as created or changed, then as unchanged.
+
+    Rows with `flaws`, by line, did nothing. `warnings` are of rows that did.
+    """
 
     created: int
     changed: int
     unchanged: int
     written: list[tuple[Customer | None, Customer]] = []  # as it was, None for a new one, and as it is now
+    flaws: dict[int, list[Flaw]] = {}
+    warnings: dict[int, list[Flaw]] = {}
 
 
 class Merge(msgspec.Struct, frozen=True, kw_only=True):

@@ -27,6 +27,7 @@ from malha.platform.i18n import N_
 from malha.platform.text import fold
 
 BUCKETS = 128
+NAMELESS = Flaw("name", N_("This field is empty."), N_("Fill it in."))
 
 
 def kind_of(document: str | None) -> CustomerKind:
@@ -80,7 +81,7 @@ def tidy_customer(draft: CustomerDraft) -> CustomerDraft:
 def check_customer(draft: CustomerDraft) -> Iterator[Flaw]:
     """Yield what is wrong with a tidied profile."""
     if not draft.name:
-        yield Flaw("name", N_("This field is empty."), N_("Fill it in."))
+        yield NAMELESS
     elif len(draft.name) > 200:
         facts = {"length": len(draft.name), "longest": 200}
         yield Flaw("name", N_("The text has {length} characters."), N_("Use at most {longest}."), facts)
@@ -122,7 +123,10 @@ def is_one_identity(one: Customer, other: Customer) -> bool:
 
 
 def best_match(buyer: Buyer | CustomerDraft, candidates: Sequence[Customer]) -> Customer | None:
-    """Return who of the candidates the buyer is, or None. Equal matches go to the older profile (smaller number)."""
+    """Return who of the candidates the buyer is, or None.
+
+    Equal matches go to the profile with just these identities, or else to the older one (smaller number).
+    """
 
     def strength(customer: Customer) -> int:
         if buyer.document and customer.document:
@@ -136,7 +140,8 @@ def best_match(buyer: Buyer | CustomerDraft, candidates: Sequence[Customer]) -> 
         no_other_email = not (buyer.email and customer.email)
         return 1 if same_phone and same_name and no_other_email else 0
 
-    best = max(candidates, key=lambda c: (strength(c), -c.number), default=None)
+    said = buyer.document, buyer.email, buyer.phone
+    best = max(candidates, key=lambda c: (strength(c), (c.document, c.email, c.phone) == said, -c.number), default=None)
     return best if best is not None and strength(best) else None
 
 

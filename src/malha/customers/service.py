@@ -1,8 +1,8 @@
 """Use cases of customers: find or create the customer of an order, state profiles, reveal what lists mask.
 
-`link` and `put_customers` are set-based and safe under concurrency: they lock the identities they speak of, so two
-transactions about one person come one after the other and the second finds what the first made. Call them once per
-transaction, first.
+`link`, `put_customers` and `merge_rows` are set-based and safe under concurrency: they lock the identities they speak
+of, so two transactions about one person come one after the other and the second finds what the first made. Call them
+once per transaction, first.
 """
 
 from collections import defaultdict
@@ -11,15 +11,16 @@ from typing import TypeVar
 
 import msgspec
 
-from malha.customers import reads, rules, writes
+from malha.customers import lines, reads, rules, writes
 from malha.customers.errors import CustomerEmailExists, CustomerExists, UnknownCustomer
+from malha.customers.lines import Line, Seen
 from malha.customers.model import Buyer, Customer, CustomerDraft, Merged, Saved
 from malha.platform import audit
 from malha.platform.address import Address
 from malha.platform.clock import now
 from malha.platform.db import Tx
 from malha.platform.errors import Conflict
-from malha.platform.flaws import refuse
+from malha.platform.flaws import Flaw, refuse
 from malha.platform.ids import UUID, new_id
 
 B = TypeVar("B", Buyer, CustomerDraft)
@@ -164,15 +165,41 @@ def _merge(people: _People, drafts: Sequence[CustomerDraft]) -> list[Saved]:
         if customer is None:
             saved.append(Saved(people.make(draft).id, created=True))
         else:
-            people.keep(_changed(customer, draft))
+            address = draft.address if draft.address != Address() else customer.address
+            people.keep(_changed(customer, draft, address))
             saved.append(Saved(customer.id, created=False))
     return saved
 
 
-async def merge_customers(tx: Tx, drafts: Sequence[CustomerDraft], *, apply: bool) -> Merged:
-    """Do what `put_customers` does with tidied drafts that are valid, or only say what it would do."""
+async def merge_rows(tx: Tx, rows: Sequence[Line], seen: Seen, *, apply: bool) -> Merged:
+    """Create profiles that rows state, or change those that are the same people, or only say what it would do.
+
+    What a row leaves out stays; `lines.merged_address` says what becomes of an address. A row is left out, with its
+    flaws, where its address cannot be, where it makes a profile without a name, or where it says something else of a
+    customer than an earlier row of the file, which `seen` remembers.
+    """
+    drafts = [row.draft for row in rows]
     people = await _people(tx, drafts)
-    saved = _merge(people, drafts)
+    for promised in () if apply else seen.made(drafts):
+        people.keep(promised)
+    saved: list[Saved] = []
+    flaws: dict[int, list[Flaw]] = {}
+    warnings: dict[int, list[Flaw]] = {}
+    for row in rows:
+        known = people.find(row.draft)
+        before = known.address if known else Address()
+        after = lines.merged_address(before, row.address)
+        if found := _flaws(row, known, after, seen):
+            flaws[row.line] = found
+            continue
+        if known is None:
+            saved.append(Saved(people.make(msgspec.structs.replace(row.draft, address=after)).id, created=True))
+        else:
+            people.keep(_changed(known, row.draft, after))
+            saved.append(Saved(known.id, created=False))
+        seen.note(saved[-1].id, row)
+        if odd := list(lines.warn_merged(before, after, row.address)):
+            warnings[row.line] = odd
     created = sum(s.created for s in saved)
     changed = len({s.id for s in saved if s.id in people.before and people.current[s.id] != people.before[s.id]})
     written: list[tuple[Customer | None, Customer]] = []
@@ -181,7 +208,23 @@ async def merge_customers(tx: Tx, drafts: Sequence[CustomerDraft], *, apply: boo
         ids = [i for i, c in people.current.items() if i in people.new or c != people.before[i]]
         stored = await reads.by_ids(tx, ids)
         written = [(people.before.get(id_), stored[id_]) for id_ in ids]
-    return Merged(created=created, changed=changed, unchanged=len(saved) - created - changed, written=written)
+    else:
+        seen.keep(c for i, c in people.current.items() if i not in people.before)
+    unchanged = len(saved) - created - changed
+    return Merged(
+        created=created, changed=changed, unchanged=unchanged, written=written, flaws=flaws, warnings=warnings
+    )
+
+
+def _flaws(row: Line, known: Customer | None, address: Address, seen: Seen) -> list[Flaw]:
+    """Return why a row is left out."""
+    before = known.address if known else Address()
+    found = list(lines.check_merged(before, address, row.address))
+    if known is None and not row.draft.name:
+        found.append(rules.NAMELESS)
+    if known is not None and not found and (otherwise := seen.contradicted(known.id, row)):
+        found.append(otherwise)
+    return found
 
 
 async def take_back(
@@ -213,16 +256,17 @@ async def take_back(
     return touched, clashing
 
 
-def _changed(customer: Customer, draft: CustomerDraft) -> Customer:
+def _changed(customer: Customer, draft: CustomerDraft, address: Address) -> Customer:
+    """Return a profile with what a draft states and with an address; what the draft leaves empty stays."""
     document = draft.document or customer.document
     return msgspec.structs.replace(
         customer,
-        name=draft.name,
+        name=draft.name or customer.name,
         document=document,
         kind=rules.kind_of(document),
         email=draft.email or customer.email,
         phone=draft.phone or customer.phone,
-        address=draft.address if draft.address != Address() else customer.address,
+        address=address,
     )
 
 
@@ -260,6 +304,8 @@ async def lock_customer(tx: Tx, customer_id: UUID, draft: CustomerDraft) -> int:
 async def update_customer(tx: Tx, customer_id: UUID, draft: CustomerDraft, version: int) -> Customer:
     """Change one profile that still has `version`: everything is as the draft says, empty identities included.
 
+    Only the municipality's code, which people do not know, stays with its city where the draft has none.
+
     Raises:
         UnknownCustomer: there is no such profile.
         Conflict: it has moved on.
@@ -275,6 +321,7 @@ async def update_customer(tx: Tx, customer_id: UUID, draft: CustomerDraft, versi
         raise Conflict(what="customer", key=before.number)
     _refuse_clash(people, draft, customer_id)
     fields = {name: getattr(draft, name) for name in draft.__struct_fields__}
+    fields["address"] = lines.stated_address(before.address, draft.address)
     after = msgspec.structs.replace(before, kind=rules.kind_of(draft.document), **fields)
     await writes.set_all(tx, [after])
     stored = await customer_of(tx, customer_id)

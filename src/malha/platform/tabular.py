@@ -102,6 +102,7 @@ class Column(msgspec.Struct, frozen=True):
     also: tuple[str, ...] = ()
     parse: Callable[[str], Any] = str
     required: bool = False
+    blank: bool = False  # its cells may be empty all the same
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -186,7 +187,7 @@ class Table:
                     values[column.name] = column.parse(text)
                 except BadCell as error:
                     flaws.append(Flaw(column.name, error.says, error.mend, {"value": text[:100], **error.facts}))
-            elif column.required:
+            elif column.required and not column.blank:
                 flaws.append(Flaw(column.name, N_("This field is empty."), N_("Fill it in.")))
         for i, (family, name) in self.families.items():
             text = undo(cells[i]).strip() if i < len(cells) else ""
