@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -20,6 +21,7 @@ from malha.fulfillment import service as fulfillment
 from malha.ordering import service as ordering
 from malha.platform.brazil import build_access_key
 from malha.platform.flaws import Invalid
+from malha.platform.money import Money
 from malha.testing.builders import Sold, a_network, a_product, an_access_key, an_order
 
 
@@ -185,3 +187,115 @@ async def test_one_key_at_once_for_many_works_covers_one_of_them(database):
     async with database.transaction() as tx:
         assert await tx.value("SELECT count(*) FROM fiscal_document") == 1
         assert await tx.value("SELECT count(*) FROM order_unit WHERE state = 'invoiced'") == 1
+
+
+BRASILIA = ZoneInfo("America/Sao_Paulo")
+
+
+async def refusal(tx, work, facts):
+    """Return where a document is refused, and what is told of it."""
+    with pytest.raises(Invalid) as refused:
+        await service.record_document(tx, work, facts)
+    [problem] = refused.value.facts["problems"]
+    return problem["at"], problem["facts"]
+
+
+def issued(world, at, model="55", number=1):
+    """Return the facts of a document of SP1 that was issued at a moment."""
+    key = build_access_key(
+        state="SP", year=at.year, month=at.month, issuer=world.cnpjs["SP1"], model=model, series=1, number=number,
+        code="00000001",
+    )  # fmt: skip
+    return DocumentFacts(access_key=key, issued_at=at)
+
+
+async def test_a_document_is_not_of_the_future_and_not_older_than_its_order(database):
+    async with database.transaction() as tx:
+        world = await a_network(tx)
+        order_id, work = await packed(tx, world, 1)
+        now = (await tx.now()).astimezone(BRASILIA)
+        await tx.execute("UPDATE sales_order SET placed_at = %(at)s WHERE id = %(id)s", {"at": now, "id": order_id})
+        late = [now + timedelta(minutes=11), now + timedelta(days=1), now + timedelta(days=400)]
+        for at in (*late, now - timedelta(hours=25), now.replace(tzinfo=None)):
+            assert (await refusal(tx, work, issued(world, at)))[0] == "/issued_at"
+        assert (await refusal(tx, work, issued(world, now - timedelta(days=8), "65")))[0] == "/issued_at"
+
+
+async def test_clocks_differ_a_little_and_a_till_issues_before_its_order_is_told(database):
+    async with database.transaction() as tx:
+        world = await a_network(tx)
+        now = (await tx.now()).astimezone(BRASILIA)
+        near = [(now + timedelta(minutes=9), "55"), (now - timedelta(hours=23), "55"), (now - timedelta(days=6), "65")]
+        for number, (at, model) in enumerate(near, 1):
+            order_id, work = await packed(tx, world, 1)
+            placed = {"at": now, "id": order_id}
+            await tx.execute("UPDATE sales_order SET placed_at = %(at)s WHERE id = %(id)s", placed)
+            facts = issued(world, at, model, number)
+            done = await service.record_document(tx, work, facts)
+            await tx.execute("UPDATE sales_order SET placed_at = now() + interval '30 days'")
+            again = await service.record_document(tx, work, facts)
+            assert (again.id, again.repeated) == (done.id, True)  # what was recorded before is answered the same
+
+
+async def test_a_total_that_the_goods_are_not_worth_opens_no_gate_until_it_is_said_why(database):
+    async with database.transaction() as tx:
+        world = await a_network(tx)
+        cup = await a_product(tx, world, "CUP", stock={"DC": 9})
+        order_id, work = await packed(
+            tx, world, [Sold(cup, 2, price=10_000, discount=1_000)], discount=900, shipping=1_500
+        )
+        key = an_access_key(world)
+        for total in (1, 17_000, 22_000, 181_000):
+            at, told = await refusal(tx, work, DocumentFacts(access_key=key, total=total))
+            assert (at, told["stated"], told["least"], told["most"]) == (
+                "/total", Money(total), Money(18_100), Money(21_500),
+            )  # fmt: skip
+        assert {u.state.value for u in (await ordering.units_of(tx, [order_id]))[order_id]} == {"awaiting_document"}
+        facts = DocumentFacts(access_key=key, total=22_000, total_reason="ICMS-ST 5.00")
+        assert (await service.record_document(tx, work, facts)).total == 22_000
+        [after] = await tx.values("SELECT after FROM audit WHERE entity = 'order' AND action = 'accept_total'")
+        told = [after[name] for name in ("total", "worth_least", "worth_most", "reason")]
+        assert told == [22_000, 18_100, 21_500, "ICMS-ST 5.00"]
+
+
+@pytest.mark.parametrize("total", [18_100, 19_000, 20_500, 20_000, 21_500, 18_099, 21_600])
+async def test_freight_and_discounts_may_be_on_the_document_or_not(database, total):
+    """The channel may pay a discount, and others may invoice the freight; a centavo a unit is rounded."""
+    async with database.transaction() as tx:
+        world = await a_network(tx)
+        cup = await a_product(tx, world, "CUP", stock={"DC": 9})
+        _, work = await packed(tx, world, [Sold(cup, 2, price=10_000, discount=1_000)], discount=900, shipping=1_500)
+        await service.record_document(tx, work, DocumentFacts(access_key=an_access_key(world), total=total))
+        assert await tx.value("SELECT count(*) FROM audit WHERE action = 'accept_total'") == 0
+
+
+async def test_a_gift_may_be_worth_something_on_its_document(database):
+    async with database.transaction() as tx:
+        world = await a_network(tx)
+        cup = await a_product(tx, world, "CUP", stock={"DC": 9})
+        pen = await a_product(tx, world, "PEN", stock={"DC": 9})
+        _, work = await packed(tx, world, [Sold(cup, price=10_000), Sold(pen, price=0)])
+        assert (await refusal(tx, work, DocumentFacts(access_key=an_access_key(world), total=1)))[0] == "/total"
+        await service.record_document(tx, work, DocumentFacts(access_key=an_access_key(world), total=10_700))
+        _, free = await packed(tx, world, [Sold(pen, price=0)])
+        await service.record_document(tx, free, DocumentFacts(access_key=an_access_key(world, number=2), total=0))
+
+
+async def test_each_shipment_of_an_order_has_a_document_of_its_own_worth(database):
+    async with database.transaction() as tx:
+        world = await a_network(tx)
+        cup = await a_product(tx, world, "CUP", stock={"DC": 9, "S1": 9})
+        order_id = await an_order(
+            tx, world, [Sold(cup, 1, price=10_000), Sold(cup, 3, price=10_000, at="S1")], shipping=2_000
+        )
+        works = {work.location_id: work.id for work in await fulfillment.release_order(tx, order_id)}
+        for work in works.values():
+            await fulfillment.confirm_pick(tx, work)
+            await fulfillment.pack(tx, work)
+        first, second = works[world.locations["DC"]], works[world.locations["S1"]]
+        whole = DocumentFacts(access_key=an_access_key(world), total=42_000)
+        assert (await refusal(tx, first, whole))[0] == "/total"
+        await service.record_document(tx, first, DocumentFacts(access_key=an_access_key(world), total=12_000))
+        await service.record_document(
+            tx, second, DocumentFacts(access_key=an_access_key(world, number=2), total=30_000)
+        )

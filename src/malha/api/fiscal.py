@@ -16,6 +16,7 @@ from malha.platform.i18n import N_
 from malha.platform.ids import UUID
 
 TAG = "fiscal documents"
+Instant = Annotated[datetime, Meta(tz=True)]
 
 
 class CoveredLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -29,14 +30,17 @@ class CoveredLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class RecordDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """An authorised document. Model, series and number are in the key; where given they must agree with it.
 
-    Without lines it covers what was packed; with them every difference is refused. `total` in centavos.
+    Without lines it covers what was packed; with them every difference is refused. `issued_at` has a time zone, is not
+    still to come, and not from before the order. `total` in centavos: one that the goods are not worth, with or without
+    discounts and freight, is refused unless `total_reason` says why it is right, which is kept in the audit trail.
     """
 
     access_key: Annotated[str, Meta(min_length=44, max_length=60)]
-    issued_at: datetime | None = None
+    issued_at: Instant | None = None
     provider: Provider = Provider.MANUAL
     protocol: Annotated[str, Meta(max_length=60)] | None = None
     total: Annotated[int, Meta(ge=0, le=10**12)] | None = None
+    total_reason: Annotated[str, Meta(min_length=1, max_length=400)] | None = None
     model: Annotated[str, Meta(max_length=2)] | None = None
     series: Annotated[int, Meta(ge=0, le=999)] | None = None
     number: Annotated[int, Meta(ge=1, le=999_999_999)] | None = None
@@ -69,6 +73,7 @@ async def record_document(work: Work, fulfillment_id: UUID, data: RecordDocument
         provider=data.provider,
         protocol=data.protocol,
         total=data.total,
+        total_reason=data.total_reason,
         model=data.model,
         series=data.series,
         number=data.number,

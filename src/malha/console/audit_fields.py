@@ -363,6 +363,8 @@ FIELDS = {
     "whole_site": N_("The whole location"),
     "zones": N_("Zones"),
     "access_key": N_("Access key"),
+    "worth_least": N_("Goods worth at least"),
+    "worth_most": N_("Goods worth at most"),
     "authorised": N_("Authorised"),
     "barcode": N_("Barcode"),
     "cancel_at": N_("Cancelled on"),

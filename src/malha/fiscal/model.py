@@ -50,11 +50,20 @@ class Covered(msgspec.Struct, frozen=True):
     quantity: int
 
 
+class Worth(msgspec.Struct, frozen=True):
+    """What the goods of a document may come to on it, in centavos; `most` None: there is no telling."""
+
+    least: int
+    most: int | None
+    rounding: int  # how far a total may be from that
+
+
 class DocumentFacts(msgspec.Struct, frozen=True, kw_only=True):
     """A document as somebody else issued it.
 
     `model`, `series` and `number` may be left out: the key says them. `lines` None: it covers what was packed. `total`
-    in centavos; None: the worth of the units it covers.
+    in centavos; None: the worth of the units it covers. `total_reason`: why a total is right that the goods are not
+    worth, as somebody said it.
     """
 
     access_key: str
@@ -62,6 +71,7 @@ class DocumentFacts(msgspec.Struct, frozen=True, kw_only=True):
     provider: Provider = Provider.MANUAL
     protocol: str | None = None
     total: int | None = None
+    total_reason: str | None = None
     model: str | None = None
     series: int | None = None
     number: int | None = None

@@ -3,14 +3,22 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 
-from malha.fiscal.model import Covered, DocumentFacts, DocumentPolicy, Flow, Issuer
-from malha.ordering.model import Line, Unit
-from malha.ordering.rules import whole_units
+from malha.fiscal.model import Covered, DocumentFacts, DocumentPolicy, Flow, Issuer, Worth
+from malha.ordering.model import Line, Order, Unit
+from malha.ordering.rules import per_unit, whole_units
 from malha.platform.brazil import AccessKey, format_cnpj, parse_access_key
 from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_
+from malha.platform.money import Money
+from malha.platform.shapes import NO_ZONE
 
 MODELS = ("55", "65")
+# An authority takes documents of up to five minutes ahead of its clock, and ours may go after it by as much.
+AHEAD = timedelta(minutes=10)
+# An order that is told without its date is placed when it is told: a day later, if its file comes at night. A till
+# sells off line and has until the working day after to have its NFC-e authorised, and only then tells of the sale.
+BEFORE_ORDER = {"55": timedelta(days=1), "65": timedelta(days=7)}
+ROUNDED_PERCENT = 1
 _BRASILIA = timezone(timedelta(hours=-3))
 
 
@@ -44,6 +52,8 @@ def check_key(facts: DocumentFacts, issuer: Issuer, now: datetime) -> tuple[Acce
         if stated is not None and stated != getattr(key, name):
             says = N_("The key says {found}, not {stated}.")
             flaws.append(Flaw(name, says, facts={"found": getattr(key, name), "stated": stated}))
+    if facts.issued_at is not None and facts.issued_at.tzinfo is None:
+        return key, [*flaws, Flaw("issued_at", NO_ZONE)]
     issued_at = facts.issued_at or now
     # The key carries year and month on the issuer's clock; UTC may be a month ahead for some hours.
     months = {(at.year, at.month) for at in (issued_at.astimezone(UTC), issued_at.astimezone(_BRASILIA))}
@@ -53,6 +63,67 @@ def check_key(facts: DocumentFacts, issuer: Issuer, now: datetime) -> tuple[Acce
     if facts.total is not None and facts.total < 0:
         flaws.append(Flaw("total", N_("The total must not be negative.")))
     return key, flaws
+
+
+def check_date(facts: DocumentFacts, model: str, placed_at: datetime | None, now: datetime) -> list[Flaw]:
+    """Return what is wrong with a date of issue: it is still to come, or from before the order was placed."""
+    at = facts.issued_at
+    if at is None:
+        return []
+    if at > now + AHEAD:
+        says, mend = N_("The document is dated {at}, which is still to come."), N_("Check the date and its time zone.")
+        return [Flaw("issued_at", says, mend, {"at": at})]
+    if placed_at is not None and at < placed_at - BEFORE_ORDER[model]:
+        says = N_("The document is dated {at}, but the order was placed on {placed_at}.")
+        mend = N_("Check the date and its time zone, and whether the document is of this order.")
+        return [Flaw("issued_at", says, mend, {"at": at, "placed_at": placed_at})]
+    return []
+
+
+def worth_of(order: Order, lines: Sequence[Line], units: Sequence[Unit]) -> Worth:
+    """Return what units of an order may come to on their document.
+
+    At least what was paid for them: their lines without what the order has off as a whole. At most what they cost
+    before discounts, which the channel may pay, with all of the freight: it may be on one document of several, or on
+    none. What is given away has a value on its document that the order does not know.
+    """
+    least, most, given = -order.discount_total, order.shipping_total, False
+    for line in lines:
+        mine = [u for u in units if u.line == line.line]
+        if not mine:
+            continue
+        least += line.total * whole_units(line, mine) // line.quantity
+        most += (line.total + line.discount) * _begun_units(line, mine) // line.quantity
+        given = given or line.total == 0
+    rounding = max(sum(u.quantity for u in units), most * ROUNDED_PERCENT // 100)
+    return Worth(max(0, least), None if given else most, rounding)
+
+
+def _begun_units(line: Line, units: Sequence[Unit]) -> int:
+    """Return of how many sold units of a line there is anything: of a kit in several parcels, its parts count."""
+    per = per_unit(line)
+    counts = dict.fromkeys(per, 0)
+    for unit in units:
+        if unit.sku_id in counts:
+            counts[unit.sku_id] += unit.quantity
+    return max(-(-counts[sku] // each) for sku, each in per.items())
+
+
+def check_total(facts: DocumentFacts, worth: Worth, currency: str) -> list[Flaw]:
+    """Return what is wrong with a total: the goods are not worth that much, or more."""
+    total = facts.total
+    if total is None:
+        return []
+    least = worth.least - worth.rounding
+    if least <= total and (worth.most is None or total <= worth.most + worth.rounding):
+        return []
+    told = {"stated": Money(total, currency), "least": Money(worth.least, currency)}
+    mend = N_("Check the total, and whether the document is of these goods. If it is right, say why in total_reason.")
+    if worth.most is None:
+        says = N_("The total is {stated}, but what it covers is worth at least {least}.")
+        return [Flaw("total", says, mend, told)]
+    says = N_("The total is {stated}, but what it covers is worth from {least} to {most}, freight included.")
+    return [Flaw("total", says, mend, told | {"most": Money(worth.most, currency)})]
 
 
 def sum_units(units: Sequence[Unit]) -> list[Covered]:

@@ -26,6 +26,7 @@ from malha.fiscal.events import DocumentCancelled, DocumentRecorded
 from malha.fiscal.model import Covered, DocumentFacts, DocumentPolicy, Flow, Issuer, Recorded, Standing
 from malha.ordering import service as ordering
 from malha.ordering.model import GONE, Move, Order, Unit, UnitState, word_of
+from malha.platform import audit
 from malha.platform.brazil import AccessKey
 from malha.platform.db import Tx
 from malha.platform.flaws import Flaw, refuse
@@ -82,7 +83,8 @@ async def record_document(tx: Tx, fulfillment_id: UUID, facts: DocumentFacts) ->
     Raises:
         WorkNotFound: no units belong to the work.
         NotPacked: not everything is packed.
-        Invalid: the key is wrong, or contradicts its issuer, its stated parts or its date.
+        Invalid: the key is wrong, or contradicts its issuer, its stated parts or its date; the date is still to come or
+            from before the order; the goods are not worth the total and nobody said why it is right.
         DocumentDiffers: it covers more or less than was packed; each difference is named.
         DocumentExists, DocumentUsed, NumberUsed: the work, the key or the number has a document already.
     """
@@ -161,6 +163,8 @@ def _keys(cases: Sequence[_Case]) -> dict[str, list[Any]]:
 async def _check_contents(tx: Tx, cases: Sequence[_Case]) -> None:
     """Refuse what is not packed or not covered exactly; work out what each item is worth."""
     lines = await ordering.lines_of(tx, {case.order.id for case in cases})
+    now = await tx.now()
+    accepted = []
     for case in cases:
         early = [u for u in case.units if u.state not in _PACKED]
         if early:
@@ -169,6 +173,15 @@ async def _check_contents(tx: Tx, cases: Sequence[_Case]) -> None:
         if case.facts.lines is not None:
             await _refuse_differences(tx, case.packed, case.facts.lines)
         case.worth = rules.share_worth(case.packed, lines[case.order.id], case.units)
+        worth = rules.worth_of(case.order, lines[case.order.id], case.units)
+        flaws = rules.check_total(case.facts, worth, case.order.currency)
+        reason = (case.facts.total_reason or "").strip()
+        if flaws and reason:
+            told = {"worth_least": worth.least, "worth_most": worth.most, "reason": reason}
+            accepted.append((case.order.id, None, {"access_key": case.key.text, "total": case.facts.total, **told}))
+            flaws = []
+        refuse([*rules.check_date(case.facts, case.key.model, case.order.placed_at, now), *flaws])
+    await audit.record_many(tx, action="accept_total", entity="order", changes=accepted)
 
 
 async def _refuse_differences(tx: Tx, packed: Sequence[Covered], stated: Sequence[Covered]) -> None:

@@ -278,7 +278,10 @@ class Order(msgspec.Struct, frozen=True):
 
 
 class Line(msgspec.Struct, frozen=True):
-    """What was sold on one line; `components` is what one unit of a kit is made of, empty for a plain SKU."""
+    """What was sold on one line; `components` is what one unit of a kit is made of, empty for a plain SKU.
+
+    `total` is what it costs after its own `discount`, in minor units.
+    """
 
     order_id: UUID
     line: int
@@ -286,6 +289,7 @@ class Line(msgspec.Struct, frozen=True):
     quantity: int
     total: int
     components: dict[int, int] = {}
+    discount: int = 0
 
 
 class Move(msgspec.Struct, frozen=True):

@@ -177,9 +177,10 @@ async def lines_of(tx: Tx, order_ids: Iterable[UUID]) -> dict[UUID, list[Line]]:
     """Return the lines of orders with what their kits are made of."""
     wanted = sorted(set(order_ids))
     lines: dict[UUID, list[Line]] = {order_id: [] for order_id in wanted}
-    for order_id, line, sku_id, quantity, total, components in await tx.tuples(writes.LINES_OF, {"orders": wanted}):
+    found = await tx.tuples(writes.LINES_OF, {"orders": wanted})
+    for order_id, line, sku_id, quantity, total, components, discount in found:
         parts = {int(sku): each for sku, each in components.items()}
-        lines[order_id].append(Line(order_id, line, sku_id, quantity, total, parts))
+        lines[order_id].append(Line(order_id, line, sku_id, quantity, total, parts, discount))
     return lines
 
 
