@@ -1,7 +1,7 @@
 """Imports and exports of tables: products, prices, stock, locations, customers. The body of an import is the file.
 
 Small files are imported while the caller waits (`/v1/products:import`); large ones are uploaded, checked and applied in
-the background (`/v1/imports`).
+the background (`/v1/imports`). What either wrote is listed there, and can be undone.
 """
 
 import io
@@ -11,22 +11,15 @@ import msgspec
 
 from malha.api.replies import Pieces
 from malha.api.work import Work, command, query
-from malha.catalog.imports import PriceImport, ProductImport
-from malha.channels.listings.imports import OverrideImport
-from malha.customers.imports import CustomerImport
 from malha.exchange import kinds, reads, service, undoing
+from malha.exchange.at_once import import_at_once
 from malha.exchange.model import KINDS, Kind, Run, State
 from malha.identity.errors import NeedsEverywhere
 from malha.identity.model import SIGNED_IN
-from malha.inventory.ahead.table import AheadImport
-from malha.inventory.allotments.rows import FenceImport
-from malha.inventory.imports import StockImport
-from malha.inventory.safety.table import SafetyImport
-from malha.network.imports import LocationImport
 from malha.platform import audit
 from malha.platform.i18n import N_, _
 from malha.platform.ids import UUID
-from malha.platform.imports import Mode, Report, Target, run_import
+from malha.platform.imports import Mode, Report
 from malha.platform.sheets import Format
 from malha.platform.tabular import as_csv
 
@@ -70,8 +63,10 @@ def report_of(report: Report, language: str) -> ImportReport:
     return ImportReport(**fields, problems=problems)
 
 
-async def _import(work: Work, target: Target, data: bytes, mode: Mode, name: str) -> ImportReport:
-    report = await run_import(work.database, target, io.BytesIO(data), mode=mode, actor=work.actor, name=name)
+async def _import(work: Work, kind: Kind, data: bytes, mode: Mode, name: str) -> ImportReport:
+    allowed = work.services.settings.outward_allow
+    file = io.BytesIO(data)
+    report = await import_at_once(work.database, kind, file, mode=mode, actor=work.actor, name=name, allowed=allowed)
     return report_of(report, work.language)
 
 
@@ -85,7 +80,7 @@ async def import_products(work: Work, data: bytes, mode: Mode = Mode.PREVIEW, na
     `option:Cor` and `attribute:Tecido` name options and attributes; a category may be a path like `Moda > Camisetas`;
     `components` makes a kit: `SKU-1:2 | SKU-2:1`.
     """
-    return await _import(work, ProductImport(work.services.settings.outward_allow), data, mode, name)
+    return await _import(work, Kind.PRODUCTS, data, mode, name)
 
 
 @query("/products:export", permission="catalog:read", transaction=False, media_type=TABLES, tag="catalog")
@@ -97,7 +92,7 @@ async def export_all_products(work: Work, format: Format = Format.CSV) -> bytes:
 @command("/prices:import", permission="catalog:write", transaction=False, media_type=TABLES, tag="catalog")
 async def import_prices(work: Work, data: bytes, mode: Mode = Mode.PREVIEW, name: str = "") -> ImportReport:
     """Import prices from a table of SKUs and prices; a SKU that is not there is refused, never made."""
-    return await _import(work, PriceImport(), data, mode, name)
+    return await _import(work, Kind.PRICES, data, mode, name)
 
 
 @query("/prices:export", permission="catalog:read", transaction=False, media_type=TABLES, tag="catalog")
@@ -109,7 +104,7 @@ async def export_all_prices(work: Work, format: Format = Format.CSV) -> bytes:  
 @command("/stock:import", permission="stock:write", transaction=False, media_type=TABLES, tag="stock")
 async def import_stock(work: Work, data: bytes, mode: Mode = Mode.PREVIEW, name: str = "") -> ImportReport:
     """Import what is physically there, one row per SKU and location; the ledger gets the differences."""
-    return await _import(work, StockImport(), data, mode, name)
+    return await _import(work, Kind.STOCK, data, mode, name)
 
 
 @query("/stock:export", permission="stock:read", transaction=False, media_type=TABLES, tag="stock")
@@ -126,7 +121,7 @@ async def import_fence_rows(work: Work, data: bytes, mode: Mode = Mode.PREVIEW, 
     """
     if work.actor.locations is not None:
         raise NeedsEverywhere
-    return await _import(work, FenceImport(), data, mode, name)
+    return await _import(work, Kind.ALLOTMENTS, data, mode, name)
 
 
 @query("/allotments:export", permission="stock:read", transaction=False, media_type=TABLES, tag="allotments")
@@ -143,7 +138,7 @@ async def import_safety_rules(work: Work, data: bytes, mode: Mode = Mode.PREVIEW
     """
     if work.actor.locations is not None:
         raise NeedsEverywhere
-    return await _import(work, SafetyImport(), data, mode, name)
+    return await _import(work, Kind.SAFETY_RULES, data, mode, name)
 
 
 @query("/safety-rules:export", permission="stock:read", transaction=False, media_type=TABLES, tag="safety")
@@ -160,7 +155,7 @@ async def import_ahead_policies(work: Work, data: bytes, mode: Mode = Mode.PREVI
 
     Policies that are not there stay; a row of mode `none` says that nothing is sold ahead. Who waits goes on waiting.
     """
-    return await _import(work, AheadImport(), data, mode, name)
+    return await _import(work, Kind.AHEAD_POLICIES, data, mode, name)
 
 
 @query("/ahead-policies:export", permission="catalog:read", transaction=False, media_type=TABLES, tag="selling ahead")
@@ -178,7 +173,7 @@ async def import_listings(work: Work, data: bytes, mode: Mode = Mode.PREVIEW, na
     """
     if work.actor.locations is not None:
         raise NeedsEverywhere
-    return await _import(work, OverrideImport(), data, mode, name)
+    return await _import(work, Kind.LISTINGS, data, mode, name)
 
 
 @query("/listings:export", permission="network:read", transaction=False, media_type=TABLES, tag="connections")
@@ -190,7 +185,7 @@ async def export_listings(work: Work, format: Format = Format.CSV) -> bytes:  # 
 @command("/locations:import", permission="network:write", transaction=False, media_type=TABLES, tag="network")
 async def import_locations(work: Work, data: bytes, mode: Mode = Mode.PREVIEW, name: str = "") -> ImportReport:
     """Import locations from a table; a row that gives a CNPJ makes its establishment too."""
-    return await _import(work, LocationImport(), data, mode, name)
+    return await _import(work, Kind.LOCATIONS, data, mode, name)
 
 
 @query("/locations:export", permission="network:read", transaction=False, media_type=TABLES, tag="network")
@@ -210,7 +205,7 @@ async def import_customers(work: Work, data: bytes, mode: Mode = Mode.PREVIEW, n
     """
     if work.actor.locations is not None:
         raise NeedsEverywhere
-    return await _import(work, CustomerImport(), data, mode, name)
+    return await _import(work, Kind.CUSTOMERS, data, mode, name)
 
 
 @query("/customers:export", permission="customers:reveal", transaction=False, media_type=TABLES, tag="customers")

@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 import msgspec
+from psycopg.errors import ForeignKeyViolation
 
 from malha.catalog import ownership, reads, rules, service
 from malha.catalog.model import (
@@ -300,6 +301,9 @@ class ProductImport:
             after = await reads.products_by_code(tx, list(drafts))
             outcome.traces = [_trace(groups[code].product, product) for code, product in after.items()]
             outcome.traces = [trace for trace in outcome.traces if trace.before != trace.after]
+            lines = {trace.key: groups[trace.key].rows[0].line for trace in outcome.traces}
+            before = {code: product for code in lines if (product := groups[code].product) is not None}
+            await service.note_products(tx, before, {code: after[code] for code in lines}, lines)
         else:
             after = {}
         for code, draft in drafts.items():
@@ -323,7 +327,7 @@ class ProductImport:
         for trace in traces:
             after = msgspec.convert(trace.after, Product)
             before = None if trace.before is None else msgspec.convert(trace.before, Product)
-            if now.get(trace.key) != after:
+            if trace.key not in now or _stated(now[trace.key]) != _stated(after):
                 left[trace.key] = TOUCHED
                 continue
             stood = {v.sku for v in before.variants} if before else set()
@@ -334,7 +338,7 @@ class ProductImport:
             gone[trace.key] = added
             if before is not None:
                 drafts[trace.key] = reads.product_draft(before)
-        held = await service.components_of_others(tx, [sku for skus in gone.values() for sku in skus])
+        held = await service.named_by_others(tx, [sku for skus in gone.values() for sku in skus])
         for code in [code for code, skus in gone.items() if held & set(skus)]:
             left[code] = IN_USE
             drafts.pop(code, None)
@@ -345,10 +349,13 @@ class ProductImport:
             if ours or theirs:
                 left[code] = msgspec.structs.replace([*ours, *theirs][0], at="")
                 del drafts[code], gone[code]
-        await service.remove_variants(tx, [sku for skus in gone.values() for sku in skus])
-        await service.remove_products(tx, [code for code in gone if code not in drafts])
+        for code in await _remove(tx, gone, drafts):
+            left[code] = IN_USE
+            drafts.pop(code, None)
         if drafts:
             await service.write_products(tx, list(drafts.values()))
+        put = [code for code in codes if code not in left]
+        await service.note_products(tx, {code: now[code] for code in put}, await reads.products_by_code(tx, put))
         return left
 
     async def _make_categories(self, tx: Tx, rows: Sequence[Row], *, apply: bool) -> None:
@@ -439,6 +446,36 @@ async def _groups(tx: Tx, rows: Sequence[Row], *, lock: bool) -> dict[str, _Grou
     for code, row in zip(codes, rows, strict=True):
         groups.setdefault(code, _Group(code, products.get(code))).add(row)
     return groups
+
+
+async def _remove(tx: Tx, gone: Mapping[str, Sequence[str]], staying: Collection[str]) -> set[str]:
+    """Take away what an import had added to products, by code; return of which something else rests on it.
+
+    Products of which no variant is left go too, unless they are `staying`.
+    """
+
+    async def some(codes: Collection[str]) -> bool:
+        try:
+            async with tx.savepoint():
+                await service.remove_variants(tx, [sku for code in codes for sku in gone[code]])
+                await service.remove_products(tx, [code for code in codes if code not in staying])
+        except ForeignKeyViolation:  # a rule, a listing, goods that are expected: which of them it is shows one by one
+            return False
+        return True
+
+    if await some(gone.keys()):
+        return set()
+    stuck, before = set(gone), len(gone) + 1
+    while len(stuck) < before:  # one may go only after another one that names it
+        before = len(stuck)
+        stuck -= {code for code in sorted(stuck) if await some([code])}
+    return stuck
+
+
+def _stated(product: Product) -> Product:
+    """Return a product without its versions: what was changed and changed back is as it was."""
+    variants = [msgspec.structs.replace(variant, version=0) for variant in product.variants]
+    return msgspec.structs.replace(product, variants=variants, version=0)
 
 
 def _trace(before: Product | None, after: Product) -> Trace:
@@ -574,6 +611,8 @@ class PriceImport:
         if apply:
             changed = {sku: price for sku, price in prices.items() if cards[sku].price != price}
             await service.set_prices(tx, changed)
+            lines = {row.values["sku"]: row.line for row in rows}
+            await service.note_prices(tx, {sku: cards[sku].price for sku in changed}, changed, lines)
             outcome.traces = [
                 Trace(key=sku, label=sku, before={"price": cards[sku].price}, after={"price": price})
                 for sku, price in changed.items()
@@ -588,6 +627,7 @@ class PriceImport:
         kept = await ownership.prices_kept(tx, {sku: card.id for sku, card in cards.items()})
         put = {trace.key: trace.before["price"] for trace in still if trace.key not in kept}
         await service.set_prices(tx, put)
+        await service.note_prices(tx, {sku: cards[sku].price for sku in put}, put)
         left: Left = {trace.key: TOUCHED for trace in traces if trace.key not in put}
         for sku in left.keys() & kept.keys():
             facts = {"connection": kept[sku].owner, "name": kept[sku].name}

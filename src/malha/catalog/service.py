@@ -277,6 +277,38 @@ async def set_prices(tx: Tx, prices: Mapping[str, int | None]) -> None:
         await revisions.bump(tx, reads.REVISION)
 
 
+async def note_products(
+    tx: Tx, before: Mapping[str, Product], after: Mapping[str, Product], lines: Mapping[str, int] | None = None
+) -> None:
+    """Write into the audit trail what became of products, by code, with a statement for each kind of change.
+
+    `before` lacks those that are new, `after` those that are gone; `lines` are those of the file that says so.
+    """
+    some = {
+        "create": after.keys() - before.keys(),
+        "change": after.keys() & before.keys(),
+        "delete": before.keys() - after.keys(),
+    }
+    for action, codes in some.items():
+        changes = [(code, before.get(code), after.get(code)) for code in sorted(codes)]
+        told = None if lines is None else [{"line": lines[code]} for code in sorted(codes)]
+        await audit.record_many(tx, action=action, entity="product", changes=changes, told=told)
+
+
+async def note_prices(
+    tx: Tx,
+    before: Mapping[str, int | None],
+    after: Mapping[str, int | None],
+    lines: Mapping[str, int] | None = None,
+) -> None:
+    """Write into the audit trail, under their products, what SKUs cost before and cost now, with one statement."""
+    of = await reads.products_of_skus(tx, sorted(after))
+    skus = sorted(after.keys() & of.keys())
+    changes = [(of[sku], {"price": before[sku]}, {"price": after[sku]}) for sku in skus]
+    told = [{"sku": sku} | ({} if lines is None else {"line": lines[sku]}) for sku in skus]
+    await audit.record_many(tx, action="change", entity="product", changes=changes, told=told)
+
+
 async def _write_components(tx: Tx, drafts: Sequence[ProductDraft]) -> int:
     parts = [(v.sku, sku, n) for d in drafts for v in d.variants for sku, n in v.components.items()]
     owners, components, quantities = (list(column) for column in zip(*parts, strict=True)) if parts else ([], [], [])

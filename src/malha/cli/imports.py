@@ -5,7 +5,6 @@ import changes nothing; one that was cut off continues with `--from-line`.
 """
 
 import asyncio
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -16,14 +15,12 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from malha.catalog.imports import PriceImport, ProductImport
 from malha.cli.runtime import runtime
-from malha.customers.imports import CustomerImport
-from malha.inventory.imports import StockImport
-from malha.network.imports import LocationImport
+from malha.exchange.at_once import import_at_once
+from malha.exchange.model import Kind
 from malha.platform.db import Actor, Database
 from malha.platform.i18n import N_, _, current_language, number
-from malha.platform.imports import Mode, Report, Target, run_import
+from malha.platform.imports import Mode, Report
 from malha.platform.settings import Settings
 
 SHOWN_PROBLEMS = 50
@@ -41,7 +38,7 @@ def products(
     file: File, check: Check = False, valid: Valid = False, from_line: FromLine = 0, as_json: AsJson = False
 ) -> None:
     """Import products, one row per SKU."""
-    _import(file, ProductImport, mode=_mode(check, valid), from_line=from_line, as_json=as_json)
+    _import(file, Kind.PRODUCTS, mode=_mode(check, valid), from_line=from_line, as_json=as_json)
 
 
 @app.command("prices")
@@ -49,7 +46,7 @@ def prices(
     file: File, check: Check = False, valid: Valid = False, from_line: FromLine = 0, as_json: AsJson = False
 ) -> None:
     """Import prices, one row per SKU."""
-    _import(file, PriceImport, mode=_mode(check, valid), from_line=from_line, as_json=as_json)
+    _import(file, Kind.PRICES, mode=_mode(check, valid), from_line=from_line, as_json=as_json)
 
 
 @app.command("stock")
@@ -57,7 +54,7 @@ def stock(
     file: File, check: Check = False, valid: Valid = False, from_line: FromLine = 0, as_json: AsJson = False
 ) -> None:
     """Import what is physically there, one row per SKU and location; the ledger gets the differences."""
-    _import(file, StockImport, mode=_mode(check, valid), from_line=from_line, as_json=as_json)
+    _import(file, Kind.STOCK, mode=_mode(check, valid), from_line=from_line, as_json=as_json)
 
 
 @app.command("locations")
@@ -65,7 +62,7 @@ def locations(
     file: File, check: Check = False, valid: Valid = False, from_line: FromLine = 0, as_json: AsJson = False
 ) -> None:
     """Import locations, with their establishments where rows give a CNPJ."""
-    _import(file, LocationImport, mode=_mode(check, valid), from_line=from_line, as_json=as_json)
+    _import(file, Kind.LOCATIONS, mode=_mode(check, valid), from_line=from_line, as_json=as_json)
 
 
 @app.command("customers")
@@ -73,7 +70,7 @@ def customers(
     file: File, check: Check = False, valid: Valid = False, from_line: FromLine = 0, as_json: AsJson = False
 ) -> None:
     """Import customers; who is there already is changed, not doubled."""
-    _import(file, CustomerImport, mode=_mode(check, valid), from_line=from_line, as_json=as_json)
+    _import(file, Kind.CUSTOMERS, mode=_mode(check, valid), from_line=from_line, as_json=as_json)
 
 
 @app.command("olist")
@@ -94,13 +91,10 @@ def _mode(check: bool, valid: bool) -> Mode:
     return Mode.PREVIEW if check else Mode.VALID if valid else Mode.ALL
 
 
-def _import(file: Path, target: Callable[[], Target], *, mode: Mode, from_line: int, as_json: bool) -> None:
+def _import(file: Path, kind: Kind, *, mode: Mode, from_line: int, as_json: bool) -> None:
     console = Console()
     with runtime() as settings:
-        reading = target()
-        if isinstance(reading, ProductImport):
-            reading.allowed = settings.outward_allow
-        report = asyncio.run(_run(settings, file, reading, mode, from_line, None if as_json else console))
+        report = asyncio.run(_run(settings, file, kind, mode, from_line, None if as_json else console))
     if as_json:
         print(msgspec.json.encode(report_view(report, current_language())).decode())
     else:
@@ -110,7 +104,7 @@ def _import(file: Path, target: Callable[[], Target], *, mode: Mode, from_line: 
 
 
 async def _run(
-    settings: Settings, path: Path, target: Target, mode: Mode, from_line: int, console: Console | None
+    settings: Settings, path: Path, kind: Kind, mode: Mode, from_line: int, console: Console | None
 ) -> Report:
     actor = Actor(kind="system", name="malha import")
     bar = Progress(
@@ -120,14 +114,15 @@ async def _run(
     async with Database(settings.database_url or "", settings.retailer, max_size=2) as database:
         with bar, path.open("rb") as file:
             task = bar.add_task(escape(path.name), total=None)
-            return await run_import(
+            return await import_at_once(
                 database,
-                target,
+                kind,
                 file,
                 mode=mode,
                 actor=actor,
                 name=path.name,
                 from_line=from_line,
+                allowed=settings.outward_allow,
                 progress=lambda rows: bar.update(task, completed=rows),
             )
 

@@ -139,6 +139,7 @@ async def show(request: Request[Any, Any, Any], number: FromPath[int]) -> Respon
         run = await _found(tx, number)
         flaws = await reads.flaws(tx, run.id, limit=SHOWN_FLAWS)
         left = await reads.left(tx, run.id, limit=SHOWN_FLAWS) if run.kept else []
+        has_file = await reads.has_file(tx, run.id)
         at = await tx.now()
     editing = run.state is State.MAPPING or (run.state is State.CHECKED and "columns" in request.query_params)
     return render.html(
@@ -162,6 +163,7 @@ async def show(request: Request[Any, Any, Any], number: FromPath[int]) -> Respon
         error=_(run.error["says"], **_facts(run.error)) if run.error else "",
         mend=_(run.error["mend"], **_facts(run.error)) if run.error and run.error["mend"] else "",
         busy=run.state in BUSY,
+        goes_on=has_file and run.state in {State.STOPPED, State.FAILED},
         undo=_(KINDS[run.kind].undo, days=KEEP_DAYS),
         may_undo=run.undoable(at) and around.may(KINDS[run.kind].write),
         left=[(record.label, undoing.why_left(record, i18n.current_language())) for record in left],

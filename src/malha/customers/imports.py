@@ -82,6 +82,7 @@ class CustomerImport:
             combine(outcome, line, found)
         for line, found in done.warnings.items():
             combine(outcome, line, found, warning=True)
+        await service.note_customers(tx, done.written, done.lines)
         outcome.traces = [
             Trace(
                 key=str(after.id),

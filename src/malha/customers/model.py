@@ -86,6 +86,7 @@ class Merged(msgspec.Struct, frozen=True, kw_only=True):
     written: list[tuple[Customer | None, Customer]] = []  # as it was, None for a new one, and as it is now
     flaws: dict[int, list[Flaw]] = {}
     warnings: dict[int, list[Flaw]] = {}
+    lines: dict[UUID, int] = {}  # which row, the last if several, said what was written of a profile
 
 
 class Merge(msgspec.Struct, frozen=True, kw_only=True):

@@ -185,6 +185,7 @@ async def merge_rows(tx: Tx, rows: Sequence[Line], seen: Seen, *, apply: bool) -
     saved: list[Saved] = []
     flaws: dict[int, list[Flaw]] = {}
     warnings: dict[int, list[Flaw]] = {}
+    said_by: dict[UUID, int] = {}
     for row in rows:
         known = people.find(row.draft)
         before = known.address if known else Address()
@@ -198,6 +199,7 @@ async def merge_rows(tx: Tx, rows: Sequence[Line], seen: Seen, *, apply: bool) -
             people.keep(_changed(known, row.draft, after))
             saved.append(Saved(known.id, created=False))
         seen.note(saved[-1].id, row)
+        said_by[saved[-1].id] = row.line
         if odd := list(lines.warn_merged(before, after, row.address)):
             warnings[row.line] = odd
     created = sum(s.created for s in saved)
@@ -212,7 +214,13 @@ async def merge_rows(tx: Tx, rows: Sequence[Line], seen: Seen, *, apply: bool) -
         seen.keep(c for i, c in people.current.items() if i not in people.before)
     unchanged = len(saved) - created - changed
     return Merged(
-        created=created, changed=changed, unchanged=unchanged, written=written, flaws=flaws, warnings=warnings
+        created=created,
+        changed=changed,
+        unchanged=unchanged,
+        written=written,
+        flaws=flaws,
+        warnings=warnings,
+        lines=said_by,
     )
 
 
@@ -225,6 +233,24 @@ def _flaws(row: Line, known: Customer | None, address: Address, seen: Seen) -> l
     if known is not None and not found and (otherwise := seen.contradicted(known.id, row)):
         found.append(otherwise)
     return found
+
+
+async def note_customers(
+    tx: Tx, written: Sequence[tuple[Customer | None, Customer | None]], lines: Mapping[UUID, int] | None = None
+) -> None:
+    """Write into the audit trail what became of profiles (before, after), without personal data.
+
+    None before is one that is new, None after one that is gone; `lines` are those of the file that says so.
+    """
+    some: dict[str, list[tuple[UUID, Customer | None, Customer | None]]] = {"create": [], "change": [], "delete": []}
+    for before, after in written:
+        if after is not None:
+            some["create" if before is None else "change"].append((after.id, before, after))
+        elif before is not None:
+            some["delete"].append((before.id, before, None))
+    for action, changes in some.items():
+        told = None if lines is None else [{"line": lines[id_]} for id_, _before, _after in changes]
+        await audit.record_many(tx, action=action, entity="customer", changes=changes, personal=_PERSONAL, told=told)
 
 
 async def take_back(
@@ -252,7 +278,10 @@ async def take_back(
     known = {c.id for c in back} | set(gone)
     clashing = {c.id for c in back if any(o.id not in known and rules.is_one_identity(c, o) for o in others)}
     await tx.execute(writes.REMOVE_CUSTOMERS, {"ids": gone})
-    await writes.set_all(tx, [c for c in back if c.id not in clashing])
+    put = [c for c in back if c.id not in clashing]
+    await writes.set_all(tx, put)
+    stand = await reads.by_ids(tx, [*gone, *(c.id for c in put)])
+    await note_customers(tx, [(now[id_], stand.get(id_)) for id_ in [*gone, *(c.id for c in put)]])
     return touched, clashing
 
 

@@ -20,6 +20,15 @@ class ImportBusy(MalhaError):
     mend = "Look at it again: it goes on, or it has ended."
 
 
+class FileGone(MalhaError):
+    """Files are kept for some days, and those of callers that wait not at all."""
+
+    status = 409
+    code = "import_file_gone"
+    says = "The file of the import {number} is not kept."
+    mend = "Send the file again: rows that are there already change nothing."
+
+
 class NothingToUndo(MalhaError):
     """It wrote nothing, it cannot be undone, or it was long ago."""
 

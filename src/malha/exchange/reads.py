@@ -67,6 +67,9 @@ WHERE t.run_id = %(id)s::uuid AND t.outcome IS NULL
   AND NOT coalesce(t.before -> 'variants', '[]') @> jsonb_build_array(jsonb_build_object('sku', a.sku))
 """
 
+# By primary key.
+HAS_FILE = "SELECT EXISTS (SELECT FROM import_part WHERE run_id = %(id)s::uuid)"
+
 PART = "SELECT data FROM import_part WHERE run_id = %(id)s::uuid AND part = %(part)s::int"
 
 
@@ -132,6 +135,11 @@ async def remembered(tx: Tx, kind: str, signature: str) -> dict[str, str] | None
     row = {"actor": tx.actor.label, "kind": kind, "signature": signature}
     found: dict[str, str] | None = await tx.value(MAPPING, row)
     return found
+
+
+async def has_file(tx: Tx, run_id: UUID) -> bool:
+    """Tell whether an import's file is still kept, so that it can be gone on with."""
+    return bool(await tx.value(HAS_FILE, {"id": run_id}))
 
 
 async def parts(tx: Tx, run_id: UUID) -> AsyncIterator[bytes]:

@@ -17,7 +17,7 @@ from psycopg import OperationalError
 from psycopg_pool import PoolTimeout
 
 from malha.exchange import reads, writes
-from malha.exchange.errors import ColumnTwice, ImportBusy, NoFile, UploadTooLarge
+from malha.exchange.errors import ColumnTwice, FileGone, ImportBusy, NoFile, UploadTooLarge
 from malha.exchange.kinds import target_of
 from malha.exchange.model import BUSY, EVERYWHERE, KEEP_DAYS, KINDS, OPEN, Kind, RefusedRow, Run, State
 from malha.identity.errors import NeedsEverywhere
@@ -27,7 +27,7 @@ from malha.platform.errors import Forbidden, MalhaError
 from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_, translate
 from malha.platform.ids import UUID, new_id
-from malha.platform.imports import Place, Step, Trace, read_rows
+from malha.platform.imports import Note, Place, Step, Trace, read_rows
 from malha.platform.settings import Settings
 from malha.platform.tabular import Table, UnreadableTable, open_table
 
@@ -43,8 +43,18 @@ def as_json(value: object) -> str:
     return _encode(value).decode()
 
 
-class _Lost(Exception):
+class Lost(Exception):
     """Another worker, or a person who stopped it, was there: this one ends."""
+
+
+class Preview(msgspec.Struct, frozen=True):
+    """What a file looks like, and what its headings seem to mean."""
+
+    encoding: str
+    delimiter: str
+    header: list[str]
+    sample: list[list[str]]
+    mapping: dict[str, str]
 
 
 # --- the file ---
@@ -64,20 +74,8 @@ async def take_in(
     if kind in EVERYWHERE and actor.locations is not None:
         raise NeedsEverywhere
     run_id = new_id()
-    name = "".join(c for c in name if c.isprintable()).strip()[:200] or kind.value
     async with database.transaction(actor) as tx:
-        await tx.value(
-            writes.ADD_RUN,
-            {
-                "id": run_id,
-                "kind": kind.value,
-                "name": name,
-                "actor": actor.label,
-                "person": actor.name,
-                "permissions": None if actor.permissions is None else as_json(sorted(actor.permissions)),
-                "locations": None if actor.locations is None else as_json(sorted(actor.locations)),
-            },
-        )
+        await tx.value(writes.ADD_RUN, run_row(run_id, actor, kind, name))
     try:
         size = await _keep(database, run_id, body, limit_mb)
         await _preview(database, actor, run_id, kind, size)
@@ -86,6 +84,19 @@ async def take_in(
             await tx.execute(writes.DROP_RUN, {"id": run_id})
         raise
     return run_id
+
+
+def run_row(run_id: UUID, actor: Actor, kind: Kind, name: str) -> dict[str, Any]:
+    """Return a new import as `ADD_RUN` takes it, with the rights that the actor has now."""
+    return {
+        "id": run_id,
+        "kind": kind.value,
+        "name": "".join(c for c in name if c.isprintable()).strip()[:200] or kind.value,
+        "actor": actor.label,
+        "person": actor.name,
+        "permissions": None if actor.permissions is None else as_json(sorted(actor.permissions)),
+        "locations": None if actor.locations is None else as_json(sorted(actor.locations)),
+    }
 
 
 async def _keep(database: Database, run_id: UUID, body: AsyncIterator[bytes], limit_mb: int) -> int:
@@ -129,36 +140,48 @@ async def _file(database: Database, run_id: UUID) -> BinaryIO:
     return text
 
 
-async def _preview(database: Database, actor: Actor, run_id: UUID, kind: Kind, size: int) -> None:
-    text = await _file(database, run_id)
-    try:
-        target = target_of(kind)
-        # Nothing is required yet: a person may say what a heading means.
-        columns = [msgspec.structs.replace(column, required=False) for column in target.columns]
-        table = await asyncio.to_thread(open_table, text, columns, target.families)
-        rows = iter(table)
-        sample = [
-            [cell.replace("\x00", "")[:SAMPLE_CELL] for cell in row.cells]
-            for _, row in zip(range(SAMPLE_ROWS), rows, strict=False)
-        ]
-        table.release()
-    finally:
-        text.close()
+async def look_at(text: BinaryIO, kind: Kind) -> Preview:
+    """Return what a text table begins with.
+
+    Raises:
+        UnreadableTable: it is no table.
+    """
+    target = target_of(kind)
+    # Nothing is required yet: a person may say what a heading means.
+    columns = [msgspec.structs.replace(column, required=False) for column in target.columns]
+    await asyncio.to_thread(text.seek, 0)
+    table = await asyncio.to_thread(open_table, text, columns, target.families)
+    rows = iter(table)
+    sample = [
+        [cell.replace("\x00", "")[:SAMPLE_CELL] for cell in row.cells]
+        for _, row in zip(range(SAMPLE_ROWS), rows, strict=False)
+    ]
+    table.release()
     if any("\x00" in heading for heading in table.header):
         raise UnreadableTable
     guessed = guess(table)
+    mapping = {heading: guessed.get(heading, "") for heading in table.header if heading}
+    return Preview(table.encoding, table.delimiter, table.header, sample, mapping)
+
+
+async def _preview(database: Database, actor: Actor, run_id: UUID, kind: Kind, size: int) -> None:
+    text = await _file(database, run_id)
+    try:
+        preview = await look_at(text, kind)
+    finally:
+        text.close()
     async with database.transaction(actor) as tx:
-        said = await reads.remembered(tx, kind.value, signature(table.header)) or {}
-        mapping = {heading: said.get(heading, guessed.get(heading, "")) for heading in table.header if heading}
+        said = await reads.remembered(tx, kind.value, signature(preview.header)) or {}
+        mapping = {heading: said.get(heading, guessed) for heading, guessed in preview.mapping.items()}
         await tx.execute(
             writes.SET_PREVIEW,
             {
                 "id": run_id,
                 "bytes": size,
-                "encoding": "xlsx" if await _was_workbook(tx, run_id) else table.encoding,
-                "delimiter": table.delimiter,
-                "header": as_json(table.header),
-                "sample": as_json(sample),
+                "encoding": "xlsx" if await _was_workbook(tx, run_id) else preview.encoding,
+                "delimiter": preview.delimiter,
+                "header": as_json(preview.header),
+                "sample": as_json(preview.sample),
                 "mapping": as_json(mapping),
             },
         )
@@ -231,8 +254,11 @@ async def resume(tx: Tx, run_id: UUID) -> None:
 
     Raises:
         ImportNotFound, ImportBusy: there is none, or it does not wait for that.
+        FileGone: its file is not kept.
     """
-    await open_run(tx, run_id, frozenset({State.STOPPED, State.FAILED}))
+    run = await open_run(tx, run_id, frozenset({State.STOPPED, State.FAILED}))
+    if not await reads.has_file(tx, run_id):
+        raise FileGone(number=run.number)
     await tx.execute(writes.RESUME, {"id": run_id})
     await jobs.defer(tx, go_on, lock=f"import:{run_id}", run_id=str(run_id))
 
@@ -270,7 +296,7 @@ async def go_on(db: Database, settings: Settings | None = None, *, run_id: str) 
             error = await _read(db, run, text, None if settings is None else settings.outward_allow)
         finally:
             text.close()
-    except _Lost:
+    except Lost:
         log.info("import_left", run=run.number)
         return
     except (OperationalError, PoolTimeout):  # the database is away: the job is tried again, and goes on where it was
@@ -304,6 +330,25 @@ async def _end(db: Database, run: Run, error: dict[str, Any] | None) -> None:
 async def _read(db: Database, run: Run, text: BinaryIO, allowed: Sequence[str] | None) -> dict[str, Any] | None:
     """Read the rows from where the import stands; return why the file cannot be read, if so."""
     at = Place(run.turn, run.at_line)
+    actor = _actor(run)
+    try:
+        await read_rows(
+            db,
+            target_of(run.kind, allowed),
+            text,
+            apply=run.state is State.APPLYING,
+            actor=actor,
+            begin=at,
+            mapping={heading: column for heading, column in run.mapping.items() if ":" not in column},
+            note=noting(run.id, run.state, at),
+        )
+    except MalhaError as refusal:
+        return {"says": refusal.says, "mend": refusal.mend, "facts": {k: str(v) for k, v in refusal.facts.items()}}
+    return None
+
+
+def noting(run_id: UUID, state: State, at: Place) -> Note:
+    """Return what writes down how far an import is, from a place on; it raises `Lost` where another one was there."""
 
     async def note(tx: Tx, step: Step) -> None:
         nonlocal at
@@ -313,8 +358,8 @@ async def _read(db: Database, run: Run, text: BinaryIO, allowed: Sequence[str] |
         advanced = await tx.execute(
             writes.ADVANCE,
             {
-                "id": run.id,
-                "state": run.state.value,
+                "id": run_id,
+                "state": state.value,
                 "turn": step.place.turn,
                 "line": step.place.line,
                 "seen": len(step.rows) if fresh else 0,
@@ -328,26 +373,12 @@ async def _read(db: Database, run: Run, text: BinaryIO, allowed: Sequence[str] |
             },
         )
         if not advanced:
-            raise _Lost
-        await _keep_flaws(tx, run.id, step)
-        await _keep_traces(tx, run.id, done.traces)
+            raise Lost
+        await _keep_flaws(tx, run_id, step)
+        await _keep_traces(tx, run_id, done.traces)
         at = step.place
 
-    actor = _actor(run)
-    try:
-        await read_rows(
-            db,
-            target_of(run.kind, allowed),
-            text,
-            apply=run.state is State.APPLYING,
-            actor=actor,
-            begin=at,
-            mapping={heading: column for heading, column in run.mapping.items() if ":" not in column},
-            note=note,
-        )
-    except MalhaError as refusal:
-        return {"says": refusal.says, "mend": refusal.mend, "facts": {k: str(v) for k, v in refusal.facts.items()}}
-    return None
+    return note
 
 
 def _actor(run: Run) -> Actor:
@@ -359,7 +390,13 @@ def _actor(run: Run) -> Actor:
         name=run.person,
         permissions=None if run.permissions is None else frozenset(run.permissions),
         locations=None if run.locations is None else frozenset(run.locations),
+        by=by_import(run.number, run.name),
     )
+
+
+def by_import(number: int, name: str) -> tuple[str, str]:
+    """Return what the audit trail says of each change that an import makes."""
+    return "import", f"{number} {name}"
 
 
 async def _keep_traces(tx: Tx, run_id: UUID, traces: Sequence[Trace]) -> None:

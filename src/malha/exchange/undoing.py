@@ -46,7 +46,8 @@ async def take_back(db: Database, *, run_id: str) -> None:
     if run.state is not State.UNDOING:
         return
     kind, _colon, actor_id = (run.undone_actor or "").partition(":")
-    actor = Actor(kind=kind, id=actor_id or None, name=run.undone_person or "")
+    by = ("undone_import", f"{run.number} {run.name}")
+    actor = Actor(kind=kind, id=actor_id or None, name=run.undone_person or "", by=by)
     while await _take_some_back(db, actor, run, sold):
         pass
     async with db.transaction() as tx:

@@ -7,12 +7,15 @@ and nobody's order rests on the units: the ledger is never edited.
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 
+import msgspec
+
 from malha.catalog import reads as catalog
 from malha.catalog.model import VariantCard
 from malha.inventory import reads, service
 from malha.inventory.model import Claim, Reason, Reference
 from malha.network import reads as network
 from malha.network.errors import OwnerNotAtSite
+from malha.platform import audit
 from malha.platform.db import Actor, Database, Tx
 from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_
@@ -91,6 +94,8 @@ class StockImport:
                 for key, after in sorted(stated.items())
                 if standing.get(key, (0, 0)) != after
             ]
+            lines = [row.line for key, row in sorted(good.items()) if standing.get(key, (0, 0)) != stated[key]]
+            await _note_safety(tx, outcome.traces, lines)
         return outcome
 
     async def take_back(self, tx: Tx, traces: Sequence[Trace], in_use: Collection[str]) -> Left:  # noqa: ARG002
@@ -98,7 +103,7 @@ class StockImport:
         keys = {(int(sku), int(place)): t for t in traces for sku, _colon, place in [t.key.partition(":")]}
         locked = await service.lock_balances(tx, sorted(keys))
         left: Left = {trace.key: TOUCHED for key, trace in keys.items() if key not in locked}
-        counts, safeties = [], []
+        counts, safeties, back = [], [], []
         for key, stock in locked.items():
             trace = keys[key]
             before, after = trace.before, trace.after
@@ -109,10 +114,23 @@ class StockImport:
             else:
                 counts.append(Claim(*key, before["on_hand"] - after["on_hand"]))
                 safeties.append(Claim(*key, before["safety"]))
+                back.append(trace)
         await service.adjust(tx, counts, Reason.ADJUSTMENT, Reference("import"))
         if safeties:
             await service.set_safety(tx, safeties)
+        await _note_safety(tx, [msgspec.structs.replace(t, before=t.after, after=t.before) for t in back])
         return left
+
+
+async def _note_safety(tx: Tx, traces: Sequence[Trace], lines: Sequence[int] = ()) -> None:
+    """Write into the audit trail what safety stocks were and are; units on hand are in the ledger."""
+    told = [{"line": line} for line in lines] or [{}] * len(traces)
+    some = [(t, more) for t, more in zip(traces, told, strict=True) if t.before["safety"] != t.after["safety"]]
+    changes = [
+        (t.label.replace(", ", " ", 1), {"safety": t.before["safety"]}, {"safety": t.after["safety"]}) for t, _ in some
+    ]
+    told = [more for _, more in some]
+    await audit.record_many(tx, action="set_safety", entity="stock", changes=changes, told=told)
 
 
 async def _standing(tx: Tx, keys: Sequence[tuple[int, int]], *, lock: bool) -> dict[tuple[int, int], tuple[int, int]]:

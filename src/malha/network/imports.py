@@ -210,6 +210,8 @@ class LocationImport:
             if made:
                 await service.put_establishments(tx, made)
             await service.put_locations(tx, [draft for _, draft in drafts.values()])
+            lines = {code: row.line for code, (row, _) in drafts.items()}
+            await service.note_places(tx, [draft.code for draft in made], old, lines)
         return outcome
 
 

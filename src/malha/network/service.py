@@ -6,7 +6,7 @@ person's hands: a taken code or a changed version is refused. Every change moves
 watch.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, TypeVar
 
@@ -243,6 +243,25 @@ async def update_location(tx: Tx, draft: LocationDraft, version: int) -> Locatio
     after = await _location(tx, draft.code)
     await audit.record(tx, action="change", entity="location", entity_id=draft.code, before=before, after=after)
     return after
+
+
+async def note_places(
+    tx: Tx, establishments: Sequence[str], before: Mapping[str, Location], lines: Mapping[str, int]
+) -> None:
+    """Write into the audit trail which establishments a table made, and what became of locations, each with its line.
+
+    `before` lacks locations that are new; those that are as they were are passed over.
+    """
+    made = await reads.establishments_by_code(tx, establishments) if establishments else {}
+    new = [(code, None, made[code]) for code in sorted(made)]
+    await audit.record_many(tx, action="create", entity="establishment", changes=new)
+    after = await reads.locations_by_code(tx, sorted(lines))
+    changed = [code for code in sorted(lines) if before.get(code) != after[code]]
+    some = {"create": [c for c in changed if c not in before], "change": [c for c in changed if c in before]}
+    for action, codes in some.items():
+        changes = [(code, before.get(code), after[code]) for code in codes]
+        told = [{"line": lines[code]} for code in codes]
+        await audit.record_many(tx, action=action, entity="location", changes=changes, told=told)
 
 
 async def _own_location(tx: Tx, code: str) -> Location:

@@ -170,7 +170,7 @@ async def record(
         personal: names of further fields whose values must not be copied, like a customer's `name`.
     """
     old, new = difference(before, after, personal)
-    facts = {"entity_id": str(entity_id), "before": _written(old), "after": _written(new)}
+    facts = {"entity_id": str(entity_id), "before": _written(old), "after": _written(_said(tx, new))}
     await tx.execute(ADD_AUDIT, {**_heading(tx, action, entity), **facts})
 
 
@@ -178,18 +178,37 @@ Record = Mapping[str, Any] | msgspec.Struct
 
 
 async def record_many(
-    tx: Tx, *, action: str, entity: str, changes: Sequence[tuple[object, Record | None, Record | None]]
+    tx: Tx,
+    *,
+    action: str,
+    entity: str,
+    changes: Sequence[tuple[object, Record | None, Record | None]],
+    personal: Collection[str] = (),
+    told: Sequence[Mapping[str, Any]] | None = None,
 ) -> None:
-    """Write one row for each (record's id, before, after), with one statement; see `record`."""
+    """Write one row for each (record's id, before, after), with one statement; see `record`.
+
+    `told` is said of each besides what differs, like the line of a file.
+    """
     if not changes:
         return
-    sides = [difference(before, after) for _id, before, after in changes]
+    sides = [difference(before, after, personal) for _id, before, after in changes]
     facts = {
         "ids": [str(id_) for id_, _before, _after in changes],
         "befores": [_written(old) for old, _new in sides],
-        "afters": [_written(new) for _old, new in sides],
+        "afters": [
+            _written(_said(tx, new, more)) for (_old, new), more in zip(sides, told or [{}] * len(sides), strict=True)
+        ],
     }
     await tx.execute(ADD_AUDITS, {**_heading(tx, action, entity), **facts})
+
+
+def _said(tx: Tx, after: Mapping[str, Any] | None, told: Mapping[str, Any] | None = None) -> Mapping[str, Any] | None:
+    """Return what a record is after a change, with what else is said of the change; nothing of one that is gone."""
+    if after is None:
+        return None
+    by = {} if tx.actor.by is None else dict([tx.actor.by])
+    return {**after, **(told or {}), **by}
 
 
 def _heading(tx: Tx, action: str, entity: str) -> dict[str, str | None]:

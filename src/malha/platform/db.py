@@ -49,6 +49,7 @@ class Actor(msgspec.Struct, frozen=True):
     request_id: str | None = None
     permissions: frozenset[str] | None = None  # None: everything, which is the system's own right
     locations: frozenset[int] | None = None  # None: all of them
+    by: tuple[str, str] | None = None  # what the actor does it by, and which one: ("import", "12 prices.csv")
 
     @property
     def label(self) -> str:

@@ -175,6 +175,18 @@ class Step(msgspec.Struct, frozen=True):
 Note = Callable[[Tx, Step], Awaitable[None]]
 
 
+class Keeper(Protocol):
+    """What keeps an import while its caller waits for it."""
+
+    async def begin(self, text: BinaryIO) -> tuple[Actor, Note]:
+        """Write down that the rows of a text table are written from now on: in whose name, and with which notes."""
+        ...
+
+    async def end(self, report: Report) -> None:
+        """Write down that all rows were read."""
+        ...
+
+
 async def run_import(
     database: Database,
     target: Target,
@@ -185,8 +197,11 @@ async def run_import(
     name: str = "",
     from_line: int = 0,
     progress: Progress | None = None,
+    keeper: Keeper | None = None,
 ) -> Report:
     """Import a table, a text or the first sheet of a workbook. With `ALL` it is read twice: a bad row writes nothing.
+
+    What became of each record is in the audit trail, with its line; a `keeper` keeps the import itself.
 
     Raises:
         UnreadableTable: the file is no table.
@@ -200,12 +215,15 @@ async def run_import(
             report = await read_rows(database, target, text, apply=False, actor=actor, from_line=from_line)
             if mode is Mode.PREVIEW or report.bad:
                 return report
+        writer, note = (actor, None) if keeper is None else await keeper.begin(text)
         report = await read_rows(
-            database, target, text, apply=True, actor=actor, from_line=from_line, progress=progress
+            database, target, text, apply=True, actor=writer, from_line=from_line, note=note, progress=progress
         )
     finally:
         if text is not file:
             text.close()
+    if keeper is not None:
+        await keeper.end(report)
     facts = {"rows": report.rows, "bad": report.bad, "created": report.created, "changed": report.changed}
     async with database.transaction(actor) as tx:
         await audit.record(tx, action="import", entity=target.entity, entity_id=name or "-", after=facts)

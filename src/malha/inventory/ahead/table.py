@@ -117,7 +117,7 @@ class AheadImport:
         outcome.changed = len(changed) - outcome.created
         outcome.unchanged = len(good) - len(changed)
         if apply and changed:
-            await _write(tx, changed, before)
+            await _write(tx, changed, before, self._lines)
         return outcome
 
 
@@ -177,7 +177,9 @@ def _differs(standing: PolicyRow, draft: PolicyDraft) -> bool:
     return any(getattr(standing, name) != getattr(draft, name) for name in _TERMS)
 
 
-async def _write(tx: Tx, changed: Mapping[Key, PolicyDraft], before: Mapping[Key, PolicyRow]) -> None:
+async def _write(
+    tx: Tx, changed: Mapping[Key, PolicyDraft], before: Mapping[Key, PolicyRow], lines: Mapping[Key, int]
+) -> None:
     keys = list(changed)
     columns: dict[str, Any] = {
         "products": [product for product, _, _ in keys],
@@ -189,8 +191,10 @@ async def _write(tx: Tx, changed: Mapping[Key, PolicyDraft], before: Mapping[Key
     await revisions.bump(tx, catalog.REVISION)
     after = await _standing(tx, changed)
     for action, own in (("create", changed.keys() - before.keys()), ("change", changed.keys() & before.keys())):
-        changes = sorted((after[key].id, before.get(key), after[key]) for key in own)
-        await audit.record_many(tx, action=action, entity=AheadImport.entity, changes=changes)
+        keys = sorted(own, key=lambda key: after[key].id)
+        changes = [(after[key].id, before.get(key), after[key]) for key in keys]
+        told = [{"line": lines[key]} for key in keys]
+        await audit.record_many(tx, action=action, entity=AheadImport.entity, changes=changes, told=told)
 
 
 async def policy_pages(database: Database, actor: Actor) -> AsyncIterator[list[list[object]]]:

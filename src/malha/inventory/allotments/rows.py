@@ -129,6 +129,11 @@ class FenceImport:
         if apply and different:
             await want(tx, fence.code, different)
             outcome.traces += [_trace(fence, key, rows[key], now.get(key), n) for key, n in sorted(different.items())]
+            changes = [
+                (fence.code, {"quantity": now.get(key, 0)}, {"quantity": n}) for key, n in sorted(different.items())
+            ]
+            told = [_told(rows[key]) for key in sorted(different)]
+            await audit.record_many(tx, action="change", entity="allotment", changes=changes, told=told)
         return len(rows)
 
     async def take_back(self, tx: Tx, traces: Sequence[Trace], in_use: Collection[str]) -> Left:  # noqa: ARG002
@@ -179,6 +184,10 @@ async def _shared(tx: Tx, fence_id: int, keys: Collection[Key]) -> dict[Key, str
 async def _wanted(tx: Tx, fence_id: int, keys: Sequence[Key]) -> dict[Key, int]:
     params = {"id": fence_id, "skus": [s for s, _ in keys], "locations": [x for _, x in keys]}
     return {(sku, place): n for sku, place, n in await tx.tuples(reads.WANTED_AT, params)}
+
+
+def _told(row: Row) -> dict[str, Any]:
+    return {"sku": row.values["sku"], "location": row.values["location"], "line": row.line}
 
 
 def _trace(fence: Allotment, key: Key, row: Row, before: int | None, after: int) -> Trace:

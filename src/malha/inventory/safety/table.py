@@ -128,7 +128,8 @@ class SafetyImport:
             after = {rule.code: rule for rule in await reads.all_rules(tx) if rule.code in changed}
             for action, own in (("create", changed.keys() - before.keys()), ("change", changed.keys() & before.keys())):
                 changes = [(code, before.get(code), after[code]) for code in sorted(own)]
-                await audit.record_many(tx, action=action, entity=self.entity, changes=changes)
+                told = [{"line": self._lines[code]} for code in sorted(own)]
+                await audit.record_many(tx, action=action, entity=self.entity, changes=changes, told=told)
         return outcome
 
 
