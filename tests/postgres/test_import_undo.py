@@ -1,11 +1,12 @@
 """Imports taken back: what was before is there again, what somebody touched since is left and named, the ledger grows only."""
 
+import msgspec
 import pytest
 from linked_world import CODE, linked
 
 from malha.catalog import reads as catalog
 from malha.catalog import service as products
-from malha.catalog.model import ProductDraft, VariantDraft
+from malha.catalog.model import ProductDraft, Substitute, VariantDraft
 from malha.channels.listings import service as listings
 from malha.customers import reads as customers
 from malha.customers import service as profiles
@@ -15,6 +16,8 @@ from malha.exchange.errors import NothingToUndo
 from malha.exchange.model import Kind, State
 from malha.inventory import service as inventory
 from malha.inventory.model import Claim, Reason, Reference
+from malha.inventory.safety import service as safety
+from malha.inventory.safety.model import SafetyRuleDraft
 from malha.platform.db import SYSTEM, Actor
 from malha.platform.errors import Forbidden
 from malha.platform.tabular import as_csv
@@ -296,3 +299,29 @@ async def test_what_a_table_said_of_a_connection_that_is_gone_stays_as_it_is(dat
             await tx.execute("UPDATE connection SET connector = 'tryton'")  # which takes no listings
         run, left = await undone(database, run_id, MAYA)
         assert (run.undone, run.kept, len(left)) == (0, 4, 4)
+
+
+async def test_what_rests_on_a_new_sku_keeps_it_and_the_undo_ends(database, world):
+    """Another product that may stand in, a safety rule, a policy: none of them is stock or an order."""
+    run_id = await imported(database, Kind.PRODUCTS, "sku;nome\nN1;One\nN2;Two\nN3;Three\nN4;Four\n")
+    async with database.transaction() as tx:
+        [old] = (await catalog.products_by_code(tx, ["SKU-1"])).values()
+        draft = catalog.product_draft(old)
+        [variant] = draft.variants
+        variant = msgspec.structs.replace(variant, substitutes=[Substitute("N1", both_ways=False)])
+        await products.put_products(tx, [msgspec.structs.replace(draft, variants=[variant])])
+        await safety.put(tx, SafetyRuleDraft(code="R", name="R", amount=1, sku="N2"), None)
+        await safety.put(tx, SafetyRuleDraft(code="S", name="S", amount=1, product="N3"), None)
+    run, left = await undone(database, run_id)
+    assert (run.undone, run.kept, sorted(left)) == (1, 3, ["N1", "N2", "N3"])
+    assert sorted(await all_products(database)) == ["N1", "N2", "N3", "SKU-1", "SKU-2", "SKU-3"]
+
+
+async def test_an_import_undone_after_another_one_that_was_undone_is_taken_back_whole(database, world):
+    before = await all_products(database)
+    goods = await imported(database, Kind.PRODUCTS, "sku;nome;preço\nSKU-1;Rede grande;21,00\n")
+    prices = await imported(database, Kind.PRICES, "sku;preço\nSKU-1;25,00\n")
+    await undone(database, prices)
+    run, left = await undone(database, goods)
+    assert (run.undone, run.kept, left) == (1, 0, {})
+    assert without_versions(await all_products(database)) == without_versions(before)
