@@ -304,3 +304,25 @@ async def test_a_workbook_is_read_as_people_typed_it(database, world):
     assert found == [1290, 123450]
     with suppress(ImportNotFound):
         await run_of(database, run.id, ANA)
+
+
+async def test_a_formula_counts_by_its_result_and_one_that_failed_refuses_its_row(database, world):
+    file = io.BytesIO()
+    book = Workbook(file)
+    sheet = book.add_worksheet()
+    sheet.write_row(0, 0, ["SKU", "Preço"])
+    sheet.write_row(1, 0, ["SKU-1"])
+    sheet.write_formula(1, 1, "=10+2.9", None, 12.9)
+    sheet.write_row(2, 0, ["SKU-2"])
+    sheet.write_formula(2, 1, "=1/0", None, "#DIV/0!")
+    sheet.write_row(3, 0, ["SKU-3"])
+    sheet.write_number(3, 1, 45_000, book.add_format({"num_format": "dd/mm/yyyy"}))
+    book.close()
+    run = await do(database, await upload(database, Kind.PRODUCTS, file.getvalue(), name="p.xlsx"), apply=True)
+    assert (run.changed, run.bad) == (1, 2)
+    async with database.transaction() as tx:
+        flaws = await reads.flaws(tx, run.id)
+    assert [service.said(flaw, "en", run.mapping) for flaw in flaws] == [
+        "Preço: A formula failed in the spreadsheet: the cell holds #DIV/0!. Correct the formula, or empty the cell.",
+        "Preço: 2023-03-15 is no number. Write it like 1.234,50 or 1234.50.",
+    ]

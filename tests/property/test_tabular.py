@@ -69,6 +69,18 @@ def test_a_quotation_mark_that_is_not_closed_is_told_with_the_lines_it_swallowed
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("error", ["#DIV/0!", "#N/A", "#N/D", "#VALOR!", "#REF!"])
+def test_what_a_formula_leaves_when_it_fails_is_no_name_and_no_empty_cell(error: str) -> None:
+    table = open_table(io.BytesIO(f"sku;name;option:Cor;x\nA;{error};b;c\nB;b;{error};c\nC;c;d;{error}\n".encode()), COLUMNS,
+                       {"options": ("option",)})  # fmt: skip
+    first, second, third = list(table)
+    assert [flaw.text() for flaw in (*first.flaws, *second.flaws)] == [
+        f"A formula failed in the spreadsheet: the cell holds {error}."
+    ] * 2
+    assert not third.flaws  # a column that nobody reads
+    assert "name" not in first.values
+
+
 def test_columns_of_a_family_come_as_a_mapping_and_unknown_ones_are_named() -> None:
     table = open_table(
         io.BytesIO("sku;Opção:Cor;option:Size;colour\nA;Azul;M;x\n".encode()), COLUMNS, {"options": ("option", "opção")}

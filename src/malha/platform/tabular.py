@@ -34,6 +34,19 @@ _FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")  # noqa: RUF001 -- full-wi
 _NUMBER = re.compile(r"-?[0-9]+(?:[.,][0-9]+)?")
 
 
+# What a formula leaves in a cell when it fails, in English and Portuguese. It is nobody's name, and no empty cell.
+_ERRORS = frozenset(
+    {
+        "#DIV/0!", "#N/A", "#NAME?", "#NULL!", "#NUM!", "#REF!", "#VALUE!", "#SPILL!", "#CALC!",
+        "#N/D", "#NOME?", "#NULO!", "#NÚM!", "#VALOR!", "#DESPEJAR!",
+    }
+)  # fmt: skip
+
+
+FAILED = N_("A formula failed in the spreadsheet: the cell holds {value}.")
+FAILED_MEND = N_("Correct the formula, or empty the cell.")
+
+
 class UnreadableTable(MalhaError):
     """The file is no table: nothing in it was looked at."""
 
@@ -179,9 +192,9 @@ class Table:
         for i, column in self.columns.items():
             text = undo(cells[i]).strip() if i < len(cells) else ""
             texts[column.name] = text
-            if "\x00" in text:
-                says, mend = N_("The cell holds a NUL character."), N_("Type it again.")
-                flaws.append(Flaw(column.name, says, mend))
+            flaw = _spoiled(column.name, text)
+            if flaw is not None:
+                flaws.append(flaw)
             elif text:
                 try:
                     values[column.name] = column.parse(text)
@@ -191,7 +204,9 @@ class Table:
                 flaws.append(Flaw(column.name, N_("This field is empty."), N_("Fill it in.")))
         for i, (family, name) in self.families.items():
             text = undo(cells[i]).strip() if i < len(cells) else ""
-            if text and "\x00" not in text:
+            if text in _ERRORS:
+                flaws.append(Flaw("", FAILED, FAILED_MEND, {"value": text}))
+            elif text and "\x00" not in text:
                 values.setdefault(family, {})[name] = text
         return Row(line, values, texts, flaws, cells[:MAX_COLUMNS])
 
@@ -205,6 +220,13 @@ class Table:
                 return
             except csv.Error:  # it was told when it was read the first time
                 continue
+
+
+def _spoiled(at: str, text: str) -> Flaw | None:
+    """Return what is wrong with a cell whatever it is to hold."""
+    if "\x00" in text:
+        return Flaw(at, N_("The cell holds a NUL character."), N_("Type it again."))
+    return Flaw(at, FAILED, FAILED_MEND, {"value": text}) if text in _ERRORS else None
 
 
 def open_table(

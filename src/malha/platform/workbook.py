@@ -387,7 +387,7 @@ class _Sheet(_Part):
                 return "1" if value == "1" else "0"
             case "n" if value:
                 return _day(float(value)) if self._day else _number(value)
-        return "" if self._kind == "e" else value
+        return value  # the name of an error too: whoever reads the table refuses it
 
 
 def _column(letters: str) -> int:
