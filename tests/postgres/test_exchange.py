@@ -9,6 +9,7 @@ import sys
 from contextlib import suppress
 
 import pytest
+from psycopg import OperationalError
 from tests.waiting import doomed, gone
 from xlsxwriter import Workbook
 
@@ -164,6 +165,45 @@ async def test_the_import_of_a_killed_worker_goes_on_where_it_was_and_no_row_cou
     async with database.transaction() as tx:
         assert await tx.value(moved) == rows
         assert await tx.value("SELECT sum(on_hand) FROM balance") == 15 + sum(n % 9 + 1 for n in range(1, rows + 1))
+
+
+@pytest.mark.parametrize(
+    ("kind", "heading", "line", "again"),
+    [
+        (Kind.PRODUCTS, "sku;name", "N{n};One", "N0;Two"),
+        (Kind.PRODUCTS, "sku;name;components", "N{n};One;SKU-1:1", "N0;Two;SKU-2:1"),
+        (Kind.SAFETY_RULES, "code;name;amount", "N{n};One;1", "N0;Two;2"),
+        (Kind.AHEAD_POLICIES, "sku;mode;cap", "Y{n};backorder;1", "Y0;backorder;2"),
+        (Kind.LOCATIONS, "code;name;establishment;cep;number", "N{n};One;SP1;01310-100;1", "N0;Two;SP1;01310-100;2"),
+    ],
+)
+async def test_a_record_that_a_file_states_twice_is_refused_the_second_time_in_another_process_too(
+    database, world, monkeypatch, kind, heading, line, again
+):
+    async with database.transaction() as tx:
+        add = "INSERT INTO variant (product_id, sku, name) SELECT 1, 'Y' || n, 'Y' FROM generate_series(0, 500) n"
+        await tx.execute(add)
+    rows = [line.format(n=n) for n in range(500)]
+    run_id = await upload(database, kind, "\n".join([heading, *rows, again, line.format(n=500), ""]).encode())
+    async with database.transaction() as tx:
+        await service.begin(tx, run_id, None, apply=True)
+    target = type(kinds.target_of(kind))
+    with monkeypatch.context() as patch:
+        handle, times = target.handle, []
+
+        async def dies(self, tx, rows, *, apply, turn):
+            if rows[-1].line > 501 and (turn == 1 or "components" not in heading):
+                raise OperationalError
+            times.append(turn)
+            return await handle(self, tx, rows, apply=apply, turn=turn)
+
+        patch.setattr(target, "handle", dies)
+        with pytest.raises(OperationalError):
+            await service.go_on.work(database, run_id=str(run_id))
+    assert (await run_of(database, run_id)).created == 500
+    await service.go_on.work(database, run_id=str(run_id))
+    run = await run_of(database, run_id)
+    assert (run.state, run.seen, run.created, run.changed, run.bad) == (State.DONE, 502, 501, 0, 1)
 
 
 async def test_an_import_that_a_person_stops_keeps_what_was_written_and_can_go_on(database, world):

@@ -277,9 +277,7 @@ class ProductImport:
         outcome = Outcome()
         mine = []
         for row in rows:
-            first = self._seen.get(hash(row.values["sku"]), row.line)
-            if len(self._seen) < MAX_SEEN:
-                self._seen.setdefault(hash(row.values["sku"]), row.line)
+            first = self._first(row)
             if bool(row.values.keys() & _NAMING_OTHERS) != (turn == 1):
                 continue
             if first != row.line:
@@ -311,6 +309,19 @@ class ProductImport:
             lines = {row.values["sku"]: row.line for row in groups[code].rows}
             combine(outcome, lines[draft.variants[0].sku], list(rules.warn_product(draft)), warning=True)
         return outcome
+
+    def _first(self, row: Row) -> int:
+        """Return the line where the file says a row's SKU first, and remember it."""
+        key = hash(row.values["sku"])
+        first = self._seen.get(key, row.line)
+        if len(self._seen) < MAX_SEEN:
+            self._seen.setdefault(key, row.line)
+        return first
+
+    async def recall(self, tx: Tx, rows: Sequence[Row]) -> None:  # noqa: ARG002
+        """Remember the SKUs of rows that were handled before."""
+        for row in rows:
+            self._first(row)
 
     async def take_back(self, tx: Tx, traces: Sequence[Trace], in_use: Collection[str]) -> Left:
         """Put products back; those that were not there go with their variants. Categories that were made stay.

@@ -214,6 +214,10 @@ class LocationImport:
             await service.note_places(tx, [draft.code for draft in made], old, lines)
         return outcome
 
+    async def recall(self, tx: Tx, rows: Sequence[Row]) -> None:
+        """Remember what rows said that were handled before."""
+        await self.handle(tx, rows, apply=False, turn=0)
+
 
 class _Owners:
     """Establishments by code and CNPJ, and those that rows make."""

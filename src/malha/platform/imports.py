@@ -80,6 +80,15 @@ class Undoable(Protocol):
         ...
 
 
+@runtime_checkable
+class Recalling(Protocol):
+    """A target that remembers what the file said before, to refuse a row that says the same record again."""
+
+    async def recall(self, tx: Tx, rows: Sequence[Row]) -> None:
+        """Take in readable rows that were handled before an import was cut off; nothing is written."""
+        ...
+
+
 class Target(Protocol):
     """What rows become."""
 
@@ -279,6 +288,8 @@ class _Run:
     ) -> Report:
         """Read the whole file, once per turn of the target."""
         report = Report(applied=apply)
+        if isinstance(self.target, Recalling) and begin != Place():
+            await self._recall(self.target, file, begin, from_line, mapping)
         for turn in range(begin.turn, self.target.passes):
             file.seek(0)
             table = await asyncio.to_thread(open_table, file, self.target.columns, self.target.families, mapping)
@@ -293,6 +304,23 @@ class _Run:
                 await self._chunk(chunk, report, table.heading, apply=apply, turn=turn)
             table.release()
         return report
+
+    async def _recall(
+        self, target: Recalling, file: BinaryIO, begin: Place, from_line: int, mapping: Mapping[str, str] | None
+    ) -> None:
+        """Let the target see again the rows that another process handled: it refuses what that one would have."""
+        file.seek(0)
+        table = await asyncio.to_thread(open_table, file, self.target.columns, self.target.families, mapping)
+        await asyncio.to_thread(table.skip_to, from_line)
+        rows = iter(table)
+        while chunk := await asyncio.to_thread(_some, rows):
+            handled = [row for row in chunk if not row.flaws and (begin.turn > 0 or row.line <= begin.line)]
+            if handled:
+                async with self.database.transaction(self.actor) as tx:
+                    await target.recall(tx, handled)
+            if begin.turn == 0 and chunk[-1].line >= begin.line:
+                break
+        table.release()
 
     async def _chunk(
         self, rows: Sequence[Row], report: Report, heading: Callable[[str], str], *, apply: bool, turn: int

@@ -85,6 +85,10 @@ class OverrideImport:
             await revisions.bump(tx, channels.PRICES)
         return outcome
 
+    async def recall(self, tx: Tx, rows: Sequence[Row]) -> None:
+        """Remember what rows said that were handled before."""
+        await self.handle(tx, rows, apply=False, turn=0)
+
     async def _handle(
         self, tx: Tx, connection: Linked, maker: Maker, rows: Sequence[Row], outcome: Outcome, *, apply: bool
     ) -> None:

@@ -120,6 +120,10 @@ class AheadImport:
             await _write(tx, changed, before, self._lines)
         return outcome
 
+    async def recall(self, tx: Tx, rows: Sequence[Row]) -> None:
+        """Remember what rows said that were handled before."""
+        await self.handle(tx, rows, apply=False, turn=0)
+
 
 async def _known(tx: Tx, rows: Sequence[Row]) -> _Known:
     def named(column: str) -> list[str]:

@@ -132,6 +132,10 @@ class SafetyImport:
                 await audit.record_many(tx, action=action, entity=self.entity, changes=changes, told=told)
         return outcome
 
+    async def recall(self, tx: Tx, rows: Sequence[Row]) -> None:
+        """Remember what rows said that were handled before."""
+        await self.handle(tx, rows, apply=False, turn=0)
+
 
 def _draft(row: Row) -> SafetyRuleDraft:
     # An empty cell is a condition that does not matter, and otherwise the draft's own default.
