@@ -16,7 +16,7 @@ from xlsxwriter import Workbook
 from malha.channels.connecting import service as connections
 from malha.channels.connecting.model import ConnectionDraft
 from malha.channels.listings import service as listings
-from malha.exchange import kinds, reads, service
+from malha.exchange import kinds, reads, service, undoing
 from malha.exchange.errors import ColumnTwice, ImportBusy, ImportNotFound, NoFile, UploadTooLarge
 from malha.exchange.model import Kind, State
 from malha.inventory.ahead import policies
@@ -165,6 +165,47 @@ async def test_the_import_of_a_killed_worker_goes_on_where_it_was_and_no_row_cou
     async with database.transaction() as tx:
         assert await tx.value(moved) == rows
         assert await tx.value("SELECT sum(on_hand) FROM balance") == 15 + sum(n % 9 + 1 for n in range(1, rows + 1))
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+async def test_a_table_of_headings_alone_is_checked_and_applied_and_does_nothing(database, world, kind):
+    heading = ";".join(column.name for column in kinds.target_of(kind).columns) + "\n"
+    run_id = await upload(database, kind, b"\xef\xbb\xbf" + heading.encode())
+    checked = await do(database, run_id, apply=False, actor=SYSTEM)
+    assert (checked.state, checked.error, checked.total) == (State.CHECKED, None, 0)
+    run = await do(database, run_id, apply=True, actor=SYSTEM)
+    assert (run.state, run.error, run.total, run.created, run.bad) == (State.DONE, None, 0, 0, 0)
+    async with database.transaction() as tx:
+        assert not run.undoable(await tx.now())
+
+
+async def test_imports_of_the_same_records_at_once_both_end_and_so_do_their_undos(database, world):
+    """In opposite orders, over several chunks, with prices of the same SKUs between."""
+    n = 1_200
+    pens = "sku;name;price\n" + "".join(f"Q{i};Pen;1,00\n" for i in range(n))
+    pencils = "sku;name;price\n" + "".join(f"Q{i};Pencil;2,00\n" for i in reversed(range(n)))
+    prices = "sku;price\n" + "".join(f"Q{i};3,00\n" for i in range(0, n, 2))
+    first = await do(database, await upload(database, Kind.PRODUCTS, pens.replace("1,00", "9,00").encode()), apply=True)
+    assert first.created == n
+    tables = ((Kind.PRODUCTS, pens), (Kind.PRODUCTS, pencils), (Kind.PRICES, prices))
+    ids = [await upload(database, kind, table.encode()) for kind, table in tables]
+    async with database.transaction(ANA) as tx:
+        for run_id in ids:
+            await service.begin(tx, run_id, None, apply=True)
+    await asyncio.gather(*(service.go_on.work(database, run_id=str(run_id)) for run_id in ids))
+    runs = [await run_of(database, run_id) for run_id in ids]
+    assert [(run.state, run.bad, run.changed + run.unchanged) for run in runs] == [
+        (State.DONE, 0, n), (State.DONE, 0, n), (State.DONE, 0, n // 2),
+    ]  # fmt: skip
+    written = [run for run in runs if run.changed]
+    async with database.transaction(ANA) as tx:
+        for run in written:
+            await undoing.undo(tx, run.id)
+    await asyncio.gather(*(undoing.take_back.work(database, run_id=str(run.id)) for run in written))
+    ended = [await run_of(database, run.id) for run in written]
+    assert [(run.state, run.undone + run.kept) for run in ended] == [(State.UNDONE, run.changed) for run in written]
+    async with database.transaction() as tx:
+        assert await tx.value("SELECT count(*) FROM variant WHERE sku LIKE 'Q%%' AND price IS NULL") == 0
 
 
 @pytest.mark.parametrize(

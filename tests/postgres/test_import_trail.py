@@ -2,12 +2,13 @@
 
 import io
 
+import psycopg
 import pytest
 
 from malha.catalog import reads as catalog
 from malha.exchange import reads, service, undoing
 from malha.exchange.at_once import import_at_once
-from malha.exchange.errors import FileGone
+from malha.exchange.errors import FileGone, ImportBusy
 from malha.exchange.model import Kind, State
 from malha.inventory.ahead import table as ahead
 from malha.platform.db import SYSTEM, Actor
@@ -218,3 +219,19 @@ async def test_an_import_that_is_cut_off_while_its_caller_waits_can_be_undone_an
     await undone(database, run.id)
     async with database.transaction(SYSTEM) as tx:
         assert await tx.value("SELECT count(*) FROM variant WHERE sku LIKE 'P%%'") == 0
+
+
+async def test_a_person_may_stop_an_import_whose_caller_waits(database, world):
+    lines = "".join(f"P{n};Pen;1,00\n" for n in range(1_200))
+
+    def stop(rows):
+        with psycopg.connect(database.url, autocommit=True) as beside:
+            beside.execute("UPDATE malha.import_run SET state = 'stopped', ended_at = now() WHERE state = 'applying'")
+
+    file = io.BytesIO(("sku;nome;preço\n" + lines).encode())
+    with pytest.raises(ImportBusy):
+        await import_at_once(database, Kind.PRODUCTS, file, mode=Mode.VALID, actor=BIA, progress=stop)
+    run = await newest(database)
+    assert (run.state, run.created) == (State.STOPPED, 500)
+    async with database.transaction() as tx:
+        assert await tx.value("SELECT count(*) FROM variant WHERE sku LIKE 'P%%'") == 500
