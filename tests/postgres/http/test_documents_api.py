@@ -1,6 +1,6 @@
 """A fiscal document as a program tells it: what opens the gate, and what is refused with a sentence that helps."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from tests_http import Shop
 
@@ -38,6 +38,9 @@ async def test_a_date_needs_its_zone_and_a_total_its_goods_or_a_reason(shop: Sho
         "/issued_at",
         "This needs a time zone, like 2026-11-23T14:05:00-03:00.",
     )
+    status, at, says = await tell(issued_at=(now + timedelta(hours=1)).isoformat())
+    assert (status, at) == (422, "/issued_at")
+    assert "which is still to come" in says
     status, at, says = await tell(total=1)
     assert (status, at) == (422, "/total")
     assert "R$0.01" in says
