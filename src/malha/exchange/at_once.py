@@ -14,14 +14,11 @@ from malha.exchange import reads, service, writes
 from malha.exchange.errors import ImportBusy
 from malha.exchange.kinds import target_of
 from malha.exchange.model import Kind, State
-from malha.exchange.service import Lost, as_json
+from malha.exchange.service import CUT_OFF, Lost, as_json
 from malha.platform import audit, workbook
 from malha.platform.db import Actor, Database
-from malha.platform.i18n import N_
 from malha.platform.ids import new_id
 from malha.platform.imports import Mode, Note, Place, Progress, Report, run_import
-
-CUT_OFF = {"says": N_("The call ended before the file did."), "mend": N_("Send the file again."), "facts": {}}
 
 
 async def import_at_once(

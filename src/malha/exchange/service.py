@@ -34,6 +34,8 @@ from malha.platform.tabular import Table, UnreadableTable, open_table
 PIECE = 1 << 20
 SAMPLE_ROWS = 8
 SAMPLE_CELL = 120
+LONGEST_HOURS = 12  # that a table is read while its caller waits
+CUT_OFF = {"says": N_("The call ended before the file did."), "mend": N_("Send the file again."), "facts": {}}
 log = structlog.get_logger(__name__)
 _encode = msgspec.json.Encoder().encode
 
@@ -476,7 +478,11 @@ async def refused_pages(
 
 
 async def forget(tx: Tx) -> None:
-    """Drop files, samples, refused rows and traces `KEEP_DAYS` after an import ended; that it was done stays."""
+    """Drop files, samples, refused rows and traces `KEEP_DAYS` after an import ended; that it was done stays.
+
+    An import whose caller waited and whose process was killed is said to have failed, and can be undone.
+    """
     for statement in (writes.FORGET_PARTS, writes.FORGET_FLAWS, writes.FORGET_TRACES, writes.FORGET_SAMPLES):
         await tx.execute(statement, {"days": KEEP_DAYS})
     await tx.execute(writes.FORGET_UPLOADS)
+    await tx.execute(writes.CUT_OFF, {"hours": LONGEST_HOURS, "error": as_json(CUT_OFF)})

@@ -116,4 +116,10 @@ FORGET_SAMPLES = """
 UPDATE import_run SET sample = '[]'
 WHERE sample <> '[]' AND coalesce(ended_at, uploaded_at) < now() - make_interval(days => %(days)s::int)
 """
+# Whose process was killed while its caller waited: no file is kept to go on with.
+CUT_OFF = """
+UPDATE import_run r SET state = 'failed', ended_at = now(), error = %(error)s::jsonb
+WHERE state = 'applying' AND started_at < now() - make_interval(hours => %(hours)s::int)
+  AND NOT EXISTS (SELECT FROM import_part p WHERE p.run_id = r.id)
+"""
 FORGET_UPLOADS = "DELETE FROM import_run WHERE state = 'uploading' AND uploaded_at < now() - interval '1 day'"
