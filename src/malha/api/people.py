@@ -111,8 +111,8 @@ async def create_person(work: Work, data: NewPerson) -> PersonCreated:
 
 @command("/people/{person_id:uuid}", method="PUT", permission="identity:manage", versioned="required")
 async def change_person(work: Work, person_id: UUID, data: ChangedPerson) -> PersonChanged:
-    """Change a person. What is taken away is lost at once; the last active owner stays."""
-    work.expect(await service.lock_person(work.tx, person_id))
+    """Change a person. What is taken away is lost at once; the last active owner of all locations stays."""
+    work.expect(await service.lock_to_change(work.tx, person_id))
     draft = PersonDraft(
         name=data.name,
         email=data.email,

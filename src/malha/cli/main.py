@@ -35,6 +35,7 @@ COMMANDS = {
         "Upgrade the embedded database to the PostgreSQL that Malha brings.",
     ),
     "mail": ("malha.cli.mail", "Take mail that came back, so that customers are told another way."),
+    "owner": ("malha.cli.owner", "Make an owner of all locations, where nobody can let anybody in any more."),
     "connector": ("malha.cli.connector", "List connectors to channels, and try a connection against its channel."),
     "doctor": ("malha.cli.doctor", "Check every balance, order and payment against its ledger."),
 }

@@ -45,6 +45,7 @@ ACTIONS = {
     "bind": N_("account of a provider bound"),
     "unbind": N_("account of a provider taken away"),
     "turn_away": N_("not let in"),
+    "restore_owner": N_("made an owner by who runs the server"),
     "keep_role": N_("role kept, against a provider's rule"),
     "log_in": N_("logged in"),
     "log_out": N_("logged out"),

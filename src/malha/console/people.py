@@ -299,7 +299,7 @@ async def person_save(request: Request[Any, Any, Any], person_id: FromPath[UUID]
     typed = await _typed(request)
     try:
         async with web.writing(request) as tx:
-            version = await service.lock_person(tx, person_id)
+            version = await service.lock_to_change(tx, person_id)
             if version != typed.version:
                 raise PersonChanged
             before = await _person(tx, person_id)

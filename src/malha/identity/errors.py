@@ -46,6 +46,14 @@ class BeyondOwn(Forbidden):
     mend = "Ask an owner who works everywhere to do it."
 
 
+class KeyBeyondOwn(Forbidden):
+    """Someone would end a key that may do more than they may themselves."""
+
+    code = "key_beyond_own_rights"
+    says = "This key has rights or locations that you do not have yourself."
+    mend = "Ask an owner who works everywhere to do it."
+
+
 class TooManyLinks(MalhaError):
     """Links for a new password were asked for too often, for this address or from this place."""
 
@@ -205,8 +213,8 @@ class NoWayBack(Conflict):
     """Without any owner who has a password and a second factor, a failing provider would lock everybody out."""
 
     code = "no_way_back"
-    says = "If the provider fails nobody could come in: no owner has a password and a second factor."
-    mend = "Set up a second factor for an owner first."
+    says = "If the provider fails nobody could come in: no owner of all locations has a password and a second factor."
+    mend = "Set up a second factor for an owner of all locations first."
 
 
 class NoProviderInUse(Conflict):
@@ -266,8 +274,8 @@ class PersonChanged(Conflict):
 
 
 class LastOwner(Conflict):
-    """The retailer would be left without an active owner."""
+    """The retailer would be left without an active owner of all places."""
 
     code = "last_owner"
-    says = "This person is the last active owner."
-    mend = "Make someone else an owner first."
+    says = "This person is the last active owner of all locations."
+    mend = "Make someone else an owner of all locations first."

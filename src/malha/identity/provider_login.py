@@ -210,7 +210,7 @@ async def _found(tx: Tx, keys: Keys, provider: Provider, said: Said, link: str) 
         raise AccountEnded(provider=provider.name)
     if invited is None and not provider.links:
         raise EmailOfAnother(provider=provider.name)
-    await service.lock_person(tx, person_id)
+    await service.lock_to_change(tx, person_id)
     if await tx.execute(provider_writes.BIND, {**account, "person_id": person_id, "provider_id": provider.id}):
         if invited is not None:
             await tx.execute(writes.DELETE_LINKS_OF, {"person_id": person_id})
@@ -268,6 +268,9 @@ async def _adjust(tx: Tx, person_id: UUID, given: Given | None) -> None:
     if given is None or (person := await reads.person(tx, person_id)) is None or not person.active:
         return
     if _has(person, given):
+        return
+    await service.lock_to_change(tx, person_id)
+    if (person := await reads.person(tx, person_id)) is None or not person.active:  # as they are now
         return
     draft = msgspec.structs.replace(service.draft_of(person), role=given.role, locations=given.locations)
     try:

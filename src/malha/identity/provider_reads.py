@@ -43,7 +43,8 @@ POLICY = """
 SELECT coalesce((SELECT provider_only FROM login_policy), false) AS provider_only,
        coalesce((SELECT version FROM login_policy), 0) AS version,
        (SELECT count(*) FROM login_provider WHERE active)::int AS providers,
-       (SELECT count(*) FROM person p WHERE p.role = 'owner' AND p.active AND p.password_hash IS NOT NULL
+       (SELECT count(*) FROM person p
+        WHERE p.role = 'owner' AND p.active AND p.everywhere AND p.password_hash IS NOT NULL
           AND EXISTS (SELECT FROM second_factor f WHERE f.person_id = p.id))::int AS ways_back
 """
 
@@ -134,7 +135,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
 class Policy(msgspec.Struct, frozen=True):
     """How people may log in.
 
-    `providers` are in use; `ways_back` are owners who could come in by password and second factor.
+    `providers` are in use; `ways_back` are owners of all places who could come in by password and second factor.
     """
 
     provider_only: bool

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from malha.identity import guessing, passwords, provider_writes, reads, rules, ways, writes
-from malha.identity.errors import BeyondOwn, EmailTaken, LastOwner, OwnerExists
+from malha.identity.errors import BeyondOwn, EmailTaken, KeyBeyondOwn, LastOwner, OwnerExists
 from malha.identity.model import ROLES, Caller, Role
 from malha.platform import audit
 from malha.platform.db import Database, Tx
@@ -129,7 +129,7 @@ async def change_person(tx: Tx, person_id: UUID, draft: PersonDraft) -> int:
         NotFound: there is no such person.
         Invalid: a field is not acceptable.
         EmailTaken: another person has this e-mail.
-        LastOwner: nobody active would own the retailer.
+        LastOwner: nobody active would own all places.
         NoWayBack: people log in by a provider, and nobody could come in if it fails.
         BeyondOwn: the person has, or would get, rights that the actor does not hold.
     """
@@ -144,7 +144,8 @@ async def change_person(tx: Tx, person_id: UUID, draft: PersonDraft) -> int:
     _within_own(tx, draft.role, None if draft.locations is None else places)
     if await tx.value(writes.EMAIL_TAKEN, {"id": person_id, "email": email}):
         raise EmailTaken(email=email)
-    if owners == [person_id] and (draft.role is not Role.OWNER or not draft.active):
+    stays_owner = draft.role is Role.OWNER and draft.active and draft.locations is None
+    if owners == [person_id] and not stays_owner:
         raise LastOwner
     version = await tx.value(writes.UPDATE_PERSON, {**_columns(draft, email), "id": person_id, "active": draft.active})
     await tx.execute(writes.DELETE_PERSON_LOCATIONS, {"id": person_id})
@@ -153,7 +154,7 @@ async def change_person(tx: Tx, person_id: UUID, draft: PersonDraft) -> int:
         await tx.execute(writes.DELETE_SESSIONS_OF, {"person_id": person_id, "but": None})
     if not draft.active or email != before.email:  # links that are out went to who may no longer use them
         await tx.execute(writes.DELETE_LINKS_OF, {"person_id": person_id})
-    if before.role is Role.OWNER and (draft.role is not Role.OWNER or not draft.active):
+    if before.role is Role.OWNER and not stays_owner:
         await ways.keep_way_back(tx)
     was = _audited(draft_of(before))
     await audit.record(tx, action="update", entity="person", entity_id=person_id, before=was, after=_audited(draft))
@@ -165,9 +166,10 @@ async def set_active(tx: Tx, person_id: UUID, *, active: bool) -> int:
 
     Raises:
         NotFound: there is no such person.
-        LastOwner: nobody active would own the retailer.
+        LastOwner: nobody active would own all places.
         BeyondOwn: the person has rights that the actor does not hold.
     """
+    await lock_to_change(tx, person_id)
     person = await reads.person(tx, person_id)
     if person is None:
         raise NotFound(what="person", key=person_id)
@@ -197,6 +199,18 @@ async def lock_person(tx: Tx, person_id: UUID) -> int:
     if version is None:
         raise NotFound(what="person", key=person_id)
     return int(version)
+
+
+async def lock_to_change(tx: Tx, person_id: UUID) -> int:
+    """Lock a person whom `change_person` will change, and return their version.
+
+    Owners come first, in one order: two owners who change each other would otherwise wait for one another for ever.
+
+    Raises:
+        NotFound: there is no such person.
+    """
+    await tx.execute(writes.LOCK_OWNERS)
+    return await lock_person(tx, person_id)
 
 
 async def person_to_manage(tx: Tx, person_id: UUID) -> reads.PersonView:
@@ -487,7 +501,7 @@ async def create_key(
         within: locations of whoever makes it, which bound the key's; None is all.
 
     Raises:
-        Invalid: a permission is unknown or not the maker's to give, or a location is unknown.
+        Invalid: a permission is unknown or not the maker's to give, a location is unknown, or the end is past.
     """
     flaws = rules.permission_flaws(permissions, permissions if held is None else held)
     if not name.strip():
@@ -497,6 +511,9 @@ async def create_key(
     places, unknown = await _places(tx, locations)
     if within is not None and (locations is None or not set(places) <= set(within)):
         flaws.append(Flaw("locations", N_("A key can see no more locations than its maker.")))
+    if expires_at is not None and expires_at <= await tx.now():
+        says, mend = N_("A key that ended at {time} would never work."), N_("Name a time to come, or none.")
+        flaws.append(Flaw("expires_at", says, mend, {"time": expires_at}))
     refuse(flaws + unknown)
     prefix = b32encode(secrets.token_bytes(5)).decode().lower()
     secret = f"mk_{prefix}_{secrets.token_urlsafe(32)}"
@@ -522,8 +539,15 @@ async def revoke_key(tx: Tx, key_id: int) -> None:
 
     Raises:
         NotFound: there is no such key, or it was revoked before.
+        KeyBeyondOwn: it holds rights that the actor does not.
     """
-    if await reads.key(tx, key_id) is None or not await tx.execute(writes.REVOKE_KEY, {"id": key_id}):
+    key = await reads.key(tx, key_id)
+    if key is None:
+        raise NotFound(what="key", key=key_id)
+    places = None if key.everywhere else list((await reads.location_ids(tx, key.locations)).values())
+    if rules.exceeds(key.permissions, places, tx.actor.permissions, tx.actor.locations):
+        raise KeyBeyondOwn
+    if not await tx.execute(writes.REVOKE_KEY, {"id": key_id}):
         raise NotFound(what="key", key=key_id)
     await audit.record(tx, action="revoke", entity="api_key", entity_id=key_id)
 

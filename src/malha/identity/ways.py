@@ -1,7 +1,7 @@
 """Ways to come in: whom a password lets in where people log in by a provider, and that somebody always can.
 
-Who changes what could lock everybody out (the policy, a provider's switch, an owner's role, state or second factor)
-asks `keep_way_back` afterwards, in the same transaction: one such change is made at a time.
+Who changes what could lock everybody out (the policy, a provider's switch, an owner's role, places, state or second
+factor) asks `keep_way_back` afterwards, in the same transaction: one such change is made at a time.
 """
 
 from malha.identity import provider_reads, provider_writes
@@ -20,7 +20,7 @@ async def keep_way_back(tx: Tx) -> None:
     """Make sure that, where passwords are off, somebody can come in with a provider and somebody without.
 
     Raises:
-        NoWayBack: no active owner has a password and a second factor.
+        NoWayBack: no active owner of all places has a password and a second factor.
         NoProviderInUse: no provider is in use.
     """
     policy = await provider_reads.policy(tx)

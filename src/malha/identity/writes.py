@@ -30,9 +30,10 @@ EMAIL_TAKEN = """
 SELECT EXISTS (SELECT FROM person WHERE email = %(email)s::text AND id <> %(id)s::uuid)
 """
 
-# All active owners locked in key order: two owners removing each other at once must not leave none.
+# All active owners of all places locked in key order: two owners removing or limiting each other at once must not leave
+# none. An owner who is limited to locations could not give anybody more than these, so such a one does not count.
 LOCK_OWNERS = """
-SELECT id FROM person WHERE role = 'owner' AND active ORDER BY id FOR UPDATE
+SELECT id FROM person WHERE role = 'owner' AND active AND everywhere ORDER BY id FOR UPDATE
 """
 
 # New words, new version: whoever edits the person at the same time must read again.

@@ -13,6 +13,7 @@ from malha.identity.model import Role
 from malha.identity.service import LoggedIn, PersonDraft, Refused
 from malha.platform.clock import now
 from malha.platform.flaws import Invalid
+from malha.testing import builders
 
 SOME_ID = "01932c4e-7a10-7c3e-9f52-0a4b8d6e2f11"
 WRONG = "not the password"
@@ -324,3 +325,37 @@ async def test_a_persons_own_language_comes_before_the_browsers(shop: Shop) -> N
     assert (await shop.http.put(f"/v1/people/{me}", json=body, headers={**owner, "if-match": '"1"'})).status_code == 200
     portuguese = await shop.http.get(f"/v1/people/{SOME_ID}", headers=owner)
     assert (portuguese.json()["title"], portuguese.headers["content-language"]) == ("Não encontrado", "pt-BR")
+
+
+async def test_a_key_that_has_ended_already_is_not_made(shop: Shop) -> None:
+    owner = await shop.session()
+    ended = (now() - timedelta(seconds=1)).isoformat()
+    body = {"name": "ERP", "permissions": ["audit:read"], "expires_at": ended}
+    answer = await shop.http.post("/v1/keys", json=body, headers=owner)
+    assert answer.status_code == 422, answer.text
+    (flaw,) = answer.json()["errors"]
+    assert (flaw["at"], flaw["mend"]) == ("/expires_at", "Name a time to come, or none.")
+    assert "would never work" in flaw["says"]
+    assert (await shop.http.get("/v1/keys", headers=owner)).json() == []
+
+
+async def test_nobody_ends_a_key_that_may_more_than_they(shop: Shop) -> None:
+    async with shop.database.transaction() as tx:
+        await builders.a_network(tx)
+    owner = await shop.session()
+    weak = await shop.key(["identity:manage", "orders:read"])
+    there = await shop.key(["identity:manage", "orders:read"], locations=["S1"])
+    strong = await made(shop, owner, ["orders:read", "orders:cancel"])
+    wide = await made(shop, owner, ["orders:read"])
+    for key, by, expected in ((strong, weak, 403), (wide, there, 404), (wide, weak, 204), (strong, owner, 204)):
+        answer = await shop.http.post(f"/v1/keys/{key}/revoke", headers=by)
+        assert answer.status_code == expected, answer.text
+        if expected == 403:
+            assert answer.json()["code"] == "key_beyond_own_rights"
+            assert (await shop.http.post(f"/keys/{key}/revoke", headers=by)).status_code == 403
+
+
+async def made(shop: Shop, by: dict[str, str], permissions: list[str]) -> int:
+    body = {"name": "x", "permissions": permissions}
+    answer = await shop.http.post("/v1/keys", json=body, headers=by)
+    return int(answer.json()["id"])
