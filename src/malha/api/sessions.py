@@ -137,12 +137,19 @@ async def revoke_other_sessions(work: Work) -> None:
     await service.revoke_other_sessions(work.tx, _own_id(work), token)
 
 
-@command("/session/password", permission=SIGNED_IN, idempotent=False, tag="session")
+@command("/session/password", permission=SIGNED_IN, transaction=False, tag="session")
 async def change_password(work: Work, data: NewPassword) -> None:
     """Change one's own password; every other session ends, and this one gets a new token."""
+    person_id = _own_id(work)
+    async with work.transaction() as tx:
+        wait = await service.begin_proof(tx, person_id)
+    if wait:
+        raise TooManyAttempts(seconds=wait, retry_after=wait)
     token = work.request.cookies.get(work.services.cookie.name, "")
-    await service.change_password(work.tx, _own_id(work), data.current, data.password, keep_token=token)
-    work.header("set-cookie", work.services.cookie.header(await service.renew_token(work.tx, token)))
+    async with work.transaction() as tx:
+        await service.change_password(tx, person_id, data.current, data.password, keep_token=token)
+        fresh = await service.renew_token(tx, token)
+    work.header("set-cookie", work.services.cookie.header(fresh))
 
 
 def _own_id(work: Work) -> UUID:

@@ -13,6 +13,7 @@ from malha.console import reads as page_reads
 from malha.console.devices import device, is_handheld
 from malha.console.forms import Refusal
 from malha.identity import reads, rules, second_factor, service
+from malha.identity.errors import TooManyAttempts
 from malha.identity.model import ROLE_NAMES, SIGNED_IN
 from malha.platform.db import Tx
 from malha.platform.errors import MalhaError, NotFound
@@ -71,11 +72,24 @@ async def _refused(request: Request[Any, Any, Any], error: MalhaError, at: str) 
         return await _page(tx, request, refused=forms.refusal(error), at=at)
 
 
+async def _begin_proof(request: Request[Any, Any, Any]) -> None:
+    """Count that the person is about to prove their password.
+
+    Raises:
+        TooManyAttempts: it was wrong too often.
+    """
+    async with web.writing(request) as tx:
+        wait = await service.begin_proof(tx, _own_id(request))
+    if wait:
+        raise TooManyAttempts(seconds=wait, retry_after=wait)
+
+
 @post("/account/password", opt=OPEN, status_code=200)
 async def password_change(request: Request[Any, Any, Any]) -> Response[Any]:
     """Change one's own password; every other session ends."""
     form = await request.form()
     try:
+        await _begin_proof(request)
         async with web.writing(request) as tx:
             await service.change_password(
                 tx,
@@ -147,6 +161,7 @@ async def _set_up(
         status=refused.status if refused else 200,
         door={"retailer": place.retailer, "theme": shell.theme_of(request)},
         demanded=web.caller_of(request).must_enrol,
+        replacing=await second_factor.replaces(tx, _own_id(request)),
         set_up=set_up,
         spelt=" ".join(set_up.secret[i : i + 4] for i in range(0, len(set_up.secret), 4)),
         qr=qr(set_up.address),
@@ -168,16 +183,26 @@ async def factor_confirm(request: Request[Any, Any, Any]) -> Response[Any]:
     sealed, code = forms.said(form, "sealed", 400), forms.said(form, "code", 20)
     keys = request.app.state.services.signing
     try:
+        async with web.reading(request) as tx:
+            replacing = await second_factor.replaces(tx, _own_id(request))
+        if replacing:
+            await _begin_proof(request)
         async with web.writing(request) as tx:
             codes = await second_factor.confirm(
-                tx, keys, _own_id(request), sealed, code, keep_token=forms.own_token(request)
+                tx,
+                keys,
+                _own_id(request),
+                sealed,
+                code,
+                password=forms.secret(form, "current"),
+                keep_token=forms.own_token(request),
             )
             token = await service.renew_token(tx, forms.own_token(request))
     except NotFound:
         raise
     except MalhaError as error:
         async with web.reading(request) as tx:
-            again = sealed if error.status == 422 else ""  # a wrong code: the app may keep what it scanned
+            again = sealed if error.status in {422, 429} else ""  # a wrong code: the app may keep what it scanned
             return await _set_up(tx, request, sealed=again, refused=forms.refusal(error))
     return _renewed(request, await _codes(request, codes), token)
 
@@ -194,6 +219,7 @@ async def factor_codes(request: Request[Any, Any, Any]) -> Response[Any]:
     """Make new recovery codes and show them this once."""
     form = await request.form()
     try:
+        await _begin_proof(request)
         async with web.writing(request) as tx:
             codes = await second_factor.renew_codes(tx, _own_id(request), forms.secret(form, "current"))
     except NotFound:
@@ -208,6 +234,7 @@ async def factor_off(request: Request[Any, Any, Any]) -> Response[Any]:
     """Take one's own second factor away."""
     form = await request.form()
     try:
+        await _begin_proof(request)
         async with web.writing(request) as tx:
             await second_factor.turn_off(tx, _own_id(request), forms.secret(form, "current"))
     except NotFound:

@@ -39,6 +39,11 @@ async def failed(tx: Tx, tries: Tries) -> None:
         await tx.execute(writes.BLOCK, {"subjects": list(tries.failures), "waits": waits})
 
 
+async def forget(tx: Tx, subject: str) -> None:
+    """Forget the failures of a subject."""
+    await tx.execute(writes.CLEAR_TRIES, {"account": subject, "subjects": [subject]})
+
+
 async def succeeded(tx: Tx, tries: Tries, subject: str) -> None:
     """Forget the failures of one subject, and take this try back from the others, who may still be guessing."""
     await tx.execute(writes.CLEAR_TRIES, {"account": subject, "subjects": list(tries.failures)})

@@ -14,9 +14,10 @@ from malha.platform.i18n import LANGUAGES, N_
 KEY_FORM = re.compile(r"^mk_([a-z2-7]{8})_[A-Za-z0-9_-]{43}$")
 
 # Failures that cost nothing, the first wait after them, and the longest. A network address may be a whole office.
-# `code` counts codes of the second factor, `reset` asking for a new password by mail: no failure, but a nuisance.
+# `password` counts those who are signed in and shall prove it, `code` codes of the second factor, `reset` asking for a
+# new password by mail: no failure, but a nuisance.
 FREE_TRIES = {
-    "account": 5, "source": 30, "order": 5, "shopper": 15, "code": 5, "reset": 3, "reset-source": 30,
+    "account": 5, "password": 5, "source": 30, "order": 5, "shopper": 15, "code": 5, "reset": 3, "reset-source": 30,
 }  # fmt: skip
 FIRST_WAIT = {"reset": timedelta(minutes=1)}
 LONGEST_WAIT = timedelta(minutes=15)

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from malha.identity import guessing, reads, rules, service, totp, ways, writes
-from malha.identity.errors import FactorDemanded, LogInExpired, SetUpExpired
+from malha.identity.errors import FactorDemanded, LogInExpired, NeedsEverywhere, SetUpExpired
 from malha.identity.model import Role
 from malha.identity.service import CodeWanted, LoggedIn, Refused
 from malha.platform import audit, sealing, signing
@@ -131,17 +131,27 @@ def begin(keys: Keys, *, person_id: UUID, issuer: str, account: str, at: datetim
 
 
 async def confirm(
-    tx: Tx, keys: Keys, person_id: UUID, sealed: str, code: str, *, keep_token: str | None = None
+    tx: Tx,
+    keys: Keys,
+    person_id: UUID,
+    sealed: str,
+    code: str,
+    *,
+    password: str = "",
+    keep_token: str | None = None,
 ) -> list[str]:
     """Turn the second factor on, or replace its app; return the recovery codes, which are shown this once.
 
-    Every session but the one of `keep_token` ends: they were opened without it.
+    Replacing an app takes the password, as taking it away does: a session alone must not be enough to take an account
+    over. Every session but the one of `keep_token` ends: they were opened without it.
 
     Raises:
         SetUpExpired: the set-up took too long, or is not this person's.
-        Invalid: the code is not the app's.
+        Invalid: the code is not the app's, or this is not the password.
     """
     await service.lock_person(tx, person_id)
+    if await replaces(tx, person_id):
+        await service.check_password(tx, person_id, password)
     at = await tx.now()
     secret = _pending(keys, person_id, sealed, at)
     step = totp.step_of(secret, re.sub(r"\s", "", code), at)
@@ -153,6 +163,12 @@ async def confirm(
     await service.end_sessions(tx, person_id, keep_token=keep_token)
     await audit.record(tx, action="set_second_factor", entity="person", entity_id=person_id)
     return codes
+
+
+async def replaces(tx: Tx, person_id: UUID) -> bool:
+    """Return whether a new app would replace one, so that the password is asked for; who has none is not asked."""
+    has = (await reads.factor_state(tx, person_id)).since is not None
+    return has and await reads.has_password(tx, person_id)
 
 
 async def renew_codes(tx: Tx, person_id: UUID, password: str) -> list[str]:
@@ -194,7 +210,13 @@ async def remove(tx: Tx, person_id: UUID) -> None:
 
 
 async def demand(tx: Tx, role: Role, *, demanded: bool) -> None:
-    """Say whether people of a role need a second factor. Without one they can do nothing but set it up, at once."""
+    """Say whether people of a role need a second factor. Without one they can do nothing but set it up, at once.
+
+    Raises:
+        NeedsEverywhere: the actor is limited to locations, and the role's people are everywhere.
+    """
+    if tx.actor.locations is not None:
+        raise NeedsEverywhere
     if await tx.execute(writes.PUT_POLICY, {"role": role.value, "second_factor": demanded}):
         await audit.record(tx, action="update", entity="role", entity_id=role.value, after={"second_factor": demanded})
 

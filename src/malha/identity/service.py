@@ -264,8 +264,20 @@ async def change_password(
     await set_password(tx, person_id, password, keep_token=keep_token)
 
 
+async def begin_proof(tx: Tx, person_id: UUID) -> int:
+    """Count that a signed-in person is about to prove their password; return how many seconds they have to wait first.
+
+    Commit it whatever it returns: it counts as a failure until `check_password` finds the password right. Whoever has
+    taken over a session could otherwise guess on.
+    """
+    tries = await guessing.begin(tx, f"password:{person_id}")
+    if not tries.wait:
+        await guessing.failed(tx, tries)
+    return tries.wait
+
+
 async def check_password(tx: Tx, person_id: UUID, password: str) -> None:
-    """Make sure that a signed-in person still knows their password.
+    """Make sure that a signed-in person still knows their password; edges call `begin_proof` first.
 
     Raises:
         Invalid: this is not the password.
@@ -273,6 +285,7 @@ async def check_password(tx: Tx, person_id: UUID, password: str) -> None:
     kept = await tx.value(reads.KEPT_HASH, {"id": person_id})
     if not await passwords.fits(password[: passwords.MAX_LENGTH + 1], kept):
         refuse([Flaw("current", N_("This is not your password."))])
+    await guessing.forget(tx, f"password:{person_id}")
 
 
 async def _checked(tx: Tx, draft: PersonDraft, email: str, password: str | None) -> list[int]:

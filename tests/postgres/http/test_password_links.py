@@ -12,7 +12,7 @@ from tests.mail_server import Mailbox, mail_server
 from tests_http import HOST, PASSWORD, Shop, open_shop
 
 from malha.identity import links
-from malha.identity.model import Role
+from malha.identity.model import ROLES, Role
 from malha.platform import jobs, signing
 from malha.platform.db import Database
 
@@ -236,3 +236,15 @@ async def test_without_a_mail_server_an_owner_gets_a_link_to_hand_over(shop: Sho
     assert await can_enter(shop, NEW, "bia@loja.test")
     refused = await shop.http.post("/forgot", data={"email": "bia@loja.test"}, headers=FORM)
     assert refused.status_code == 409
+
+
+async def test_a_link_begins_with_our_address_whatever_host_the_request_names(mailing: Shop, box: Mailbox) -> None:
+    person_id = await mailing.person()
+    key = await mailing.key(["identity:manage", *ROLES[Role.OWNER]])
+    evil = {"host": "evil.example", "x-forwarded-host": "evil.example", "forwarded": "host=evil.example"}
+    made = await mailing.http.post(f"/v1/people/{person_id}/link", headers={**key, **evil})
+    assert made.json()["address"].startswith(f"{HOST}/access?token=")
+    form = {"email": "owner@loja.test"}
+    await mailing.http.post("/forgot", data=form, headers={**FORM, **evil, "origin": "http://evil.example"})
+    assert await mailed_token(mailing, box)
+    assert "evil.example" not in box.inbox[-1].as_string()

@@ -358,7 +358,13 @@ class Walker:
 
 # To the whole retailer the same for everybody, or the caller's own: here no name of a record makes a difference.
 # Who asks these too often is told so.
-UNMATCHED = LEADING | ENDING | FINER | {("POST", "/v1/sessions"), ("POST", "/track")}
+PROVING = {
+    ("POST", "/account/password"),
+    ("POST", "/account/second-factor/codes"),
+    ("POST", "/account/second-factor/off"),
+    ("POST", "/v1/session/password"),
+}
+UNMATCHED = LEADING | ENDING | FINER | PROVING | {("POST", "/v1/sessions"), ("POST", "/track")}
 
 
 EVERYBODY = [*((role, [FIRST.code]) for role in ROLE_ORDER), (Role.OWNER, [])]

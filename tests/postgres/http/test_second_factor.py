@@ -186,3 +186,29 @@ async def test_an_owner_takes_it_away_from_somebody_who_lost_the_phone(shop: Sho
     assert removed.status_code == 204, removed.text
     assert (await shop.http.get("/v1/session", headers=manager)).status_code == 401
     assert isinstance(await shop.token("manager@loja.test"), str)
+
+
+async def test_one_recovery_code_sent_twice_at_the_same_moment_opens_one_session(shop: Shop) -> None:
+    _phone, codes = await set_up(shop, await shop.session())
+    answers = await asyncio.gather(*(enter(shop, codes[0]) for _ in range(4)))
+    assert sorted(answer.status_code for answer in answers) == [204, 401, 401, 401]
+    async with shop.database.transaction() as tx:
+        assert await tx.value("SELECT count(*) FROM recovery_code") == len(codes) - 1
+
+
+async def test_another_app_takes_the_password_so_that_a_session_alone_takes_no_account_over(shop: Shop) -> None:
+    headers = await shop.session()
+    phone, codes = await set_up(shop, headers)
+    page = (await shop.http.get("/account/second-factor", headers=headers)).text
+    assert 'name="current"' in page
+    new = Phone(re.findall(r'id="secret">([A-Z2-7 ]+)<', page)[0])
+    form = {"sealed": re.findall(r'name="sealed" value="([^"]+)"', page)[0], "code": await new.code(shop.database)}
+    for current in ("", "not the password"):
+        refused = await shop.http.post("/account/second-factor", data={**form, "current": current}, headers=headers)
+        assert (refused.status_code, "This is not your password." in refused.text) == (422, True)
+    assert (await enter(shop, await phone.code(shop.database))).status_code == 204
+    done = await shop.http.post("/account/second-factor", data={**form, "current": PASSWORD}, headers=headers)
+    assert done.status_code == 200
+    assert codes[0] not in done.text
+    assert (await enter(shop, await phone.code(shop.database, 1))).status_code == 401
+    assert (await enter(shop, await new.code(shop.database, 1))).status_code == 204

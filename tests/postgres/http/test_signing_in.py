@@ -359,3 +359,27 @@ async def made(shop: Shop, by: dict[str, str], permissions: list[str]) -> int:
     body = {"name": "x", "permissions": permissions}
     answer = await shop.http.post("/v1/keys", json=body, headers=by)
     return int(answer.json()["id"])
+
+
+@pytest.mark.parametrize(
+    "by", ["api", "/account/password", "/account/second-factor/codes", "/account/second-factor/off"]
+)
+async def test_who_took_over_a_session_cannot_guess_its_password_on_and_on(shop: Shop, by: str) -> None:
+    owner = await shop.session()
+
+    async def proof(current: str) -> int:
+        if by == "api":
+            body = {"current": current, "password": "another good phrase"}
+            return (await shop.http.post("/v1/session/password", json=body, headers=owner)).status_code
+        form = {"current": current, "password": "another good phrase"}
+        return (await shop.http.post(by, data=form, headers=owner)).status_code
+
+    assert [await proof(WRONG) for _ in range(6)] == [422] * 5 + [429]
+    async with shop.database.transaction() as tx:  # however slow this machine is
+        await tx.execute("UPDATE login_attempt SET blocked_until = now() + interval '1 hour'")
+    assert await proof(PASSWORD) == 429  # the right one too, or waiting would tell
+    async with shop.database.transaction() as tx:
+        await tx.execute("UPDATE login_attempt SET blocked_until = NULL")
+    assert await proof(PASSWORD) in {200, 204, 303}
+    async with shop.database.transaction() as tx:
+        assert await tx.value("SELECT failures FROM login_attempt WHERE subject LIKE 'password:%%'") == 0
