@@ -8,6 +8,7 @@ import subprocess
 import sys
 from contextlib import suppress
 
+import msgspec
 import pytest
 from psycopg import OperationalError
 from tests.waiting import doomed, gone
@@ -19,6 +20,7 @@ from malha.channels.listings import service as listings
 from malha.exchange import kinds, reads, service, undoing
 from malha.exchange.errors import ColumnTwice, ImportBusy, ImportNotFound, NoFile, UploadTooLarge
 from malha.exchange.model import Kind, State
+from malha.identity.errors import NeedsEverywhere
 from malha.inventory.ahead import policies
 from malha.inventory.ahead.model import Mode as SoldAhead
 from malha.inventory.ahead.policies import PolicyDraft
@@ -279,9 +281,12 @@ async def test_people_see_their_own_imports_and_write_only_where_they_may(databa
     assert (run.created, run.bad) == (1, 1)
     exported = b"".join([p async for p in kinds.export(Kind.STOCK, Format.CSV, database, narrow)]).decode("utf-8-sig")
     assert exported.splitlines() == ["sku;location;on_hand;safety;owner", "SKU-1;S1;4;0;"]
-    prices = await upload(database, Kind.PRICES, b"sku;price\nSKU-1;1,00\n", actor=narrow)
+    with pytest.raises(NeedsEverywhere):
+        await upload(database, Kind.PRICES, b"sku;price\nSKU-1;1,00\n", actor=narrow)
+    everywhere = msgspec.structs.replace(narrow, locations=None)
+    prices = await upload(database, Kind.PRICES, b"sku;price\nSKU-1;1,00\n", actor=everywhere)
     with pytest.raises(Forbidden):
-        await do(database, prices, apply=True, actor=narrow)
+        await do(database, prices, apply=True, actor=everywhere)
 
 
 async def test_who_reads_the_audit_trail_sees_imports_of_others_but_no_personal_data_and_stops_none(database, world):

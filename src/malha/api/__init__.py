@@ -35,7 +35,7 @@ What the pattern does, so that no operation does it again:
 
 * `permission` is one of `identity.model.PERMISSIONS` (or `SIGNED_IN`, `PUBLIC`); the guard refuses before the body is
   read. Location scope is the service's and the read's own: `work.actor.sees(location_id)`, `work.actor.locations` (None
-  is all).
+  is all). What concerns all of them says `everywhere=True`, and the guard refuses whoever is limited to some.
 * `data` is decoded strictly into its msgspec type; all flaws are answered at once, with JSON pointers, as 422.
   `data: bytes` with `media_type="text/csv"` is the raw body. Other parameters come from the path and the query string:
   `cursor: str | None = None, limit: int | None = None` (`malha.platform.paging`).

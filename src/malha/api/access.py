@@ -1,7 +1,8 @@
 """Who is asking, and may they: the guard of every route.
 
-A route declares its permission in `opt["permission"]`. The guard runs before the body is read. Sessions come by
-cookie, keys by `Authorization: Bearer`; nothing else signs anyone in.
+A route declares its permission in `opt["permission"]`, and in `opt["everywhere"]` that it concerns all locations. The
+guard runs before the body is read. Sessions come by cookie, keys by `Authorization: Bearer`; nothing else signs anyone
+in.
 """
 
 from typing import Any, cast
@@ -12,7 +13,8 @@ from litestar.handlers.base import BaseRouteHandler
 from malha.api.bodies import FORM_BYTES
 from malha.identity import service
 from malha.identity.errors import NotSignedIn
-from malha.identity.model import PUBLIC, Caller
+from malha.identity.model import PUBLIC, WHOLE, Caller
+from malha.network.errors import SharedByAll
 from malha.platform.errors import Forbidden
 from malha.platform.i18n import use
 
@@ -25,6 +27,7 @@ async def guard(connection: Connection, handler: BaseRouteHandler) -> None:
     Raises:
         NotSignedIn: nobody, or an unknown, expired or revoked session or key.
         Forbidden: the permission is not among the caller's.
+        SharedByAll: it concerns all locations, and the caller is limited to some.
     """
     permission = handler.opt.get("permission")
     if permission == PUBLIC:
@@ -36,6 +39,8 @@ async def guard(connection: Connection, handler: BaseRouteHandler) -> None:
         raise NotSignedIn
     if permission is None or not caller.may(permission):
         raise Forbidden(permission=permission)
+    if caller.locations is not None and (permission in WHOLE or handler.opt.get("everywhere")):
+        raise SharedByAll
 
 
 async def caller_of(connection: Connection) -> Caller | None:

@@ -41,7 +41,7 @@ async def get_allotment(work: Work, code: str) -> AllotmentDetail:
     )
 
 
-@command("/allotments", permission="stock:write", status=201, tag=TAG)
+@command("/allotments", permission="stock:write", everywhere=True, status=201, tag=TAG)
 async def create_allotment(work: Work, data: AllotmentDraft) -> Stored:
     """Add an allotment. A fence that has started sets apart at once what common stock has, and the rest as it arrives.
 
@@ -55,7 +55,9 @@ async def create_allotment(work: Work, data: AllotmentDraft) -> Stored:
     return Stored(made.code, made.version)
 
 
-@command("/allotments/{code:str}", method="PUT", permission="stock:write", versioned="required", tag=TAG)
+@command(
+    "/allotments/{code:str}", method="PUT", permission="stock:write", everywhere=True, versioned="required", tag=TAG
+)
 async def change_allotment(work: Work, code: str, data: AllotmentDraft) -> Stored:
     """Change an allotment: it is afterwards what the body says. What a fence has too many goes back to common stock."""
     if data.code != code:
@@ -69,7 +71,7 @@ async def change_allotment(work: Work, code: str, data: AllotmentDraft) -> Store
     return Stored(code, changed.version)
 
 
-@command("/allotments/{code:str}/end", permission="stock:write", tag=TAG)
+@command("/allotments/{code:str}/end", permission="stock:write", everywhere=True, tag=TAG)
 async def end_allotment(work: Work, code: str) -> Allotment:
     """End an allotment now. What a fence still has is common stock again; claims keep what they drew."""
     return await service.end(work.tx, code)

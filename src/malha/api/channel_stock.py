@@ -110,7 +110,14 @@ async def get_stock_push(work: Work, code: str) -> reads.PushRow:
     return found
 
 
-@command("/channels/{code:str}/stock-push", method="PUT", permission="network:write", versioned="optional", tag=TAG)
+@command(
+    "/channels/{code:str}/stock-push",
+    method="PUT",
+    permission="network:write",
+    everywhere=True,
+    versioned="optional",
+    tag=TAG,
+)
 async def put_stock_push(work: Work, code: str, data: StatePush) -> PushStored:
     """Say how a channel hears of stock. All its listings are told again.
 

@@ -346,7 +346,7 @@ async def say_connection_listing(work: Work, code: str, sku: str, data: SayField
     return ListingSaid(sku, version)
 
 
-@command("/connections/{code:str}/listings", method="PATCH", permission="network:write", tag=TAG)
+@command("/connections/{code:str}/listings", method="PATCH", permission="network:write", everywhere=True, tag=TAG)
 async def say_connection_listings(work: Work, code: str, data: SayMany) -> ListingsChanged:
     """Say fields of several SKUs otherwise on this channel, or what they cost there; null takes it back.
 

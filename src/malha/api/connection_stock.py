@@ -158,7 +158,7 @@ def _difference(row: stock_reads.Difference) -> DifferenceView:
     )
 
 
-@command("/connections/{code:str}/stock-comparisons", permission="network:write", tag=TAG)
+@command("/connections/{code:str}/stock-comparisons", permission="network:write", everywhere=True, tag=TAG)
 async def compare_stock(work: Work, code: str) -> None:
     """Compare now, as soon as a worker is free. It takes two readings a minute apart."""
     await stock_service.compare(work.tx, code)

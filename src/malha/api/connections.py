@@ -325,19 +325,19 @@ async def change_connection(work: Work, code: str, data: StateConnection) -> Con
     return ConnectionStored(made.code, made.version, _webhook(work, made.code))
 
 
-@command("/connections/{code:str}/pause", permission="network:write", tag=TAG)
+@command("/connections/{code:str}/pause", permission="network:write", everywhere=True, tag=TAG)
 async def pause_connection(work: Work, code: str) -> None:
     """Ask and send nothing any more. What the channel sends is kept."""
     await service.pause(work.tx, code)
 
 
-@command("/connections/{code:str}/resume", permission="network:write", tag=TAG)
+@command("/connections/{code:str}/resume", permission="network:write", everywhere=True, tag=TAG)
 async def resume_connection(work: Work, code: str) -> None:
     """Go on, with a fresh budget; a connection that is broken is taken for mended."""
     await service.resume(work.tx, code)
 
 
-@command("/connections/{code:str}/test", permission="network:write", transaction=False, tag=TAG)
+@command("/connections/{code:str}/test", permission="network:write", everywhere=True, transaction=False, tag=TAG)
 async def test_connection(work: Work, code: str) -> HealthView:
     """Ask the channel something harmless that proves address and secrets."""
     runtime = Runtime(work.database, work.services.settings, timeout_s=CHECK_S)
@@ -413,7 +413,7 @@ def _by_cause(data: Chosen) -> bool:
     return bool(data.cause)
 
 
-@command("/connections/{code:str}/replay", permission="network:write", tag=TAG)
+@command("/connections/{code:str}/replay", permission="network:write", everywhere=True, tag=TAG)
 async def replay_entries(work: Work, code: str, data: Chosen) -> Done:
     """Have things tried again. Whoever replays an operation says that it did not arrive at the channel.
 
@@ -424,7 +424,7 @@ async def replay_entries(work: Work, code: str, data: Chosen) -> Done:
     return Done(await service.replay(work.tx, code, came=data.inbox, ops=data.operations))
 
 
-@command("/connections/{code:str}/drop", permission="network:write", tag=TAG)
+@command("/connections/{code:str}/drop", permission="network:write", everywhere=True, tag=TAG)
 async def drop_entries(work: Work, code: str, data: Chosen) -> Done:
     """Give things up for good."""
     if _by_cause(data):

@@ -37,7 +37,14 @@ async def create_customer_group(work: Work, data: NewCustomerGroup) -> Stored:
     return Stored(made.code, made.version)
 
 
-@command("/customer-groups/{code:str}", method="PUT", permission="stock:write", versioned="required", tag=TAG)
+@command(
+    "/customer-groups/{code:str}",
+    method="PUT",
+    permission="stock:write",
+    everywhere=True,
+    versioned="required",
+    tag=TAG,
+)
 async def change_customer_group(work: Work, code: str, data: CustomerGroupDraft) -> Stored:
     """Change the name and note of a customer group."""
     version = (await groups.group(work.tx, code)).version
@@ -47,7 +54,14 @@ async def change_customer_group(work: Work, code: str, data: CustomerGroupDraft)
     return Stored(code, changed.version)
 
 
-@command("/customer-groups/{code:str}", method="DELETE", permission="stock:write", versioned="required", tag=TAG)
+@command(
+    "/customer-groups/{code:str}",
+    method="DELETE",
+    permission="stock:write",
+    everywhere=True,
+    versioned="required",
+    tag=TAG,
+)
 async def delete_customer_group(work: Work, code: str) -> None:
     """Forget a customer group that no active allotment names. Orders keep what they stated."""
     version = (await groups.group(work.tx, code)).version

@@ -194,13 +194,15 @@ async def put_feed(work: Work, code: Code, data: StateFeed) -> FeedStored:
     return FeedStored(code, version)
 
 
-@command("/feeds/{code:str}", method="DELETE", permission="network:write", versioned="required", tag=TAG)
+@command(
+    "/feeds/{code:str}", method="DELETE", permission="network:write", everywhere=True, versioned="required", tag=TAG
+)
 async def drop_feed(work: Work, code: str) -> None:
     """Delete a feed with its files and reports."""
     await service.drop_feed(work.tx, code, work.expected_version or 0)
 
 
-@command("/feeds/{code:str}/rotate", permission="network:write", versioned="required", tag=TAG)
+@command("/feeds/{code:str}/rotate", permission="network:write", everywhere=True, versioned="required", tag=TAG)
 async def rotate_feed(work: Work, code: str) -> FeedView:
     """Give a feed another address; the former answers no more."""
     await service.rotate(work.tx, code, work.expected_version or 0)
@@ -224,7 +226,7 @@ async def start_build(work: Work, code: str, data: StartBuild) -> BuildView:
     return _build(cast("Build", begun), [])
 
 
-@command("/feeds/{code:str}/builds/{number:int}/stop", permission="network:write", tag=TAG)
+@command("/feeds/{code:str}/builds/{number:int}/stop", permission="network:write", everywhere=True, tag=TAG)
 async def stop_build(work: Work, code: str, number: int) -> BuildView:
     """Stop a build; the file before it stays."""
     return _build(await service.stop_build(work.tx, code, number), [])

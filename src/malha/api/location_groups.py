@@ -64,7 +64,14 @@ async def create_location_group(work: Work, data: NewLocationGroup) -> Stored:
     return Stored(made.code, made.version)
 
 
-@command("/location-groups/{code:str}", method="PUT", permission="network:write", versioned="required", tag=TAG)
+@command(
+    "/location-groups/{code:str}",
+    method="PUT",
+    permission="network:write",
+    everywhere=True,
+    versioned="required",
+    tag=TAG,
+)
 async def change_location_group(work: Work, code: str, data: LocationGroupDraft) -> Stored:
     """Change a group of locations: it is afterwards what the body says."""
     version = await ownership.lock_group(work.tx, code)
@@ -84,7 +91,14 @@ async def show_location_group(work: Work, code: str) -> LocationGroup:
     return found
 
 
-@command("/location-groups/{code:str}", method="DELETE", permission="network:write", versioned="required", tag=TAG)
+@command(
+    "/location-groups/{code:str}",
+    method="DELETE",
+    permission="network:write",
+    everywhere=True,
+    versioned="required",
+    tag=TAG,
+)
 async def delete_location_group(work: Work, code: str) -> None:
     """Delete a group of locations that no rule names. The locations stay."""
     version = await ownership.lock_group(work.tx, code)

@@ -109,7 +109,9 @@ async def create_login_provider(work: Work, data: NewProvider) -> ProviderSaved:
     return _saved(work, data.code, version)
 
 
-@command("/login-providers/{code:str}", method="PUT", permission="identity:manage", versioned="required")
+@command(
+    "/login-providers/{code:str}", method="PUT", permission="identity:manage", everywhere=True, versioned="required"
+)
 async def change_login_provider(work: Work, code: str, data: ProviderBody) -> ProviderSaved:
     """Change a log-in provider. Switching it off ends every session that was opened by it."""
     work.expect((await providers.lock_provider(work.tx, code)).version)
@@ -120,13 +122,19 @@ async def change_login_provider(work: Work, code: str, data: ProviderBody) -> Pr
     return _saved(work, code, version)
 
 
-@command("/login-providers/{code:str}", method="DELETE", permission="identity:manage")
+@command("/login-providers/{code:str}", method="DELETE", permission="identity:manage", everywhere=True)
 async def delete_login_provider(work: Work, code: str) -> None:
     """Delete a log-in provider; sessions opened by it end, its people stay."""
     await providers.delete_provider(work.tx, code)
 
 
-@command("/login-providers/{code:str}/test", permission="identity:manage", transaction=False, idempotent=False)
+@command(
+    "/login-providers/{code:str}/test",
+    permission="identity:manage",
+    everywhere=True,
+    transaction=False,
+    idempotent=False,
+)
 async def test_login_provider(work: Work, code: str) -> list[Tried]:
     """Ask a provider all that a log-in asks, but for a person; nothing is changed."""
     async with work.transaction() as tx:

@@ -151,7 +151,7 @@ async def get_legal_entity(work: Work, root: str) -> LegalEntityView:
     return LegalEntityView(name=found.name, kind=found.kind, cnpj_root=root, version=found.version)
 
 
-@command("/legal-entities/{root:str}", method="PUT", permission="network:write", versioned="required")
+@command("/legal-entities/{root:str}", method="PUT", permission="network:write", everywhere=True, versioned="required")
 async def change_legal_entity(work: Work, root: str, data: LegalEntityDraft) -> Stored:
     """Change the name or kind of a company."""
     version = await service.lock(work.tx, "legal_entity", root)
@@ -192,7 +192,7 @@ async def create_establishment(work: Work, data: EstablishmentDraft) -> Stored:
     return Stored(made.code, made.version)
 
 
-@command("/establishments/{code:str}", method="PUT", permission="network:write", versioned="required")
+@command("/establishments/{code:str}", method="PUT", permission="network:write", everywhere=True, versioned="required")
 async def change_establishment(work: Work, code: str, data: EstablishmentDraft) -> Stored:
     """Change an establishment: it is afterwards what the body says."""
     _same_code(data.code, code)
@@ -337,7 +337,7 @@ async def create_channel(work: Work, data: ChannelDraft) -> Stored:
     return Stored(made.code, 1)
 
 
-@command("/channels/{code:str}", method="PUT", permission="network:write", versioned="required")
+@command("/channels/{code:str}", method="PUT", permission="network:write", everywhere=True, versioned="required")
 async def change_channel(work: Work, code: str, data: ChannelDraft) -> Stored:
     """Change a sales channel: it is afterwards what the body says, its locations included."""
     _same_code(data.code, code)
@@ -386,7 +386,7 @@ async def create_service(work: Work, data: ServiceDraft) -> Stored:
     return Stored(made.code, 1)
 
 
-@command("/services/{code:str}", method="PUT", permission="network:write", versioned="required")
+@command("/services/{code:str}", method="PUT", permission="network:write", everywhere=True, versioned="required")
 async def change_service(work: Work, code: str, data: ServiceDraft) -> Stored:
     """Change a shipping service: its tariff is replaced by the body's."""
     _same_code(data.code, code)

@@ -82,7 +82,7 @@ async def list_payment_terms(work: Work) -> list[TermView]:
     ]
 
 
-@command("/payment-terms", permission="network:write", tag=TAG)
+@command("/payment-terms", permission="network:write", everywhere=True, tag=TAG)
 async def put_payment_term(work: Work, data: PutTerm) -> None:
     """State how long stock waits for a kind of tender. Orders that wait already keep the time they have."""
     channel_id = None

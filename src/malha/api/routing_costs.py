@@ -61,7 +61,7 @@ async def show_routing_costs(work: Work) -> Costs:
     return await cost_reads.costs_seen(work.tx)
 
 
-@command("/routing-costs", method="PUT", permission="network:write", versioned="required", tag=TAG)
+@command("/routing-costs", method="PUT", permission="network:write", everywhere=True, versioned="required", tag=TAG)
 async def change_routing_costs(work: Work, data: Costs) -> Version:
     """Replace what routing compares. Orders planned from then on follow it within a second."""
     version = await cost_reads.version(work.tx)
@@ -78,7 +78,7 @@ async def show_tax_costs(work: Work) -> TaxCosts:
     return TaxCosts(await tax_cost_reads.tax_costs(work.tx))
 
 
-@command("/tax-costs", method="PUT", permission="network:write", versioned="required", tag=TAG)
+@command("/tax-costs", method="PUT", permission="network:write", everywhere=True, versioned="required", tag=TAG)
 async def change_tax_costs(work: Work, data: TaxCosts) -> Version:
     """Replace the whole table of tax costs. An empty one costs nothing."""
     version = await tax_cost_reads.version(work.tx)
@@ -95,7 +95,7 @@ async def show_markdown_credits(work: Work) -> Markdowns:
     return Markdowns(await cost_reads.markdowns_seen(work.tx))
 
 
-@command("/markdown-credits", method="PUT", permission="network:write", versioned="required", tag=TAG)
+@command("/markdown-credits", method="PUT", permission="network:write", everywhere=True, versioned="required", tag=TAG)
 async def change_markdown_credits(work: Work, data: Markdowns) -> Version:
     """Replace the whole table of credits for aged stock. A parcel's credits are at most what it costs otherwise."""
     version = await cost_reads.markdowns_version(work.tx)
@@ -139,7 +139,14 @@ async def draft_costs(work: Work, data: NewCosts) -> CostDraft:
     return made
 
 
-@command("/routing-cost-drafts/{id:int}", method="PUT", permission="network:write", versioned="required", tag=TAG)
+@command(
+    "/routing-cost-drafts/{id:int}",
+    method="PUT",
+    permission="network:write",
+    everywhere=True,
+    versioned="required",
+    tag=TAG,
+)
 async def change_cost_draft(work: Work, id: int, data: ChangedCosts) -> CostDraft:  # noqa: A002
     """Change a draft of costs: it is afterwards what the body says."""
     found = await cost_drafts.show(work.tx, id)
@@ -149,14 +156,18 @@ async def change_cost_draft(work: Work, id: int, data: ChangedCosts) -> CostDraf
     return changed
 
 
-@command("/routing-cost-drafts/{id:int}", method="DELETE", permission="network:write", status=204, tag=TAG)
+@command(
+    "/routing-cost-drafts/{id:int}", method="DELETE", permission="network:write", everywhere=True, status=204, tag=TAG
+)
 async def drop_cost_draft(work: Work, id: int) -> None:  # noqa: A002
     """Throw a draft of costs away, unless it was put into force."""
     found = await cost_drafts.show(work.tx, id)
     await cost_drafts.drop_draft(work.tx, id, found.version)
 
 
-@command("/routing-cost-drafts/{id:int}/promote", permission="network:write", versioned="required", tag=TAG)
+@command(
+    "/routing-cost-drafts/{id:int}/promote", permission="network:write", everywhere=True, versioned="required", tag=TAG
+)
 async def promote_cost_draft(work: Work, id: int) -> CostDraft:  # noqa: A002
     """Put a draft of costs into force at once, all its parts or none. What they were is kept with it."""
     found = await cost_drafts.show(work.tx, id)
@@ -164,7 +175,7 @@ async def promote_cost_draft(work: Work, id: int) -> CostDraft:  # noqa: A002
     return await cost_drafts.promote(work.tx, id, found.version)
 
 
-@command("/routing-cost-drafts/{id:int}/take-back", permission="network:write", tag=TAG)
+@command("/routing-cost-drafts/{id:int}/take-back", permission="network:write", everywhere=True, tag=TAG)
 async def take_back_cost_draft(work: Work, id: int) -> CostDraft:  # noqa: A002
     """Undo a promotion: each part is again what it was. Refused where one was changed since."""
     return await cost_drafts.take_back(work.tx, id)

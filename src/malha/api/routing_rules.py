@@ -81,7 +81,9 @@ async def draft_rules(work: Work, data: NewRules) -> RuleSet:
     return made
 
 
-@command("/routing-rules/{id:int}", method="PUT", permission="network:write", versioned="required", tag=TAG)
+@command(
+    "/routing-rules/{id:int}", method="PUT", permission="network:write", everywhere=True, versioned="required", tag=TAG
+)
 async def change_rules(work: Work, id: int, data: ChangedRules) -> RuleSet:  # noqa: A002
     """Change a draft: it is afterwards what the body says."""
     found = await service.show(work.tx, id)
@@ -91,14 +93,14 @@ async def change_rules(work: Work, id: int, data: ChangedRules) -> RuleSet:  # n
     return changed
 
 
-@command("/routing-rules/{id:int}", method="DELETE", permission="network:write", status=204, tag=TAG)
+@command("/routing-rules/{id:int}", method="DELETE", permission="network:write", everywhere=True, status=204, tag=TAG)
 async def drop_rules(work: Work, id: int) -> None:  # noqa: A002
     """Throw a draft away. What was published stays."""
     found = await service.show(work.tx, id)
     await service.drop_draft(work.tx, id, found.version)
 
 
-@command("/routing-rules/{id:int}/publish", permission="network:write", versioned="required", tag=TAG)
+@command("/routing-rules/{id:int}/publish", permission="network:write", everywhere=True, versioned="required", tag=TAG)
 async def publish_rules(work: Work, id: int, data: Publishing) -> RuleSet:  # noqa: A002
     """Publish a draft: from its time on it decides where orders go that are placed or placed again."""
     found = await service.show(work.tx, id)
@@ -114,7 +116,7 @@ async def end_rules(work: Work, id: int, data: Ending) -> RuleSet:  # noqa: A002
     return await service.end_at(work.tx, id, data.effective_until)
 
 
-@command("/routing-rules/{id:int}/withdraw", permission="network:write", tag=TAG)
+@command("/routing-rules/{id:int}/withdraw", permission="network:write", everywhere=True, tag=TAG)
 async def withdraw_rules(work: Work, id: int) -> RuleSet:  # noqa: A002
     """Take back a published rule set whose time has not come."""
     return await service.withdraw(work.tx, id)
@@ -132,7 +134,7 @@ async def roll_back_rules(work: Work, data: RollBack) -> RuleSet:
     )
 
 
-@command("/routing-rules:try", permission="network:read", idempotent=False, tag=TAG)
+@command("/routing-rules:try", permission="network:read", everywhere=True, idempotent=False, tag=TAG)
 async def try_routing_rules(work: Work, data: Trial) -> Tried:
     """Tell what rules would do now with an order that is there, or with an example; nothing is written."""
     return await try_rules(work.tx, data)

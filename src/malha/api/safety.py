@@ -58,7 +58,7 @@ async def list_safety_rules(
     return list(paging.behind(found, after, UnknownSafetyRule))[:limit]
 
 
-@command("/safety-rules", permission="stock:write", status=201, tag=TAG)
+@command("/safety-rules", permission="stock:write", everywhere=True, status=201, tag=TAG)
 async def create_safety_rule(work: Work, data: SafetyRuleDraft) -> Stored:
     """Add a rule. Balances follow within a minute."""
     made = await service.put(work.tx, data, None)
@@ -67,7 +67,9 @@ async def create_safety_rule(work: Work, data: SafetyRuleDraft) -> Stored:
     return Stored(made.code, made.version)
 
 
-@command("/safety-rules/{code:str}", method="PUT", permission="stock:write", versioned="required", tag=TAG)
+@command(
+    "/safety-rules/{code:str}", method="PUT", permission="stock:write", everywhere=True, versioned="required", tag=TAG
+)
 async def change_safety_rule(work: Work, code: str, data: SafetyRuleDraft) -> Stored:
     """Change a rule: it is afterwards what the body says."""
     if data.code != code:
@@ -78,7 +80,14 @@ async def change_safety_rule(work: Work, code: str, data: SafetyRuleDraft) -> St
     return Stored(code, changed.version)
 
 
-@command("/safety-rules/{code:str}", method="DELETE", permission="stock:write", versioned="required", tag=TAG)
+@command(
+    "/safety-rules/{code:str}",
+    method="DELETE",
+    permission="stock:write",
+    everywhere=True,
+    versioned="required",
+    tag=TAG,
+)
 async def delete_safety_rule(work: Work, code: str) -> None:
     """Delete a rule; the next one that fits counts from then on."""
     await service.remove(work.tx, code, await _version(work, code))
@@ -92,7 +101,7 @@ async def _version(work: Work, code: str) -> int:
     return found.version
 
 
-@command("/safety-rules:try", permission="stock:read", idempotent=False, tag=TAG)
+@command("/safety-rules:try", permission="stock:read", everywhere=True, idempotent=False, tag=TAG)
 async def try_safety_rule(work: Work, data: SafetyRuleDraft) -> Trial:
     """Tell what a rule would change if it were saved, balance by balance; nothing is written."""
     return await service.try_out(work.tx, data)

@@ -62,19 +62,19 @@ async def promote_shadow(work: Work, id: UUID, data: Promotion) -> Shadow:  # no
     return await shadowing.promote(work.tx, id, effective_from=data.effective_from)
 
 
-@command("/shadows/{id:uuid}/take-back", permission="network:write", tag=TAG)
+@command("/shadows/{id:uuid}/take-back", permission="network:write", everywhere=True, tag=TAG)
 async def take_back_shadow(work: Work, id: UUID) -> Shadow:  # noqa: A002
     """Undo a promotion: what was in force before comes back, or promoted rules never come into force."""
     return await shadowing.take_back(work.tx, id)
 
 
-@command("/shadows/{id:uuid}/stop", permission="network:write", tag=TAG)
+@command("/shadows/{id:uuid}/stop", permission="network:write", everywhere=True, tag=TAG)
 async def stop_shadow(work: Work, id: UUID) -> Shadow:  # noqa: A002
     """Let a draft decide no more; what it came to stays."""
     return await shadowing.stop(work.tx, id)
 
 
-@command("/shadows/{id:uuid}", method="DELETE", permission="network:write", status=204, tag=TAG)
+@command("/shadows/{id:uuid}", method="DELETE", permission="network:write", everywhere=True, status=204, tag=TAG)
 async def forget_shadow(work: Work, id: UUID) -> None:  # noqa: A002
     """Delete a draft that has ended, and what it came to."""
     await shadowing.forget(work.tx, id)

@@ -76,19 +76,19 @@ async def promote_simulation(work: Work, id: UUID, data: Promotion) -> Simulatio
     return await service.promote(work.tx, id, effective_from=data.effective_from)
 
 
-@command("/simulations/{id:uuid}/take-back", permission="network:write", tag=TAG)
+@command("/simulations/{id:uuid}/take-back", permission="network:write", everywhere=True, tag=TAG)
 async def take_back_simulation(work: Work, id: UUID) -> Simulation:  # noqa: A002
     """Undo a promotion: what was in force before comes back, or promoted rules never come into force."""
     return await service.take_back(work.tx, id)
 
 
-@command("/simulations/{id:uuid}/stop", permission="network:write", tag=TAG)
+@command("/simulations/{id:uuid}/stop", permission="network:write", everywhere=True, tag=TAG)
 async def stop_simulation(work: Work, id: UUID) -> Simulation:  # noqa: A002
     """Stop a simulation that has not ended."""
     return await service.stop(work.tx, id)
 
 
-@command("/simulations/{id:uuid}", method="DELETE", permission="network:write", status=204, tag=TAG)
+@command("/simulations/{id:uuid}", method="DELETE", permission="network:write", everywhere=True, status=204, tag=TAG)
 async def forget_simulation(work: Work, id: UUID) -> None:  # noqa: A002
     """Delete a simulation that has ended."""
     await service.forget(work.tx, id)

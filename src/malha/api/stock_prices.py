@@ -116,7 +116,7 @@ async def show_stock_pricing(work: Work) -> PricingState:
     return await _state(work)
 
 
-@command("/stock-prices:run", permission="network:write", status=202, tag=TAG)
+@command("/stock-prices:run", permission="network:write", everywhere=True, status=202, tag=TAG)
 async def price_stock_now(work: Work) -> PricingState:
     """Have the worker price stock now, not only every ten minutes. Who asks twice gets one run."""
     await price_state.run_now(work.tx, by_setting=work.services.settings.stock_prices)

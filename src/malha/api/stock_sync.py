@@ -267,7 +267,14 @@ async def add_source(work: Work, data: SourceDraft) -> SourceState:
     return _source(work, found)
 
 
-@command("/stock/sources/{code:str}", permission="network:write", method="PUT", versioned="required", tag=TAG)
+@command(
+    "/stock/sources/{code:str}",
+    permission="network:write",
+    everywhere=True,
+    method="PUT",
+    versioned="required",
+    tag=TAG,
+)
 async def change_source(work: Work, code: str, data: SourceDraft) -> SourceState:
     """Change a source; its code stays. `If-Match` is the version that was read."""
     was = await reads.source(work.tx, code)

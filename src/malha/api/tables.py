@@ -79,7 +79,11 @@ async def import_products(work: Work, data: bytes, mode: Mode = Mode.PREVIEW, na
     delimiter `;`, `,`, tab or `|`, the encoding UTF-8, UTF-16 or Windows-1252. Empty cells leave what is there.
     `option:Cor` and `attribute:Tecido` name options and attributes; a category may be a path like `Moda > Camisetas`;
     `components` makes a kit: `SKU-1:2 | SKU-2:1`.
+
+    The catalogue concerns all locations, so it is not for those who are limited to some.
     """
+    if work.actor.locations is not None:
+        raise NeedsEverywhere
     return await _import(work, Kind.PRODUCTS, data, mode, name)
 
 
@@ -91,7 +95,12 @@ async def export_all_products(work: Work, format: Format = Format.CSV) -> bytes:
 
 @command("/prices:import", permission="catalog:write", transaction=False, media_type=TABLES, tag="catalog")
 async def import_prices(work: Work, data: bytes, mode: Mode = Mode.PREVIEW, name: str = "") -> ImportReport:
-    """Import prices from a table of SKUs and prices; a SKU that is not there is refused, never made."""
+    """Import prices from a table of SKUs and prices; a SKU that is not there is refused, never made.
+
+    They concern all locations, so it is not for those who are limited to some.
+    """
+    if work.actor.locations is not None:
+        raise NeedsEverywhere
     return await _import(work, Kind.PRICES, data, mode, name)
 
 
@@ -154,7 +163,10 @@ async def import_ahead_policies(work: Work, data: bytes, mode: Mode = Mode.PREVI
     """Import policies of selling ahead: a row states one whole, of a product or SKU and a channel or all.
 
     Policies that are not there stay; a row of mode `none` says that nothing is sold ahead. Who waits goes on waiting.
+    They concern all locations, so it is not for those who are limited to some.
     """
+    if work.actor.locations is not None:
+        raise NeedsEverywhere
     return await _import(work, Kind.AHEAD_POLICIES, data, mode, name)
 
 

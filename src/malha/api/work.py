@@ -279,6 +279,7 @@ def command(
     path: str,
     *,
     permission: str,
+    everywhere: bool = False,
     method: Method = "POST",
     status: int = 200,
     tag: str = "",
@@ -295,6 +296,7 @@ def command(
     Args:
         path: below the router's own path. Actions on one record are sub-paths, `/{order_id:uuid}/cancel`.
         permission: one of `identity.model.PERMISSIONS`, `SIGNED_IN` or `PUBLIC`.
+        everywhere: it concerns all locations; whoever is limited to some is refused before the body is read.
         method: HTTP method.
         status: of the answer when all went well; `work.created(location)` makes it 201. None returned: 204.
         tag: heading in the documentation; default the module's name.
@@ -358,7 +360,7 @@ def command(
                 await idempotency.keep(tx, asked, idempotency.Reply(work.status, headers, stored))
             return _answer(body, work)
 
-        return _route(run, fn, operation, streamed=streamed)
+        return _route(run, fn, operation, streamed=streamed, everywhere=everywhere)
 
     return declare
 
@@ -488,7 +490,12 @@ def _holds_nul(value: object) -> bool:
 
 
 def _route(
-    run: Callable[..., Any], fn: Callable[..., Any], operation: Operation, *, streamed: bool = False
+    run: Callable[..., Any],
+    fn: Callable[..., Any],
+    operation: Operation,
+    *,
+    streamed: bool = False,
+    everywhere: bool = False,
 ) -> HTTPRouteHandler:
     """Give the wrapper the signature Litestar reads: the request, and the path and query parameters of the function."""
     parameters = [inspect.Parameter("request", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Request)]
@@ -503,7 +510,7 @@ def _route(
     route = _ROUTES[operation.method](
         operation.path,
         status_code=200 if operation.status == 204 else operation.status,
-        opt={"permission": operation.permission, "operation": operation},
+        opt={"permission": operation.permission, "everywhere": everywhere, "operation": operation},
         name=f"{fn.__module__}.{fn.__qualname__}",
         include_in_schema=False,
         **({"request_max_body_size": None} if streamed else {}),

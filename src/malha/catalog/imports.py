@@ -23,6 +23,7 @@ from malha.catalog.model import (
     Variant,
     VariantDraft,
 )
+from malha.network.service import refuse_limited
 from malha.platform.db import Database, Tx
 from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_
@@ -274,6 +275,7 @@ class ProductImport:
 
     async def handle(self, tx: Tx, rows: Sequence[Row], *, apply: bool, turn: int) -> Outcome:
         """Check or write a chunk: rows that name no other SKU in turn 0, kits and rows with substitutes in turn 1."""
+        refuse_limited(tx)
         outcome = Outcome()
         mine = []
         for row in rows:
@@ -599,6 +601,7 @@ class PriceImport:
 
     async def handle(self, tx: Tx, rows: Sequence[Row], *, apply: bool, turn: int) -> Outcome:  # noqa: ARG002
         """Check or write a chunk; a SKU that is not there is a bad row, never a new product."""
+        refuse_limited(tx)
         outcome = Outcome()
         if apply:  # before it is read who keeps a price: nobody takes it over meanwhile
             await service.lock_variants(tx, [row.values["sku"] for row in rows])

@@ -12,6 +12,7 @@ import msgspec
 from malha.catalog import ownership, reads, rules, writes
 from malha.catalog.errors import CategoryLoop, MadeMeanwhile, ProductCodeTaken, UnknownCategory, UnknownProduct
 from malha.catalog.model import Category, CategoryDraft, MediaDraft, Product, ProductDraft, Saved, VariantDraft
+from malha.network.service import refuse_limited
 from malha.platform import audit, revisions
 from malha.platform.db import Tx
 from malha.platform.errors import Conflict
@@ -385,7 +386,13 @@ async def lock_product(tx: Tx, code: str) -> int:
 
 
 async def create_product(tx: Tx, draft: ProductDraft, *, allowed: Sequence[str] | None = None) -> Product:
-    """Create one product. Refuses a taken code and values that are not valid; `allowed`: see `flaws_of`."""
+    """Create one product; `allowed`: see `flaws_of`.
+
+    Raises:
+        SharedByAll: the actor is limited to some locations; the catalogue is the whole retailer's.
+        ProductCodeTaken, Invalid: as the names say.
+    """
+    refuse_limited(tx)
     if await tx.value(writes.LOCK_PRODUCT, {"code": draft.code.strip()}) is not None:
         raise ProductCodeTaken(what="product", key=draft.code)
     saved = (await put_products(tx, [draft], allowed=allowed))[0]
@@ -400,9 +407,11 @@ async def update_product(tx: Tx, draft: ProductDraft, version: int, *, allowed: 
     `allowed`: see `flaws_of`.
 
     Raises:
+        SharedByAll: the actor is limited to some locations; the catalogue is the whole retailer's.
         UnknownProduct, Conflict: as the names say.
         Invalid: a value is not valid, or of a field that is kept elsewhere; nothing was changed.
     """
+    refuse_limited(tx)
     code = draft.code.strip()
     if await lock_product(tx, code) != version:
         raise Conflict(what="product", key=code)
@@ -429,10 +438,12 @@ async def put_categories(tx: Tx, drafts: Iterable[CategoryDraft]) -> None:
     """Create or rename categories by code, and move those whose parent differs. Parents come before their children.
 
     Raises:
+        SharedByAll: the actor is limited to some locations.
         Invalid: a code or name is not valid.
         UnknownCategory: a parent does not exist.
         CategoryLoop: a category would hang below itself.
     """
+    refuse_limited(tx)
     drafts = list(drafts)
     refuse([flaw for draft in drafts for flaw in rules.check_category(draft)])
     await tx.execute(writes.LOCK_CATEGORIES)
@@ -471,9 +482,11 @@ async def move_category(tx: Tx, code: str, parent: str | None) -> None:
     """Hang a category with everything below it under another parent, or make it a root.
 
     Raises:
+        SharedByAll: the actor is limited to some locations.
         UnknownCategory: it or the parent does not exist.
         CategoryLoop: the parent lies inside the branch that moves.
     """
+    refuse_limited(tx)
     await tx.execute(writes.LOCK_CATEGORIES)
     tree = {c.code: c for c in await reads.categories(tx)}
     for wanted in (code,) if parent is None else (code, parent):

@@ -228,7 +228,7 @@ async def allotment_edit(request: Request[Any, Any, Any], code: FromPath[str]) -
         return render.html("allotments/form.html", **await _form(tx, request, code, Kind.FENCE))
 
 
-@post("/allotments:new", opt={"permission": "stock:write"}, status_code=200)
+@post("/allotments:new", opt={"permission": "stock:write", "everywhere": True}, status_code=200)
 async def allotment_create(request: Request[Any, Any, Any]) -> Response[Any]:
     """Create an allotment."""
     read = filling.filled(await request.form())
@@ -239,7 +239,7 @@ async def allotment_create(request: Request[Any, Any, Any]) -> Response[Any]:
     return web.go_on(request, f"/allotments/{made.code}", _("Allotment created"))
 
 
-@post("/allotments/{code:str}/edit", opt={"permission": "stock:write"}, status_code=200)
+@post("/allotments/{code:str}/edit", opt={"permission": "stock:write", "everywhere": True}, status_code=200)
 async def allotment_change(request: Request[Any, Any, Any], code: FromPath[str]) -> Response[Any]:
     """Change an allotment that nobody else changed since the form was opened."""
     read = filling.filled(await request.form())

@@ -71,7 +71,7 @@ async def stock_show(request: Request[Any, Any, Any], code: FromPath[str]) -> Re
     )
 
 
-@post("/channels/{code:str}/stock", opt={"permission": "network:write"}, status_code=200)
+@post("/channels/{code:str}/stock", opt={"permission": "network:write", "everywhere": True}, status_code=200)
 async def stock_change(request: Request[Any, Any, Any], code: FromPath[str]) -> Response[Any]:
     """Say how a channel hears of stock, or that it shall hear no more (`act`)."""
     read = filling.filled(await request.form())

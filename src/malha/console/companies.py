@@ -140,7 +140,7 @@ async def company_show(request: Request[Any, Any, Any], root: FromPath[str]) -> 
     )
 
 
-@post("/companies/{root:str}", opt={"permission": "network:write"}, status_code=200)
+@post("/companies/{root:str}", opt={"permission": "network:write", "everywhere": True}, status_code=200)
 async def company_change(request: Request[Any, Any, Any], root: FromPath[str]) -> Response[Any]:
     """Change a company's name or kind."""
     read = filling.filled(await request.form())

@@ -42,7 +42,7 @@ async def categories_show(request: Request[Any, Any, Any], code: FromPath[str]) 
     )
 
 
-@post("/connections/{code:str}/categories", opt={"permission": CHANGE}, status_code=200)
+@post("/connections/{code:str}/categories", opt={"permission": CHANGE, "everywhere": True}, status_code=200)
 async def categories_say(request: Request[Any, Any, Any], code: FromPath[str]) -> Response[Any]:
     """Keep which of ours each category is (`theirs/<n>`, `ours/<n>`); one that is as it was is passed over."""
     form = await request.form()

@@ -322,7 +322,7 @@ async def fields_export(request: Asking, code: FromPath[str]) -> Stream:
     return export.send_all(request, f"field-rules-{code}", COLUMNS, rules.rules, line)
 
 
-@post("/connections/{code:str}/fields:import", opt={"permission": CHANGE}, status_code=200)
+@post("/connections/{code:str}/fields:import", opt={"permission": CHANGE, "everywhere": True}, status_code=200)
 async def fields_import(request: Asking, code: FromPath[str]) -> Response[Any]:
     """Replace the rules by a file's, if nothing in it is wrong."""
     read = filling.filled(await request.form())

@@ -191,7 +191,7 @@ def _pretty(text: str) -> str:
         return text
 
 
-@post("/connections/{code:str}/stuck/{key:str}/reveal", opt={"permission": REVEAL}, status_code=200)
+@post("/connections/{code:str}/stuck/{key:str}/reveal", opt={"permission": REVEAL, "everywhere": True}, status_code=200)
 async def stuck_reveal(request: Request[Any, Any, Any], code: FromPath[str], key: FromPath[str]) -> Response[str]:
     """Show what the channel sent or is to be told. That it was shown, to whom and when is kept: it may name people.
 

@@ -271,7 +271,7 @@ async def cost_draft_edit(request: Request[Any, Any, Any], id: FromPath[int]) ->
         return render.html("cost_drafts/form.html", **await _form(tx, request, found))
 
 
-@post(HERE + "/{id:int}/edit", opt={"permission": CHANGE}, status_code=200)
+@post(HERE + "/{id:int}/edit", opt={"permission": CHANGE, "everywhere": True}, status_code=200)
 async def cost_draft_save(request: Request[Any, Any, Any], id: FromPath[int]) -> Response[Any]:  # noqa: A002
     """Change a draft; its tables of taxes and credits stay."""
     read = filling.filled(await request.form())
@@ -331,7 +331,7 @@ def _content(read: Filled, kept: routing_costs.Kept) -> Drafted:
     return Drafted(labour=labour, carriage=carriage)
 
 
-@post(HERE + "/{id:int}/tax", opt={"permission": CHANGE}, status_code=200)
+@post(HERE + "/{id:int}/tax", opt={"permission": CHANGE, "everywhere": True}, status_code=200)
 async def cost_draft_tax(request: Request[Any, Any, Any], id: FromPath[int]) -> Response[Any]:  # noqa: A002
     """Let a draft have a file's table of taxes."""
     read = filling.filled(await request.form())
@@ -340,7 +340,7 @@ async def cost_draft_tax(request: Request[Any, Any, Any], id: FromPath[int]) -> 
     return await _table(request, id, read.version(), lines, "taxes", rows)
 
 
-@post(HERE + "/{id:int}/markdowns", opt={"permission": CHANGE}, status_code=200)
+@post(HERE + "/{id:int}/markdowns", opt={"permission": CHANGE, "everywhere": True}, status_code=200)
 async def cost_draft_markdowns(request: Request[Any, Any, Any], id: FromPath[int]) -> Response[Any]:  # noqa: A002
     """Let a draft have a file's credits for aged stock."""
     read = filling.filled(await request.form())
@@ -428,7 +428,7 @@ async def cost_draft_take_back(request: Request[Any, Any, Any], id: FromPath[int
     return web.go_on(request, f"{HERE}/{id}", _("Promotion taken back"))
 
 
-@post(HERE + "/{id:int}/copy", opt={"permission": CHANGE}, status_code=200)
+@post(HERE + "/{id:int}/copy", opt={"permission": CHANGE, "everywhere": True}, status_code=200)
 async def cost_draft_copy(request: Request[Any, Any, Any], id: FromPath[int]) -> Response[Any]:  # noqa: A002
     """Start another draft like this one."""
     async with web.writing(request) as tx:

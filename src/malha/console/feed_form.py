@@ -143,7 +143,7 @@ def _minutes(read: Filled, name: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() else None
 
 
-@post(f"{ADDRESS}:save", opt={"permission": "network:write"}, status_code=200)
+@post(f"{ADDRESS}:save", opt={"permission": "network:write", "everywhere": True}, status_code=200)
 async def feed_save(request: Request[Any, Any, Any]) -> Response[Any]:
     """Create a feed, or change the one whose version the form was made from."""
     read = filling.filled(await request.form())
@@ -171,7 +171,7 @@ async def feed_save(request: Request[Any, Any, Any]) -> Response[Any]:
     return web.go_on(request, f"{ADDRESS}/{code}", _("Feed saved"))
 
 
-@post(f"{ADDRESS}:preview", opt={"permission": "network:write"}, status_code=200)
+@post(f"{ADDRESS}:preview", opt={"permission": "network:write", "everywhere": True}, status_code=200)
 async def feed_preview(request: Request[Any, Any, Any]) -> Response[str]:
     """Show the first rows as the form would have them, with what is wrong in each. Nothing is kept."""
     read = filling.filled(await request.form())

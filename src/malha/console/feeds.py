@@ -178,7 +178,7 @@ def size_of(count: int) -> str:
     return f"{i18n.number(count / (1 << 20), decimals=1)} MB"
 
 
-@post(f"{ADDRESS}/{{code:str}}/build", opt={"permission": "network:write"}, status_code=200)
+@post(f"{ADDRESS}/{{code:str}}/build", opt={"permission": "network:write", "everywhere": True}, status_code=200)
 async def feed_build(request: Request[Any, Any, Any], code: FromPath[str]) -> Response[Any]:
     """Have a file built now."""
     read = filling.filled(await request.form())

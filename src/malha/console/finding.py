@@ -152,7 +152,7 @@ def paper_item(paper: reads.Paper) -> Item:
 
 async def find(asker: Asker, text: str) -> list[Group]:
     """Return what fits a text, a group for each kind."""
-    may, folded = asker.caller.may, web.fold(text)
+    may, folded = asker.caller.can, web.fold(text)
     pages = [page_item(page) for page in menu.found(text, may, limited=asker.scope is not None)][: MOST["page"]]
     groups = [Group(N_("Pages"), pages)]
     if len(folded) < FEWEST_LETTERS:
@@ -229,7 +229,7 @@ async def start(asker: Asker) -> list[Group]:
         groups = [Group(N_("Latest orders"), await order_items(asker, found.rows))]
     groups.append(
         Group(
-            N_("Pages"), [page_item(page) for page in menu.pages_for(asker.caller.may, limited=asker.scope is not None)]
+            N_("Pages"), [page_item(page) for page in menu.pages_for(asker.caller.can, limited=asker.scope is not None)]
         )
     )
     return [group for group in groups if group.found]
@@ -251,7 +251,7 @@ async def recent_items(asker: Asker) -> list[Item]:
 async def _pages(asker: Asker, keys: Sequence[str]) -> list[Item]:
     return [
         page_item(page)
-        for page in menu.pages_for(asker.caller.may, limited=asker.scope is not None)
+        for page in menu.pages_for(asker.caller.can, limited=asker.scope is not None)
         if page.key in keys
     ]
 

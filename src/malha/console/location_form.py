@@ -171,5 +171,6 @@ FORM = Form(
     change=_change,
     made=N_("Location created"),
     changed=N_("Location saved"),
+    located=True,
 )
 HANDLERS = record_form.handlers(FORM)

@@ -71,7 +71,7 @@ async def terms_export(request: Request[Any, Any, Any]) -> Stream:
     return export.send_all(request, "payment-terms", COLUMNS, rows, cells)
 
 
-@post(ADDRESS, opt={"permission": "network:write"}, status_code=200)
+@post(ADDRESS, opt={"permission": "network:write", "everywhere": True}, status_code=200)
 async def term_put(request: Request[Any, Any, Any]) -> Response[Any]:
     """State a term, or remove one (`act`): what nobody else changed since the page was opened."""
     read = filling.filled(await request.form())

@@ -121,7 +121,7 @@ async def provider_show(request: Asking, code: FromPath[str]) -> Response[str]:
         return await _page(tx, request, await providers.provider_named(tx, code))
 
 
-@post("/providers:new", opt=MANAGE, status_code=200)
+@post("/providers:new", opt={**MANAGE, "everywhere": True}, status_code=200)
 async def provider_create(request: Asking) -> Response[Any]:
     """Add a provider."""
     read = filling.filled(await request.form())
@@ -133,7 +133,7 @@ async def provider_create(request: Asking) -> Response[Any]:
     return web.go_on(request, f"/providers/{draft.code}", _("Provider added. Try it out before you switch it on."))
 
 
-@post("/providers/{code:str}", opt=MANAGE, status_code=200)
+@post("/providers/{code:str}", opt={**MANAGE, "everywhere": True}, status_code=200)
 async def provider_save(request: Asking, code: FromPath[str]) -> Response[Any]:
     """Save a provider that nobody else changed since the form was opened."""
     read = filling.filled(await request.form())
@@ -147,7 +147,7 @@ async def provider_save(request: Asking, code: FromPath[str]) -> Response[Any]:
     return web.go_on(request, f"/providers/{code}", _("Provider saved"))
 
 
-@post("/providers/{code:str}/delete", opt=MANAGE, status_code=200)
+@post("/providers/{code:str}/delete", opt={**MANAGE, "everywhere": True}, status_code=200)
 async def provider_delete(request: Asking, code: FromPath[str]) -> Response[Any]:
     """Delete a provider; sessions opened by it end."""
     async with web.writing(request) as tx:
@@ -156,7 +156,7 @@ async def provider_delete(request: Asking, code: FromPath[str]) -> Response[Any]
     return web.go_on(request, "/providers", _("{name} is deleted.", name=name))
 
 
-@post("/providers/{code:str}/test", opt=MANAGE, status_code=200)
+@post("/providers/{code:str}/test", opt={**MANAGE, "everywhere": True}, status_code=200)
 async def provider_test(request: Asking, code: FromPath[str]) -> Response[str]:
     """Ask the provider all that a log-in asks, but for a person, and show what it said."""
     services = request.app.state.services

@@ -31,29 +31,31 @@ class Form(NamedTuple):
     change: Callable[[Tx, Asking, Filled, str], Awaitable[None]]  # refuse one that moved on
     made: str  # what is said then, as message ids
     changed: str
+    located: bool = False  # a record is at one location; others are the whole retailer's
 
 
 def handlers(form: Form) -> list[Any]:
     """Return the handlers of a form. `make` and `change` call `read.refuse()` before they write."""
+    write = {**WRITE, "everywhere": not form.located}
 
-    @get(f"{form.path}:new", opt=WRITE)
+    @get(f"{form.path}:new", opt=write)
     async def new(request: Asking) -> Response[str]:
         async with web.reading(request) as tx:
             return render.html(form.template, **await form.terms(tx, request, None))
 
-    @post(f"{form.path}:new", opt=WRITE, status_code=200)
+    @post(f"{form.path}:new", opt=write, status_code=200)
     async def create(request: Asking) -> Response[Any]:
         read = filling.filled(await request.form())
         async with web.writing(request) as tx:
             code = await form.make(tx, read)
         return web.go_on(request, f"{form.path}/{quote(code, safe='')}", _(form.made))
 
-    @get(f"{form.path}/{{code:str}}/edit", opt=WRITE)
+    @get(f"{form.path}/{{code:str}}/edit", opt=write)
     async def edit(request: Asking, code: FromPath[str]) -> Response[str]:
         async with web.reading(request) as tx:
             return render.html(form.template, **await form.terms(tx, request, code))
 
-    @post(f"{form.path}/{{code:str}}/edit", opt=WRITE, status_code=200)
+    @post(f"{form.path}/{{code:str}}/edit", opt=write, status_code=200)
     async def save(request: Asking, code: FromPath[str]) -> Response[Any]:
         read = filling.filled(await request.form())
         async with web.writing(request) as tx:

@@ -182,7 +182,7 @@ def _share(probability: float | None) -> str:
 # --- the form ---
 
 
-@post(HERE, opt={"permission": CHANGE}, status_code=200)
+@post(HERE, opt={"permission": CHANGE, "everywhere": True}, status_code=200)
 async def save(request: Request[Any, Any, Any]) -> Response[Any]:
     """Replace what is set. Rows left empty go away."""
     read = filling.filled(await request.form())
@@ -327,7 +327,7 @@ async def risks_export(request: Request[Any, Any, Any]) -> Stream:
     return export.send_all(request, "routing-risks", RISK_COLUMNS, rows, cells)
 
 
-@post(f"{HERE}/tax", opt={"permission": CHANGE}, status_code=200)
+@post(f"{HERE}/tax", opt={"permission": CHANGE, "everywhere": True}, status_code=200)
 async def tax_import(request: Request[Any, Any, Any]) -> Response[Any]:
     """Replace the table of tax costs by a file's, if nothing in it is wrong."""
     read = filling.filled(await request.form())
@@ -339,7 +339,7 @@ async def tax_import(request: Request[Any, Any, Any]) -> Response[Any]:
     return web.go_on(request, HERE, n_("The table has {n} row now", "The table has {n} rows now", len(rows)))
 
 
-@post(f"{HERE}/markdowns", opt={"permission": CHANGE}, status_code=200)
+@post(f"{HERE}/markdowns", opt={"permission": CHANGE, "everywhere": True}, status_code=200)
 async def markdowns_import(request: Request[Any, Any, Any]) -> Response[Any]:
     """Replace the credits for aged stock by a file's, if nothing in it is wrong."""
     read = filling.filled(await request.form())

@@ -157,7 +157,7 @@ async def rule_set_start(request: Asking) -> Response[Any]:
     return web.go_on(request, f"/routing-rules/{made.id}", _("Draft started"))
 
 
-@post("/routing-rules:rollback", opt={"permission": "network:write"}, status_code=200)
+@post("/routing-rules:rollback", opt={"permission": "network:write", "everywhere": True}, status_code=200)
 async def rule_set_back(request: Asking) -> Response[Any]:
     """Publish an earlier set anew."""
     read = filling.filled(await request.form())
@@ -242,7 +242,7 @@ def _field(pointer: str, at: str) -> str:
     return "attributes" if inside.startswith("attributes") else inside
 
 
-@post("/routing-rules/{id:int}/move", opt={"permission": "network:write"}, status_code=200)
+@post("/routing-rules/{id:int}/move", opt={"permission": "network:write", "everywhere": True}, status_code=200)
 async def rule_set_move(request: Asking, id: FromPath[int]) -> Response[Any]:  # noqa: A002
     """Move a run, or a rule in its run, one place up or down."""
     read = filling.filled(await request.form())
@@ -277,7 +277,7 @@ def _known(found: RuleSet, run: int, rule: int | None = None) -> Run:
     return known
 
 
-@post("/routing-rules/{id:int}/remove", opt={"permission": "network:write"}, status_code=200)
+@post("/routing-rules/{id:int}/remove", opt={"permission": "network:write", "everywhere": True}, status_code=200)
 async def rule_set_remove(request: Asking, id: FromPath[int]) -> Response[Any]:  # noqa: A002
     """Take a run, or a rule of one, out of a draft."""
     read = filling.filled(await request.form())
@@ -296,7 +296,7 @@ async def rule_set_remove(request: Asking, id: FromPath[int]) -> Response[Any]: 
     return web.go_on(request, f"/routing-rules/{id}", _("Run removed") if rule is None else _("Rule removed"))
 
 
-@post("/routing-rules/{id:int}/publish", opt={"permission": "network:write"}, status_code=200)
+@post("/routing-rules/{id:int}/publish", opt={"permission": "network:write", "everywhere": True}, status_code=200)
 async def rule_set_publish(request: Asking, id: FromPath[int]) -> Response[Any]:  # noqa: A002
     """Publish a draft, at once or from a time on."""
     read = filling.filled(await request.form())
@@ -313,7 +313,7 @@ async def rule_set_publish(request: Asking, id: FromPath[int]) -> Response[Any]:
     return web.go_on(request, f"/routing-rules/{id}", _("Rule set {number} published", number=made.number))
 
 
-@post("/routing-rules/{id:int}/end", opt={"permission": "network:write"}, status_code=200)
+@post("/routing-rules/{id:int}/end", opt={"permission": "network:write", "everywhere": True}, status_code=200)
 async def rule_set_end(request: Asking, id: FromPath[int]) -> Response[Any]:  # noqa: A002
     """State when a published set ends; empty: not by itself."""
     read = filling.filled(await request.form())
@@ -423,7 +423,7 @@ async def run_edit(request: Asking, id: FromPath[int], run: FromPath[int]) -> Re
         return render.html("routing_rules/run.html", **await _run_form(tx, request, id, run))
 
 
-@post("/routing-rules/{id:int}/runs:new", opt={"permission": "network:write"}, status_code=200)
+@post("/routing-rules/{id:int}/runs:new", opt={"permission": "network:write", "everywhere": True}, status_code=200)
 async def run_create(request: Asking, id: FromPath[int]) -> Response[Any]:  # noqa: A002
     """Add a run at the end."""
     read = filling.filled(await request.form())
@@ -436,7 +436,11 @@ async def run_create(request: Asking, id: FromPath[int]) -> Response[Any]:  # no
     return web.go_on(request, f"/routing-rules/{id}", _("Run added"))
 
 
-@post("/routing-rules/{id:int}/runs/{run:int}/edit", opt={"permission": "network:write"}, status_code=200)
+@post(
+    "/routing-rules/{id:int}/runs/{run:int}/edit",
+    opt={"permission": "network:write", "everywhere": True},
+    status_code=200,
+)
 async def run_change(request: Asking, id: FromPath[int], run: FromPath[int]) -> Response[Any]:  # noqa: A002
     """Change a run's name and conditions."""
     read = filling.filled(await request.form())
@@ -505,7 +509,11 @@ async def rule_edit(request: Asking, id: FromPath[int], run: FromPath[int], rule
         return render.html("routing_rules/rule.html", **await _rule_form(tx, request, id, run, rule))
 
 
-@post("/routing-rules/{id:int}/runs/{run:int}/rules:new", opt={"permission": "network:write"}, status_code=200)
+@post(
+    "/routing-rules/{id:int}/runs/{run:int}/rules:new",
+    opt={"permission": "network:write", "everywhere": True},
+    status_code=200,
+)
 async def rule_create(request: Asking, id: FromPath[int], run: FromPath[int]) -> Response[Any]:  # noqa: A002
     """Add a rule at the end of a run."""
     read = filling.filled(await request.form())
@@ -518,7 +526,9 @@ async def rule_create(request: Asking, id: FromPath[int], run: FromPath[int]) ->
 
 
 @post(
-    "/routing-rules/{id:int}/runs/{run:int}/rules/{rule:int}/edit", opt={"permission": "network:write"}, status_code=200
+    "/routing-rules/{id:int}/runs/{run:int}/rules/{rule:int}/edit",
+    opt={"permission": "network:write", "everywhere": True},
+    status_code=200,
 )
 async def rule_change(request: Asking, id: FromPath[int], run: FromPath[int], rule: FromPath[int]) -> Response[Any]:  # noqa: A002
     """Change a rule."""

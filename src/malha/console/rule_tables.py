@@ -248,7 +248,7 @@ async def table_export(request: Asking, id: FromPath[int]) -> Stream:  # noqa: A
     return export.send_all(request, f"decision-table-{id}", COLUMNS, found.content.table.rows, line)
 
 
-@post("/routing-rules/{id:int}/table:import", opt={"permission": "network:write"}, status_code=200)
+@post("/routing-rules/{id:int}/table:import", opt={"permission": "network:write", "everywhere": True}, status_code=200)
 async def table_import(request: Asking, id: FromPath[int]) -> Response[Any]:  # noqa: A002
     """Replace the rows of a draft's table by a file's, if nothing in it is wrong."""
     read = filling.filled(await request.form())

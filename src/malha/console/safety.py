@@ -211,7 +211,7 @@ async def safety_edit(request: Request[Any, Any, Any], code: FromPath[str]) -> R
         return render.html("safety/form.html", **await _form(tx, request, code))
 
 
-@post("/safety-rules:new", opt={"permission": "stock:write"}, status_code=200)
+@post("/safety-rules:new", opt={"permission": "stock:write", "everywhere": True}, status_code=200)
 async def safety_create(request: Request[Any, Any, Any]) -> Response[Any]:
     """Create a rule."""
     read = filling.filled(await request.form())
@@ -222,7 +222,7 @@ async def safety_create(request: Request[Any, Any, Any]) -> Response[Any]:
     return web.go_on(request, f"/safety-rules?purpose={draft.purpose}", _("Safety rule created"))
 
 
-@post("/safety-rules/{code:str}/edit", opt={"permission": "stock:write"}, status_code=200)
+@post("/safety-rules/{code:str}/edit", opt={"permission": "stock:write", "everywhere": True}, status_code=200)
 async def safety_change(request: Request[Any, Any, Any], code: FromPath[str]) -> Response[Any]:
     """Change a rule that nobody else changed since the form was opened."""
     read = filling.filled(await request.form())
@@ -242,7 +242,7 @@ async def safety_delete(request: Request[Any, Any, Any], code: FromPath[str]) ->
     return web.go_on(request, "/safety-rules", _("Safety rule deleted"))
 
 
-@post("/safety-rules:try", opt={"permission": "stock:write"}, status_code=200)
+@post("/safety-rules:try", opt={"permission": "stock:write", "everywhere": True}, status_code=200)
 async def safety_try(request: Request[Any, Any, Any]) -> Response[str]:
     """Tell what the form would change; nothing is written."""
     read = filling.filled(await request.form())

@@ -117,7 +117,7 @@ def _zone(state: str) -> str:
     return _("Any state") if state == ANY else state
 
 
-@post("/services/{code:str}/rates", opt={"permission": "network:write"}, status_code=200)
+@post("/services/{code:str}/rates", opt={"permission": "network:write", "everywhere": True}, status_code=200)
 async def rates_change(request: Request[Any, Any, Any], code: FromPath[str]) -> Response[Any]:
     """Change the prices from one state of origin; those from other origins stay."""
     read = filling.filled(await request.form())
@@ -148,7 +148,7 @@ async def rates_export(request: Request[Any, Any, Any], code: FromPath[str]) -> 
     return export.send_all(request, code, RATE_COLUMNS, draft.rates, cells)
 
 
-@post("/services/{code:str}/rates/preview", opt={"permission": "network:write"}, status_code=200)
+@post("/services/{code:str}/rates/preview", opt={"permission": "network:write", "everywhere": True}, status_code=200)
 async def rates_preview(request: Request[Any, Any, Any], code: FromPath[str]) -> Response[str]:
     """Say what a file would do to the tariff, or what is wrong with it."""
     raw = await filling.filled(await request.form()).file()
@@ -168,7 +168,7 @@ async def rates_preview(request: Request[Any, Any, Any], code: FromPath[str]) ->
     )
 
 
-@post("/services/{code:str}/rates/import", opt={"permission": "network:write"}, status_code=200)
+@post("/services/{code:str}/rates/import", opt={"permission": "network:write", "everywhere": True}, status_code=200)
 async def rates_import(request: Request[Any, Any, Any], code: FromPath[str]) -> Response[Any]:
     """Replace the whole tariff by a file's, if nothing in it is wrong."""
     read = filling.filled(await request.form())

@@ -194,7 +194,7 @@ async def shadow_orders_export(request: Request[Any, Any, Any], id: FromPath[UUI
     return export.send(request, "draft-orders", ORDER_COLUMNS, pages, cells)
 
 
-@post("/shadows/{id:uuid}/promote", opt={"permission": "network:write"}, status_code=200)
+@post("/shadows/{id:uuid}/promote", opt={"permission": "network:write", "everywhere": True}, status_code=200)
 async def shadow_promote(request: Request[Any, Any, Any], id: FromPath[UUID]) -> Response[Any]:  # noqa: A002
     """Publish the rules by which the draft decides."""
     read = filling.filled(await request.form())

@@ -31,7 +31,13 @@ class Shell(msgspec.Struct, frozen=True, kw_only=True):
     here: str
     live: int  # position in the event log when the page was read
     may: Callable[[str], bool]
+    limited: bool = False  # to some locations: pages of what is the whole retailer's offer nothing to change
     notices: tuple[str, ...] = ()
+    held: frozenset[str] = frozenset()
+
+    def in_vain(self, permission: str) -> bool:
+        """Return whether the person holds a permission that is of no use for what concerns all locations."""
+        return self.limited and permission in self.held
 
 
 def theme_of(request: Request[Any, Any, Any]) -> str:
@@ -54,7 +60,7 @@ async def around(
     return Shell(
         retailer=place.retailer or _("Your shop"),
         locations=place.locations if scope is None else len(scope),
-        menu=menu.groups_for(caller.may, limited=scope is not None),
+        menu=menu.groups_for(caller.can, limited=scope is not None),
         counts={"orders": open_orders, "fulfillment": sum(all_ for all_, _late in work_counts.values())},
         person=caller.name,
         role=_(ROLE_NAMES[caller.role]) if caller.role else "",
@@ -62,8 +68,10 @@ async def around(
         section=section,
         here=here or str(request.url.path) + (f"?{request.url.query}" if request.url.query else ""),
         live=place.position,
-        may=caller.may,
+        may=caller.can,
+        limited=scope is not None,
         notices=web.notices_of(request),
+        held=caller.permissions,
     )
 
 

@@ -225,7 +225,7 @@ async def simulation_more(request: Request[Any, Any, Any]) -> Response[str]:
         return render.html("simulations/form.html", **await _form(tx, request, read, wanted))
 
 
-@post("/simulations:new", opt={"permission": "network:write"}, status_code=200)
+@post("/simulations:new", opt={"permission": "network:write", "everywhere": True}, status_code=200)
 async def simulation_start(request: Request[Any, Any, Any]) -> Response[Any]:
     """Start a simulation."""
     read = filling.filled(await request.form())
@@ -643,7 +643,7 @@ async def simulation_order(
     )
 
 
-@post("/simulations/{id:uuid}/promote", opt={"permission": "network:write"}, status_code=200)
+@post("/simulations/{id:uuid}/promote", opt={"permission": "network:write", "everywhere": True}, status_code=200)
 async def simulation_promote(request: Request[Any, Any, Any], id: FromPath[UUID]) -> Response[Any]:  # noqa: A002
     """Publish the rules that were tried."""
     read = filling.filled(await request.form())

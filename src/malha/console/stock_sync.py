@@ -574,7 +574,7 @@ async def _draft(request: Request[Any, Any, Any], code: str | None) -> tuple[Sou
     return draft, read.version()
 
 
-@post("/stock-sync/sources:new", opt={"permission": DECLARE}, status_code=200)
+@post("/stock-sync/sources:new", opt={"permission": DECLARE, "everywhere": True}, status_code=200)
 async def source_create(request: Request[Any, Any, Any]) -> Response[Any]:
     """Declare a source."""
     draft, _version = await _draft(request, None)
@@ -583,7 +583,7 @@ async def source_create(request: Request[Any, Any, Any]) -> Response[Any]:
     return web.go_on(request, f"/stock-sync/sources/{made.code}", _("Stock source declared"))
 
 
-@post("/stock-sync/sources/{code:str}/edit", opt={"permission": DECLARE}, status_code=200)
+@post("/stock-sync/sources/{code:str}/edit", opt={"permission": DECLARE, "everywhere": True}, status_code=200)
 async def source_change(request: Request[Any, Any, Any], code: FromPath[str]) -> Response[Any]:
     """Change a source nobody else changed since the form was opened."""
     draft, version = await _draft(request, code)

@@ -16,7 +16,7 @@ from malha.console import table_words as words
 from malha.exchange import kinds, reads, service, undoing
 from malha.exchange.errors import ImportNotFound
 from malha.exchange.kinds import target_of
-from malha.exchange.model import BUSY, KEEP_DAYS, KINDS, Kind, Run, State
+from malha.exchange.model import BUSY, EVERYWHERE, KEEP_DAYS, KINDS, Kind, Run, State
 from malha.identity.model import Caller
 from malha.platform import audit, i18n
 from malha.platform.db import Tx
@@ -69,7 +69,12 @@ class Trouble(NamedTuple):
 def choices(caller: Caller) -> list[Choice]:
     """Return the kinds a person may bring or take."""
     every = [
-        Choice(kind=kind, word=rules.word, brings=caller.may(rules.write), takes=caller.may(rules.read))
+        Choice(
+            kind=kind,
+            word=rules.word,
+            brings=caller.may(rules.write) and (caller.locations is None or kind not in EVERYWHERE),
+            takes=caller.may(rules.read),
+        )
         for kind, rules in KINDS.items()
     ]
     return [choice for choice in every if choice.brings or choice.takes]
@@ -165,7 +170,9 @@ async def show(request: Request[Any, Any, Any], number: FromPath[int]) -> Respon
         busy=run.state in BUSY,
         goes_on=has_file and run.state in {State.STOPPED, State.FAILED},
         undo=_(KINDS[run.kind].undo, days=KEEP_DAYS),
-        may_undo=run.undoable(at) and around.may(KINDS[run.kind].write),
+        may_undo=run.undoable(at)
+        and around.may(KINDS[run.kind].write)
+        and not (web.caller_of(request).locations is not None and run.kind in EVERYWHERE),
         left=[(record.label, undoing.why_left(record, i18n.current_language())) for record in left],
     )
 
@@ -216,7 +223,7 @@ def _size(count: int) -> str:
 def _upload(kind: Kind) -> Any:
     @post(
         f"/imports/{kind.value}",
-        opt={"permission": KINDS[kind].write},
+        opt={"permission": KINDS[kind].write, "everywhere": kind in EVERYWHERE},
         status_code=200,
         request_max_body_size=None,
         name=f"console-import-{kind.value}",

@@ -108,7 +108,7 @@ async def bar(tx: Tx, request: web.Asking, list_: str, asked: Mapping[str, str] 
 def audiences(request: web.Asking) -> list[Role]:
     """Return the roles a person may share a view with: their own; whoever manages the settings, any."""
     caller = web.caller_of(request)
-    if caller.may("settings:manage"):
+    if caller.can("settings:manage"):
         return list(Role)
     return [caller.role] if caller.role else []
 

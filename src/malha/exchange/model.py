@@ -115,9 +115,8 @@ class State(StrEnum):
 
 BUSY = frozenset({State.CHECKING, State.APPLYING, State.UNDOING})
 ENDED = frozenset({State.DONE, State.STOPPED, State.FAILED})
-EVERYWHERE = frozenset(
-    {Kind.CUSTOMERS, Kind.ALLOTMENTS, Kind.SAFETY_RULES, Kind.LISTINGS}
-)  # their rows concern all locations
+# Their rows concern all locations.
+EVERYWHERE = frozenset(Kind) - {Kind.STOCK, Kind.LOCATIONS}
 KEEP_DAYS = 30  # files, refused rows, and what an undo needs
 OPEN = frozenset({State.MAPPING, State.CHECKED})
 

@@ -270,12 +270,15 @@ async def open_run(tx: Tx, run_id: UUID, states: frozenset[State] = OPEN) -> Run
 
     Raises:
         ImportNotFound, Forbidden, ImportBusy: it is not.
+        NeedsEverywhere: its rows concern all locations, and the actor is limited to some by now.
     """
     await reads.run(tx, run_id)
     await tx.value(writes.LOCK_RUN, {"id": run_id})
     run = await reads.run(tx, run_id)
     if not tx.actor.may(KINDS[run.kind].write):
         raise Forbidden(permission=KINDS[run.kind].write)
+    if run.kind in EVERYWHERE and tx.actor.locations is not None:
+        raise NeedsEverywhere
     if run.state not in states:
         raise ImportBusy(number=run.number)
     return run

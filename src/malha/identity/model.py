@@ -47,6 +47,10 @@ PERMISSIONS: dict[str, str] = {
     "webhooks:manage": N_("Manage webhooks"),
 }
 
+# What these permit concerns all locations: whoever is limited to some holds them in vain. Of other permissions a part
+# does, which a route says of itself (`everywhere`).
+WHOLE = frozenset({"catalog:write", "settings:manage"})
+
 
 class Role(StrEnum):
     """What a person is in the retailer's organisation."""
@@ -149,6 +153,10 @@ class Caller(msgspec.Struct, frozen=True):
     def may(self, permission: str) -> bool:
         """Return whether the caller holds a permission; `signed_in` is held by every caller."""
         return permission in self.permissions or permission in {SIGNED_IN, PUBLIC}
+
+    def can(self, permission: str) -> bool:
+        """Return whether a permission is of use to the caller: what concerns all locations is not, to who has some."""
+        return self.may(permission) and (self.locations is None or permission not in WHOLE)
 
     def sees(self, location_id: int | None) -> bool:
         """Return whether a location is in the caller's scope. What has no location yet is seen by all."""

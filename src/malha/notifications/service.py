@@ -17,6 +17,7 @@ import msgspec
 
 from malha.network import retailer
 from malha.network.places import STATE_ZONES
+from malha.network.service import refuse_limited
 from malha.notifications import reads, rules, writes
 from malha.notifications.errors import (
     AddressSilent,
@@ -316,9 +317,11 @@ async def save_template(tx: Tx, kind: Kind, channel: Channel, language: str, tex
     """Save a text as the next version, if `version` is still the newest; return it.
 
     Raises:
+        SharedByAll: the actor is limited to some locations.
         Invalid: a placeholder is unknown or misplaced, or a part is empty or too long.
         Conflict: somebody else saved one meanwhile.
     """
+    refuse_limited(tx)
     text = Text(text.subject.strip(), text.body.replace("\r\n", "\n").strip())
     refuse(rules.check_text(kind, text, channel))
     return await _add_version(tx, kind, channel, language, text, version)
@@ -328,8 +331,10 @@ async def reset_template(tx: Tx, kind: Kind, channel: Channel, language: str, *,
     """Go back to the text that comes with the program; the own one stays among the versions.
 
     Raises:
+        SharedByAll: the actor is limited to some locations.
         Conflict: somebody else saved one meanwhile.
     """
+    refuse_limited(tx)
     return await _add_version(tx, kind, channel, language, None, version)
 
 
@@ -366,8 +371,10 @@ async def switch(tx: Tx, kind: Kind, *, on: bool) -> None:
     """Say whether a kind goes out, by whichever means.
 
     Raises:
+        SharedByAll: the actor is limited to some locations.
         KindAlways: what tells a loss always goes out.
     """
+    refuse_limited(tx)
     if not on and KINDS[kind].always:
         raise KindAlways(kind=Word(KINDS[kind].word))
     await tx.execute(writes.SET_SWITCH, {"kind": kind.value, "channel": Channel.EMAIL.value, "active": on})
@@ -378,9 +385,11 @@ async def change_rules(tx: Tx, *, quiet_from: time, quiet_until: time, kept_days
     """Change the quiet hours and how long words are kept, if the rules still have `version` (0: never changed).
 
     Raises:
+        SharedByAll: the actor is limited to some locations.
         Invalid: the days are not between 1 and 3650.
         Conflict: somebody else changed them meanwhile.
     """
+    refuse_limited(tx)
     if not 1 <= kept_days <= 3650:
         refuse([Flaw("kept_days", N_("Keep messages for 1 to 3650 days."))])
     before = await reads.rules(tx)

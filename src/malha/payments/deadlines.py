@@ -18,6 +18,7 @@ from malha.inventory.ahead import service as ahead
 from malha.inventory.ahead.rules import Wish
 from malha.inventory.model import Claim, Reason, Reference
 from malha.network import retailer
+from malha.network.service import refuse_limited
 from malha.ordering import service as ordering
 from malha.ordering.model import HoldKind, Move, UnitState
 from malha.ordering.rules import UNTOUCHED
@@ -209,9 +210,11 @@ async def put_term(tx: Tx, term: Term) -> None:
     """State how long stock waits for a kind of tender; `version` 0 makes it. Deadlines that stand are not moved.
 
     Raises:
+        SharedByAll: the actor is limited to some locations.
         Invalid: a number is out of its range, or there is no such tender.
         TermChanged: somebody else changed it meanwhile.
     """
+    refuse_limited(tx)
     refuse(list(check_term(term)))
     before = next((t for t in await terms(tx) if (t.channel_id, t.tender) == (term.channel_id, term.tender)), None)
     row = {name: getattr(term, name) for name in Term.__struct_fields__ if name != "id"}

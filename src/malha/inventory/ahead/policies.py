@@ -12,6 +12,7 @@ from malha.inventory.ahead import reads, writes
 from malha.inventory.ahead.errors import PolicyChanged, UnknownPolicy
 from malha.inventory.ahead.model import Mode
 from malha.inventory.ahead.reads import PolicyRow
+from malha.network.service import refuse_limited
 from malha.platform import audit, revisions
 from malha.platform.db import Tx
 from malha.platform.flaws import Flaw, refuse
@@ -39,9 +40,11 @@ async def put(tx: Tx, draft: PolicyDraft, version: int | None) -> PolicyRow:
     """State a policy (`version` None), or change one that still has `version`. Orders that come from now on follow it.
 
     Raises:
+        SharedByAll: the actor is limited to some locations; what is sold ahead is, of all of them.
         Invalid: parts of it are not possible; every one is named.
         PolicyChanged: somebody else stated or changed it meanwhile.
     """
+    refuse_limited(tx)
     card = await catalog.by_ids(tx, [draft.sku_id]) if draft.sku_id is not None else []
     refuse(flaws_of(draft, is_kit=any(one.is_kit for one in card)))
     before = await _standing(tx, draft)
@@ -86,8 +89,9 @@ async def remove(tx: Tx, product_id: int, policy_id: int, version: int) -> None:
     """Take a policy away; what is less particular counts from now on.
 
     Raises:
-        UnknownPolicy, PolicyChanged: as their words say.
+        SharedByAll, UnknownPolicy, PolicyChanged: as their words say.
     """
+    refuse_limited(tx)
     before = next((p for p in await reads.of_product(tx, product_id) if p.id == policy_id), None)
     if before is None:
         raise UnknownPolicy(key=policy_id)

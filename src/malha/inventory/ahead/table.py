@@ -17,6 +17,7 @@ from malha.inventory.ahead.model import Mode
 from malha.inventory.ahead.policies import PolicyDraft
 from malha.inventory.ahead.reads import PolicyRow
 from malha.network import reads as network
+from malha.network.service import refuse_limited
 from malha.platform import audit, revisions
 from malha.platform.days import checked
 from malha.platform.db import Actor, Database, Tx
@@ -99,6 +100,7 @@ class AheadImport:
 
     async def handle(self, tx: Tx, rows: Sequence[Row], *, apply: bool, turn: int) -> Outcome:  # noqa: ARG002
         """Check or write a chunk of policies, with one statement for all of them."""
+        refuse_limited(tx)
         outcome = Outcome()
         known = await _known(tx, rows)
         good: dict[Key, PolicyDraft] = {}
