@@ -1,7 +1,9 @@
 """The API as it is written down is the API as it is."""
 
+from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, get_args, get_origin
 
 import msgspec
 
@@ -79,3 +81,23 @@ def test_every_reference_in_the_document_leads_somewhere() -> None:
 
     walk(document)
     assert msgspec.json.decode(reference.openapi_json())["openapi"] == "3.1.0"
+
+
+def zoneless(kind: Any, where: str, seen: frozenset[type] = frozenset()) -> Iterator[str]:
+    """Yield where a type takes an instant whose zone nobody has to say."""
+    if get_origin(kind) is Annotated and any(isinstance(m, msgspec.Meta) and m.tz for m in get_args(kind)[1:]):
+        return
+    if kind is datetime:
+        yield where
+    elif isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        if kind not in seen:
+            for field in msgspec.structs.fields(kind):
+                yield from zoneless(field.type, f"{kind.__name__}.{field.encode_name}", seen | {kind})
+    else:
+        for part in get_args(kind):
+            yield from zoneless(part, where, seen)
+
+
+def test_an_instant_in_a_body_says_its_zone() -> None:
+    bodies = [(f"{operation.method} {path}", operation.body) for path, operation in reference.operations()]
+    assert not [(where, field) for where, body in bodies if body is not None for field in zoneless(body, where)]

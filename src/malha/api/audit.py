@@ -1,11 +1,16 @@
 """The audit trail, to read."""
 
 from datetime import datetime
+from typing import Annotated
+
+from msgspec import Meta
 
 from malha.api.work import Work, query
 from malha.platform import audit, paging
 from malha.platform.audit import Entry, Wanted
 from malha.platform.paging import Page
+
+Instant = Annotated[datetime, Meta(tz=True)]
 
 
 @query("/audit", permission="audit:read")
@@ -18,8 +23,8 @@ async def list_audit(
     action: str | None = None,
     source: str | None = None,
     request_id: str | None = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
+    since: Instant | None = None,
+    until: Instant | None = None,
     cursor: str | None = None,
     limit: int | None = None,
 ) -> Page[Entry]:

@@ -24,6 +24,7 @@ from malha.platform.i18n import N_
 from malha.platform.ids import UUID
 
 TAG = "fulfillment"
+Instant = Annotated[datetime, Meta(tz=True)]
 LineNumber = Annotated[int, Meta(ge=1, le=32_767)]
 Quantity = Annotated[int, Meta(ge=1, le=1_000_000)]
 Sku = Annotated[str, Meta(min_length=1, max_length=80)]
@@ -216,13 +217,13 @@ class HandOverWork(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Out(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """When."""
 
-    out_at: datetime | None = None
+    out_at: Instant | None = None
 
 
 class Delivered(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """When, and who took it."""
 
-    delivered_at: datetime | None = None
+    delivered_at: Instant | None = None
     received_by: Annotated[str, Meta(max_length=200)] | None = None
 
 

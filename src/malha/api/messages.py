@@ -18,6 +18,7 @@ from malha.ordering.errors import OrderNotFound
 from malha.platform.ids import UUID
 
 TAG = "messages"
+Instant = Annotated[datetime, Meta(tz=True)]
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -148,7 +149,7 @@ class ConsentGiven(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     given: bool
     source: ConsentSource = ConsentSource.API
     proof: Annotated[str, Meta(max_length=wishes.PROOF_LENGTH)] = ""
-    at: datetime | None = None
+    at: Instant | None = None
     key: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
 
 

@@ -36,6 +36,7 @@ from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_
 from malha.platform.paging import Page
 
+Instant = Annotated[datetime, Meta(tz=True)]
 Reason = Annotated[str, Meta(min_length=1, max_length=200)]
 Days = Annotated[list[date], Meta(min_length=1, max_length=366)]
 
@@ -254,7 +255,7 @@ async def change_location(work: Work, code: str, data: LocationDraft) -> Stored:
 
 
 async def _set_status(
-    work: Work, code: str, status: LocationStatus, reason: str = "", until: datetime | None = None
+    work: Work, code: str, status: LocationStatus, reason: str = "", until: Instant | None = None
 ) -> StatusNow:
     work.expect(await service.lock(work.tx, "location", code))
     changed = await service.set_location_status(work.tx, code, status, reason=reason, until=until)
@@ -263,7 +264,7 @@ async def _set_status(
 
 
 @command("/locations/{code:str}/pause", permission="network:write", versioned="optional")
-async def pause_location(work: Work, code: str, reason: str = "", until: datetime | None = None) -> StatusNow:
+async def pause_location(work: Work, code: str, reason: str = "", until: Instant | None = None) -> StatusNow:
     """Pause a location. New work goes elsewhere at once; what it has, it finishes.
 
     `reason` is told to people. At `until` the location takes work again by itself; without it somebody resumes it.

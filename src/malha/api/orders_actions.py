@@ -40,6 +40,7 @@ from malha.promising import reads as promised_reads
 from malha.promising.reads import MadeOf
 
 TAG = "orders"
+Instant = Annotated[datetime, Meta(tz=True)]
 Text = Annotated[str, Meta(max_length=400)]
 Said = Annotated[str, Meta(min_length=1, max_length=400)]
 
@@ -240,7 +241,7 @@ class Repromise(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `note` is for colleagues, and needed with the reason `other`; the customer is told the day and the reason.
     """
 
-    promised_at: datetime
+    promised_at: Instant
     reason: PromiseReason
     note: Annotated[str, Meta(max_length=promises.NOTE_LENGTH)] = ""
     lines: Annotated[list[Annotated[int, Meta(ge=1, le=32_767)]], Meta(min_length=1, max_length=500)] | None = None
@@ -287,8 +288,8 @@ async def list_orders(
     method: str | None = None,
     tag: Annotated[list[Annotated[str, Meta(max_length=60)]], Meta(max_length=10)] | None = None,
     tags: Literal["all", "any"] = "all",
-    placed_since: datetime | None = None,
-    placed_until: datetime | None = None,
+    placed_since: Instant | None = None,
+    placed_until: Instant | None = None,
     promised: Due | None = None,
     promised_since: datetime | None = None,
     promised_until: datetime | None = None,
@@ -302,7 +303,8 @@ async def list_orders(
     `search` finds a number, the channel's own id or its beginning, CPF, CNPJ, e-mail, phone, SKU, GTIN, the tracking
     code of a parcel, the access key of a fiscal document, a whole tag, or words of the name. `channel` and `location`
     are codes, `tag` may be spelled in any way and said several times: an order has all of them then, or with `tags=any`
-    one at least; `placed_until` and `promised_until` are exclusive. `promised` is `late`
+    one at least; `placed_until` and `promised_until` are exclusive. `promised_since` and `promised_until` are by the
+    retailer's clock where they name no zone. `promised` is `late`
     (promised before now, not over), `today` or `week` (from Monday on, in the retailer's days), or `none`. A person or
     key limited to locations sees their orders only.
     """

@@ -16,6 +16,7 @@ from malha.platform.ids import UUID
 from malha.platform.paging import Page
 
 TAG = "payments"
+Instant = Annotated[datetime, Meta(tz=True)]
 Centavos = Annotated[int, Meta(ge=1, le=10**12)]
 Reference = Annotated[str, Meta(min_length=1, max_length=200)]
 
@@ -28,8 +29,8 @@ class AddTender(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     state: Annotated[str, Meta(pattern="^(pending|authorised|captured)$")] = "pending"
     reference: Reference | None = None
     installments: Annotated[int, Meta(ge=1, le=99)] = 1
-    expires_at: datetime | None = None
-    occurred_at: datetime | None = None
+    expires_at: Instant | None = None
+    occurred_at: Instant | None = None
 
 
 class RecordFact(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -39,7 +40,7 @@ class RecordFact(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     kind: FactKind
     amount: Centavos
     reference: Reference
-    occurred_at: datetime | None = None
+    occurred_at: Instant | None = None
 
 
 class PaymentView(msgspec.Struct, frozen=True, kw_only=True):

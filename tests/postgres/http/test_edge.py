@@ -106,6 +106,35 @@ async def test_a_parameter_that_is_missing_is_named_in_the_readers_language(shop
     assert "Missing" not in answer.text
 
 
+@pytest.mark.parametrize(
+    ("sent", "says"),
+    [
+        ("2026", "This is not a date with time, like 2026-11-23T14:05:00-03:00."),
+        ("1767225600.5", "This is not a date with time, like 2026-11-23T14:05:00-03:00."),
+        ("2026-01-01", "This is not a date with time, like 2026-11-23T14:05:00-03:00."),
+        ("2026-01-01T00:00:00", "This needs a time zone, like 2026-11-23T14:05:00-03:00."),
+    ],
+)
+async def test_a_parameter_that_is_an_instant_is_no_number_of_seconds_and_has_a_zone(shop, sent, says) -> None:
+    key = await shop.key(["audit:read", "orders:read", "stock:read"])
+    for path, name in (("audit", "since"), ("orders", "placed_until"), ("transfers", "until")):
+        answer = await shop.http.get(f"/v1/{path}?{name}={sent}", headers=key)
+        assert answer.status_code == 422, (path, answer.text)
+        assert answer.json()["errors"] == [{"at": f"?{name}", "says": says}]
+        good = await shop.http.get(f"/v1/{path}?{name}=2026-01-01T00:00:00-03:00", headers=key)
+        assert good.status_code == 200, good.text
+
+
+async def test_an_instant_in_a_body_is_no_number_and_has_a_zone(shop) -> None:
+    key = await shop.key(["stock:write"])
+    for sent, says in ((2026, "This must be a date with time"), ("2026-01-01T00:00:00", "This needs a time zone")):
+        draft = {"code": "R", "name": "R", "measure": "units", "amount": 1, "starts_at": sent}
+        answer = await shop.http.post("/v1/safety-rules", json=draft, headers=key)
+        assert answer.status_code == 422, answer.text
+        (flaw,) = answer.json()["errors"]
+        assert (flaw["at"], flaw["says"].startswith(says)) == ("/starts_at", True), flaw
+
+
 async def test_a_body_beyond_the_limit_is_refused_while_it_streams(shop) -> None:
     key = await shop.key(["intake:submit"])
     sent = 0

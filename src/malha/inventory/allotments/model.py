@@ -6,9 +6,12 @@ nothing apart: it limits how many units some channels may sell, over whatever SK
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
+Instant = Annotated[datetime, Meta(tz=True)]
 ALL_SKUS = 0  # the counter of a cap that counts all its SKUs together
 OWN, COMMON, BORROWED = 0, 1, 2  # ranks of what a claim draws; borrowed fences count on from there
 
@@ -159,7 +162,7 @@ class BorrowerDraft(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """A channel that may draw from the fence of others once its own and common stock are used up."""
 
     channel: str  # code
-    since: datetime | None = None  # None: from the fence's start
+    since: Instant | None = None  # None: from the fence's start
 
 
 class FenceRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -176,8 +179,8 @@ class AllotmentDraft(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     code: str
     name: str
     kind: Kind
-    starts_at: datetime | None = None  # None: now, or as it was
-    ends_at: datetime | None = None
+    starts_at: Instant | None = None  # None: now, or as it was
+    ends_at: Instant | None = None
     customer_groups: tuple[str, ...] = ()
     channels: tuple[str, ...] = ()  # codes; of a cap: empty for all
     borrowers: tuple[BorrowerDraft, ...] = ()

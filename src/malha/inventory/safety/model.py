@@ -2,8 +2,12 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
+
+Instant = Annotated[datetime, Meta(tz=True)]
 
 
 class Purpose(StrEnum):
@@ -49,8 +53,8 @@ class SafetyRuleDraft(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     category: str | None = None  # and everything below it
     brand: str | None = None
     channel: str | None = None  # online only
-    starts_at: datetime | None = None
-    ends_at: datetime | None = None
+    starts_at: Instant | None = None
+    ends_at: Instant | None = None
     active: bool = True
 
 
