@@ -94,7 +94,7 @@ async def change_product(work: Work, code: str, data: ProductDraft) -> Stored:
     if data.code.strip() != code:
         says, mend = N_("The code cannot be changed."), N_("Send {code}, the code in the address.")
         refuse([Flaw("code", says, mend, {"code": code})])
-    version = await service.lock_product(work.tx, code)
+    version = await service.lock_product(work.tx, code, kits=any(v.components for v in data.variants))
     work.expect(version)
     changed = await service.update_product(work.tx, data, version, allowed=work.services.settings.outward_allow)
     work.tag(changed.version)

@@ -332,7 +332,8 @@ class ProductImport:
         """
         await service.lock_kits(tx)
         codes = sorted(trace.key for trace in traces)
-        await service.lock_products(tx, codes)
+        # With those for which a variant that goes stands in: they change with it.
+        await service.lock_products(tx, sorted({*codes, *await service.naming(tx, codes)}))
         now = await reads.products_by_code(tx, codes)
         left: Left = {}
         drafts: dict[str, ProductDraft] = {}

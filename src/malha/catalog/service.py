@@ -182,15 +182,19 @@ async def lock_kits(tx: Tx) -> None:
 
 
 async def write_products(tx: Tx, drafts: Sequence[ProductDraft]) -> list[Saved]:
-    """Write tidied drafts of which `flaws_of` found nothing wrong in this transaction."""
+    """Write tidied drafts of which `flaws_of` found nothing wrong in this transaction.
+
+    The version of each product of which anything changed is raised by one; its row is locked whatever changes.
+    """
     codes = [d.code for d in drafts]
     before = dict(await tx.tuples(writes.PRODUCT_IDS, {"codes": codes}))
-    changed = await writes.upsert(tx, writes.UPSERT_PRODUCTS, drafts)
-    changed += await writes.upsert(tx, writes.UPSERT_VARIANTS, _rows(drafts))
-    changed += await _write_components(tx, drafts)
-    changed += await _write_substitutes(tx, drafts)
-    changed += await _write_media(tx, drafts)
-    if changed:
+    raised = set(await writes.upsert(tx, writes.UPSERT_PRODUCTS, drafts))
+    changed = set(await writes.upsert(tx, writes.UPSERT_VARIANTS, _rows(drafts)))
+    changed |= await _write_components(tx, drafts)
+    changed |= await _write_substitutes(tx, drafts)
+    changed |= await _write_media(tx, drafts)
+    await _raise_versions(tx, changed - raised)
+    if changed or raised:
         await _refold(tx, codes)
         await revisions.bump(tx, reads.REVISION)
     ids = dict(await tx.tuples(writes.PRODUCT_IDS, {"codes": codes}))
@@ -199,6 +203,12 @@ async def write_products(tx: Tx, drafts: Sequence[ProductDraft]) -> list[Saved]:
         Saved(d.code, ids[d.code], created=d.code not in before, skus={v.sku: skus[v.sku] for v in d.variants})
         for d in drafts
     ]
+
+
+async def _raise_versions(tx: Tx, products: Collection[int]) -> None:
+    """Raise the version of products, by id, of which a variant, a kit, a substitute or a picture changed."""
+    if products:
+        await tx.execute(writes.RAISE, {"products": sorted(products)})
 
 
 def _rows(drafts: Sequence[ProductDraft]) -> list[dict[str, object]]:
@@ -222,9 +232,11 @@ async def add_products(tx: Tx, drafts: Sequence[ProductDraft], skus: Collection[
     there = dict(await tx.tuples(writes.PRODUCT_IDS, {"codes": codes}))
     new = [d for d in drafts if d.code not in there]
     rows = [row for row in _rows(drafts) if row["sku"] in skus]
-    added = await writes.upsert(tx, writes.ADD_PRODUCTS, new), await writes.upsert(tx, writes.ADD_VARIANTS, rows)
-    if added != (len(new), len(rows)):
+    made = await writes.upsert(tx, writes.ADD_PRODUCTS, new)
+    joined = await writes.upsert(tx, writes.ADD_VARIANTS, rows)
+    if (len(made), len(joined)) != (len(new), len(rows)):
         raise MadeMeanwhile
+    await _raise_versions(tx, set(joined) - set(made))
     await write_products(tx, drafts)
     await _refold(tx, codes)
     await revisions.bump(tx, reads.REVISION)
@@ -236,8 +248,14 @@ async def lock_products(tx: Tx, codes: Sequence[str]) -> None:
     await tx.tuples(writes.LOCK_VARIANTS_OF, {"codes": list(codes)})
 
 
+async def naming(tx: Tx, codes: Sequence[str]) -> set[str]:
+    """Return the products with variants for which one of these products' stands in; themselves, if they do."""
+    return set(await tx.values(writes.NAMING, {"codes": list(codes)}))
+
+
 async def lock_variants(tx: Tx, skus: Sequence[str]) -> None:
-    """Lock variants for a change, in order; unknown SKUs are passed over."""
+    """Lock variants for a change, after their products, in order; unknown SKUs are passed over."""
+    await tx.tuples(writes.LOCK_PRODUCTS_OF, {"skus": list(skus)})
     await tx.tuples(writes.LOCK_VARIANTS, {"skus": list(skus)})
 
 
@@ -253,11 +271,17 @@ async def named_by_others(tx: Tx, skus: Sequence[str]) -> set[str]:
 
 
 async def remove_variants(tx: Tx, skus: Sequence[str]) -> None:
-    """Remove variants that nothing rests on, with their media, and as kits. The caller has made sure of that."""
+    """Remove variants that nothing rests on, with their media, and as kits. The caller has made sure of that.
+
+    The version of their products is raised, and of those with variants for which they stood in; the caller has the
+    products locked (`lock_products`, `naming`).
+    """
     if skus:
-        gone = (writes.REMOVE_KITS, writes.REMOVE_SUBSTITUTES_OF, writes.REMOVE_MEDIA_OF, writes.REMOVE_VARIANTS)
-        for statement in gone:
-            await tx.execute(statement, {"skus": list(skus)})
+        asked = {"skus": list(skus)}
+        await tx.execute(writes.REMOVE_KITS, asked)
+        changed = set(await tx.values(writes.REMOVE_SUBSTITUTES_OF, asked))
+        await tx.execute(writes.REMOVE_MEDIA_OF, asked)
+        await _raise_versions(tx, changed | set(await tx.values(writes.REMOVE_VARIANTS, asked)))
         await revisions.bump(tx, reads.REVISION)
 
 
@@ -270,7 +294,10 @@ async def remove_products(tx: Tx, codes: Sequence[str]) -> None:
 
 
 async def set_prices(tx: Tx, prices: Mapping[str, int | None]) -> None:
-    """Set the prices, in centavos, of variants by SKU, or take them away; unknown ones are passed over."""
+    """Set the prices, in centavos, of variants by SKU, or take them away; unknown ones are passed over.
+
+    The caller has them locked (`lock_variants`). The version of each product of which a price changed is raised.
+    """
     if not prices:
         return
     columns = {"skus": sorted(prices), "prices": [prices[sku] for sku in sorted(prices)]}
@@ -310,19 +337,19 @@ async def note_prices(
     await audit.record_many(tx, action="change", entity="product", changes=changes, told=told)
 
 
-async def _write_components(tx: Tx, drafts: Sequence[ProductDraft]) -> int:
+async def _write_components(tx: Tx, drafts: Sequence[ProductDraft]) -> set[int]:
     parts = [(v.sku, sku, n) for d in drafts for v in d.variants for sku, n in v.components.items()]
     owners, components, quantities = (list(column) for column in zip(*parts, strict=True)) if parts else ([], [], [])
     params = {"owners": owners, "components": components, "quantities": quantities}
     kits = [v.sku for d in drafts for v in d.variants]
-    changed = await tx.execute(writes.REMOVE_COMPONENTS, {**params, "kits": kits})
-    return changed + (await tx.execute(writes.UPSERT_COMPONENTS, params) if parts else 0)
+    changed = await tx.values(writes.REMOVE_COMPONENTS, {**params, "kits": kits})
+    return {*changed, *(await tx.values(writes.UPSERT_COMPONENTS, params) if parts else ())}
 
 
-async def _write_substitutes(tx: Tx, drafts: Sequence[ProductDraft]) -> int:
+async def _write_substitutes(tx: Tx, drafts: Sequence[ProductDraft]) -> set[int]:
     stated = [v for d in drafts for v in d.variants if v.substitutes is not None]
     if not stated:
-        return 0
+        return set()
     rows = [(v.sku, s.sku, n, s.both_ways) for v in stated for n, s in enumerate(v.substitutes or ())]
     params: dict[str, list[object]] = {
         "owners": [owner for owner, _, _, _ in rows],
@@ -331,15 +358,15 @@ async def _write_substitutes(tx: Tx, drafts: Sequence[ProductDraft]) -> int:
         "both_ways": [both for _, _, _, both in rows],
     }
     owners = {name: params[name] for name in ("owners", "substitutes")}
-    changed = await tx.execute(writes.REMOVE_SUBSTITUTES, owners | {"stated": [v.sku for v in stated]})
-    return changed + (await tx.execute(writes.UPSERT_SUBSTITUTES, params) if rows else 0)
+    changed = await tx.values(writes.REMOVE_SUBSTITUTES, owners | {"stated": [v.sku for v in stated]})
+    return {*changed, *(await tx.values(writes.UPSERT_SUBSTITUTES, params) if rows else ())}
 
 
-async def _write_media(tx: Tx, drafts: Sequence[ProductDraft]) -> int:
+async def _write_media(tx: Tx, drafts: Sequence[ProductDraft]) -> set[int]:
     """Replace the media of what states some and differs from what is there."""
     stating = [d for d in drafts if d.media is not None or any(v.media is not None for v in d.variants)]
     if not stating:
-        return 0
+        return set()
     current = await reads.products_by_code(tx, [d.code for d in stating])
     rows: list[dict[str, object]] = []
     products: list[str] = []
@@ -357,9 +384,9 @@ async def _write_media(tx: Tx, drafts: Sequence[ProductDraft]) -> int:
                 for i, m in enumerate(media)
             ]
     if not products and not skus:
-        return 0
-    removed = await tx.execute(writes.REMOVE_MEDIA, {"products": products, "skus": skus})
-    return removed + await writes.upsert(tx, writes.ADD_MEDIA, rows)
+        return set()
+    removed = await tx.values(writes.REMOVE_MEDIA, {"products": products, "skus": skus})
+    return {*removed, *await writes.upsert(tx, writes.ADD_MEDIA, rows)}
 
 
 async def _refold(tx: Tx, codes: Sequence[str]) -> None:
@@ -373,12 +400,16 @@ async def _refold(tx: Tx, codes: Sequence[str]) -> None:
         await tx.execute(writes.SET_FOLDED, {"ids": list(texts), "texts": list(texts.values())})
 
 
-async def lock_product(tx: Tx, code: str) -> int:
+async def lock_product(tx: Tx, code: str, *, kits: bool = False) -> int:
     """Lock one product for a change; return its version.
+
+    `kits`: the change may say what kits are made of. Whoever changes that locks it before any product, see `lock_kits`.
 
     Raises:
         UnknownProduct: there is none with this code.
     """
+    if kits:
+        await lock_kits(tx)
     version: int | None = await tx.value(writes.LOCK_PRODUCT, {"code": code})
     if version is None:
         raise UnknownProduct(key=code)
@@ -413,7 +444,7 @@ async def update_product(tx: Tx, draft: ProductDraft, version: int, *, allowed: 
     """
     refuse_limited(tx)
     code = draft.code.strip()
-    if await lock_product(tx, code) != version:
+    if await lock_product(tx, code, kits=any(v.components for v in draft.variants)) != version:
         raise Conflict(what="product", key=code)
     before = await _product(tx, code)
     ((kept, owned),) = await ownership.kept_of(tx, {code: before}, [rules.tidy_product(draft)])

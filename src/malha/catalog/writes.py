@@ -1,4 +1,8 @@
-"""Statements that change the catalogue. Wide rows travel as one JSON parameter; upserts lock in code order."""
+"""Statements that change the catalogue. Wide rows travel as one JSON parameter; upserts lock in code order.
+
+A product's version covers all that is said of it: its variants with their prices, kits, substitutes and media too. So
+each statement tells of which products it changed something, and `RAISE` follows once for all of them.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -42,6 +46,25 @@ LOCK_PRODUCTS = """
 SELECT id FROM product WHERE code = ANY(%(codes)s::text[]) ORDER BY code FOR UPDATE
 """
 
+# The products of these SKUs, in code order as well: whoever changes a variant has its product before.
+LOCK_PRODUCTS_OF = """
+SELECT id FROM product WHERE id IN (SELECT product_id FROM variant WHERE sku = ANY(%(skus)s::text[]))
+ORDER BY code FOR NO KEY UPDATE
+"""
+
+# Products with variants that name one of these products' as a substitute, by the index on it.
+NAMING = """
+SELECT DISTINCT o.code FROM product p
+JOIN variant s ON s.product_id = p.id
+JOIN variant_substitute x ON x.substitute_id = s.id
+JOIN variant v ON v.id = x.variant_id
+JOIN product o ON o.id = v.product_id
+WHERE p.code = ANY(%(codes)s::text[])
+"""
+
+# Of products of which something else changed than their own row; the caller has them locked.
+RAISE = "UPDATE product SET version = version + 1 WHERE id = ANY(%(products)s::int[])"
+
 # Their variants, in SKU order as every other writer has it.
 LOCK_VARIANTS_OF = """
 SELECT v.id FROM variant v JOIN product p ON p.id = v.product_id
@@ -75,7 +98,7 @@ DELETE FROM kit_component WHERE kit_id IN (SELECT id FROM variant WHERE sku = AN
 REMOVE_MEDIA_OF = """
 DELETE FROM media WHERE variant_id IN (SELECT id FROM variant WHERE sku = ANY(%(skus)s::text[]))
 """
-REMOVE_VARIANTS = "DELETE FROM variant WHERE sku = ANY(%(skus)s::text[])"
+REMOVE_VARIANTS = "DELETE FROM variant WHERE sku = ANY(%(skus)s::text[]) RETURNING product_id"
 # Those of products that are about to go: they have no variant left.
 REMOVE_MEDIA_OF_EMPTY = """
 DELETE FROM media m USING product p
@@ -114,17 +137,23 @@ ON CONFLICT (code) DO UPDATE SET
 WHERE (p.name, p.description, p.brand, p.category_id, p.ncm, p.cest, p.origin, p.options, p.attributes, p.active)
     IS DISTINCT FROM (excluded.name, excluded.description, excluded.brand, excluded.category_id, excluded.ncm,
         excluded.cest, excluded.origin, excluded.options, excluded.attributes, excluded.active)
+RETURNING p.id
 """
 )
 
-# Unchanged rows keep their version; locked in SKU order, so that two imports wait instead of deadlocking.
+# Unchanged rows keep their version, and so do products of which no price changed. The caller has the products; variants
+# are locked in SKU order, so that two imports wait instead of deadlocking.
 SET_PRICES = """
 WITH locked AS MATERIALIZED (
     SELECT v.id, r.price FROM unnest(%(skus)s::text[], %(prices)s::int[]) AS r(sku, price)
     JOIN variant v ON v.sku = r.sku WHERE v.price IS DISTINCT FROM r.price
     ORDER BY v.sku FOR NO KEY UPDATE OF v
+), priced AS (
+    UPDATE variant v SET price = l.price, version = v.version + 1 FROM locked l WHERE l.id = v.id
+    RETURNING v.product_id
 )
-UPDATE variant v SET price = l.price, version = v.version + 1 FROM locked l WHERE l.id = v.id
+UPDATE product p SET version = p.version + 1
+FROM (SELECT DISTINCT product_id FROM priced) AS c WHERE p.id = c.product_id
 """
 
 # Variants likewise, in the order of their SKUs: v.
@@ -150,13 +179,14 @@ ON CONFLICT (sku) DO UPDATE SET
 WHERE (v.name, v.gtin, v.options, v.weight_grams, v.length_mm, v.width_mm, v.height_mm, v.price, v.is_kit, v.active)
     IS DISTINCT FROM (excluded.name, excluded.gtin, excluded.options, excluded.weight_grams, excluded.length_mm,
         excluded.width_mm, excluded.height_mm, excluded.price, excluded.is_kit, excluded.active)
+RETURNING v.product_id
 """
 )
 
 # Those that are not there. Whoever made one of them at the same moment is waited for, and keeps it.
-ADD_PRODUCTS = _STATED_PRODUCTS + "ON CONFLICT DO NOTHING"
+ADD_PRODUCTS = _STATED_PRODUCTS + "ON CONFLICT DO NOTHING RETURNING p.id"
 # The same of variants: of a SKU or a GTIN that somebody has.
-ADD_VARIANTS = _STATED_VARIANTS + "ON CONFLICT DO NOTHING"
+ADD_VARIANTS = _STATED_VARIANTS + "ON CONFLICT DO NOTHING RETURNING v.product_id"
 
 # What the folded text is made of, for every variant of the products that changed.
 TEXTS_OF_PRODUCTS = """
@@ -178,6 +208,7 @@ DELETE FROM kit_component k USING variant v, variant c
 WHERE v.id = k.kit_id AND c.id = k.component_id AND v.sku = ANY(%(kits)s::text[])
   AND NOT EXISTS (SELECT FROM unnest(%(owners)s::text[], %(components)s::text[]) AS r (kit, component)
                   WHERE r.kit = v.sku AND r.component = c.sku)
+RETURNING v.product_id
 """
 
 # ... and what is stated is set.
@@ -190,6 +221,7 @@ JOIN variant c ON c.sku = r.component
 ORDER BY 1, 2
 ON CONFLICT (kit_id, component_id) DO UPDATE SET quantity = excluded.quantity
 WHERE k.quantity <> excluded.quantity
+RETURNING (SELECT product_id FROM variant WHERE id = k.kit_id)
 """
 
 # Substitutes are replaced as a whole where they are stated: what is no longer stated goes ...
@@ -198,6 +230,7 @@ DELETE FROM variant_substitute x USING variant v, variant s
 WHERE v.id = x.variant_id AND s.id = x.substitute_id AND v.sku = ANY(%(stated)s::text[])
   AND NOT EXISTS (SELECT FROM unnest(%(owners)s::text[], %(substitutes)s::text[]) AS r (owner, substitute)
                   WHERE r.owner = v.sku AND r.substitute = s.sku)
+RETURNING v.product_id
 """
 
 # ... and what is stated is set. By id, as every other writer does.
@@ -211,12 +244,14 @@ JOIN variant s ON s.sku = r.substitute
 ORDER BY 1, 2
 ON CONFLICT (variant_id, substitute_id) DO UPDATE SET position = excluded.position, both_ways = excluded.both_ways
 WHERE (x.position, x.both_ways) IS DISTINCT FROM (excluded.position, excluded.both_ways)
+RETURNING (SELECT product_id FROM variant WHERE id = x.variant_id)
 """
 
 # A variant that goes stands in for nothing, and nothing for it.
 REMOVE_SUBSTITUTES_OF = """
 DELETE FROM variant_substitute x USING variant v
 WHERE v.id IN (x.variant_id, x.substitute_id) AND v.sku = ANY(%(skus)s::text[])
+RETURNING (SELECT product_id FROM variant WHERE id = x.variant_id)
 """
 
 # Media of the products and variants that state theirs are replaced as a whole.
@@ -224,6 +259,7 @@ REMOVE_MEDIA = """
 DELETE FROM media m
 WHERE (m.variant_id IS NULL AND m.product_id IN (SELECT id FROM product WHERE code = ANY(%(products)s::text[])))
    OR m.variant_id IN (SELECT id FROM variant WHERE sku = ANY(%(skus)s::text[]))
+RETURNING m.product_id
 """
 
 # See above.
@@ -234,6 +270,7 @@ FROM jsonb_to_recordset(%(rows)s::jsonb) AS r (product text, sku text, position 
 JOIN product p ON p.code = r.product
 LEFT JOIN variant v ON v.sku = r.sku
 ORDER BY p.id, v.id NULLS FIRST, r.position
+RETURNING product_id
 """
 
 # Unchanged rows stay untouched. Parents are stated first; the path is set by the caller, who holds the tree's lock.
@@ -255,6 +292,6 @@ WHERE c.path = %(old)s::text OR starts_with(c.path, %(old)s::text || '/')
 """
 
 
-async def upsert(tx: Tx, statement: Statement, rows: Sequence[Any]) -> int:
-    """Run a statement over structs or dicts as one JSON parameter; return how many rows it wrote."""
-    return await tx.execute(statement, {"rows": _encode(rows).decode()}) if rows else 0
+async def upsert(tx: Tx, statement: Statement, rows: Sequence[Any]) -> list[int]:
+    """Run a statement over structs or dicts as one JSON parameter; return the product of each row it wrote."""
+    return await tx.values(statement, {"rows": _encode(rows).decode()}) if rows else []

@@ -230,7 +230,7 @@ async def product_change(request: Request[Any, Any, Any], code: FromPath[str]) -
     """
     read = filling.filled(await request.form())
     async with meanwhile.told(request, address_of(code), "product", code, {"change"}), web.writing(request) as tx:
-        product, version = await as_seen(tx, code, read)
+        product, version = await as_seen(tx, code, read, kits=True)
         draft = changed_draft(read, catalog.product_draft(product), len(product.variants))
         await _refuse_stocked_kits(tx, read, product, draft)
         read.refuse()

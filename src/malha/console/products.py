@@ -287,18 +287,18 @@ def _variant_view(variant: Variant, available: int | None, kit: kit_stock.KitVie
 
 
 def seen(product: Product) -> str:
-    """Return what a form remembers of the product it was made from: a variant's change leaves the product's version."""
-    return f"{product.version}.{sum(variant.version for variant in product.variants)}"
+    """Return what a form remembers of the product it was made from."""
+    return str(product.version)
 
 
-async def as_seen(tx: Tx, code: str, form: Filled) -> tuple[Product, int]:
-    """Lock a product and return it with its version, if it is still as the form saw it.
+async def as_seen(tx: Tx, code: str, form: Filled, *, kits: bool = False) -> tuple[Product, int]:
+    """Lock a product and return it with its version, if it is still as the form saw it. `kits`: see `lock_product`.
 
     Raises:
         UnknownProduct: there is none.
         Conflict: somebody changed it, or one of its variants.
     """
-    version = await service.lock_product(tx, code)
+    version = await service.lock_product(tx, code, kits=kits)
     product = await product_of(tx, code)
     if form.text("seen", 30) != seen(product):
         raise Conflict(what="product", key=code)
