@@ -86,7 +86,13 @@ async def test_kits_show_their_components_and_hold_no_kits(database: Database) -
         await service.put_products(tx, [a_kit("K", A=3)])
         (card,) = await reads.by_skus(tx, ["K"])
         assert card.components == (Component(a, 3),)
-        await service.put_products(tx, [a_product("K")])
+        await service.put_products(tx, [a_product("K", weight_grams=7)])
+        (card,) = await reads.by_skus(tx, ["K"])
+        assert card.components == (Component(a, 3),)  # what it is made of was not stated
+        for wrong in (a_kit("K2", K=1), a_kit("A", B=1)):
+            with pytest.raises(Invalid):
+                await service.put_products(tx, [wrong, a_product("K")])
+        await service.put_products(tx, [a_kit("K")])
         (card,) = await reads.by_skus(tx, ["K"])
         assert not card.is_kit
         assert card.components == ()

@@ -10,6 +10,7 @@ from malha.catalog import reads, service
 from malha.catalog.errors import UnknownCategory, UnknownProduct
 from malha.catalog.model import Category, CategoryDraft, Product, ProductDraft, VariantRow
 from malha.catalog.rules import tidy_product, warn_product
+from malha.inventory import standing
 from malha.platform import paging
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_, translate
@@ -90,13 +91,18 @@ async def create_product(work: Work, data: ProductDraft) -> Stored:
 
 @command("/products/{code:str}", method="PUT", permission="catalog:write", versioned="required")
 async def change_product(work: Work, code: str, data: ProductDraft) -> Stored:
-    """Change a product and the variants that are named; others stay as they are (set `active` to false to end one)."""
+    """Change a product and the variants that are named; others stay as they are (set `active` to false to end one).
+
+    A kit that does not say its `components` stays what it is; an empty object makes it an ordinary variant. A SKU that
+    has stock, or of which some is on its way, does not become a kit.
+    """
     if data.code.strip() != code:
         says, mend = N_("The code cannot be changed."), N_("Send {code}, the code in the address.")
         refuse([Flaw("code", says, mend, {"code": code})])
-    version = await service.lock_product(work.tx, code, kits=any(v.components for v in data.variants))
+    version = await service.lock_product(work.tx, code, kits=any(v.parts for v in data.variants))
     work.expect(version)
-    changed = await service.update_product(work.tx, data, version, allowed=work.services.settings.outward_allow)
+    allowed = work.services.settings.outward_allow
+    changed = await service.update_product(work.tx, data, version, allowed=allowed, stands=standing.of)
     work.tag(changed.version)
     return Stored(code, changed.version, _warnings(work, data))
 

@@ -43,6 +43,17 @@ class ProductFieldOwned(Conflict):
     mend = "Leave them out here, or take them from that connection first, on its page of products."
 
 
+class StockedKit(Conflict):
+    """Units of the SKU are somewhere, or will be; of a kit there are none of its own, so nobody would see them."""
+
+    code = "stocked_kit"
+    says = (
+        "{sku} has stock of its own, so it cannot become a kit: {on_hand} on hand, {allocated} for orders, {held} in "
+        "carts, {coming} on the way ({locations})."
+    )
+    mend = "Count it down to nothing, or make a new SKU for the kit."
+
+
 class MadeMeanwhile(Conflict):
     """Somebody else made one of these products or variants at the same moment."""
 

@@ -260,7 +260,7 @@ def _column_of(at: str) -> str:
 class ProductImport:
     """Rows of SKUs; a `malha.platform.imports.Target`. One per import: it remembers what the file promised before.
 
-    `allowed`: of addresses of pictures, see `service.flaws_of`.
+    `allowed`: of addresses of pictures, `stands`: of SKUs that have stock, see `service.flaws_of`.
     """
 
     entity = "product"
@@ -268,8 +268,9 @@ class ProductImport:
     families: Mapping[str, Sequence[str]] = FAMILIES
     passes = 2
 
-    def __init__(self, allowed: Sequence[str] | None = None) -> None:
+    def __init__(self, allowed: Sequence[str] | None = None, stands: service.Stands | None = None) -> None:
         self.allowed = allowed
+        self.stands = stands
         self._seen: dict[int, int] = {}  # hash of a SKU -> its line: the one thing that grows with the file
         self._categories: set[str] = set()
 
@@ -409,6 +410,7 @@ class ProductImport:
                 promised_sku=lambda sku: hash(sku) in self._seen,
                 promised_category=lambda code: code in self._categories,
                 allowed=self.allowed,
+                stands=self.stands,
             )
             flawed = {code: flaws for code, flaws in zip(drafts, found, strict=True) if flaws}
             if not flawed:

@@ -34,9 +34,15 @@ class VariantDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     height_mm: int = 0
     price: int | None = None
     active: bool = True
-    components: dict[str, int] = {}  # SKU -> quantity: the variant is a kit
+    # SKU -> quantity: the variant is a kit. Not stated: as it is. None of them: it is no kit.
+    components: dict[str, int] | msgspec.UnsetType = msgspec.UNSET
     media: list[MediaDraft] | None = None  # None: as it is
     substitutes: list[Substitute] | None = None  # what is offered first comes first; None: as it is
+
+    @property
+    def parts(self) -> dict[str, int]:
+        """What it is stated to be made of; nothing where it is not stated."""
+        return {} if self.components is msgspec.UNSET else self.components
 
 
 class ProductDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -73,6 +79,16 @@ class Category(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     parent: str | None
     path: str
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """Units of a SKU that are somewhere, or will be; `locations` are their codes, as a sentence names them."""
+
+    on_hand: int
+    allocated: int
+    held: int
+    coming: int
+    locations: str
 
 
 class Component(msgspec.Struct, frozen=True):

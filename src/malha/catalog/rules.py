@@ -127,12 +127,12 @@ def _check_variant(at: str, variant: VariantDraft) -> Iterator[Flaw]:
         value = getattr(variant, part)
         if value is not None:
             yield from _check_range(f"{at}/{part}", value, 0, MAX_INT)
-    for sku, quantity in variant.components.items():
+    for sku, quantity in variant.parts.items():
         if sku == variant.sku:
             yield Flaw(f"{at}/components", N_("A kit cannot hold itself."), N_("Name other SKUs."))
         yield from _check_range(f"{at}/components", quantity, 1, 100_000)
-    if len(variant.components) > MAX_COMPONENTS:
-        facts = {"count": len(variant.components), "most": MAX_COMPONENTS}
+    if len(variant.parts) > MAX_COMPONENTS:
+        facts = {"count": len(variant.parts), "most": MAX_COMPONENTS}
         yield Flaw(f"{at}/components", N_("The kit has {count} components."), N_("Use at most {most}."), facts)
     yield from _check_substitutes(f"{at}/substitutes", variant)
     yield from _check_media(f"{at}/media", variant.media)

@@ -5,13 +5,29 @@ not valid, and changes nothing where nothing differs. `flaws_of` says beforehand
 imports use it to keep good rows apart from bad ones. Every change moves the catalogue's revision, which caches watch.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
 from malha.catalog import ownership, reads, rules, writes
-from malha.catalog.errors import CategoryLoop, MadeMeanwhile, ProductCodeTaken, UnknownCategory, UnknownProduct
-from malha.catalog.model import Category, CategoryDraft, MediaDraft, Product, ProductDraft, Saved, VariantDraft
+from malha.catalog.errors import (
+    CategoryLoop,
+    MadeMeanwhile,
+    ProductCodeTaken,
+    StockedKit,
+    UnknownCategory,
+    UnknownProduct,
+)
+from malha.catalog.model import (
+    Category,
+    CategoryDraft,
+    MediaDraft,
+    Product,
+    ProductDraft,
+    Saved,
+    Standing,
+    VariantDraft,
+)
 from malha.network.service import refuse_limited
 from malha.platform import audit, revisions
 from malha.platform.db import Tx
@@ -19,6 +35,9 @@ from malha.platform.errors import Conflict
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_
 from malha.platform.outward import OutwardRefused, inward
+
+# Which of some SKUs have units somewhere, by SKU: the catalogue itself does not know of stock.
+Stands = Callable[[Tx, Sequence[str]], Awaitable[Mapping[str, Standing]]]
 
 
 class _Known(msgspec.Struct, frozen=True):
@@ -33,10 +52,10 @@ class _Known(msgspec.Struct, frozen=True):
 
 async def _known(tx: Tx, drafts: Sequence[ProductDraft]) -> _Known:
     variants = [v for d in drafts for v in d.variants]
-    named = {sku for v in variants for sku in v.components} | {s.sku for v in variants for s in v.substitutes or ()}
+    named = {sku for v in variants for sku in v.parts} | {s.sku for v in variants for s in v.substitutes or ()}
     skus = sorted({v.sku for v in variants} | named)
     rows = await tx.tuples(writes.VARIANTS_KNOWN, {"skus": skus, "gtins": sorted({v.gtin for v in variants if v.gtin})})
-    becoming_kits = sorted({v.sku for v in variants if v.components})
+    becoming_kits = sorted({v.sku for v in variants if v.parts})
     inside = await tx.values(writes.COMPONENTS_AMONG, {"skus": becoming_kits}) if becoming_kits else []
     categories = {c.code for c in await reads.categories(tx)} if any(d.category for d in drafts) else set()
     return _Known(
@@ -55,20 +74,41 @@ async def flaws_of(
     promised_sku: Callable[[str], bool] = lambda _: False,
     promised_category: Callable[[str], bool] = lambda _: False,
     allowed: Sequence[str] | None = None,
+    stands: Stands | None = None,
 ) -> list[list[Flaw]]:
     """Return, per tidied draft, what would be refused: flaws, and clashes with the database and one another.
 
     A preview says what the rest of its file promises to create. `allowed`: of addresses of pictures, see
-    `outward.inward`; those that are there stay.
+    `outward.inward`; those that are there stay. `stands`: SKUs with stock do not become kits, see `stocked_kits`.
     """
     batch = _Batch(await _known(tx, drafts), drafts, promised_sku, promised_category)
     found = [list(batch.flaws(draft)) for draft in drafts]
+    stocked = await stocked_kits(tx, drafts, stands)
+    for draft, wrong in zip(drafts, found, strict=True):
+        wrong += [
+            Flaw(f"variants/{i}/components", StockedKit.says, StockedKit.mend, stocked[variant.sku])
+            for i, variant in enumerate(draft.variants)
+            if variant.sku in stocked and variant.parts
+        ]
     inner = {draft.code: flaws for draft in drafts if (flaws := _inner_pictures(draft, allowed))}
     there = await reads.products_by_code(tx, list(inner)) if inner else {}
     for draft, wrong in zip(drafts, found, strict=True):
         shown = {m.url for m in there[draft.code].media} if draft.code in there else set()
         wrong += [flaw for url, flaw in inner.get(draft.code, []) if url not in shown]
     return found
+
+
+async def stocked_kits(tx: Tx, drafts: Sequence[ProductDraft], stands: Stands | None) -> dict[str, dict[str, object]]:
+    """Return the SKUs that would become kits while units of them are somewhere, with the facts of `StockedKit`.
+
+    What is a kit already may change what it is made of. Goods that are received in the same moment are not seen.
+    """
+    parts = sorted({v.sku for draft in drafts for v in draft.variants if v.parts})
+    if not parts or stands is None:
+        return {}
+    becoming = [card.sku for card in await reads.by_skus(tx, parts) if not card.is_kit]
+    found = await stands(tx, becoming) if becoming else {}
+    return {sku: {"sku": sku, **msgspec.structs.asdict(standing)} for sku, standing in found.items()}
 
 
 def _inner_pictures(draft: ProductDraft, allowed: Sequence[str] | None) -> list[tuple[str, Flaw]]:
@@ -98,9 +138,10 @@ class _Batch:
         self.promised_category = promised_category
         variants = [v for d in drafts for v in d.variants]
         self.known = known
-        self.plain = {v.sku for v in variants if not v.components}
-        self.kits = (known.kits - self.plain) | {v.sku for v in variants if v.components}
-        self.inside = known.inside_kits | {sku for v in variants for sku in v.components}
+        stay = {v.sku for v in variants if v.components is msgspec.UNSET and v.sku in known.kits}
+        self.plain = {v.sku for v in variants if not v.parts} - stay
+        self.kits = (known.kits - self.plain) | {v.sku for v in variants if v.parts}
+        self.inside = known.inside_kits | {sku for v in variants for sku in v.parts}
         self.codes: set[str] = set()
         self.skus: dict[str, str] = {}
         self.gtins: dict[str, str] = {}
@@ -138,10 +179,10 @@ class _Batch:
                 yield Flaw(f"{at}/gtin", says, mend, {"value": variant.gtin, "owner": holder})
 
     def _kit_flaws(self, at: str, variant: VariantDraft) -> Iterator[Flaw]:
-        if variant.components and variant.sku in self.inside:
+        if variant.parts and variant.sku in self.inside:
             says, mend = N_("{value} is part of a kit and cannot be one."), N_("Kits do not hold kits.")
             yield Flaw(at, says, mend, {"value": variant.sku})
-        for sku in variant.components:
+        for sku in variant.parts:
             if sku in self.kits:
                 says, mend = N_("The component {value} is a kit itself."), N_("Kits do not hold kits.")
                 yield Flaw(at, says, mend, {"value": sku})
@@ -153,17 +194,20 @@ class _Batch:
         return sku in self.known.products or sku in self.plain or sku in self.kits or self.promised_sku(sku)
 
 
-async def put_products(tx: Tx, drafts: Sequence[ProductDraft], *, allowed: Sequence[str] | None = None) -> list[Saved]:
+async def put_products(
+    tx: Tx, drafts: Sequence[ProductDraft], *, allowed: Sequence[str] | None = None, stands: Stands | None = None
+) -> list[Saved]:
     """Create or change products by code and their variants by SKU, in statements over all of them.
 
-    Variants that a draft does not name stay as they are; so do media where the draft says None. `allowed`: see
-    `flaws_of`.
+    Variants that a draft does not name stay as they are; so do media where the draft says None, and kits where it does
+    not say what they are made of. `allowed`, `stands`: see `flaws_of`.
 
     Raises:
         Invalid: one of them is not valid; nothing was changed.
+        StockedKit: a SKU that has stock would become a kit.
     """
     drafts = [rules.tidy_product(d) for d in drafts]
-    if any(v.components for d in drafts for v in d.variants):
+    if any(v.parts for d in drafts for v in d.variants):
         await lock_kits(tx)
     flaws = await flaws_of(tx, drafts, allowed=allowed)
     refuse(
@@ -173,6 +217,8 @@ async def put_products(tx: Tx, drafts: Sequence[ProductDraft], *, allowed: Seque
             for flaw in found
         ]
     )
+    for facts in (await stocked_kits(tx, drafts, stands)).values():
+        raise StockedKit(**facts)
     return await write_products(tx, drafts)
 
 
@@ -213,7 +259,11 @@ async def _raise_versions(tx: Tx, products: Collection[int]) -> None:
 
 def _rows(drafts: Sequence[ProductDraft]) -> list[dict[str, object]]:
     rows = [
-        {**msgspec.structs.asdict(v), "product": d.code, "is_kit": bool(v.components)}
+        {
+            **msgspec.structs.asdict(v),
+            "product": d.code,
+            "is_kit": None if v.components is msgspec.UNSET else bool(v.components),
+        }
         for d in drafts
         for v in d.variants
     ]
@@ -338,10 +388,12 @@ async def note_prices(
 
 
 async def _write_components(tx: Tx, drafts: Sequence[ProductDraft]) -> set[int]:
-    parts = [(v.sku, sku, n) for d in drafts for v in d.variants for sku, n in v.components.items()]
+    parts = [(v.sku, sku, n) for d in drafts for v in d.variants for sku, n in v.parts.items()]
     owners, components, quantities = (list(column) for column in zip(*parts, strict=True)) if parts else ([], [], [])
     params = {"owners": owners, "components": components, "quantities": quantities}
-    kits = [v.sku for d in drafts for v in d.variants]
+    kits = [v.sku for d in drafts for v in d.variants if v.components is not msgspec.UNSET]
+    if not kits:
+        return set()
     changed = await tx.values(writes.REMOVE_COMPONENTS, {**params, "kits": kits})
     return {*changed, *(await tx.values(writes.UPSERT_COMPONENTS, params) if parts else ())}
 
@@ -432,24 +484,31 @@ async def create_product(tx: Tx, draft: ProductDraft, *, allowed: Sequence[str] 
     return created
 
 
-async def update_product(tx: Tx, draft: ProductDraft, version: int, *, allowed: Sequence[str] | None = None) -> Product:
+async def update_product(
+    tx: Tx,
+    draft: ProductDraft,
+    version: int,
+    *,
+    allowed: Sequence[str] | None = None,
+    stands: Stands | None = None,
+) -> Product:
     """Change one product that still has `version`; variants that are not named stay as they are.
 
-    `allowed`: see `flaws_of`.
+    `allowed`, `stands`: see `flaws_of`.
 
     Raises:
         SharedByAll: the actor is limited to some locations; the catalogue is the whole retailer's.
-        UnknownProduct, Conflict: as the names say.
+        UnknownProduct, Conflict, StockedKit: as the names say.
         Invalid: a value is not valid, or of a field that is kept elsewhere; nothing was changed.
     """
     refuse_limited(tx)
     code = draft.code.strip()
-    if await lock_product(tx, code, kits=any(v.components for v in draft.variants)) != version:
+    if await lock_product(tx, code, kits=any(v.parts for v in draft.variants)) != version:
         raise Conflict(what="product", key=code)
     before = await _product(tx, code)
     ((kept, owned),) = await ownership.kept_of(tx, {code: before}, [rules.tidy_product(draft)])
     refuse(owned)
-    await put_products(tx, [kept], allowed=allowed)
+    await put_products(tx, [kept], allowed=allowed, stands=stands)
     after = await _product(tx, code)
     await audit.record(tx, action="change", entity="product", entity_id=code, before=before, after=after)
     return after

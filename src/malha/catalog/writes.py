@@ -156,16 +156,18 @@ UPDATE product p SET version = p.version + 1
 FROM (SELECT DISTINCT product_id FROM priced) AS c WHERE p.id = c.product_id
 """
 
-# Variants likewise, in the order of their SKUs: v.
+# Variants likewise, in the order of their SKUs: v. One that does not say what it is made of is what it was (o); its
+# product is locked, so nobody makes it another meanwhile.
 _STATED_VARIANTS = """
 INSERT INTO variant AS v
     (product_id, sku, name, gtin, options, weight_grams, length_mm, width_mm, height_mm, price, is_kit, active)
 SELECT p.id, r.sku, r.name, r.gtin, r.options, r.weight_grams, r.length_mm, r.width_mm, r.height_mm, r.price,
-       r.is_kit, r.active
+       coalesce(r.is_kit, o.is_kit, false), r.active
 FROM jsonb_to_recordset(%(rows)s::jsonb) AS r
     (product text, sku text, name text, gtin text, options jsonb, weight_grams integer, length_mm integer,
      width_mm integer, height_mm integer, price integer, is_kit boolean, active boolean)
 JOIN product p ON p.code = r.product
+LEFT JOIN variant o ON o.sku = r.sku
 ORDER BY r.sku
 """
 # Unchanged rows keep their version. A variant's product is checked before: a SKU does not wander from one to another.
@@ -202,7 +204,7 @@ FROM (SELECT * FROM unnest(%(ids)s::int[], %(texts)s::text[]) AS u (id, folded) 
 WHERE v.id = r.id
 """
 
-# A kit's components are replaced as a whole: what is no longer stated goes ...
+# A kit's components are replaced as a whole where they are stated: what is no longer stated goes ...
 REMOVE_COMPONENTS = """
 DELETE FROM kit_component k USING variant v, variant c
 WHERE v.id = k.kit_id AND c.id = k.component_id AND v.sku = ANY(%(kits)s::text[])

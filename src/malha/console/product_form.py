@@ -14,12 +14,13 @@ from litestar.response import Response
 
 from malha.catalog import ownership, service
 from malha.catalog import reads as catalog
+from malha.catalog.errors import StockedKit
 from malha.catalog.imports import parse_substitutes, substitutes_text
 from malha.catalog.model import MediaDraft, Product, ProductDraft, VariantDraft
 from malha.console import filling, meanwhile, render, shell, web
 from malha.console.filling import Filled
 from malha.console.products import ORIGINS, address_of, as_seen, indented, product_of, seen
-from malha.inventory import reads as inventory
+from malha.inventory import standing
 from malha.platform import tabular
 from malha.platform.db import Tx
 from malha.platform.i18n import N_, _
@@ -27,7 +28,7 @@ from malha.platform.i18n import N_, _
 MOST_VARIANTS = 300
 MOST_PARTS = 100
 SUGGESTED = 12
-BLANK = ProductDraft(code="", name="", variants=[VariantDraft(sku="")])
+BLANK = ProductDraft(code="", name="", variants=[VariantDraft(sku="", components={})])
 
 
 async def _form(tx: Tx, request: Request[Any, Any, Any], product: Product | None) -> dict[str, Any]:
@@ -179,17 +180,12 @@ def changed_draft(read: Filled, draft: ProductDraft, kept: int) -> ProductDraft:
     )
 
 
-async def _refuse_stocked_kits(tx: Tx, read: Filled, before: Product, draft: ProductDraft) -> None:
+async def _refuse_stocked_kits(tx: Tx, read: Filled, draft: ProductDraft) -> None:
     """Note SKUs that become kits while units of them are somewhere: a kit has no stock, so nobody would see those."""
-    known = {variant.sku: variant for variant in before.variants if not variant.is_kit}
+    stocked = await service.stocked_kits(tx, [draft], standing.of)
     for i, variant in enumerate(draft.variants):
-        if not variant.components or variant.sku not in known:
-            continue
-        stock = await inventory.availability(tx, [known[variant.sku].id])
-        if any(row.on_hand or row.allocated or row.held for row in stock):
-            says = N_("{value} has stock of its own, so it cannot become a kit.")
-            read.wrong(f"variants/{i}/components", says, N_("Count it down to nothing, or make a new SKU for the kit."),
-                       value=variant.sku)  # fmt: skip
+        if variant.sku in stocked and variant.parts:
+            read.wrong(f"variants/{i}/components", StockedKit.says, StockedKit.mend, **stocked[variant.sku])
 
 
 # --- keeping it ---
@@ -232,7 +228,7 @@ async def product_change(request: Request[Any, Any, Any], code: FromPath[str]) -
     async with meanwhile.told(request, address_of(code), "product", code, {"change"}), web.writing(request) as tx:
         product, version = await as_seen(tx, code, read, kits=True)
         draft = changed_draft(read, catalog.product_draft(product), len(product.variants))
-        await _refuse_stocked_kits(tx, read, product, draft)
+        await _refuse_stocked_kits(tx, read, draft)
         read.refuse()
         await service.update_product(tx, draft, version, allowed=_allowed(request))
     return web.go_on(request, address_of(code), _("Product saved"))

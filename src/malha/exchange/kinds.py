@@ -9,6 +9,7 @@ from malha.customers import reads as customers
 from malha.customers.imports import CustomerImport, customer_pages
 from malha.customers.model import Customer
 from malha.exchange.model import Kind
+from malha.inventory import standing
 from malha.inventory.ahead.table import AheadImport, policy_pages
 from malha.inventory.allotments.rows import FenceImport, fence_pages
 from malha.inventory.imports import StockImport, stock_pages
@@ -40,7 +41,7 @@ def target_of(kind: Kind, allowed: Sequence[str] | None = None) -> Target:
     """Return a new target: some remember what a file said before. `allowed`: see `outward.inward`."""
     target = TARGETS[kind]()
     if isinstance(target, ProductImport):
-        target.allowed = allowed
+        target.allowed, target.stands = allowed, standing.of
     return target
 
 
