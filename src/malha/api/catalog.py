@@ -95,6 +95,9 @@ async def change_product(work: Work, code: str, data: ProductDraft) -> Stored:
 
     A kit that does not say its `components` stays what it is; an empty object makes it an ordinary variant. A SKU that
     has stock, or of which some is on its way, does not become a kit.
+
+    What was read can be sent back as it is, and changes nothing. `id`, `version`, `is_kit`, and of media `position` and
+    `sku`, are only read: they are refused where they are not what they are here.
     """
     if data.code.strip() != code:
         says, mend = N_("The code cannot be changed."), N_("Send {code}, the code in the address.")

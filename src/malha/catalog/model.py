@@ -8,10 +8,16 @@ SkuId = NewType("SkuId", int)
 
 
 class MediaDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A picture or film by its https address."""
+    """A picture or film by its https address.
+
+    `position` and `sku` are as they were read, see `rules.check_read_back`: the list has the order, the variant its own
+    media.
+    """
 
     url: str
     alt: str = ""
+    position: int | msgspec.UnsetType = msgspec.UNSET
+    sku: str | None = None
 
 
 class Substitute(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -22,7 +28,10 @@ class Substitute(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class VariantDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A variant as someone states it. Weight is grams, sizes are millimetres, price is centavos."""
+    """A variant as someone states it. Weight is grams, sizes are millimetres, price is centavos.
+
+    `id`, `is_kit` and `version` are as they were read, see `rules.check_read_back`.
+    """
 
     sku: str
     name: str = ""  # empty: the product's name and the options
@@ -38,6 +47,9 @@ class VariantDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     components: dict[str, int] | msgspec.UnsetType = msgspec.UNSET
     media: list[MediaDraft] | None = None  # None: as it is
     substitutes: list[Substitute] | None = None  # what is offered first comes first; None: as it is
+    id: int | msgspec.UnsetType = msgspec.UNSET
+    is_kit: bool | msgspec.UnsetType = msgspec.UNSET
+    version: int | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def parts(self) -> dict[str, int]:
@@ -46,7 +58,10 @@ class VariantDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class ProductDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A product as someone states it, with the variants to create or change; others of the product stay as they are."""
+    """A product as someone states it, with the variants to create or change; others of the product stay as they are.
+
+    `id` and `version` are as they were read, see `rules.check_read_back`.
+    """
 
     code: str
     name: str
@@ -61,6 +76,8 @@ class ProductDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     active: bool = True
     variants: list[VariantDraft] = []
     media: list[MediaDraft] | None = None  # of the product itself; None: as it is
+    id: int | msgspec.UnsetType = msgspec.UNSET
+    version: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class CategoryDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

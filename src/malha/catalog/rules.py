@@ -1,11 +1,20 @@
 """What a valid product is, how its parts are named and found, and what a kit is made of. Pure."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
-from malha.catalog.model import CategoryDraft, Component, MediaDraft, ProductDraft, Substitute, VariantDraft
+from malha.catalog.model import (
+    CategoryDraft,
+    Component,
+    MediaDraft,
+    Product,
+    ProductDraft,
+    Substitute,
+    Variant,
+    VariantDraft,
+)
 from malha.catalog.ncm import is_known_ncm
 from malha.platform.brazil import bare, normalise_gtin
 from malha.platform.flaws import Flaw
@@ -33,7 +42,10 @@ def _digits(text: str | None) -> str | None:
 
 
 def tidy_product(draft: ProductDraft) -> ProductDraft:
-    """Return the draft in its stored form: trimmed texts, bare numbers, a name for every variant."""
+    """Return the draft in its stored form: trimmed texts, bare numbers, a name for every variant.
+
+    What it states only as it was read is left out, see `check_read_back`.
+    """
     name = _line(draft.name)
     chosen = [{_line(k): _line(v) for k, v in variant.options.items()} for variant in draft.variants]
     options = [_line(option) for option in draft.options] or list(dict.fromkeys(o for c in chosen for o in c))
@@ -47,6 +59,10 @@ def tidy_product(draft: ProductDraft) -> ProductDraft:
             substitutes=None
             if variant.substitutes is None
             else [Substitute(one.sku.strip(), one.both_ways) for one in variant.substitutes],
+            media=_own(variant.media, {None, variant.sku}),
+            id=msgspec.UNSET,
+            is_kit=msgspec.UNSET,
+            version=msgspec.UNSET,
         )
         for variant, mine in zip(draft.variants, chosen, strict=True)
     ]
@@ -61,7 +77,14 @@ def tidy_product(draft: ProductDraft) -> ProductDraft:
         options=options,
         attributes={_line(k): v.strip() for k, v in draft.attributes.items()},
         variants=variants,
+        media=_own(draft.media, {None}),
+        id=msgspec.UNSET,
+        version=msgspec.UNSET,
     )
+
+
+def _own(media: Sequence[MediaDraft] | None, of: Container[str | None]) -> list[MediaDraft] | None:
+    return None if media is None else [MediaDraft(url=one.url, alt=one.alt) for one in media if one.sku in of]
 
 
 def _line(text: str) -> str:
@@ -154,6 +177,64 @@ def warn_product(draft: ProductDraft) -> Iterator[Flaw]:
     if draft.ncm and len(draft.ncm) == 8 and not is_known_ncm(draft.ncm):
         mend = N_("Check it: fiscal documents with a code that does not exist are refused.")
         yield Flaw("ncm", N_("The NCM code {value} is not in the table."), mend, {"value": draft.ncm})
+
+
+def check_read_back(draft: ProductDraft, before: Product | None) -> Iterator[Flaw]:
+    """Yield what a draft states of fields that are only read, where it is not what they are.
+
+    So a product can be sent back as it was read. `before` is None where there is none yet, and nothing was read.
+    """
+    yield from _same("", draft, before, ("id", "version"))
+    were = {variant.sku: variant for variant in before.variants} if before is not None else {}
+    for i, variant in enumerate(draft.variants):
+        old = were.get(variant.sku.strip())
+        yield from _same(f"variants/{i}/", variant, old, ("id", "version"))
+        kit = old is not None and old.is_kit if variant.components is msgspec.UNSET else bool(variant.components)
+        if variant.is_kit not in {msgspec.UNSET, kit}:
+            mend = N_("Leave it out, and state the components of a kit.")
+            yield Flaw(f"variants/{i}/is_kit", N_("Whether it is a kit follows from its components."), mend)
+        yield from _placed(f"variants/{i}/media", variant.media or (), {None, variant.sku})
+    yield from _placed("media", draft.media or (), None)
+    yield from _read_media(draft, before)
+
+
+def _same(
+    at: str, draft: ProductDraft | VariantDraft, old: Product | Variant | None, names: Sequence[str]
+) -> Iterator[Flaw]:
+    for name in names:
+        stated, now = getattr(draft, name), getattr(old, name, None)
+        if stated is not msgspec.UNSET and stated != now:
+            if now is None:
+                yield Flaw(f"{at}{name}", N_("This is not for you to state."), N_("Leave it out."))
+            else:
+                says, mend = N_("This is {now} here, not {value}."), N_("Read it again, or leave it out.")
+                yield Flaw(f"{at}{name}", says, mend, {"now": now, "value": stated})
+
+
+def _placed(at: str, media: Sequence[MediaDraft], of: Container[str | None] | None) -> Iterator[Flaw]:
+    """Yield what is said of places that differ from those in the list, and of whom a picture shows."""
+    places: dict[str | None, int] = {}
+    for i, one in enumerate(media):
+        place = places.setdefault(one.sku, 0)
+        places[one.sku] += 1
+        if one.position not in {msgspec.UNSET, place}:
+            mend = N_("Leave it out: the list has the order.")
+            yield Flaw(f"{at}/{i}/position", N_("This is picture {place} of the list."), mend, {"place": place})
+        if of is not None and one.sku not in of:
+            mend = N_("State it with that variant.")
+            yield Flaw(f"{at}/{i}/sku", N_("This is the picture of another SKU."), mend)
+
+
+def _read_media(draft: ProductDraft, before: Product | None) -> Iterator[Flaw]:
+    """Yield what a product's media say of its variants that is not what those have, or are stated to have."""
+    owned = {variant.sku.strip(): variant.media for variant in draft.variants}
+    for sku in dict.fromkeys(one.sku for one in draft.media or () if one.sku is not None):
+        stated = [(i, one.url, one.alt) for i, one in enumerate(draft.media or ()) if one.sku == sku]
+        own = owned.get(sku)
+        kept = [one for one in before.media if one.sku == sku] if before is not None else []
+        if [(url, alt) for _, url, alt in stated] != [(one.url, one.alt) for one in (kept if own is None else own)]:
+            says, mend = N_("These are not the pictures of {sku}."), N_("State the media of a variant with it.")
+            yield Flaw(f"media/{stated[0][0]}/sku", says, mend, {"sku": sku})
 
 
 def check_category(draft: CategoryDraft) -> Iterator[Flaw]:

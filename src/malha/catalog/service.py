@@ -268,7 +268,8 @@ def _rows(drafts: Sequence[ProductDraft]) -> list[dict[str, object]]:
         for v in d.variants
     ]
     for row in rows:
-        del row["components"], row["media"], row["substitutes"]
+        for name in ("components", "media", "substitutes", "id", "version"):
+            del row[name]
     return rows
 
 
@@ -476,6 +477,7 @@ async def create_product(tx: Tx, draft: ProductDraft, *, allowed: Sequence[str] 
         ProductCodeTaken, Invalid: as the names say.
     """
     refuse_limited(tx)
+    refuse(list(rules.check_read_back(draft, None)))
     if await tx.value(writes.LOCK_PRODUCT, {"code": draft.code.strip()}) is not None:
         raise ProductCodeTaken(what="product", key=draft.code)
     saved = (await put_products(tx, [draft], allowed=allowed))[0]
@@ -506,11 +508,13 @@ async def update_product(
     if await lock_product(tx, code, kits=any(v.parts for v in draft.variants)) != version:
         raise Conflict(what="product", key=code)
     before = await _product(tx, code)
+    refuse(list(rules.check_read_back(draft, before)))
     ((kept, owned),) = await ownership.kept_of(tx, {code: before}, [rules.tidy_product(draft)])
     refuse(owned)
     await put_products(tx, [kept], allowed=allowed, stands=stands)
     after = await _product(tx, code)
-    await audit.record(tx, action="change", entity="product", entity_id=code, before=before, after=after)
+    if after != before:
+        await audit.record(tx, action="change", entity="product", entity_id=code, before=before, after=after)
     return after
 
 
