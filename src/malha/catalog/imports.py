@@ -6,7 +6,7 @@ written on a second way through the file, when every component is there. Headers
 """
 
 import re
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -595,12 +595,18 @@ PRICE_COLUMNS = (COLUMNS[0], next(msgspec.structs.replace(c, required=True) for 
 
 
 class PriceImport:
-    """Rows of a SKU and its price; a `malha.platform.imports.Target`. Of repeated SKUs the last row counts."""
+    """Rows of a SKU and its price; a `malha.platform.imports.Target`. A SKU may come twice with the same price only.
+
+    One per import: it remembers what the file said before.
+    """
 
     entity = "price"
     columns = PRICE_COLUMNS
     families: Mapping[str, Sequence[str]] = {}
     passes = 1
+
+    def __init__(self) -> None:
+        self._seen: dict[int, tuple[int, int]] = {}  # hash of a SKU -> its line and price
 
     async def handle(self, tx: Tx, rows: Sequence[Row], *, apply: bool, turn: int) -> Outcome:  # noqa: ARG002
         """Check or write a chunk; a SKU that is not there is a bad row, never a new product."""
@@ -616,6 +622,10 @@ class PriceImport:
             if sku not in cards:
                 flaw = Flaw("sku", N_("There is no SKU {value}."), N_("Import its product first."), {"value": sku})
                 combine(outcome, row.line, [flaw])
+                continue
+            flaws = [*self._otherwise(row), *_zero(price, cards[sku].price)]
+            if flaws:
+                combine(outcome, row.line, flaws)
                 continue
             same = prices.get(sku, cards[sku].price) == price
             if sku in kept and not same:
@@ -636,6 +646,16 @@ class PriceImport:
             ]
         return outcome
 
+    def _otherwise(self, row: Row) -> Iterator[Flaw]:
+        """Yield that an earlier row has the SKU with another price."""
+        sku, price = row.values["sku"], row.values["price"]
+        line, first = self._seen.get(hash(sku), (row.line, price))
+        if len(self._seen) < MAX_SEEN:
+            self._seen.setdefault(hash(sku), (row.line, price))
+        if line != row.line and first != price:
+            says = N_("The SKU {value} is in line {line} already, with another price.")
+            yield Flaw("price", says, N_("Keep one of them."), {"value": sku, "line": line})
+
     async def take_back(self, tx: Tx, traces: Sequence[Trace], in_use: Collection[str]) -> Left:  # noqa: ARG002
         """Put prices back where nobody set another one since."""
         await service.lock_variants(tx, [trace.key for trace in traces])
@@ -650,6 +670,12 @@ class PriceImport:
             facts = {"connection": kept[sku].owner, "name": kept[sku].name}
             left[sku] = Flaw("", ownership.SAYS, ownership.MEND, facts)
         return left
+
+
+def _zero(price: int, now: int | None) -> Iterator[Flaw]:
+    """Yield that a price would become zero; one that is there stays."""
+    if price == 0 and now != 0:
+        yield Flaw("price", rules.ZERO_SAYS, rules.ZERO_MEND)
 
 
 async def price_pages(database: Database) -> AsyncIterator[list[list[object]]]:

@@ -113,6 +113,8 @@ def draft_of(
 
 def _variant(new: New, others: Collection[str]) -> VariantDraft:
     told = {field: value for field, value in new.told.items() if field not in others}
+    if told.get("price") == 0:  # that is said where there is none
+        del told["price"]
     return VariantDraft(sku=new.sku, active=new.active, **taking.parts_of_variant(told))
 
 

@@ -35,6 +35,9 @@ _RANGE_SAYS = N_("{value} is out of range.")
 _RANGE_MEND = N_("Use a whole number from {least} to {most}.")
 _TWICE_SAYS = N_("{value} is stated twice.")
 _TWICE_MEND = N_("Keep one of them.")
+# What has no price is not sold by mistake for nothing: shops and feeds would take zero for what it says.
+ZERO_SAYS = N_("The price is zero.")
+ZERO_MEND = N_("Leave it empty for what is given away: a line of an order may still cost nothing.")
 
 
 def _digits(text: str | None) -> str | None:

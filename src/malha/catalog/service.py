@@ -45,6 +45,7 @@ class _Known(msgspec.Struct, frozen=True):
 
     products: dict[str, str]  # SKU -> product code
     gtins: dict[str, str]  # GTIN -> SKU
+    prices: dict[str, int | None]  # SKU -> its price
     kits: set[str]
     inside_kits: set[str]
     categories: set[str]
@@ -61,6 +62,7 @@ async def _known(tx: Tx, drafts: Sequence[ProductDraft]) -> _Known:
     return _Known(
         products={row[0]: row[2] for row in rows},
         gtins={row[3]: row[0] for row in rows if row[3]},
+        prices={row[0]: row[5] for row in rows},
         kits={row[0] for row in rows if row[4]},
         inside_kits=set(inside),
         categories=categories,
@@ -159,6 +161,8 @@ class _Batch:
         for i, variant in enumerate(draft.variants):
             yield from self._owner_flaws(f"variants/{i}", draft.code, variant)
             yield from self._kit_flaws(f"variants/{i}/components", variant)
+            if variant.price == 0 and self.known.prices.get(variant.sku) != 0:  # one that is there stays
+                yield Flaw(f"variants/{i}/price", rules.ZERO_SAYS, rules.ZERO_MEND)
             for one in variant.substitutes or ():
                 if not self._is_known(one.sku):
                     says, mend = N_("There is no SKU {value}."), N_("Create it first, or correct the code.")

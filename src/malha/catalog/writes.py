@@ -25,7 +25,7 @@ SELECT pg_advisory_xact_lock(hashtext('malha:' || current_schema() || ':categori
 
 # Who has a SKU or a GTIN now; unique indexes on both.
 VARIANTS_KNOWN = """
-SELECT v.sku, v.id, p.code, v.gtin, v.is_kit, p.active AND v.active
+SELECT v.sku, v.id, p.code, v.gtin, v.is_kit, v.price
 FROM variant v JOIN product p ON p.id = v.product_id
 WHERE v.sku = ANY(%(skus)s::text[]) OR v.gtin = ANY(%(gtins)s::text[])
 """
