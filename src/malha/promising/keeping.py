@@ -14,6 +14,7 @@ from malha.promising.queues import Queue
 
 REVISION = "promise_days"
 KEPT_DAYS = 7
+NONE = 1e-30
 
 
 class Learned(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,8 +97,12 @@ async def keep(tx: Tx, learned: Learned) -> int | None:
 
 
 def _array(chances: Sequence[float]) -> str:
-    """Return chances as PostgreSQL writes an array: an array of arrays would need all of one length."""
-    return "{" + ",".join(f"{chance:.6g}" for chance in chances) + "}"
+    """Return chances as PostgreSQL writes an array: an array of arrays would need all of one length.
+
+    What hardly ever happens is none: the smallest of such products are below what a column of four bytes holds, and it
+    takes no number that it would round to nothing.
+    """
+    return "{" + ",".join(f"{chance if chance > NONE else 0:.6g}" for chance in chances) + "}"
 
 
 async def withdraw(tx: Tx) -> bool:

@@ -1,7 +1,7 @@
 """What the date of an order was made of, kept with the decision and told over HTTP."""
 
 import asyncio
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 
 import pytest
 from test_promises_offered import ADDRESS, sold
@@ -158,10 +158,14 @@ async def test_who_is_limited_to_other_locations_sees_that_there_is_a_parcel_and
 
 
 async def test_stated_costs_say_how_sure_dates_are_and_count_without_waiting_for_the_next_hours(sold: Shop) -> None:
-    """Parcels that take one to ten days: a broken promise of 20 days is worth fewer of them than one of 100."""
-    spread = FILL.replace("interval '18 days'", "interval '29 days' + make_interval(days => mod(g, 10))")
+    """Parcels that take one to ten business days: a broken promise of 20 is worth fewer of them than one of 100."""
+    spread = FILL.replace("now() - interval '18 days'", "came").replace(
+        "generate_series(1, 250)", "generate_series(1, 25), unnest(%s::timestamptz[]) AS came"
+    )
     async with sold.database.transaction() as tx:
-        await tx.execute(spread.replace("generate_series(1, 250)", "generate_series(1, 250) AS g"))
+        left = await tx.value("SELECT ((now() - interval '30 days') AT TIME ZONE 'America/Sao_Paulo')::date")
+        days = [add_business_days(left, n, "BR-SP") for n in range(1, 11)]
+        await tx.execute(spread, ([datetime.combine(day, time(15), UTC) for day in days],))
 
     async def learned(**stated: int) -> tuple[float | None, float, int]:
         async with sold.database.transaction() as tx:
