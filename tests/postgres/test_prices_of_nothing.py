@@ -61,6 +61,13 @@ async def test_a_table_does_not_set_a_price_of_zero(database: Database, target: 
     assert await price(database) == 3000
 
 
+async def test_goods_for_which_a_sheet_of_products_says_zero_come_in_without_a_price(database: Database) -> None:
+    for created, unchanged in ((1, 0), (0, 1)):
+        report = await imported(database, "sku;name;price\nGIFT;Brinde;0\n", ProductImport())
+        assert (told(report), report.created, report.unchanged) == ([], created, unchanged)
+        assert await price(database, "GIFT") is None
+
+
 async def test_nobody_states_a_price_of_zero_and_no_price_is_stated_by_leaving_it_out(database: Database) -> None:
     async with database.transaction() as tx:
         with pytest.raises(Invalid) as refused:

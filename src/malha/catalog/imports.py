@@ -195,7 +195,8 @@ class _Group:
 
     def _variant(self, row: Row, old: Variant | None) -> VariantDraft:
         values: Mapping[str, Any] = row.values
-        stated = {name: values[name] for name in _VARIANT_FIELDS if name in values}
+        left_out = {"price"} if _says_no_price(values, old) else set()
+        stated = {name: values[name] for name in _VARIANT_FIELDS if name in values.keys() - left_out}
         if "weight_grams" in values:
             stated["weight_grams"] = values["weight_grams"]
         elif "weight" in values:
@@ -237,6 +238,11 @@ class _Group:
             components=old.components,
         )
         return msgspec.structs.replace(base, **stated)
+
+
+def _says_no_price(values: Mapping[str, Any], old: Variant | None) -> bool:
+    """Return whether a row says zero where there is no price, as sheets do of what only has variants."""
+    return values.get("price") == 0 and (old is None or old.price is None)
 
 
 def _column_of(at: str) -> str:
