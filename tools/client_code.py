@@ -28,8 +28,6 @@ _PLAIN = {
     "object": "dict[str, Any]",
 }
 _METHODS = ("get", "post", "put", "patch", "delete")
-# POSTs that are recognised by a key of their own, without the header's parameter in the document.
-_NATURAL_KEY = frozenset({"create_order", "create_orders"})
 
 
 def name_of(schema: str) -> str:
@@ -192,7 +190,7 @@ class Operation:
         self.method = method.upper()
         shared = document["components"]["parameters"]
         given = [p if "$ref" not in p else shared[p["$ref"].rpartition("/")[2]] for p in raw.get("parameters", ())]
-        self.keyed = any(p["name"] == "Idempotency-Key" for p in given) or self.id in _NATURAL_KEY
+        self.keyed = any(p["name"] == "Idempotency-Key" for p in given)
         version = next((p for p in given if p["name"] == "If-Match"), None)
         self.arguments: list[str] = []
         self.query: list[tuple[str, str]] = []

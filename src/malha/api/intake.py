@@ -59,6 +59,7 @@ def _gate(work: Work) -> Gate:
     status=201,
     transaction=False,
     idempotent=False,
+    reads_key=True,
     repeated=True,
     tag="orders",
 )
@@ -86,6 +87,7 @@ async def create_order(work: Work, data: NewOrder) -> Placed:
     permission="intake:submit",
     transaction=False,
     idempotent=False,
+    reads_key=True,
     media_type="application/x-ndjson",
     tag="orders",
 )

@@ -310,6 +310,7 @@ async def source_trend(
     media_type=(*TABLES, "application/x-ndjson"),
     tag=TAG,
     streamed=True,
+    reads_key=True,
 )
 async def put_snapshot(
     work: Work,

@@ -292,6 +292,7 @@ def command(
     summary: str = "",
     streamed: bool = False,
     repeated: bool = False,
+    reads_key: bool = False,
 ) -> Callable[[Callable[..., Awaitable[Any]]], HTTPRouteHandler]:
     """Declare a changing operation. Its writes, its audit row and its kept reply commit together, or not at all.
 
@@ -309,6 +310,7 @@ def command(
         summary: one line; default the first line of the docstring.
         streamed: the function reads the body itself, with `work.request.stream()`, and bounds it.
         repeated: a repeat is answered 200 instead of `status`, with the same reply.
+        reads_key: the operation looks at the `Idempotency-Key` itself.
     """
     # Callers nobody knows share no name under which a reply could be kept for them alone.
     keyed = idempotent and transaction and method == "POST" and permission != PUBLIC
@@ -323,7 +325,7 @@ def command(
             tag=tag,
             summary=summary,
             media_type=media_type,
-            keyed=keyed,
+            keyed=keyed or reads_key,
             versioned=versioned,
             repeated=repeated,
         )
