@@ -201,7 +201,7 @@ async def test_writers_of_the_same_products_in_any_order_do_not_block_each_other
             await service.put_products(tx, batch(order, price))
 
     forwards, backwards = list(range(30)), list(reversed(range(30)))
-    await asyncio.gather(*(write(forwards if n % 2 else backwards, n) for n in range(10)))
+    await asyncio.gather(*(write(forwards if n % 2 else backwards, n) for n in range(1, 11)))
     async with database.transaction() as tx:
         products = await reads.products_by_code(tx, [f"P{i}" for i in forwards])
         found = await reads.variant_page(tx, query=products["P0"].name, limit=100)

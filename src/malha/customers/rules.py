@@ -125,7 +125,8 @@ def is_one_identity(one: Customer, other: Customer) -> bool:
 def best_match(buyer: Buyer | CustomerDraft, candidates: Sequence[Customer]) -> Customer | None:
     """Return who of the candidates the buyer is, or None.
 
-    Equal matches go to the profile with just these identities, or else to the older one (smaller number).
+    Equal matches go to the profile with just these identities, or else to the older one (smaller number); of those with
+    the same document to the older one.
     """
 
     def strength(customer: Customer) -> int:
@@ -141,7 +142,12 @@ def best_match(buyer: Buyer | CustomerDraft, candidates: Sequence[Customer]) -> 
         return 1 if same_phone and same_name and no_other_email else 0
 
     said = buyer.document, buyer.email, buyer.phone
-    best = max(candidates, key=lambda c: (strength(c), (c.document, c.email, c.phone) == said, -c.number), default=None)
+
+    def rank(customer: Customer) -> tuple[int, bool, int]:
+        found = strength(customer)
+        return found, found < 4 and (customer.document, customer.email, customer.phone) == said, -customer.number
+
+    best = max(candidates, key=rank, default=None)
     return best if best is not None and strength(best) else None
 
 

@@ -16,7 +16,7 @@ from malha.catalog import making, ownership, reads, service, taking
 from malha.catalog.imports import PriceImport, ProductImport
 from malha.catalog.model import MediaDraft, Product, ProductDraft, Substitute, VariantDraft
 from malha.platform.db import Database, Tx
-from malha.platform.imports import Mode, Trace, run_import
+from malha.platform.imports import IN_USE, Mode, Trace, run_import
 
 # Who waits longer than this looks for the circle, and is the one that gives way.
 SOON = "SET LOCAL deadlock_timeout = '20ms'"
@@ -130,7 +130,9 @@ async def test_every_way_to_change_a_variant_raises_the_version_of_its_product(d
     assert await versions(database) == {"CUP": 2, "JAR": 1, "SET": 1}
 
 
-async def test_who_names_a_variant_that_an_undone_import_takes_away_is_another_than_before(database: Database) -> None:
+async def test_what_another_product_names_is_not_taken_away_by_an_undo_and_leaves_that_product_as_it_is(
+    database: Database,
+) -> None:
     await imported(database, "sku;name\nNEW;Novo\n", ProductImport())
     async with database.transaction() as tx:
         after = (await reads.products_by_code(tx, ["NEW"]))["NEW"]
@@ -138,8 +140,8 @@ async def test_who_names_a_variant_that_an_undone_import_takes_away_is_another_t
     assert await versions(database) == {"CUP": 1, "JAR": 2, "SET": 1}
     async with database.transaction() as tx:
         trace = Trace(key="NEW", label="NEW", before=None, after=msgspec.to_builtins(after))
-        assert await ProductImport().take_back(tx, [trace], []) == {}
-    assert await versions(database) == {"CUP": 1, "JAR": 3, "SET": 1}
+        assert await ProductImport().take_back(tx, [trace], []) == {"NEW": IN_USE}
+    assert await versions(database) == {"CUP": 1, "JAR": 2, "SET": 1}
 
 
 async def test_of_two_edits_of_the_same_version_one_is_refused(database: Database, client: httpx.AsyncClient) -> None:
