@@ -1,6 +1,7 @@
 """How a channel hears of stock: the way, how far behind it is, what it refused; its listings, as a page and a file."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 import msgspec
 from litestar import Request, get, post
@@ -122,7 +123,7 @@ async def listing_put(request: Request[Any, Any, Any], code: FromPath[str]) -> R
         if draft.sku and draft.sku in await service.put_listings(tx, code, [draft]):
             read.wrong("sku", N_("There is no SKU {sku}."), sku=draft.sku)
         read.refuse()
-    return web.go_on(request, f"/channels/{code}/stock?q={draft.sku}", _("Listing saved"))
+    return web.go_on(request, f"/channels/{code}/stock?{urlencode({'q': draft.sku})}", _("Listing saved"))
 
 
 @get(export.paths("/channels/{code:str}/stock:export"), opt={"permission": "network:read"})

@@ -138,7 +138,7 @@ def refuse(request: Request[Any, Any, Any], error: MalhaError) -> Response[Any]:
     """Show a refusal: at the log-in, in the slot of the form that was sent, or as a page of its own."""
     web.speak_now(request)
     if isinstance(error, NotSignedIn):
-        wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        wanted = web.asked_address(request)
         if web.by_htmx(request):  # back to the page, not to the part of it that was asked for
             address = web.login_address(web.page_address(request))
             return Response(b"", status_code=200, headers={"HX-Redirect": address})

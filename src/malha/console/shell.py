@@ -66,7 +66,7 @@ async def around(
         role=_(ROLE_NAMES[caller.role]) if caller.role else "",
         theme=theme_of(request),
         section=section,
-        here=here or str(request.url.path) + (f"?{request.url.query}" if request.url.query else ""),
+        here=here or web.asked_address(request),
         live=place.position,
         may=caller.can,
         limited=scope is not None,

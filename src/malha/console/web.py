@@ -25,6 +25,10 @@ NOTICE_COOKIE = "malha_notice"
 LANGUAGE_COOKIE = "malha_language"
 Asking = Request[Any, Any, Any]
 
+# What stays as it is, besides letters and digits: in a path (RFC 3986), and in an address with escapes and a query.
+_IN_PATHS = "/:@!$&'()*+,;=-._~"
+_IN_ADDRESSES = "".join(chr(c) for c in range(33, 127))
+
 __all__ = ["Asking", "actor_of", "caller_of", "database_of", "fold", "reading", "wants_part", "writing"]
 
 
@@ -158,10 +162,21 @@ def place_in(text: str) -> tuple[datetime, UUID] | None:
     return found if found[0].tzinfo is not None else None
 
 
+def asked_address(request: Asking) -> str:
+    """Return the address that was asked for, as a link says it: a code in it may hold spaces, `#` or any letter."""
+    query = request.url.query
+    return quote(request.url.path, safe=_IN_PATHS) + (f"?{sendable(query)}" if query else "")
+
+
+def sendable(address: str) -> str:
+    """Return an address of ASCII, as headers take it, with what else is in it as the escapes that browsers send."""
+    return quote(address, safe=_IN_ADDRESSES, errors="replace")
+
+
 def safe_address(said: str, otherwise: str) -> str:
     """Return an address if it is a path of this server, else another one: no redirect leads away."""
     ours = said.startswith("/") and not said.startswith(("//", "/\\")) and not any(ord(c) < 33 for c in said)
-    return said if ours else otherwise
+    return sendable(said) if ours else otherwise
 
 
 def notice_cookie(text: str, address: str) -> Cookie:
