@@ -116,7 +116,7 @@ async def channel_show(request: Request[Any, Any, Any], code: FromPath[str]) -> 
 
 
 async def _form(tx: Tx, request: Request[Any, Any, Any], code: str | None) -> dict[str, Any]:
-    around = await shell.around(tx, request, "channels")
+    around, caller = await shell.around(tx, request, "channels"), web.caller_of(request)
     network = await reads.snapshot(tx)
     found = network.channel(code) if code is not None else None
     if found is None and code is not None:
@@ -141,7 +141,7 @@ async def _form(tx: Tx, request: Request[Any, Any, Any], code: str | None) -> di
         "places": [
             (x.code, x.name, _(say.LOCATION_KIND[x.kind]), x.code in draft.locations)
             for x in sorted(network.locations.values(), key=lambda x: fold(x.name))
-            if x.status != "closed" or x.code in draft.locations
+            if caller.sees(x.id) and (x.status != "closed" or x.code in draft.locations)
         ],
     }
 

@@ -81,9 +81,9 @@ async def policy_change(request: Asking) -> Response[Any]:
 
 
 async def _page(tx: Tx, request: Asking, provider: Provider | None, checks: list[Check] | None = None) -> Response[str]:
-    """Draw the form of a provider, or of a new one."""
+    """Draw the form of a provider, or of a new one. It names only locations that the caller sees."""
     here = f"/providers/{provider.code}" if provider else "/providers:new"
-    around = await shell.around(tx, request, "providers", here=here)
+    around, caller = await shell.around(tx, request, "providers", here=here), web.caller_of(request)
     draft = providers.draft_of(provider) if provider else NEW
     spare = Rule(value="", role=Role.STORE_ASSOCIATE)
     base = request.app.state.services.settings.address
@@ -99,7 +99,7 @@ async def _page(tx: Tx, request: Asking, provider: Provider | None, checks: list
         roles=[(role.value, _(ROLE_NAMES[role])) for role in Role],
         factors=[(policy.value, _(word)) for policy, word in FACTOR_POLICIES.items()],
         scope={"everywhere": draft.locations is None, "locations": draft.locations or ()},
-        places=await network.locations(tx),
+        places=[place for place in await network.locations(tx) if caller.sees(place.id)],
         redirect=provider_session.redirect_uri(request, provider.code) if provider else f"{base}/login/back/",
         back_to=f"{base}/login",
         checks=checks,
