@@ -7,8 +7,8 @@ from datetime import timedelta
 import msgspec
 import psycopg
 import pytest
-from supply_rows import ANA, CENTRE, DAY, LEAD, OTHER, SHOP, a_retailer, there
-from test_transfers import approve, arrive, ask, everything, listed, open_discrepancies, ship, state
+from supply_rows import ANA, CENTRE, LEAD, OTHER, SHOP, a_retailer, there
+from test_transfers import DAY, approve, arrive, ask, everything, listed, open_discrepancies, ship, state
 from tests.waiting import waiting
 
 from malha.doctor import examine

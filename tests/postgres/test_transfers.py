@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 import pytest
-from supply_rows import ANA, CENTRE, DAY, LEAD, OTHER, SHOP, SKUS, a_retailer, there
+from supply_rows import ANA, CENTRE, LEAD, OTHER, SHOP, SKUS, a_retailer, there
 
 from malha.inventory import service as stock
 from malha.inventory.buckets.model import Bucket
@@ -28,6 +28,7 @@ from malha.platform.flaws import Invalid
 from malha.platform.ids import UUID, new_id
 from malha.testing.builders import in_days
 
+DAY = in_days(30)  # when a transfer is expected: later than any other day here, whenever this runs
 UNITS = 10
 
 
