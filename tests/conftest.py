@@ -21,6 +21,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from tests.bytecode import Bytecode
 from tests.memory import Scratch
@@ -30,8 +31,10 @@ from malha.platform.db import Database
 from malha.platform.embedded import VOLATILE, EmbeddedPostgres
 from malha.platform.migrate import migrate
 
-# How long an example takes says how busy the machine is, not whether the code is right.
-hypothesis_settings.register_profile("malha", deadline=None, print_blob=True)
+# How long an example takes, or what it is drawn from, says how busy the machine is, not whether the code is right.
+hypothesis_settings.register_profile(
+    "malha", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
 hypothesis_settings.load_profile("malha")
 
 RETAILER = "malha"

@@ -359,8 +359,8 @@ def test_an_open_list_and_an_open_order_hear_of_a_change_elsewhere(
     acting.get_by_role("button", name="Reter pedido").click()
     expect(acting.locator("#toasts")).to_contain_text("Pedido retido")
     settle()
-    expect(watching.locator(f"#o{number}")).to_contain_text("Retido", timeout=10_000)
-    expect(order.locator("h1 + .m-st")).to_contain_text("Retido", timeout=10_000)
+    expect(watching.locator(f"#o{number}")).to_contain_text("Retido")
+    expect(order.locator("h1 + .m-st")).to_contain_text("Retido")
     expect(order.get_by_text("ligar antes").first).to_be_visible()
 
 

@@ -76,7 +76,7 @@ def test_a_feed_is_made_previewed_built_and_its_rows_to_mend_are_read(
     page.get_by_role("button", name="Gerar agora").click()
     expect(page.get_by_role("heading", name="O feed está sendo gerado")).to_be_visible()
     run_jobs(lambda: ask(seeded, "SELECT state FROM feed_build")[0][0] == "done")
-    expect(page.get_by_role("heading", name="O feed está sendo gerado")).to_be_hidden(timeout=15_000)
+    expect(page.get_by_role("heading", name="O feed está sendo gerado")).to_be_hidden()
     assert violations(page) == []
     shot(page, "show")
     page.locator("#s-mend").locator("..").get_by_role("link", name="Relatório").click()

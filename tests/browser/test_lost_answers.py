@@ -98,5 +98,5 @@ def test_who_was_signed_out_elsewhere_is_told_so_by_the_open_page(unwatched: Ope
                 document.dispatchEvent(new Event('visibilitychange'));
             }}"""
         )
-    expect(page.locator("[data-sync-text]")).to_have_text("Sessão encerrada", timeout=20_000)
+    expect(page.locator("[data-sync-text]")).to_have_text("Sessão encerrada")
     expect(page.locator("#toasts")).to_contain_text("Sua sessão foi encerrada.")

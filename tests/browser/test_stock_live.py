@@ -66,7 +66,7 @@ def test_a_cell_changes_and_flashes_while_the_rest_of_the_matrix_stays(visit: Vi
     cell.focus()
     neighbour.evaluate("cell => { cell.dataset.mine = 'kept'; }")
     move(seeded, HAMMOCK, "REC-01", 3)
-    expect(cell.locator("b")).to_have_text(str(before + 3), timeout=15_000)
+    expect(cell.locator("b")).to_have_text(str(before + 3))
     expect(cell.locator("xpath=..")).to_have_class(re.compile("m-fresh"))
     expect(cell).to_be_focused()
     expect(box).to_be_checked()
@@ -80,7 +80,7 @@ def test_safety_stock_that_somebody_sets_shows_without_an_event_of_the_log(visit
     cell = page.locator(f'[data-cell][href="/stock/{HAMMOCK}/SSA-01"]')
     before = free(cell)
     keep_back(seeded, HAMMOCK, "SSA-01", 2)
-    expect(cell.locator("b")).to_have_text(str(before - 2).replace("-", "−"), timeout=15_000)
+    expect(cell.locator("b")).to_have_text(str(before - 2).replace("-", "−"))
     keep_back(seeded, HAMMOCK, "SSA-01", 0)
 
 
@@ -93,7 +93,7 @@ def test_a_storm_of_movements_is_told_at_most_once_a_second(visit: Visit, seeded
     before = free(cell)
     started = page.evaluate("performance.now()")
     move(seeded, HAMMOCK, "NAT-01", 1, times=40)
-    expect(cell.locator("b")).to_have_text(str(before + 40), timeout=15_000)
+    expect(cell.locator("b")).to_have_text(str(before + 40))
     seconds = (page.evaluate("performance.now()") - started) / 1000
     assert 1 <= len(asked) <= seconds + 2, (len(asked), seconds)
     move(seeded, HAMMOCK, "NAT-01", -40)
@@ -109,7 +109,7 @@ def test_the_balance_beside_the_list_follows_its_cell(visit: Visit, seeded: str)
     rows = drawer.locator(".m-ledger tbody tr")
     before = rows.count()
     move(seeded, HAMMOCK, "BHZ-01", 1)
-    expect(rows).to_have_count(min(before + 1, 12), timeout=15_000)
+    expect(rows).to_have_count(min(before + 1, 12))
     expect(drawer).to_contain_text("elsewhere")
     expect(cell).to_have_attribute("aria-current", "true")
 
@@ -124,5 +124,5 @@ def test_the_page_of_a_sku_is_read_anew_and_waits_while_somebody_fills_in_a_form
     page.wait_for_timeout(7_000)
     expect(dialog.get_by_label("Diferença")).to_have_value("-1")
     page.keyboard.press("Escape")
-    expect(page.locator(".m-ledger")).to_contain_text("elsewhere", timeout=15_000)
+    expect(page.locator(".m-ledger")).to_contain_text("elsewhere")
     move(seeded, HAMMOCK, "SAO-01", -5)

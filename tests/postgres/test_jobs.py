@@ -165,7 +165,7 @@ async def test_a_worker_that_is_told_to_stop_while_it_starts_stops(database: Dat
         running = asyncio.create_task(jobs.run_jobs(database, stop))
         await asyncio.sleep(milliseconds / 1000)
         stop.set()
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             await running
 
 

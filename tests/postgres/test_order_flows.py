@@ -146,4 +146,4 @@ async def test_the_release_loop_runs_until_it_is_stopped_and_survives_a_lost_rou
     while await status_of(database, order_id) != "picking":
         await asyncio.sleep(0.02)
     stop.set()
-    await asyncio.wait_for(running, 10)
+    await asyncio.wait_for(running, 60)

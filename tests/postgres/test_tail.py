@@ -36,13 +36,13 @@ async def paint(database: Database, *walls: str) -> None:
 
 async def following(listener: Listener) -> None:
     """Wait until the tail knows the listener."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while listener.position is None:
             await asyncio.sleep(0.01)
 
 
 async def heard(listener: Listener, count: int) -> list[str | Resync]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         items = [await anext(listener) for _ in range(count)]
     return [item.id if isinstance(item, Recorded) else item for item in items]
 

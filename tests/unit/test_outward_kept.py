@@ -31,7 +31,7 @@ def hangs_up(*which):
 
 
 async def until(said):
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not said():
             await asyncio.sleep(0.01)
 
