@@ -5,6 +5,7 @@ import html
 import io
 import re
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from malha.identity.model import Role
 from malha.inventory.counts import suspicions
 from malha.inventory.counts.model import Habits, Suspicion
 from malha.platform.ids import new_id
+from malha.testing.builders import in_days
 
 HTMX = {"hx-request": "true"}
 
@@ -382,8 +384,9 @@ async def test_an_open_order_is_changed_on_its_page_and_what_is_wrong_is_named_b
 
 async def test_orders_are_found_on_their_page_and_the_file_is_of_what_is_found(stocked: Shop) -> None:
     lead = await stocked.session(Role.OWNER)
-    for place, lines, eta in (("LJ01", "CAM-P 12", "2026-12-10"), ("FR01", "CAM-M 3", "2026-12-20")):
-        fields = {"supplier": "Tecelagem Sul", "kind": "purchase", "location": place, "eta": eta}
+    soon, later = in_days(10), in_days(20)
+    for place, lines, eta in (("LJ01", "CAM-P 12", soon), ("FR01", "CAM-M 3", later)):
+        fields = {"supplier": "Tecelagem Sul", "kind": "purchase", "location": place, "eta": str(eta)}
         await send(stocked, lead, "/purchase-orders:new", lines=lines, **fields)
     await send(stocked, lead, "/purchase-orders:new", supplier="Norte", kind="purchase", location="LJ01", lines="CAM-P 1",
                eta="2020-01-01")  # fmt: skip
@@ -398,7 +401,7 @@ async def test_orders_are_found_on_their_page_and_the_file_is_of_what_is_found(s
     assert await found("q=CAM-P") == ["3", "1"]
     assert await found("q=tecelagem&destination=LJ01") == ["1"]
     assert await found("owner=FRQ") == ["2"]
-    assert await found("since=2026-12-10&until=2026-12-19") == ["1"]
+    assert await found(f"since={soon}&until={later - timedelta(days=1)}") == ["1"]
     assert await found("view=late") == ["3"]
     assert await found("view=received") == await found("destination=NOPE") == []
     assert "No order matches" in await page(stocked, lead, "/purchase-orders?q=nothing")
