@@ -73,6 +73,14 @@ def test_money_numbers_and_time_are_written_as_people_here_write_them() -> None:
         assert i18n.ago(at + timedelta(hours=2), at=at) == "in 2 hours"
 
 
+def test_instants_at_the_ends_of_the_calendar_are_shown_in_the_zone_that_has_them() -> None:
+    with speaking("pt-BR"):
+        first, last = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, tzinfo=UTC)
+        assert i18n.datetime(first, zone="America/Sao_Paulo").endswith("00:00")
+        assert i18n.datetime(last, zone="Asia/Tokyo") == "31/12/9999 23:59"
+        assert i18n.datetime(last, zone="America/Sao_Paulo") == "31/12/9999 20:59"
+
+
 def test_catalogues_compile_by_themselves_and_again_after_a_change(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(messages, "folder", lambda _language: tmp_path)
     assert messages.open_catalogue("pt-BR") is None

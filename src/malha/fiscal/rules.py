@@ -56,13 +56,20 @@ def check_key(facts: DocumentFacts, issuer: Issuer, now: datetime) -> tuple[Acce
         return key, [*flaws, Flaw("issued_at", NO_ZONE)]
     issued_at = facts.issued_at or now
     # The key carries year and month on the issuer's clock; UTC may be a month ahead for some hours.
-    months = {(at.year, at.month) for at in (issued_at.astimezone(UTC), issued_at.astimezone(_BRASILIA))}
-    if (key.year, key.month) not in months:
+    if (key.year, key.month) not in _months_of(issued_at):
         says = N_("The key was made in {month}/{year}; give the date of issue in that month.")
         flaws.append(Flaw("issued_at", says, facts={"month": f"{key.month:02}", "year": key.year}))
     if facts.total is not None and facts.total < 0:
         flaws.append(Flaw("total", N_("The total must not be negative.")))
     return key, flaws
+
+
+def _months_of(at: datetime) -> set[tuple[int, int]]:
+    """Return the months that an instant is in; none at an end of the calendar, of which no key is."""
+    try:
+        return {(there.year, there.month) for there in (at.astimezone(UTC), at.astimezone(_BRASILIA))}
+    except OverflowError:
+        return set()
 
 
 def check_date(facts: DocumentFacts, model: str, placed_at: datetime | None, now: datetime) -> list[Flaw]:

@@ -255,7 +255,7 @@ def date(
     from babel.dates import format_date  # noqa: PLC0415
 
     if isinstance(value, DateTime):
-        value = value.astimezone(ZoneInfo(zone or _zone.get())).date()
+        value = local(value, zone).date()
     language = language or _language.get()
     # CLDR's short dates of English write two digits of the year, and month first: wrong half of the time. Be plain.
     pattern: str = {"pt-BR": "dd/MM/yyyy", "en": "yyyy-MM-dd"}.get(language, width) if width == "short" else width
@@ -267,7 +267,7 @@ def time(value: DateTime | Time, *, zone: str | None = None, language: str | Non
     from babel.dates import format_time  # noqa: PLC0415
 
     if isinstance(value, DateTime):
-        value = value.astimezone(ZoneInfo(zone or _zone.get())).timetz().replace(tzinfo=None)
+        value = local(value, zone).timetz().replace(tzinfo=None)
     return str(format_time(value, "HH:mm", locale=_locale(language or _language.get())))
 
 
@@ -278,8 +278,11 @@ def datetime(value: DateTime, width: Width = "short", *, zone: str | None = None
 
 
 def local(instant: DateTime, zone: str | None = None) -> DateTime:
-    """Return an instant in the reader's zone, or another."""
-    return instant.astimezone(ZoneInfo(zone or _zone.get()))
+    """Return an instant in the reader's zone, or another; one at an end of the calendar may have none but its own."""
+    try:
+        return instant.astimezone(ZoneInfo(zone or _zone.get()))
+    except OverflowError:
+        return instant
 
 
 def written(value: Date, pattern: str) -> str:

@@ -38,6 +38,8 @@ async def test_a_date_needs_its_zone_and_a_total_its_goods_or_a_reason(shop: Sho
         "/issued_at",
         "This needs a time zone, like 2026-11-23T14:05:00-03:00.",
     )
+    for end in ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59-03:00"):
+        assert (await tell(issued_at=end))[:2] == (422, "/issued_at")
     status, at, says = await tell(issued_at=(now + timedelta(hours=1)).isoformat())
     assert (status, at) == (422, "/issued_at")
     assert "which is still to come" in says
