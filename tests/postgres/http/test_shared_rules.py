@@ -168,7 +168,7 @@ async def test_pages_of_the_whole_retailer_say_why_who_is_limited_changes_nothin
     for path, act in offers.items():
         for who, offered, told in ((planner, False, True), (everywhere, True, False), (reader, False, False)):
             shown = (await ruled.http.get(path, headers=who)).text
-            assert (act in shown, "does not change them" in shown) == (offered, told), path
+            assert (act in shown, "does not change it" in shown) == (offered, told), path
         refused = await ruled.http.get(act, headers=planner) if act.startswith("/") else None
         assert refused is None or refused.status_code == 403, path
 
