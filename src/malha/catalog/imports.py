@@ -629,7 +629,7 @@ class PriceImport:
                 flaw = Flaw("sku", N_("There is no SKU {value}."), N_("Import its product first."), {"value": sku})
                 combine(outcome, row.line, [flaw])
                 continue
-            flaws = [*self._otherwise(row), *_zero(price, cards[sku].price)]
+            flaws = [*self._otherwise(row), *rules.check_zero("price", price, cards[sku].price)]
             if flaws:
                 combine(outcome, row.line, flaws)
                 continue
@@ -676,12 +676,6 @@ class PriceImport:
             facts = {"connection": kept[sku].owner, "name": kept[sku].name}
             left[sku] = Flaw("", ownership.SAYS, ownership.MEND, facts)
         return left
-
-
-def _zero(price: int, now: int | None) -> Iterator[Flaw]:
-    """Yield that a price would become zero; one that is there stays."""
-    if price == 0 and now != 0:
-        yield Flaw("price", rules.ZERO_SAYS, rules.ZERO_MEND)
 
 
 async def price_pages(database: Database) -> AsyncIterator[list[list[object]]]:

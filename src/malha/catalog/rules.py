@@ -36,8 +36,8 @@ _RANGE_MEND = N_("Use a whole number from {least} to {most}.")
 _TWICE_SAYS = N_("{value} is stated twice.")
 _TWICE_MEND = N_("Keep one of them.")
 # What has no price is not sold by mistake for nothing: shops and feeds would take zero for what it says.
-ZERO_SAYS = N_("The price is zero.")
-ZERO_MEND = N_("Leave it empty for what is given away: a line of an order may still cost nothing.")
+_ZERO_SAYS = N_("The price is zero.")
+_ZERO_MEND = N_("Leave it empty for what is given away: a line of an order may still cost nothing.")
 
 
 def _digits(text: str | None) -> str | None:
@@ -141,6 +141,12 @@ def check_product(draft: ProductDraft) -> Iterator[Flaw]:
             if option not in draft.options:
                 says = N_("The product has no option {value}.")
                 yield Flaw(f"{at}/options", says, N_("Add the option to the product."), {"value": option})
+
+
+def check_zero(at: str, price: int | None, now: int | None) -> Iterator[Flaw]:
+    """Yield that a price would become zero; one that is there stays."""
+    if price == 0 and now != 0:
+        yield Flaw(at, _ZERO_SAYS, _ZERO_MEND)
 
 
 def _check_variant(at: str, variant: VariantDraft) -> Iterator[Flaw]:

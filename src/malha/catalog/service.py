@@ -161,8 +161,7 @@ class _Batch:
         for i, variant in enumerate(draft.variants):
             yield from self._owner_flaws(f"variants/{i}", draft.code, variant)
             yield from self._kit_flaws(f"variants/{i}/components", variant)
-            if variant.price == 0 and self.known.prices.get(variant.sku) != 0:  # one that is there stays
-                yield Flaw(f"variants/{i}/price", rules.ZERO_SAYS, rules.ZERO_MEND)
+            yield from rules.check_zero(f"variants/{i}/price", variant.price, self.known.prices.get(variant.sku))
             for one in variant.substitutes or ():
                 if not self._is_known(one.sku):
                     says, mend = N_("There is no SKU {value}."), N_("Create it first, or correct the code.")
