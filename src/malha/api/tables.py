@@ -82,8 +82,6 @@ async def import_products(work: Work, data: bytes, mode: Mode = Mode.PREVIEW, na
 
     The catalogue concerns all locations, so it is not for those who are limited to some.
     """
-    if work.actor.locations is not None:
-        raise NeedsEverywhere
     return await _import(work, Kind.PRODUCTS, data, mode, name)
 
 
@@ -99,8 +97,6 @@ async def import_prices(work: Work, data: bytes, mode: Mode = Mode.PREVIEW, name
 
     They concern all locations, so it is not for those who are limited to some.
     """
-    if work.actor.locations is not None:
-        raise NeedsEverywhere
     return await _import(work, Kind.PRICES, data, mode, name)
 
 
@@ -165,8 +161,6 @@ async def import_ahead_policies(work: Work, data: bytes, mode: Mode = Mode.PREVI
     Policies that are not there stay; a row of mode `none` says that nothing is sold ahead. Who waits goes on waiting.
     They concern all locations, so it is not for those who are limited to some.
     """
-    if work.actor.locations is not None:
-        raise NeedsEverywhere
     return await _import(work, Kind.AHEAD_POLICIES, data, mode, name)
 
 
