@@ -1,16 +1,10 @@
 """The audit trail, to read."""
 
-from datetime import datetime
-from typing import Annotated
-
-from msgspec import Meta
-
 from malha.api.work import Work, query
 from malha.platform import audit, paging
 from malha.platform.audit import Entry, Wanted
 from malha.platform.paging import Page
-
-Instant = Annotated[datetime, Meta(tz=True)]
+from malha.platform.shapes import Instant
 
 
 @query("/audit", permission="audit:read")

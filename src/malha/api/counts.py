@@ -22,10 +22,10 @@ from malha.platform import audit, paging
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_
 from malha.platform.paging import Page
+from malha.platform.shapes import Instant
 
 TAG = "counts"
 Skus = Annotated[list[Code], Meta(min_length=1, max_length=1_000)]
-Instant = Annotated[datetime, Meta(tz=True)]
 
 
 class NewCount(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -1,6 +1,5 @@
 """Fiscal documents as somebody else issued them."""
 
-from datetime import datetime
 from typing import Annotated
 
 import msgspec
@@ -14,9 +13,9 @@ from malha.ordering import service as ordering
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_
 from malha.platform.ids import UUID
+from malha.platform.shapes import Instant
 
 TAG = "fiscal documents"
-Instant = Annotated[datetime, Meta(tz=True)]
 
 
 class CoveredLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

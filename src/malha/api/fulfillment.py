@@ -22,9 +22,9 @@ from malha.ordering import reads as orders
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_
 from malha.platform.ids import UUID
+from malha.platform.shapes import Instant
 
 TAG = "fulfillment"
-Instant = Annotated[datetime, Meta(tz=True)]
 LineNumber = Annotated[int, Meta(ge=1, le=32_767)]
 Quantity = Annotated[int, Meta(ge=1, le=1_000_000)]
 Sku = Annotated[str, Meta(min_length=1, max_length=80)]

@@ -1,6 +1,5 @@
 """API keys: how programs sign in."""
 
-from datetime import datetime
 from typing import Annotated
 
 import msgspec
@@ -9,9 +8,9 @@ from msgspec import Meta
 from malha.api.work import Work, command, query
 from malha.identity import reads, service
 from malha.identity.reads import KeyView
+from malha.platform.shapes import Instant
 
 Permission = Annotated[str, Meta(max_length=40, description="Like `orders:read`.")]
-Instant = Annotated[datetime, Meta(tz=True)]
 
 
 class NewKey(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):

@@ -16,9 +16,9 @@ from malha.notifications.model import Channel, Consent, ConsentSource, Kind, Pur
 from malha.ordering import service as ordering
 from malha.ordering.errors import OrderNotFound
 from malha.platform.ids import UUID
+from malha.platform.shapes import Instant
 
 TAG = "messages"
-Instant = Annotated[datetime, Meta(tz=True)]
 
 
 class Message(msgspec.Struct, frozen=True):

@@ -35,8 +35,8 @@ from malha.platform import paging
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_
 from malha.platform.paging import Page
+from malha.platform.shapes import Instant
 
-Instant = Annotated[datetime, Meta(tz=True)]
 Reason = Annotated[str, Meta(min_length=1, max_length=200)]
 Days = Annotated[list[date], Meta(min_length=1, max_length=366)]
 

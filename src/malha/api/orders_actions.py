@@ -36,11 +36,11 @@ from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_
 from malha.platform.ids import UUID
 from malha.platform.paging import Page
+from malha.platform.shapes import Instant
 from malha.promising import reads as promised_reads
 from malha.promising.reads import MadeOf
 
 TAG = "orders"
-Instant = Annotated[datetime, Meta(tz=True)]
 Text = Annotated[str, Meta(max_length=400)]
 Said = Annotated[str, Meta(min_length=1, max_length=400)]
 

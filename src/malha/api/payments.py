@@ -1,6 +1,5 @@
 """What happened with money: tenders and the facts on them."""
 
-from datetime import datetime
 from typing import Annotated
 
 import msgspec
@@ -14,9 +13,9 @@ from malha.payments.model import Fact, FactKind, NewTender, Standing, TenderKind
 from malha.platform import paging
 from malha.platform.ids import UUID
 from malha.platform.paging import Page
+from malha.platform.shapes import Instant
 
 TAG = "payments"
-Instant = Annotated[datetime, Meta(tz=True)]
 Centavos = Annotated[int, Meta(ge=1, le=10**12)]
 Reference = Annotated[str, Meta(min_length=1, max_length=200)]
 

@@ -34,6 +34,7 @@ from malha.platform.errors import FieldError
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_
 from malha.platform.paging import Page
+from malha.platform.shapes import Instant
 
 TAG = "stock"
 MAX_ITEMS = 2_000
@@ -42,7 +43,6 @@ Code = Annotated[str, Meta(min_length=1, max_length=80)]
 Quantity = Annotated[int, Meta(ge=0, le=2_000_000_000)]
 Units = Annotated[int, Meta(ge=1, le=2_000_000_000)]
 Change = Annotated[int, Meta(ge=-2_000_000_000, le=2_000_000_000)]
-Instant = Annotated[datetime, Meta(tz=True)]
 Text = Annotated[str, Meta(min_length=1, max_length=120)]
 Seconds = Annotated[int, Meta(ge=1, le=7 * 24 * 3600)]
 

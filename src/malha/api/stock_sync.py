@@ -38,6 +38,7 @@ from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_, _
 from malha.platform.ids import UUID
 from malha.platform.paging import Page
+from malha.platform.shapes import Instant
 from malha.platform.sheets import Format, Reader, written
 
 TAG = "stock sync"
@@ -49,7 +50,6 @@ Ref = Annotated[str, Meta(min_length=1, max_length=120, pattern=r"^[\x20-\x7e\u0
 Units = Annotated[int, Meta(ge=0, le=2_000_000_000)]
 Change = Annotated[int, Meta(ge=-2_000_000_000, le=2_000_000_000)]
 Sequence = Annotated[int, Meta(ge=0, le=9_000_000_000_000_000_000)]
-Instant = Annotated[datetime, Meta(tz=True)]
 Text = Annotated[str, Meta(min_length=1, max_length=120)]
 Id = Annotated[int, Meta(ge=0, le=2_147_483_647)]
 

@@ -46,6 +46,7 @@ from malha.platform import paging
 from malha.platform.db import Tx
 from malha.platform.ids import UUID, new_id
 from malha.platform.paging import Page
+from malha.platform.shapes import Instant
 
 TAG = "supply"
 
@@ -54,7 +55,6 @@ Units = Annotated[int, Meta(ge=1, le=1_000_000_000)]
 Cost = Annotated[int, Meta(ge=0, le=1_000_000_000_000)]  # centavos
 Text = Annotated[str, Meta(max_length=200)]
 Reason = Annotated[str, Meta(min_length=1, max_length=200)]
-Instant = Annotated[datetime, Meta(tz=True)]
 Search = Annotated[str, Meta(max_length=80)]
 
 

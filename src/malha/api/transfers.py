@@ -9,7 +9,6 @@ from msgspec import Meta
 from malha.api.supply import (
     Code,
     DeficitsReply,
-    Instant,
     Missing,
     Reason,
     Search,
@@ -48,6 +47,7 @@ from malha.network.errors import OwnerNotAtSite, UnknownLocation
 from malha.platform import paging
 from malha.platform.ids import UUID, new_id
 from malha.platform.paging import Page
+from malha.platform.shapes import Instant
 
 TAG = "transfers"
 Line = Annotated[dict[int, Annotated[int, Meta(ge=0, le=1_000_000_000)]], Meta(max_length=1_000)]

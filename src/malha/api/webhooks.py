@@ -14,6 +14,7 @@ from malha.platform.db import Tx
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_
 from malha.platform.paging import Page
+from malha.platform.shapes import Instant
 from malha.webhooks import reads, rules, sending, service
 from malha.webhooks.model import DeliveryState, Endpoint, EndpointDraft, EndpointState, Replay, Why
 
@@ -21,7 +22,6 @@ TAG = "webhooks"
 MANAGE = "webhooks:manage"
 Code = Annotated[str, Meta(min_length=1, max_length=80)]
 TypeName = Annotated[str, Meta(min_length=1, max_length=80, description="A type, a family like `order.*`, or `*`.")]
-Instant = Annotated[datetime, Meta(tz=True)]
 
 
 class StateWebhook(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -6,13 +6,17 @@ msgspec stops at the first flaw and speaks of types. Only for a bad value it is 
 import re
 import types
 from collections.abc import Callable
+from datetime import datetime
 from enum import Enum
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import msgspec
+from msgspec import Meta
 
 from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_, Word
+
+Instant = Annotated[datetime, Meta(tz=True)]  # a field or parameter that needs its zone
 
 MAX_FLAWS = 50
 MAX_CHOICES = 40  # possible values that are told
