@@ -54,6 +54,8 @@ CHECKS = {
     "positive_data_acceptance": {"enabled": False},
     "missing_required_header": {"expected-statuses": [400, 401, 403, 406, 415, 422, 428]},
 }
+# What is longer is refused by the HTTP server itself (414, no body), before Malha reads it: its URI type holds no more.
+LONGEST_ADDRESS = 65_000
 ANY_BYTES = ["/v1/imports/*", "*:import"]
 
 
@@ -604,16 +606,22 @@ def searched(served: Served, key: str, *, examples: int, phases: Sequence[str]) 
 
 
 def _note(recorder: Any, answers: dict[str, Counter[int]], wrong: list[str]) -> None:
+    unread: set[str] = set()
     for case_id, interaction in recorder.interactions.items():
         operation, answer = recorder.cases[case_id].value.operation, interaction.response
         where = f"{operation.label}"
         if answer is None:
             wrong.append(f"{where}: no answer")
             continue
+        if answer.status_code == 414 and len(interaction.request.uri) > LONGEST_ADDRESS:
+            unread.add(case_id)
+            continue
         answers[where][answer.status_code] += 1
         if answer.status_code < 400 and str(answer.status_code) not in operation.definition.raw["responses"]:
             wrong.append(f"{where}: {answer.status_code} is not documented")
     for case_id, checks in recorder.checks.items():
+        if case_id in unread:
+            continue
         wrong += [
             f"{recorder.cases[case_id].value.operation.label}: {check.name}: {check.failure_info.failure.message}\n"
             f"{check.failure_info.code_sample}"

@@ -54,7 +54,9 @@ external id.
 **Lists** come in pages: send `next` of one page as `cursor` for the following one; it is null on the last.
 
 **Problems** are `application/problem+json` in the language of `Accept-Language` (pt-BR, en). Decide by `code`, show
-`detail` and `mend`; `errors` names each field by JSON pointer. A revoked key may still work for five seconds."""
+`detail` and `mend`; `errors` names each field by JSON pointer. A revoked key may still work for five seconds.
+
+**Addresses** (path and query) hold up to 65,000 bytes; a longer one is answered 414 without a body."""
 
 
 def operations() -> list[tuple[str, Operation]]:

@@ -318,7 +318,7 @@ async def put_snapshot(
     seq: Annotated[int, Meta(ge=0, le=9_000_000_000_000_000_000)],
     as_of: str,
     covers: Scope = Scope.PARTIAL,
-    location: Annotated[list[str], Meta(max_length=2_000)] | None = None,
+    location: Annotated[list[str], Meta(max_length=1_000)] | None = None,
     name: str = "",
     check: bool = False,
 ) -> SnapshotState:
