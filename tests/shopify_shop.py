@@ -129,6 +129,7 @@ class Shop:
         self._keys: dict[str, tuple[str, Any]] = {}
         self.defects: list[str] = []  # of this shop, or of who asks it for what it has no answer to
         self.throttled = 0
+        self.drained = False  # somebody else asks for all there is, just before the next request
         self.dear = 0
 
     # --- what a merchant does ---
@@ -332,7 +333,8 @@ class Shop:
         cost = points_of(document, variables)
         self._settle()
         filled = self.points + (time.monotonic() - self._points_at) * self.restore
-        self.points, self._points_at = min(self.most_points, filled), time.monotonic()
+        self.points, self._points_at = 0 if self.drained else min(self.most_points, filled), time.monotonic()
+        self.drained = False
         if cost > MOST_POINTS:
             self.dear += 1
             return 200, self._no(

@@ -212,8 +212,18 @@ async def test_a_price_that_somebody_else_took_meanwhile_is_not_ended_twice(shop
     assert await shop.values("SELECT count(*) FROM op_attempt") == [1]
 
 
+LOCKS_S = 60
+
+
+def patient_with_locks(database: Database) -> None:
+    """Have it wait for locks as long as a slow machine may take to come to what is looked for meanwhile."""
+    assert b"lock_timeout = 5000" in database._begin
+    database._begin = database._begin.replace(b"lock_timeout = 5000", b"lock_timeout = %d" % (LOCKS_S * 1_000))
+
+
 async def test_what_became_of_one_call_is_locked_in_the_order_of_keys(shop: Linked):
     """Whoever holds the first keeps the writer from the second, whatever became of them: nobody waits in a circle."""
+    patient_with_locks(shop.database)
     id_ = await shop.id()
     await queue(shop, price(id_, "A", 100), price(id_, "B", 200))
     (first, sku), (second, _) = await shop.rows("SELECT key, right(entity, 1) FROM channel_op ORDER BY key")
@@ -228,7 +238,7 @@ async def test_what_became_of_one_call_is_locked_in_the_order_of_keys(shop: Link
     async with shop.database.transaction() as tx:
         assert await tx.value(lock, [first]) == first
         shop.peer.answers.set()
-        async with asyncio.timeout(4):  # less than a lock is waited for
+        async with asyncio.timeout(LOCKS_S - 10):
             while not await waiting(shop.database):
                 await asyncio.sleep(0.01)
         assert await shop.values(lock, [second]) == [second]
@@ -278,6 +288,7 @@ async def test_a_connector_that_breaks_down_over_a_configuration_keeps_no_other_
 
 
 async def test_a_channel_whose_budget_somebody_holds_keeps_no_other_waiting(shop: Linked):
+    patient_with_locks(shop.database)
     await another(shop)
     await count(shop, "A", 7)
     both = await due(shop)
@@ -288,7 +299,7 @@ async def test_a_channel_whose_budget_somebody_holds_keeps_no_other_waiting(shop
         held = "SELECT FROM connection_pace WHERE connection_id = %s::int FOR NO KEY UPDATE"
         await tx.execute(held, [(await shop.values("SELECT id FROM connection WHERE code = %s::text", [CODE]))[0]])
         pushed = asyncio.create_task(pushing.push(shop.database, sending.senders(shop.runtime), both))
-        async with asyncio.timeout(4):  # less than a lock is waited for
+        async with asyncio.timeout(LOCKS_S - 10):
             while await shop.values(calls) == [before]:
                 await asyncio.sleep(0.01)
         assert not pushed.done()
