@@ -11,6 +11,8 @@ from malha.exchange.at_once import import_at_once
 from malha.exchange.errors import FileGone, ImportBusy
 from malha.exchange.model import Kind, State
 from malha.inventory.ahead import table as ahead
+from malha.platform import audit
+from malha.platform.audit import Wanted
 from malha.platform.db import SYSTEM, Actor
 from malha.platform.imports import Mode
 from malha.testing.builders import a_network, a_product
@@ -171,6 +173,24 @@ async def test_what_an_undo_puts_back_is_told_as_well(database, trail):
     ]  # fmt: skip
     assert told[0][3] == {"safety": 0, "undone_import": f"{stock.number} table.csv"}
     assert told[2][3] == {"price": 100, "sku": "CUP", "undone_import": f"{prices.number} table.csv"}
+
+
+async def test_the_trail_is_asked_for_what_one_import_changed_and_its_undo_put_back(database, world):
+    await in_background(database, Kind.PRICES, "sku;preço\nCUP;1,50\n")
+    first = await newest(database)
+    await in_background(database, Kind.PRICES, "sku;preço\nCUP;1,60\n")
+    second = await newest(database)
+    await undone(database, second.id)
+    async with database.transaction() as tx:
+        by_first = (await audit.search(tx, Wanted(import_number=first.number))).entries
+        by_second = (await audit.search(tx, Wanted(import_number=second.number))).entries
+        assert (await audit.search(tx, Wanted(import_number=99))).entries == []
+    assert [entry.after["price"] for entry in by_first] == [150]
+    assert [(entry.action, entry.after.get("price")) for entry in by_second] == [
+        ("undone", None),
+        ("change", 150),
+        ("change", 160),
+    ]
 
 
 async def test_an_import_whose_caller_waits_is_seen_and_undone_like_one_in_the_background(database, world):

@@ -1,5 +1,9 @@
 """The audit trail, to read."""
 
+from typing import Annotated
+
+from msgspec import Meta
+
 from malha.api.work import Work, query
 from malha.platform import audit, paging
 from malha.platform.audit import Entry, Wanted
@@ -17,6 +21,7 @@ async def list_audit(
     action: str | None = None,
     source: str | None = None,
     request_id: str | None = None,
+    import_number: Annotated[int, Meta(ge=1, le=2_000_000_000)] | None = None,
     since: Instant | None = None,
     until: Instant | None = None,
     cursor: str | None = None,
@@ -24,6 +29,7 @@ async def list_audit(
 ) -> Page[Entry]:
     """List changes, the newest first, narrowed by any of the parameters; `until` itself is left out.
 
+    `import_number` asks for what one import changed, and what its undo put back, each with its line of the file.
     Whoever is limited to locations sees what they did themselves.
     """
     if work.actor.locations is not None:
@@ -37,6 +43,7 @@ async def list_audit(
         action=action,
         source=source,
         request_id=request_id,
+        import_number=import_number,
         since=since,
         until=until,
     )

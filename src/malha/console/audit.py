@@ -49,6 +49,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     who: str = ""  # kind:id
     source: str = ""
     request: str = ""
+    imported: int = 0  # by which import, by its number
     care: str = ""  # "mine", "any": what somebody looks after
     since: date | None = None
     until: date | None = None
@@ -76,6 +77,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
             actor_id=id_ or None,
             source=self.source or None,
             request_id=self.request or None,
+            import_number=self.imported or None,
             since=since,
             until=until,
         )
@@ -126,6 +128,7 @@ def asked_of(query: Mapping[str, str]) -> Asked:
         who=text("who", 80),
         source=text("source", 60),
         request=text("request", 80),
+        imported=number("imported"),
         care=found if (found := text("care", 10)) in CARES else "",
         since=maybe_day(query.get("since")),
         until=maybe_day(query.get("until")),

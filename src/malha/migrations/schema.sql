@@ -3302,6 +3302,7 @@ CREATE INDEX audit_action ON audit USING btree (action, id DESC);
 CREATE INDEX audit_actor ON audit USING btree (actor_kind, actor_id, id DESC);
 CREATE INDEX audit_at ON audit USING btree (at);
 CREATE INDEX audit_entity ON audit USING btree (entity, entity_id, id DESC);
+CREATE INDEX audit_import ON audit USING btree (split_part(COALESCE((after ->> 'import'::text), (after ->> 'undone_import'::text)), ' '::text, 1), id DESC) WHERE (COALESCE((after ->> 'import'::text), (after ->> 'undone_import'::text)) IS NOT NULL);
 CREATE INDEX audit_kind_of_record ON audit USING btree (entity, id DESC);
 CREATE INDEX audit_request ON audit USING btree (request_id);
 CREATE INDEX audit_source ON audit USING btree (source, id DESC);

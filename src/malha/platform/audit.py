@@ -6,7 +6,7 @@ Rows hold identifiers and changed values. Personal data and secrets are never co
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final, LiteralString
 
 import msgspec
 from psycopg import sql
@@ -68,17 +68,22 @@ SELECT id, at, actor_kind, actor_id, actor_name, source, request_id, action, ent
 FROM audit WHERE id = %(id)s::bigint
 """
 
-# With whatever filters are asked for. Keyset by id; an index for each of: entity and id, entity, actor, action, source,
-# request, time.
 # The index of a record's trail, newest first, gives the one that counts: no more than `most` rows are looked at.
 WAIT_FOR = """
 SELECT ceil(extract(epoch FROM at + make_interval(secs => %(seconds)s::int) - now()))::int
 FROM audit WHERE entity = %(entity)s::text AND entity_id = %(entity_id)s::text AND action = %(action)s::text
 ORDER BY id DESC OFFSET %(most)s::int - 1 LIMIT 1
 """
+# With whatever filters are asked for. Keyset by id; an index for each of: entity and id, entity, actor, action, source,
+# request, import, time.
 _SEARCH = """
 SELECT id, at, actor_kind, actor_id, actor_name, source, request_id, action, entity, entity_id, before, after FROM audit
 """
+
+
+# Both as the index has it; the second is what an undo says.
+BY_IMPORT: Final[LiteralString] = """coalesce(after ->> 'import', after ->> 'undone_import') IS NOT NULL
+  AND split_part(coalesce(after ->> 'import', after ->> 'undone_import'), ' ', 1) = {}::text"""
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -108,6 +113,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     actor_id: str | None = None
     source: str | None = None
     request_id: str | None = None
+    import_number: int | None = None
     ids: tuple[int, ...] | None = None
     since: datetime | None = None
     until: datetime | None = None
@@ -269,6 +275,7 @@ async def search(
             "actor_id = {}::text": wanted.actor_id,
             "source = {}::text": wanted.source,
             "request_id = {}::text": wanted.request_id,
+            BY_IMPORT: None if wanted.import_number is None else str(wanted.import_number),
             "id = ANY ({}::bigint[])": None if wanted.ids is None else list(wanted.ids),
             "at >= {}::timestamptz": wanted.since,
             "at < {}::timestamptz": wanted.until,
