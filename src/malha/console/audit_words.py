@@ -374,17 +374,23 @@ def _instant(text: str) -> str:
     return i18n.datetime(found) if found.tzinfo else i18n.date(found.date()) if len(text) == 10 else text
 
 
+# What is said of a change besides what it changed: which of a product's SKUs, by which file and its line.
+TOLD = frozenset({"sku", "line", "import", "undone_import"})
+
+
 def differences(entry: Entry) -> list[Difference]:
     """Return what a change changed, field by field; a nested value by its own parts."""
     sides = _flat(entry.before), _flat(entry.after)
     names = [name for name in {**sides[0], **sides[1]} if name not in SILENT and not name.endswith("_id")]
+    names.sort(key=lambda name: name != "sku" or name in sides[0])  # which of them comes before what became of it
     rows = []
     for name in names:
         field = name.rpartition("/")[2]
         texts = [value(field, side.get(name), entry.entity) for side in sides]
         if texts[0] == texts[1] and entry.before is not None and entry.after is not None:
             continue
-        only = "after" if entry.before is None else "before" if entry.after is None else "both"
+        told = name in TOLD and name not in sides[0]
+        only = "after" if entry.before is None or told else "before" if entry.after is None else "both"
         words = [say.WEEKDAY.get(part) or FIELDS.get(part) or part.replace("_", " ") for part in name.split("/")]
         rows.append(Difference(", ".join(_(word) for word in words), texts[0], texts[1], only))
     return rows

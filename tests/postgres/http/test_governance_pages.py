@@ -14,7 +14,8 @@ from malha.network import retailer
 from malha.network.model import RetailerDraft
 from malha.ordering import events as ordering_events
 from malha.payments import events as payments_events
-from malha.platform import audit
+from malha.platform import audit, i18n
+from malha.platform.audit import Entry
 from malha.platform.db import Actor
 from malha.platform.settings import Settings
 from malha.testing import builders
@@ -230,6 +231,17 @@ def test_what_has_no_word_is_shown_as_it_was_written_down() -> None:
     assert audit_words.act("frobnicate") == "frobnicate"
     assert audit_words.entity("gadget") == "gadget"
     assert audit_words.label("half_life") == "half life"
+
+
+def test_what_is_only_said_of_a_change_is_not_shown_as_changed() -> None:
+    entry = Entry(
+        1, datetime.now(UTC), "key", "1", "ERP", None, None, "change", "product", "CUP",
+        {"price": 100}, {"price": 150, "sku": "CUP-1", "line": 2, "import": "1 prices.csv"},
+    )  # fmt: skip
+    with i18n.speaking("en"):
+        sku, price, *told = audit_words.differences(entry)
+        assert audit_words.summary(entry) == "SKU: CUP-1, Price: R$1.00 → R$1.50"
+    assert (sku.only, price.only, {row.only for row in told}) == ("after", "both", {"after"})
 
 
 def test_everything_that_happens_to_an_order_has_a_word() -> None:
