@@ -278,4 +278,4 @@ class LastOwner(Conflict):
 
     code = "last_owner"
     says = "This person is the last active owner of all locations."
-    mend = "Make someone else an owner of all locations first."
+    mend = "Make someone else an owner of all locations first; who was invited counts once they have logged in."

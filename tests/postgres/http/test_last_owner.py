@@ -19,7 +19,7 @@ from malha.platform.ids import UUID
 from malha.testing import builders
 
 NOBODY_ELSE = "This person is the last active owner of all locations."
-BESIDES = "Make someone else an owner of all locations first."
+BESIDES = "Make someone else an owner of all locations first; who was invited counts once they have logged in."
 
 
 @pytest.fixture
@@ -59,6 +59,25 @@ async def test_the_last_owner_of_all_places_can_be_nothing_less(placed: Shop, sa
     await placed.person(email="second@loja.test")
     assert (await change(placed, only, key, **said))[0] == 200
     assert await owners(placed) == ["second@loja.test"]
+
+
+async def test_who_was_invited_counts_as_an_owner_once_they_came(placed: Shop) -> None:
+    only = await placed.person(email="only@loja.test")
+    key = await placed.key(["identity:manage", *service.ROLES[Role.OWNER]])
+    async with placed.database.transaction() as tx:
+        draft = PersonDraft(name="Bia", email="bia@loja.test", role=Role.OWNER)
+        invited = await service.create_person(tx, draft, password=None)
+    status, refusal = await change(placed, only, key, active=False)
+    assert (status, refusal["code"]) == (409, "last_owner"), refusal
+    assert (await change(placed, invited, key, role="manager"))[0] == 200
+    assert (await change(placed, invited, key, role="owner"))[0] == 200
+    async with placed.database.transaction() as tx:  # as a log-in by a provider leaves it
+        await tx.execute(
+            "INSERT INTO person_identity (issuer, subject, person_id) VALUES ('https://id.example', 'bia', %s::uuid)",
+            (invited,),
+        )
+    assert (await change(placed, only, key, active=False))[0] == 200
+    assert await owners(placed) == ["bia@loja.test"]
 
 
 async def test_the_page_says_how_to_mend_it_and_keeps_what_was_typed(placed: Shop) -> None:
