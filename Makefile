@@ -105,7 +105,8 @@ sbom: setup-dev ## Write the bill of materials to dist/malha.cdx.json (CycloneDX
 	@mkdir -p dist
 	@$(BIN)/python tools/supply.py sbom > dist/malha.cdx.json
 
-fuzz: setup ## Search the API and the forms of the console for faults for a long time (minutes; another place each time)
+fuzz: setup ## Search rules, the API and the forms of the console for faults for a long time (another place each time)
+	@MALHA_TEST_EXPLORE=$${MALHA_TEST_EXPLORE:-500} $(PYTEST) -n auto tests/property -o timeout=7200 $(ARGS)
 	@MALHA_TEST_FUZZ_EXAMPLES=$${MALHA_TEST_FUZZ_EXAMPLES:-100} MALHA_TEST_FUZZ_SEED=$${MALHA_TEST_FUZZ_SEED:-$$$$} \
 		$(PYTEST) tests/scenarios/test_api_is_true.py tests/scenarios/test_pages_stand_anything.py -o timeout=7200 $(ARGS)
 

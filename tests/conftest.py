@@ -31,9 +31,16 @@ from malha.platform.db import Database
 from malha.platform.embedded import VOLATILE, EmbeddedPostgres
 from malha.platform.migrate import migrate
 
-# How long an example takes, or what it is drawn from, says how busy the machine is, not whether the code is right.
+# How long an example takes, or what it is drawn from, says how busy the machine is, not whether the code is right. What
+# is drawn is the same in each run, so that a failure belongs to a change; `make fuzz` draws anew each time.
+EXPLORE = int(os.environ.get("MALHA_TEST_EXPLORE", "0"))
 hypothesis_settings.register_profile(
-    "malha", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+    "malha",
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=not EXPLORE,
+    max_examples=EXPLORE or 100,
 )
 hypothesis_settings.load_profile("malha")
 
