@@ -283,6 +283,8 @@ async def set_on_hand(
 ) -> list[Deficit]:
     """State physical quantities: the ledger gets the differences. The last statement of a repeated key counts.
 
+    Of a moment that is over, what moved since is added on top; what was stated of a later one stands.
+
     Raises:
         NotHappenedYet: they are said to be of a time that has not come.
     """
@@ -294,6 +296,9 @@ async def set_on_hand(
     await tx.execute(writes.ENSURE_BALANCES, _keys(wanted))
     await allotted.lock_at(tx, wanted)
     standing = {(s, loc): q for s, loc, q in await tx.tuples(writes.LOCK_BALANCES, _keys(wanted))}
+    if occurred_at is not None:
+        for sku, place, since, stands in await tx.tuples(writes.MOVED_SINCE, _keys(wanted) | {"at": occurred_at}):
+            standing[sku, place] = last[sku, place].quantity if stands else standing[sku, place] - since
     changes = [
         Claim(c.sku_id, c.location_id, c.quantity - standing[c.sku_id, c.location_id])
         for c in wanted
