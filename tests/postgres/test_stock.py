@@ -168,6 +168,16 @@ async def test_what_was_stated_of_a_later_moment_stands(stocked: Database) -> No
     await assert_ledger_equals_balances(stocked)
 
 
+async def test_a_balance_that_was_made_far_too_high_can_be_counted(stocked: Database) -> None:
+    """Each receipt was a number like any other; only together are they more than a number may be."""
+    async with stocked.transaction() as tx:
+        for _ in range(2):
+            await service.receive(tx, [Claim(1, 1, 1_000_000_000)], Reference("test"))
+        await service.set_on_hand(tx, [Claim(1, 1, 5)], Reference("count"), Reason.COUNT)
+        assert (await balances(tx))[1, 1][0] == 5
+    await assert_ledger_equals_balances(stocked)
+
+
 async def test_a_count_below_what_is_promised_is_a_deficit_and_never_an_error(stocked: Database) -> None:
     assert await reserve(stocked, [Claim(1, 1, 7)])
     async with stocked.transaction() as tx:

@@ -248,6 +248,12 @@ async def adjust(
         return []
     if any(abs(c.quantity) > MAX_QUANTITY for c in deltas):
         raise InvalidQuantity(quantity=max(deltas, key=lambda c: abs(c.quantity)).quantity)
+    return await _change(tx, deltas, reason, reference, occurred_at)
+
+
+async def _change(
+    tx: Tx, deltas: Sequence[Claim], reason: Reason, reference: Reference, occurred_at: datetime | None
+) -> list[Deficit]:
     await tx.execute(writes.ENSURE_BALANCES, _keys(deltas))
     await allotted.lock_at(tx, [c for c in deltas if c.quantity < 0])
     found = await tx.tuples(writes.ADJUST, arrays(deltas))
@@ -304,7 +310,8 @@ async def set_on_hand(
         for c in wanted
         if c.quantity != standing[c.sku_id, c.location_id]
     ]
-    return await adjust(tx, changes, reason, reference, occurred_at)
+    # How far it is to a number that is one is no quantity of its own: a balance may have been far beyond.
+    return await _change(tx, changes, reason, reference, occurred_at) if changes else []
 
 
 async def lock_balances(tx: Tx, keys: Sequence[tuple[int, int]]) -> dict[tuple[int, int], Availability]:
