@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -137,6 +138,44 @@ async def test_convert_release_and_expiry_race_for_a_hold_and_one_wins(stocked: 
         await assert_ledger_equals_balances(stocked)
     async with stocked.snapshot() as tx:
         assert all(held == 0 for _, _, held in (await balances(tx)).values())
+
+
+def hours_ago(hours: float) -> datetime:
+    return datetime.now(UTC) - timedelta(hours=hours)
+
+
+async def test_what_moved_after_a_count_is_added_on_top_of_it_however_late_it_is_told(stocked: Database) -> None:
+    """Ten were counted at noon and three left at one: at two there are seven, not the ten of noon."""
+    async with stocked.transaction() as tx:
+        await tx.execute("UPDATE movement SET occurred_at = now() - interval '1 day', recorded_at = occurred_at")
+        await service.adjust(tx, [Claim(1, 1, -3)], Reason.SHIP, Reference("test"), hours_ago(1))
+        await service.adjust(tx, [Claim(1, 1, -1)], Reason.LOSS, Reference("test"), hours_ago(3))
+        twelve = [Claim(1, 1, 10), Claim(2, 1, 8)]
+        await service.set_on_hand(tx, twelve, Reference("count"), Reason.COUNT, hours_ago(2))
+    async with stocked.transaction() as tx:
+        stands = await balances(tx)
+    assert (stands[1, 1][0], stands[2, 1][0]) == (7, 8)
+    await assert_ledger_equals_balances(stocked)
+
+
+async def test_what_was_stated_of_a_later_moment_stands(stocked: Database) -> None:
+    async with stocked.transaction() as tx:
+        await tx.execute("UPDATE movement SET occurred_at = now() - interval '1 day', recorded_at = occurred_at")
+        await service.set_on_hand(tx, [Claim(1, 1, 4)], Reference("count"), Reason.COUNT, hours_ago(1))
+        assert await service.set_on_hand(tx, [Claim(1, 1, 9)], Reference("erp"), occurred_at=hours_ago(2)) == []
+    async with stocked.transaction() as tx:
+        assert (await balances(tx))[1, 1][0] == 4
+    await assert_ledger_equals_balances(stocked)
+
+
+async def test_a_balance_that_was_made_far_too_high_can_be_counted(stocked: Database) -> None:
+    """Each receipt was a number like any other; only together are they more than a number may be."""
+    async with stocked.transaction() as tx:
+        for _ in range(2):
+            await service.receive(tx, [Claim(1, 1, 1_000_000_000)], Reference("test"))
+        await service.set_on_hand(tx, [Claim(1, 1, 5)], Reference("count"), Reason.COUNT)
+        assert (await balances(tx))[1, 1][0] == 5
+    await assert_ledger_equals_balances(stocked)
 
 
 async def test_a_count_below_what_is_promised_is_a_deficit_and_never_an_error(stocked: Database) -> None:

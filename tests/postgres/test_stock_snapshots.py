@@ -221,6 +221,24 @@ async def test_a_movement_in_the_skew_window_goes_to_review_and_each_repair_is_w
     assert (await on_hand(database))[2, 1] == 19
 
 
+async def test_two_sources_that_say_the_same_are_taken_once_and_the_newest_of_two_numbers_counts(
+    database: Database,
+) -> None:
+    """Each disagreement says how far it is from what is here: added up, they would give units that nobody has."""
+    await a_retailer(database)
+    async with database.transaction(ACTOR) as tx:
+        await sources.add_source(tx, SourceDraft(code="WMS", name="WMS", secondary=["L3"]))
+    await state(database, {(1, 3): 15, (2, 3): 14}, seq=1, as_of=hours_ago(2))
+    await state(database, {(1, 3): 15, (2, 3): 12}, seq=1, as_of=hours_ago(1), source="WMS")
+    async with database.transaction(ACTOR) as tx:
+        every = await reads.drifts(tx, reads.DriftAsked())
+        assert sorted((d.sku_id, d.unexplained) for d in every) == [(1, 5), (1, 5), (2, 2), (2, 4)]
+        done = await drift.repair(tx, {d.id: d.version for d in every}, drift.Repair.THEIRS)
+        assert {d.state for d in done} == {DriftState.THEIRS}
+    stands = await on_hand(database)
+    assert (stands[1, 3], stands[2, 3]) == (15, 12)
+
+
 async def test_what_waits_for_a_count_is_settled_by_it(database: Database) -> None:
     await a_retailer(database)
     await state(database, {(1, 3): 4}, seq=1, as_of=hours_ago(2))

@@ -108,7 +108,11 @@ Items = Annotated[list[Item], Meta(min_length=1, max_length=MAX_ITEMS)]
 
 
 class StockStatement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Physical quantities as they are: `set` by a source, `count`ed by a person, or `initial`."""
+    """Physical quantities as they are: `set` by a source, `count`ed by a person, or `initial`.
+
+    With `occurred_at` they are those of that moment: what moved since is added on top, and what was stated of a later
+    moment stands.
+    """
 
     items: Items
     reason: Literal["set", "count", "initial"] = "set"

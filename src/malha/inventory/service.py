@@ -248,6 +248,12 @@ async def adjust(
         return []
     if any(abs(c.quantity) > MAX_QUANTITY for c in deltas):
         raise InvalidQuantity(quantity=max(deltas, key=lambda c: abs(c.quantity)).quantity)
+    return await _change(tx, deltas, reason, reference, occurred_at)
+
+
+async def _change(
+    tx: Tx, deltas: Sequence[Claim], reason: Reason, reference: Reference, occurred_at: datetime | None
+) -> list[Deficit]:
     await tx.execute(writes.ENSURE_BALANCES, _keys(deltas))
     await allotted.lock_at(tx, [c for c in deltas if c.quantity < 0])
     found = await tx.tuples(writes.ADJUST, arrays(deltas))
@@ -283,6 +289,8 @@ async def set_on_hand(
 ) -> list[Deficit]:
     """State physical quantities: the ledger gets the differences. The last statement of a repeated key counts.
 
+    Of a moment that is over, what moved since is added on top; what was stated of a later one stands.
+
     Raises:
         NotHappenedYet: they are said to be of a time that has not come.
     """
@@ -294,12 +302,16 @@ async def set_on_hand(
     await tx.execute(writes.ENSURE_BALANCES, _keys(wanted))
     await allotted.lock_at(tx, wanted)
     standing = {(s, loc): q for s, loc, q in await tx.tuples(writes.LOCK_BALANCES, _keys(wanted))}
+    if occurred_at is not None:
+        for sku, place, since, stands in await tx.tuples(writes.MOVED_SINCE, _keys(wanted) | {"at": occurred_at}):
+            standing[sku, place] = last[sku, place].quantity if stands else standing[sku, place] - since
     changes = [
         Claim(c.sku_id, c.location_id, c.quantity - standing[c.sku_id, c.location_id])
         for c in wanted
         if c.quantity != standing[c.sku_id, c.location_id]
     ]
-    return await adjust(tx, changes, reason, reference, occurred_at)
+    # How far it is to a number that is one is no quantity of its own: a balance may have been far beyond.
+    return await _change(tx, changes, reason, reference, occurred_at) if changes else []
 
 
 async def lock_balances(tx: Tx, keys: Sequence[tuple[int, int]]) -> dict[tuple[int, int], Availability]:

@@ -108,6 +108,18 @@ ORDER BY b.sku_id, b.location_id
 FOR NO KEY UPDATE OF b
 """
 
+# What moved on locked balances since a moment, and whether somebody stated absolutely after it how many there are. A
+# movement is recorded at most an hour before the moment it claims: older partitions are not looked at.
+MOVED_SINCE = """
+SELECT m.sku_id, m.location_id, sum(m.d_on_hand)::int, bool_or(m.reason IN ('count', 'set', 'initial'))
+FROM movement m
+JOIN unnest(%(skus)s::int[], %(locations)s::int[]) AS w(sku_id, location_id)
+  ON m.sku_id = w.sku_id AND m.location_id = w.location_id
+WHERE m.recorded_at > %(at)s::timestamptz - interval '1 hour' AND m.occurred_at > %(at)s::timestamptz
+  AND m.d_on_hand <> 0
+GROUP BY m.sku_id, m.location_id
+"""
+
 # All balances of some SKUs, and single ones of others, in one order.
 LOCK_SKUS_AND_BALANCES = """
 WITH wanted AS (

@@ -436,7 +436,7 @@ SELECT count(*) FROM locked
 # that was held because it was late is added as it was reported. A count since then is newer and stands.
 TAKE_THEIRS = """
 WITH decided AS MATERIALIZED (
-    SELECT d.id, d.source_id, d.seq, d.as_of, d.sku_id, d.location_id, s.code,
+    SELECT d.id, d.source_id, d.seq, d.as_of, d.sku_id, d.location_id, s.code, d.kind = 'late' AS late,
            CASE WHEN d.kind = 'late' THEN d.unexplained
                 WHEN m.stands THEN 0
                 ELSE d.theirs + d.underway + coalesce(m.later, 0) - b.on_hand END AS delta
@@ -453,8 +453,14 @@ WITH decided AS MATERIALIZED (
                    ELSE m.occurred_at > d.as_of END
     ) m ON true
     WHERE d.id = ANY (%(ids)s::uuid[])
+), newest AS (
+    SELECT DISTINCT ON (sku_id, location_id) id, sku_id, location_id, as_of
+    FROM decided WHERE NOT late ORDER BY sku_id, location_id, as_of DESC, id
+), taken AS (
+    SELECT d.* FROM decided d LEFT JOIN newest n ON n.sku_id = d.sku_id AND n.location_id = d.location_id
+    WHERE n.id IS NULL OR n.id = d.id OR d.late AND d.as_of >= n.as_of
 ), sums AS (
-    SELECT sku_id, location_id, sum(delta)::int AS delta FROM decided GROUP BY sku_id, location_id
+    SELECT sku_id, location_id, sum(delta)::int AS delta FROM taken GROUP BY sku_id, location_id
 ), moved AS (
     UPDATE balance b SET on_hand = b.on_hand + s.delta
     FROM sums s
@@ -465,7 +471,7 @@ WITH decided AS MATERIALIZED (
     INSERT INTO movement (sku_id, location_id, d_on_hand, reason, ref_kind, ref_id, ref_text, actor, occurred_at,
                           source_id, source_seq)
     SELECT sku_id, location_id, delta, 'set', 'drift', id, code, %(actor)s::text, as_of, source_id, seq
-    FROM decided WHERE delta <> 0 ORDER BY sku_id, location_id
+    FROM taken WHERE delta <> 0 ORDER BY sku_id, location_id
 )
 SELECT (SELECT coalesce(array_agg(ARRAY[sku_id, location_id] ORDER BY sku_id, location_id), '{}')
         FROM moved WHERE delta > 0),
