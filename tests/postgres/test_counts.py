@@ -1,10 +1,12 @@
 """Counts: blind, against the moment, by two people; what is applied is the variance, once, whatever moves meanwhile."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import pytest
 from supply_rows import ANA, BIA, CENTRE, LEAD, SHOP, SKUS, a_retailer, there
+from tests.waiting import waiting
 
 from malha.flows.subscriptions import SUBSCRIPTIONS
 from malha.fulfillment import service as fulfillment
@@ -221,7 +223,9 @@ async def test_what_is_counted_on_the_page_of_a_balance_before_does_not_matter(s
         (Reason.ADJUSTMENT, "console", -3, 7),
         (Reason.LOSS, "api", -5, 5),  # two more than that
         (Reason.DAMAGE, "console", -2, 5),  # they were counted, and broke afterwards
-        (Reason.ADJUSTMENT, "api", -2, 5),  # a program's: goods that left
+        (Reason.ADJUSTMENT, "api", -2, 7),  # by a program, as on the page
+        (Reason.ADJUSTMENT, "api", 2, 9),
+        (Reason.ADJUSTMENT, "source", -2, 5),  # a source's: goods that left there
         (Reason.FOUND, "console", 1, 8),  # found after the counting
     ],
 )
@@ -279,6 +283,18 @@ async def test_what_a_system_corrects_between_counting_and_closing_is_not_correc
     assert await on_hand(shop, 1) == left
 
 
+@pytest.mark.parametrize(("stated", "left"), [(6, 9), (UNITS, 13), (12, 13), (13, 13), (14, 14)])
+async def test_what_a_system_states_of_a_shelf_with_more_than_it_knows_hides_no_find(
+    shop: Database, stated: int, left: int
+) -> None:
+    number = await a_count(shop, 1, limits=WIDE)
+    await enter(shop, number, {1: 13})
+    async with shop.transaction() as tx:
+        await stock.set_on_hand(tx, [Claim(1, SHOP, stated)], Reference("api"))
+    await close(shop, number)
+    assert await on_hand(shop, 1) == left
+
+
 async def test_a_short_pick_of_what_the_count_misses_too_is_taken_off_once(shop: Database) -> None:
     number = await a_count(shop, 1, limits=WIDE)
     await enter(shop, number, {1: 6})
@@ -305,6 +321,85 @@ async def test_a_difference_that_a_program_calls_a_count_is_no_later_count(shop:
         await stock.adjust(tx, [Claim(1, SHOP, -1)], Reason.COUNT, Reference("api"))
     await close(shop, number)
     assert await on_hand(shop, 1) == 5
+
+
+async def state_10_here(tx: Tx) -> None:
+    await stock.set_on_hand(tx, [Claim(1, SHOP, UNITS)], Reference("source"))
+
+
+async def adjust_by_1(tx: Tx) -> None:
+    await stock.adjust(tx, [Claim(1, SHOP, 1)], Reason.ADJUSTMENT, Reference("api"))
+
+
+@pytest.mark.parametrize("brings_back", [state_10_here, adjust_by_1])
+async def test_a_short_pick_that_somebody_brings_back_does_not_explain_what_is_missing(
+    shop: Database, brings_back: Callable[[Tx], Awaitable[None]]
+) -> None:
+    number = await a_count(shop, 1, limits=WIDE)
+    await enter(shop, number, {1: 8})
+    async with shop.transaction() as tx:
+        await stock.adjust(tx, [Claim(1, SHOP, -1)], Reason.SHORT_PICK, Reference("order"))
+        await brings_back(tx)
+    await close(shop, number)
+    assert await on_hand(shop, 1) == 8
+
+
+@pytest.mark.parametrize("seen", [8, 13])
+@pytest.mark.parametrize("told", [0, 6, UNITS, 15])
+async def test_a_number_of_before_the_counting_loses_though_it_is_told_after_it(
+    shop: Database, seen: int, told: int
+) -> None:
+    async with shop.transaction() as tx:
+        before = await tx.value("SELECT clock_timestamp()")
+    number = await a_count(shop, 1, limits=WIDE)
+    await enter(shop, number, {1: seen})
+    async with shop.transaction() as tx:
+        await stock.adjust(tx, [Claim(1, SHOP, -2)], Reason.HAND_OVER, Reference("till"))
+        await stock.set_on_hand(tx, [Claim(1, SHOP, told)], Reference("api"), occurred_at=before)
+    await close(shop, number)
+    assert await on_hand(shop, 1) == seen - 2
+
+
+async def test_an_import_that_is_taken_back_leaves_the_variance_as_it_was(shop: Database) -> None:
+    number = await a_count(shop, 1, limits=WIDE)
+    await enter(shop, number, {1: 8})
+    async with shop.transaction() as tx:
+        await stock.set_on_hand(tx, [Claim(1, SHOP, 9)], Reference("import"))
+        await stock.adjust(tx, [Claim(1, SHOP, 1)], Reason.ADJUSTMENT, Reference("import"))
+    await close(shop, number)
+    assert await on_hand(shop, 1) == 8
+
+
+@pytest.mark.parametrize("reason", [Reason.LOSS, Reason.SHORT_PICK])
+async def test_what_began_before_the_counting_and_had_the_balance_after_it_came_after_it(
+    shop: Database, reason: Reason
+) -> None:
+    number = await a_count(shop, 1, limits=WIDE)
+    async with shop.transaction(BIA) as tx:
+        await tx.now()  # its movements are recorded as of here
+        await enter(shop, number, {1: 8})
+        await stock.adjust(tx, [Claim(1, SHOP, -2)], reason, Reference("api"))
+    await close(shop, number)
+    assert await on_hand(shop, 1) == 8
+
+
+async def test_what_waited_for_the_balance_while_it_was_counted_came_after_it(shop: Database) -> None:
+    number = await a_count(shop, 1, limits=WIDE)
+
+    async def lose() -> None:
+        async with shop.transaction(BIA) as tx:
+            await stock.adjust(tx, [Claim(1, SHOP, -2)], Reason.LOSS, Reference("api"))
+
+    async with shop.transaction(ANA) as tx:
+        await stock.lock_balances(tx, [(1, SHOP)])
+        losing = asyncio.create_task(lose())
+        async with asyncio.timeout(60):
+            while not await waiting(shop):
+                await asyncio.sleep(0.01)
+        await service.enter(tx, number, [Entry(1, 8)], {})
+    await losing
+    await close(shop, number)
+    assert await on_hand(shop, 1) == 8
 
 
 async def test_what_is_said_to_have_come_before_the_counting_takes_no_more_than_was_judged(shop: Database) -> None:

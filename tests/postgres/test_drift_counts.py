@@ -12,7 +12,7 @@ from malha.doctor import examine
 from malha.flows.subscriptions import SUBSCRIPTIONS
 from malha.inventory.counts import reads as counts
 from malha.inventory.counts import service as counting
-from malha.inventory.counts.model import Entry
+from malha.inventory.counts.model import CountDraft, Entry, Limits
 from malha.inventory.counts.model import Source as Why
 from malha.inventory.sync import drift, reads
 from malha.inventory.sync.errors import DriftSettled
@@ -137,3 +137,19 @@ async def test_two_people_who_ask_at_once_get_one_count_and_the_second_is_told(d
 async def _open(database: Database) -> list[Drift]:
     async with database.transaction() as tx:
         return await reads.drifts(tx, reads.DriftAsked())
+
+
+async def test_a_snapshot_of_before_the_counting_loses_to_what_was_counted(database: Database) -> None:
+    await a_retailer(database)
+    async with database.transaction(ACTOR) as tx:
+        draft = CountDraft(location_id=1, skus=[1, 2], limits=Limits(99, 10_000_000))
+        number = await counting.raise_count(tx, draft)
+        await counting.enter(tx, number, [Entry(1, 8), Entry(2, 13)], {})
+    await state(database, {(1, 1): 15, (2, 1): 6}, seq=1, as_of=hours_ago(2))
+    stated = await on_hand(database)
+    assert (stated[1, 1], stated[2, 1]) == (15, 6)
+    async with database.transaction(ACTOR) as tx:
+        await counting.close(tx, number, {})
+    counted = await on_hand(database)
+    assert (counted[1, 1], counted[2, 1]) == (8, 13)
+    assert not (await examine(database)).drift

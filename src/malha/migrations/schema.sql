@@ -531,6 +531,7 @@ CREATE TABLE count_entry (
     as_of timestamp with time zone NOT NULL,
     recorded_at timestamp with time zone DEFAULT now() NOT NULL,
     actor text NOT NULL,
+    ledger_id bigint,
     CONSTRAINT count_entry_pkey PRIMARY KEY (task_id, sku_id, attempt)
 );
 

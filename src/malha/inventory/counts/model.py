@@ -1,5 +1,6 @@
 """Words of counts: tasks, lines, what a count may differ by, and why stock is suspected not to be there."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 
@@ -62,28 +63,39 @@ class Limits(msgspec.Struct, frozen=True):
     value: int = 0
 
 
+class Since(StrEnum):
+    """What a row of the ledger that came after a counting says about what was counted."""
+
+    LATE = "late"  # a movement of before the counting, told afterwards
+    OLDER = "older"  # a statement of before the counting: another count, or a system's number that was told late
+    SYSTEM = "system"  # a number that was stated after the counting, by who did not look at this shelf
+    NOTE = "note"  # what was noted as lost or found, or adjusted: on the page, or by a program for a person
+    PICK = "pick"  # what a picker did not find, or a receipt that never was
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One such row, in signed units. Everything else that moved is goods that came or went, and is in no step."""
+
+    sku_id: int
+    location_id: int
+    what: Since
+    units: int
+
+
 class Meanwhile(msgspec.Struct, frozen=True):
-    """What became known of a SKU between its counting and the end of the count, in signed units.
+    """What became known of a SKU between its counting and the end of the count.
 
     Attributes:
         sku_id: the SKU.
-        variance: what was counted without what was expected.
-        settled: what the ledger got since for a time before the counting: sales that were told late.
-        older: what older counts of the shelf took off or added since.
-        restated: what systems stated since, of a time after the counting.
-        noted: what people noted since as lost or found, or adjusted by hand.
-        missed: what short picks did not find since.
+        variance: what was counted without what was expected, in signed units.
         superseded: somebody counted the same shelf later, and that is known.
+        steps: what the ledger got since, in its order.
     """
 
     sku_id: int
     variance: int
-    settled: int
-    older: int
-    restated: int
-    noted: int
-    missed: int
     superseded: bool
+    steps: Sequence[Step] = ()
 
 
 class CountDraft(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 
-from malha.inventory.counts.model import Habits, Limits, LineState, Meanwhile, PhantomRule, Suspicion
+from malha.inventory.counts.model import Habits, Limits, LineState, Meanwhile, PhantomRule, Since, Suspicion
 
 _SHORT_PICKS = (0, 40, 70, 90)  # by how many, the last for more
 _SILENCE = ((0.0001, 90), (0.001, 80), (0.01, 60), (0.05, 30))  # at most so probable: so suspicious
@@ -23,23 +23,72 @@ def judge(variance: int, price: int | None, limits: Limits, attempts: int) -> Li
 def remaining(found: Meanwhile) -> int:
     """Return what of a variance is still to be written, in signed units: nothing is corrected twice.
 
-    What the ledger learned late of the time before the counting explains as much of the variance. What systems stated
-    since explains it as far as it goes the same way, and so do, each by itself, what people noted and short picks; the
-    other way it is news of later goods. A number that a system stated below what was counted leaves nothing: nobody can
-    tell whether it knew of what is missing. A later count knows better, and an older one less well: what that changed
-    is taken back. Beside that, nothing is written that nobody judged: never more than the variance that was believed,
-    and never the other way.
+    A later count of the shelf knows better and leaves nothing; what an older one, or a number of before the counting,
+    changed since is taken back. Movements of before that were told late explain as much of the variance. What others
+    corrected since explains it as far as it goes the same way and nobody brought it back; the other way it is news of
+    later goods. Beside what is taken back nothing is written that nobody judged: never more than the variance that was
+    believed, and never the other way. `docs/explanation/counts.md` has the cases.
     """
     if found.superseded:
         return 0
-    judged = found.variance - found.older
-    left = judged - found.settled
-    others = found.restated, found.noted, found.missed
-    if left < 0:
-        left -= max(left, sum(min(units, 0) for units in others))
-    else:
-        left -= min(left, sum(max(units, 0) for units in others))
-    return min(max(left, min(judged, 0)), max(judged, 0))
+    sign = -1 if found.variance > 0 else 1
+    shelves: dict[int, _Shelf] = {}
+    for step in found.steps:
+        shelves.setdefault(step.location_id, _Shelf()).follow(step.what, sign * step.units)
+    sums = [shelf.sums() for shelf in shelves.values()]
+    late, older = sum(units[0] for units in sums), sum(units[1] for units in sums)
+    others = [sum(units[at] for units in sums) for at in (2, 3, 4)]
+    lack = sign * found.variance
+    same, other = sum(min(units, 0) for units in others), sum(max(units, 0) for units in others)
+    explained = max(min(lack - late, 0), same)
+    left = min(max(lack - late - explained, lack), 0) - older
+    # What others corrected beyond the lack, or the other way, may be what an older statement had wrong.
+    left -= max(left, same - explained) if left < 0 else min(left, other)
+    return sign * left
+
+
+class _Shelf:
+    """What others changed of one balance since it was counted, turned so that the variance is a lack: below zero."""
+
+    def __init__(self) -> None:
+        self.late = self.older = self.stated = self.noted = self.missed = 0
+        self._known = 0  # the most that systems had in their books, beside goods that came and went
+
+    def sums(self) -> tuple[int, int, int, int, int]:
+        """Return what came late, of older statements, by systems, by notes, and by short picks."""
+        return self.late, self.older, self.stated, self.noted, self.missed
+
+    def follow(self, what: Since, units: int) -> None:
+        """Take in the next row of the ledger."""
+        match what:
+            case Since.LATE:
+                self.late += units
+            case Since.OLDER:
+                self.older += units
+            case Since.PICK:
+                self.missed += units
+            case Since.NOTE:
+                # What is put back is first what a person took off, then what a picker did not find.
+                back = min(max(units + min(self.noted, 0), 0), max(-self.missed, 0))
+                self.missed += back
+                self.noted += units - back
+            case Since.SYSTEM:
+                self._state(units)
+
+    def _state(self, units: int) -> None:
+        """A number up to what the books had knows nothing of the lack and brings it back; beyond that, goods came."""
+        books = min(self.older, 0) + min(self.noted, 0) + min(self.missed, 0) + self.stated + units
+        if units > 0 and books <= self._known:
+            for name in ("missed", "noted", "older"):
+                back = min(units, max(-getattr(self, name), 0))
+                setattr(self, name, getattr(self, name) + back)
+                units -= back
+        elif units < 0:  # what an older statement added is taken back already
+            back = min(-units, max(self.older, 0))
+            self.older -= back
+            units += back
+        self.stated += units
+        self._known = max(self._known, books)
 
 
 def divide(variance: int, on_hand: Mapping[int, int], first: int) -> dict[int, int]:

@@ -29,6 +29,7 @@ from malha.inventory.counts.model import (
     Line,
     LineState,
     Meanwhile,
+    Step,
     Task,
     TaskState,
 )
@@ -241,7 +242,7 @@ async def _record(
     await tx.execute(balances.ENSURE_BALANCES, keys)
     await tx.tuples(balances.LOCK_BALANCES, keys)
     # Under the lock nothing moves, so the present needs no looking back: the end of time is after every movement.
-    now = await tx.value(writes.CLOCK)
+    ((now, ledger_id),) = await tx.tuples(writes.CLOCK)
     await stock.happened(tx, max((entry.as_of for entry in entries if entry.as_of), default=None))
     # What is still to come by a clock that is fast would be taken for a later count of all that follow.
     moments = [min(entry.as_of or now, now) for entry in entries]
@@ -266,6 +267,7 @@ async def _record(
             "states": [states[sku].value for sku in counted],
             "bins": [entry.bin.strip() for entry in entries],
             "actor": tx.actor.label,
+            "ledger_id": ledger_id,
         },
     )
     return states
@@ -398,7 +400,13 @@ async def apply_some(tx: Tx, number: int, limit: int = APPLIED_AT_ONCE) -> Appli
 async def _to_write(tx: Tx, task: Task, skus: Sequence[int]) -> list[tuple[int, int]]:
     """Return what is still to be written of each variance, and keep it on its line; the balances are locked."""
     params = {"task_id": task.id, "skus": list(skus), "places": task.places}
-    found = await tx.all(Meanwhile, writes.MEANWHILE, params)
+    steps: dict[int, list[Step]] = {}
+    for step in await tx.all(Step, writes.MEANWHILE, params):
+        steps.setdefault(step.sku_id, []).append(step)
+    found = [
+        Meanwhile(sku, variance, superseded, steps.get(sku, ()))
+        for sku, variance, superseded in await tx.tuples(writes.VARIANCES, params)
+    ]
     left = {line.sku_id: rules.remaining(line) for line in found}
     others = [line for line in found if line.superseded or left[line.sku_id] != line.variance]
     if others:

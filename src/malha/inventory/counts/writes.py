@@ -9,7 +9,10 @@ VALUES (%(id)s::uuid, %(location_id)s::int, %(kind)s::text, %(source)s::text, %(
 ON CONFLICT (location_id) WHERE frozen DO NOTHING
 RETURNING number
 """
-CLOCK = "SELECT clock_timestamp()"
+# Asked under the locks of balances: later than all that moved them, and no less than the last number the ledger gave.
+# Rows of a balance get theirs under its lock, so in the order in which things happened: what moves these balances from
+# now on has a higher one, whenever its transaction began.
+CLOCK = "SELECT clock_timestamp(), CASE WHEN is_called THEN last_value ELSE 0 END FROM movement_id_seq"
 # What the system raises gathers in one open count per location and source: the partial unique index decides.
 ENSURE_RAISED = """
 INSERT INTO count_task (id, location_id, kind, source, note, limit_units, limit_value, created_by, whole_site)
@@ -91,8 +94,9 @@ WITH said AS (
     FROM said s WHERE l.task_id = %(task_id)s::uuid AND l.sku_id = s.sku_id
     RETURNING l.sku_id, l.attempts
 )
-INSERT INTO count_entry (task_id, sku_id, attempt, counted, set_aside, expected, as_of, actor)
-SELECT %(task_id)s::uuid, s.sku_id, l.attempts, s.counted, s.set_aside, s.expected, s.as_of, %(actor)s::text
+INSERT INTO count_entry (task_id, sku_id, attempt, counted, set_aside, expected, as_of, actor, ledger_id)
+SELECT %(task_id)s::uuid, s.sku_id, l.attempts, s.counted, s.set_aside, s.expected, s.as_of, %(actor)s::text,
+       %(ledger_id)s::bigint
 FROM said s JOIN line l ON l.sku_id = s.sku_id
 """
 # Which lines somebody counted, in whichever attempt. The primary key begins with the task and the SKU.
@@ -116,49 +120,57 @@ WHERE task_id = %(task_id)s::uuid AND state = 'accepted'
 ORDER BY sku_id LIMIT %(limit)s::int
 FOR NO KEY UPDATE
 """
-# What became known since lines were counted, under the lock of their balances: rows of the ledger for an earlier moment
-# that were not there yet when the count was noted, and what was restated: by systems, short picks, and people who note
-# what was lost or found. The moment of another count is that of its counting. What a person counts on the page of a
-# balance is a count of the shelf (`shelf_count`); a difference that a program calls a count is not. Index
-# movement_balance, the newest rows only; the lines of a SKU by their index.
-MEANWHILE = """
+# Whether somebody counted the same shelf later. What a person counts on the page of a balance is a count of the shelf
+# (`shelf_count`); a difference that a program calls a count is not. The lines of a SKU by their index.
+VARIANCES = """
 SELECT l.sku_id, l.counted - l.expected AS variance,
-       coalesce(sum(m.units) FILTER (WHERE m.settles AND NOT m.counted), 0)::int AS settled,
-       coalesce(sum(m.units) FILTER (WHERE m.settles AND m.counted), 0)::int AS older,
-       coalesce(sum(m.units) FILTER (WHERE m.restates AND NOT m.noted AND NOT m.missed), 0)::int AS restated,
-       coalesce(sum(m.units) FILTER (WHERE m.restates AND m.noted), 0)::int AS noted,
-       coalesce(sum(m.units) FILTER (WHERE m.restates AND m.missed), 0)::int AS missed,
        EXISTS (SELECT FROM count_line o JOIN count_task t ON t.id = o.task_id
                WHERE o.sku_id = l.sku_id AND o.task_id <> l.task_id AND o.state = 'applied' AND o.as_of > l.as_of
                  AND t.location_id = own.location_id AND t.whole_site = own.whole_site)
        OR EXISTS (SELECT FROM shelf_count n
                   WHERE cardinality(%(places)s::int[]) = 1 AND n.sku_id = l.sku_id
                     AND n.location_id = ANY (%(places)s::int[]) AND n.counted_at > l.as_of) AS superseded
-FROM count_line l
-JOIN count_task own ON own.id = l.task_id
-LEFT JOIN count_entry e ON e.task_id = l.task_id AND e.sku_id = l.sku_id AND e.attempt = l.attempts
-LEFT JOIN LATERAL (
-    SELECT v.d_on_hand AS units, o.as_of IS NOT NULL AS counted,
-           CASE WHEN o.as_of IS NOT NULL THEN o.as_of <= l.as_of
-                ELSE v.occurred_at <= l.as_of AND v.recorded_at > coalesce(e.recorded_at, l.as_of) END
-               AS settles,
-           CASE WHEN o.as_of IS NOT NULL THEN o.as_of > l.as_of
-                ELSE v.occurred_at > l.as_of
-                     AND (v.reason IN ('set', 'initial', 'short_pick', 'count', 'loss', 'found')
-                          OR (v.reason = 'adjustment' AND v.ref_kind = 'console')
-                          OR (v.reason = 'receipt_undone'
-                              AND EXISTS (SELECT FROM receipt r WHERE r.id = v.ref_id AND r.received_at <= l.as_of)))
-                END AS restates,
-           o.as_of IS NULL AND v.reason IN ('loss', 'found', 'adjustment') AS noted,
-           v.reason = 'short_pick' AS missed
-    FROM movement v
-    LEFT JOIN count_line o ON v.ref_kind = 'count' AND o.task_id = v.ref_id AND o.sku_id = v.sku_id
-    WHERE v.sku_id = l.sku_id AND v.location_id = ANY (%(places)s::int[]) AND v.bucket = 'sellable'
-      AND v.d_on_hand <> 0 AND v.recorded_at > l.as_of
-) m ON true
+FROM count_line l JOIN count_task own ON own.id = l.task_id
 WHERE l.task_id = %(task_id)s::uuid AND l.sku_id = ANY (%(skus)s::int[])
-GROUP BY l.sku_id, l.task_id, l.counted, l.expected, l.as_of, own.location_id, own.whole_site
 ORDER BY l.sku_id
+"""
+# What became known since lines were counted, under the lock of their balances and in the order of the ledger, which is
+# that of the lock. What happened at a time of its own is placed by that; everything else happened when it got its row.
+# The moment of another count is that of its counting. An adjustment that a source reports is goods that moved there;
+# that of an import takes back what one stated.
+# Index movement_balance, the newest rows only: a transaction that waited for the lock began at most an hour before.
+# Lines from before `ledger_id` was kept go by times alone.
+MEANWHILE = """
+SELECT l.sku_id, v.location_id, w.what, v.d_on_hand AS units
+FROM count_line l
+LEFT JOIN count_entry e ON e.task_id = l.task_id AND e.sku_id = l.sku_id AND e.attempt = l.attempts
+CROSS JOIN LATERAL (
+    SELECT m.*, o.as_of AS counted_at,
+           CASE WHEN o.as_of IS NOT NULL THEN o.as_of > l.as_of
+                ELSE m.occurred_at = m.recorded_at OR m.occurred_at > l.as_of END AS after,
+           coalesce(m.id > e.ledger_id, m.recorded_at > e.recorded_at, true) AS unknown
+    FROM movement m
+    LEFT JOIN count_line o ON m.ref_kind = 'count' AND o.task_id = m.ref_id AND o.sku_id = m.sku_id
+    WHERE m.sku_id = l.sku_id AND m.location_id = ANY (%(places)s::int[]) AND m.bucket = 'sellable'
+      AND m.d_on_hand <> 0 AND m.recorded_at > l.as_of - interval '1 hour'
+      AND (m.recorded_at > l.as_of OR m.id > e.ledger_id)
+) v
+CROSS JOIN LATERAL (SELECT CASE
+    WHEN v.counted_at IS NOT NULL THEN CASE WHEN v.after THEN 'system' ELSE 'older' END
+    WHEN NOT v.after THEN CASE
+        WHEN NOT v.unknown THEN NULL
+        WHEN v.reason IN ('set', 'initial')
+             AND NOT (v.ref_kind = 'drift'
+                      AND EXISTS (SELECT FROM stock_drift d WHERE d.id = v.ref_id AND d.kind = 'late')) THEN 'older'
+        ELSE 'late' END
+    WHEN v.reason IN ('set', 'initial', 'count') OR (v.reason = 'adjustment' AND v.ref_kind = 'import') THEN 'system'
+    WHEN v.reason IN ('loss', 'found') OR (v.reason = 'adjustment' AND v.ref_kind IN ('console', 'api')) THEN 'note'
+    WHEN v.reason = 'short_pick' THEN 'pick'
+    WHEN v.reason = 'receipt_undone'
+         AND EXISTS (SELECT FROM receipt r WHERE r.id = v.ref_id AND r.received_at <= l.as_of) THEN 'pick'
+    END AS what) w
+WHERE l.task_id = %(task_id)s::uuid AND l.sku_id = ANY (%(skus)s::int[]) AND w.what IS NOT NULL
+ORDER BY l.sku_id, v.id
 """
 # What should have been there at the moment, as the ledger knows by now; the entry keeps what it knew then.
 EXPECT_ANEW = """
