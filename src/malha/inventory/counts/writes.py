@@ -138,8 +138,8 @@ ORDER BY l.sku_id
 # that of the lock. What happened at a time of its own is placed by that; everything else happened when it got its row.
 # The moment of another count is that of its counting. An adjustment that a source reports is goods that moved there;
 # that of an import takes back what one stated.
-# Index movement_balance, the newest rows only: a transaction that waited for the lock began at most an hour before.
-# Lines from before `ledger_id` was kept go by times alone.
+# Index movement_balance once for each line (`OFFSET 0` keeps it so), the newest rows only: a transaction that waited
+# for the lock began at most an hour before. Lines from before `ledger_id` was kept go by times alone.
 MEANWHILE = """
 SELECT l.sku_id, v.location_id, w.what, v.d_on_hand AS units
 FROM count_line l
@@ -154,14 +154,15 @@ CROSS JOIN LATERAL (
     WHERE m.sku_id = l.sku_id AND m.location_id = ANY (%(places)s::int[]) AND m.bucket = 'sellable'
       AND m.d_on_hand <> 0 AND m.recorded_at > l.as_of - interval '1 hour'
       AND (m.recorded_at > l.as_of OR m.id > e.ledger_id)
+    OFFSET 0
 ) v
 CROSS JOIN LATERAL (SELECT CASE
     WHEN v.counted_at IS NOT NULL THEN CASE WHEN v.after THEN 'system' ELSE 'older' END
     WHEN NOT v.after THEN CASE
         WHEN NOT v.unknown THEN NULL
         WHEN v.reason IN ('set', 'initial')
-             AND NOT (v.ref_kind = 'drift'
-                      AND EXISTS (SELECT FROM stock_drift d WHERE d.id = v.ref_id AND d.kind = 'late')) THEN 'older'
+             AND (v.ref_kind = 'drift'
+                  AND (SELECT d.kind FROM stock_drift d WHERE d.id = v.ref_id) = 'late') IS NOT TRUE THEN 'older'
         ELSE 'late' END
     WHEN v.reason IN ('set', 'initial', 'count') OR (v.reason = 'adjustment' AND v.ref_kind = 'import') THEN 'system'
     WHEN v.reason IN ('loss', 'found') OR (v.reason = 'adjustment' AND v.ref_kind IN ('console', 'api')) THEN 'note'
