@@ -54,6 +54,8 @@ class Shelf:
         self.truth = truth
         self.open: list[tuple[int, int]] = []  # (when it was counted, its number)
         self.counted = self.known = 0  # how often it was counted, and the newest of which that is known
+        self.moved = 0  # what came and went since `before`, by the ledger
+        self.stated = False  # whether the ledger has a number of a later moment
 
     async def do(self, step: tuple[Any, ...]) -> None:
         await getattr(self, step[0])(*step[1:])
@@ -85,16 +87,18 @@ class Shelf:
         async with self.db.transaction(LEAD) as tx:
             await counts.close(tx, number, {})
         if when > self.known:
-            self.known, self.balance = when, self.truth
+            self.known = when
+            self._stand_at(self.truth)
 
     async def count_on_the_page(self) -> None:
         async with self.db.transaction(LEAD) as tx:
             await counts.count_shelf(tx, SKU, SHOP, self.truth)
         self.counted += 1
-        self.known, self.balance = self.counted, self.truth
+        self.known = self.counted
+        self._stand_at(self.truth)
 
     async def sell(self, units: int) -> None:
-        units = min(units, self.truth, self.balance, self.books)
+        units = max(min(units, self.truth, self.balance, self.books), 0)
         await self._adjust(-units, Reason.HAND_OVER, "till")
         self.truth -= units
         self.books -= units
@@ -103,6 +107,7 @@ class Shelf:
         async with self.db.transaction() as tx:
             await stock.receive(tx, [Claim(SKU, SHOP, units)], Reference("receipt"))
         self.balance += units
+        self.moved += units
         self.truth += units
         self.books += units
 
@@ -115,22 +120,31 @@ class Shelf:
 
     async def state_the_books(self) -> None:
         await self._state(self.books)
+        self._stand_at(self.books)
 
     async def state_the_truth(self) -> None:
         await self._state(self.truth)
+        self._stand_at(self.truth)
 
     async def state_late(self, number: int) -> None:
+        """What moved since is added on top; a number of a later moment stands."""
         await self._state(number, self.before)
+        if not self.stated:
+            self.balance = number + self.moved
 
     async def _state(self, number: int, occurred_at: datetime | None = None) -> None:
         async with self.db.transaction() as tx:
             await stock.set_on_hand(tx, [Claim(SKU, SHOP, number)], Reference("source"), occurred_at=occurred_at)
+
+    def _stand_at(self, number: int) -> None:
+        self.stated = self.stated or number != self.balance
         self.balance = number
 
     async def _adjust(self, units: int, reason: Reason, about: str) -> None:
         async with self.db.transaction() as tx:
             await stock.adjust(tx, [Claim(SKU, SHOP, units)], reason, Reference(about))
         self.balance += units
+        self.moved += units
 
     async def end(self) -> None:
         for _ in range(len(self.open)):
