@@ -228,6 +228,16 @@ async def test_a_receipt_is_taken_back_once_by_counter_movements(shop: Database)
         assert sorted(reasons) == ["receipt", "receipt", "receipt_undone", "receipt_undone"]
 
 
+async def test_a_receipt_that_was_taken_back_is_not_repeated_by_its_id(shop: Database) -> None:
+    done = await take(shop, None, ReceivedLine(3, 7))
+    async with shop.transaction(LEAD) as tx:
+        await service.undo_receipt(tx, done.number, "wrong store")
+    with pytest.raises(ReceiptUndone):
+        await take(shop, None, ReceivedLine(3, 7), id_=done.id)
+    async with shop.snapshot() as tx:
+        assert await there(tx, 3, SHOP) == {}
+
+
 async def test_goods_without_an_order_are_received_too(shop: Database) -> None:
     done = await take(shop, None, ReceivedLine(3, 7), actor=ANA)
     async with shop.snapshot() as tx:

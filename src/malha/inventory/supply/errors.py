@@ -78,7 +78,7 @@ class ReceiptUndone(MalhaError):
     status = 409
     code = "receipt_undone"
     says = "Receipt {number} was taken back already."
-    mend = "Receive the goods again if they are there."
+    mend = "Receive the goods again, under a new id, if they are there."
 
 
 class TransferReceipt(MalhaError):

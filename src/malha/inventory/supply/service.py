@@ -215,6 +215,7 @@ async def receive(tx: Tx, draft: ReceiptDraft) -> Received:
         Forbidden: the surplus was taken by somebody who may not approve.
         NotHappenedYet: it is said to have come at a time that has not.
         ReceiptDiffers: its id is that of a receipt of other goods.
+        ReceiptUndone: its id is that of a receipt that was taken back.
     """
     refuse(_flaws_of_receipt(draft))
     draft = msgspec.structs.replace(draft, received_at=await happened(tx, draft.received_at))
@@ -290,8 +291,9 @@ async def sent_again(tx: Tx, draft: ReceiptDraft, transfer_id: UUID | None = Non
     Raises:
         ReceiptDiffers: that receipt brought other goods, was for another location, order, transfer or shipment, or said
             otherwise whether more of a transfer comes.
+        ReceiptUndone: that receipt was taken back; the goods are received under an id of their own.
     """
-    number, complete, *about = (await tx.tuples(writes.RECEIPT_SENT, {"id": draft.id}))[0]
+    number, undone, complete, *about = (await tx.tuples(writes.RECEIPT_SENT, {"id": draft.id}))[0]
     kept = await tx.tuples(writes.RECEIPT_LINES, {"id": draft.id})
     then = Counter[tuple[int, str | None]]()
     for sku, units, bucket, _line in kept:
@@ -304,6 +306,8 @@ async def sent_again(tx: Tx, draft: ReceiptDraft, transfer_id: UUID | None = Non
         otherwise = any(s != shipment for s in await tx.values(writes.RECEIPT_SHIPMENTS, {"id": draft.id}))
     if about != [draft.location_id, draft.order_id, transfer_id] or then != now or otherwise:
         raise ReceiptDiffers(number=number)
+    if undone:
+        raise ReceiptUndone(number=number)
     return int(number)
 
 

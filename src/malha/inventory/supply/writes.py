@@ -98,7 +98,9 @@ VALUES (%(id)s::uuid, %(location_id)s::int, %(order_id)s::uuid, %(transfer_id)s:
 ON CONFLICT (id) DO NOTHING
 RETURNING number
 """
-RECEIPT_SENT = "SELECT number, complete, location_id, order_id, transfer_id FROM receipt WHERE id = %(id)s::uuid"
+RECEIPT_SENT = """
+SELECT number, undone_at IS NOT NULL, complete, location_id, order_id, transfer_id FROM receipt WHERE id = %(id)s::uuid
+"""
 INSERT_RECEIPT_LINES = """
 INSERT INTO receipt_line (receipt_id, position, sku_id, order_line, bucket, quantity, shipment)
 SELECT %(receipt_id)s::uuid, position, sku_id, order_line, bucket, quantity, shipment
