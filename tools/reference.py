@@ -127,6 +127,9 @@ def command_page() -> str:
         "# Command line",
         "",
         f"`malha --help` lists the commands, `malha COMMAND --help` says the same as here. {GENERATED}",
+        "",
+        "Help is English. What a command reports is said in the language of the setting `language`.",
+        "What is wrong with a setting is said in English: until the settings are read no language is known.",
     ]
     for name in sorted(COMMANDS):
         group = typer.main.get_group(build(name))

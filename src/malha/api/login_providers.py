@@ -84,14 +84,17 @@ class PolicyBody(msgspec.Struct, forbid_unknown_fields=True):
 
 @query("/login-providers", permission="identity:manage")
 async def list_login_providers(work: Work) -> list[Provider]:
-    """List the log-in providers. Of a client secret only whether it is set."""
-    return await provider_reads.providers(work.tx)
+    """List the log-in providers, each with those of the caller's locations that it names.
+
+    Of a client secret only whether it is set.
+    """
+    return await providers.in_sight(work.tx, await provider_reads.providers(work.tx))
 
 
 @query("/login-providers/{code:str}", permission="identity:manage")
 async def get_login_provider(work: Work, code: str) -> Provider:
-    """Return one log-in provider, with the version as `ETag`."""
-    found = await providers.provider_named(work.tx, code)
+    """Return one log-in provider with those of the caller's locations that it names, and the version as `ETag`."""
+    (found,) = await providers.in_sight(work.tx, [await providers.provider_named(work.tx, code)])
     work.tag(found.version)
     return found
 

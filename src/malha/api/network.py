@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import Annotated
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from malha.api.work import Work, command, query
 from malha.network import reads, retailer, service
@@ -18,6 +18,7 @@ from malha.network.errors import (
     UnknownService,
 )
 from malha.network.model import (
+    Channel,
     ChannelDraft,
     EstablishmentDraft,
     LegalEntityDraft,
@@ -31,6 +32,7 @@ from malha.network.model import (
 )
 from malha.network.places import Place, locate
 from malha.network.reads import Closure
+from malha.network.snapshot import NetworkSnapshot
 from malha.platform import paging
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_
@@ -63,9 +65,14 @@ class LegalEntityView(LegalEntityDraft, frozen=True, kw_only=True):
 
 
 class ChannelView(ChannelDraft, frozen=True, kw_only=True):
-    """A sales channel with its policies."""
+    """A sales channel with its policies.
+
+    Whoever is limited to locations reads in `locations` those only; `others` then tells how many more may serve it, and
+    is absent otherwise.
+    """
 
     version: int
+    others: int | UnsetType = UNSET
 
 
 class ServiceView(ServiceDraft, frozen=True, kw_only=True):
@@ -122,6 +129,13 @@ def _location_view(found: Location, owners: Mapping[int, str]) -> LocationView:
         paused_reason=found.paused_reason,
         paused_until=found.paused_until,
     )
+
+
+def _channel_view(work: Work, found: Channel, network: NetworkSnapshot) -> ChannelView:
+    seen = frozenset(id_ for id_ in found.location_ids if work.actor.sees(id_))
+    draft = reads.channel_draft(msgspec.structs.replace(found, location_ids=seen), network)
+    others = len(found.location_ids) - len(seen) or UNSET
+    return ChannelView(**_fields(draft), version=found.version, others=others)  # type: ignore[arg-type]
 
 
 def _same_code(stated: str, code: str) -> None:
@@ -310,23 +324,20 @@ async def open_days(work: Work, code: str, data: OpenedDays) -> None:
 
 @query("/channels", permission="network:read", snapshot=True)
 async def list_channels(work: Work) -> list[ChannelView]:
-    """List all sales channels by code."""
+    """List all sales channels by code, each with those of the caller's locations that may serve it."""
     network = await reads.snapshot(work.tx)
-    return [
-        ChannelView(**_fields(reads.channel_draft(c, network)), version=c.version)  # type: ignore[arg-type]
-        for c in network.channels.values()
-    ]
+    return [_channel_view(work, c, network) for c in network.channels.values()]
 
 
 @query("/channels/{code:str}", permission="network:read", snapshot=True)
 async def get_channel(work: Work, code: str) -> ChannelView:
-    """Return one sales channel, with the version as `ETag`."""
+    """Return one sales channel with those of the caller's locations that may serve it, and the version as `ETag`."""
     network = await reads.snapshot(work.tx)
     found = network.channel(code)
     if found is None:
         raise UnknownChannel(key=code)
     work.tag(found.version)
-    return ChannelView(**_fields(reads.channel_draft(found, network)), version=found.version)  # type: ignore[arg-type]
+    return _channel_view(work, found, network)
 
 
 @command("/channels", permission="network:write", status=201)

@@ -13,8 +13,7 @@ from malha.api.replies import Pieces
 from malha.api.work import Work, command, query
 from malha.exchange import kinds, reads, service, undoing
 from malha.exchange.at_once import import_at_once
-from malha.exchange.model import KINDS, Kind, Run, State
-from malha.identity.errors import NeedsEverywhere
+from malha.exchange.model import EVERYWHERE, KINDS, Kind, Run, State
 from malha.identity.model import SIGNED_IN
 from malha.platform import audit
 from malha.platform.i18n import N_, _
@@ -118,14 +117,19 @@ async def export_all_stock(work: Work, format: Format = Format.CSV) -> bytes:  #
     return _export(work, Kind.STOCK, format)
 
 
-@command("/allotments:import", permission="stock:write", transaction=False, media_type=TABLES, tag="allotments")
+@command(
+    "/allotments:import",
+    permission="stock:write",
+    everywhere=True,
+    transaction=False,
+    media_type=TABLES,
+    tag="allotments",
+)
 async def import_fence_rows(work: Work, data: bytes, mode: Mode = Mode.PREVIEW, name: str = "") -> ImportReport:
     """Import rows of fences: allotment, SKU, location and the units to set apart; rows that are not there stay.
 
     They concern all locations, so it is not for those who are limited to some.
     """
-    if work.actor.locations is not None:
-        raise NeedsEverywhere
     return await _import(work, Kind.ALLOTMENTS, data, mode, name)
 
 
@@ -135,14 +139,19 @@ async def export_fence_rows(work: Work, format: Format = Format.CSV) -> bytes:  
     return _export(work, Kind.ALLOTMENTS, format)
 
 
-@command("/safety-rules:import", permission="stock:write", transaction=False, media_type=TABLES, tag="safety")
+@command(
+    "/safety-rules:import",
+    permission="stock:write",
+    everywhere=True,
+    transaction=False,
+    media_type=TABLES,
+    tag="safety",
+)
 async def import_safety_rules(work: Work, data: bytes, mode: Mode = Mode.PREVIEW, name: str = "") -> ImportReport:
     """Import safety rules: a row states one rule whole; rules that are not there stay.
 
     They concern all locations, so it is not for those who are limited to some.
     """
-    if work.actor.locations is not None:
-        raise NeedsEverywhere
     return await _import(work, Kind.SAFETY_RULES, data, mode, name)
 
 
@@ -170,15 +179,20 @@ async def export_ahead_policies(work: Work, format: Format = Format.CSV) -> byte
     return _export(work, Kind.AHEAD_POLICIES, format)
 
 
-@command("/listings:import", permission="network:write", transaction=False, media_type=TABLES, tag="connections")
+@command(
+    "/listings:import",
+    permission="network:write",
+    everywhere=True,
+    transaction=False,
+    media_type=TABLES,
+    tag="connections",
+)
 async def import_listings(work: Work, data: bytes, mode: Mode = Mode.PREVIEW, name: str = "") -> ImportReport:
     """Import what is said of listings: a row says one field of a SKU on a connection otherwise, or what it costs there.
 
     A field without a value takes back what was said; an empty `price` leaves it, `none` has the catalogue's count.
     Fields that are not there stay as they are. What is published follows.
     """
-    if work.actor.locations is not None:
-        raise NeedsEverywhere
     return await _import(work, Kind.LISTINGS, data, mode, name)
 
 
@@ -200,7 +214,14 @@ async def export_all_locations(work: Work, format: Format = Format.CSV) -> bytes
     return _export(work, Kind.LOCATIONS, format)
 
 
-@command("/customers:import", permission="customers:write", transaction=False, media_type=TABLES, tag="customers")
+@command(
+    "/customers:import",
+    permission="customers:write",
+    everywhere=True,
+    transaction=False,
+    media_type=TABLES,
+    tag="customers",
+)
 async def import_customers(work: Work, data: bytes, mode: Mode = Mode.PREVIEW, name: str = "") -> ImportReport:
     """Import customers from a table; who is there already is changed, not doubled.
 
@@ -209,8 +230,6 @@ async def import_customers(work: Work, data: bytes, mode: Mode = Mode.PREVIEW, n
 
     It may change anybody's profile, so it is not for those who are limited to locations.
     """
-    if work.actor.locations is not None:
-        raise NeedsEverywhere
     return await _import(work, Kind.CUSTOMERS, data, mode, name)
 
 
@@ -314,6 +333,7 @@ def _upload(kind: Kind) -> Any:
     return command(
         f"/imports/{kind.value}",
         permission=rules.write,
+        everywhere=kind in EVERYWHERE,
         transaction=False,
         status=201,
         media_type=TABLES,

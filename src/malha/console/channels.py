@@ -112,6 +112,7 @@ async def channel_show(request: Request[Any, Any, Any], code: FromPath[str]) -> 
         teller=_(TELLER_WORDS[teller]),
         issuer=network.establishments[found.establishment_id] if found.establishment_id else None,
         places=[(x, _(say.LOCATION_KIND[x.kind]), say.LOCATION_STATUS[x.status]) for x in places],
+        hidden=len(found.location_ids) - len(places),
     )
 
 

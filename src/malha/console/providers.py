@@ -102,6 +102,7 @@ async def _page(tx: Tx, request: Asking, provider: Provider | None, checks: list
         places=[place for place in await network.locations(tx) if caller.sees(place.id)],
         redirect=provider_session.redirect_uri(request, provider.code) if provider else f"{base}/login/back/",
         back_to=f"{base}/login",
+        hidden=(provider.others or 0) if provider else 0,
         checks=checks,
         plain=base.startswith("http://"),
     )
@@ -118,7 +119,8 @@ async def provider_new(request: Asking) -> Response[str]:
 async def provider_show(request: Asking, code: FromPath[str]) -> Response[str]:
     """Show a provider's form."""
     async with web.reading(request) as tx:
-        return await _page(tx, request, await providers.provider_named(tx, code))
+        (provider,) = await providers.in_sight(tx, [await providers.provider_named(tx, code)])
+        return await _page(tx, request, provider)
 
 
 @post("/providers:new", opt={**MANAGE, "everywhere": True}, status_code=200)

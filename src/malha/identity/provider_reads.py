@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from malha.identity.model import Role
 from malha.identity.provider_model import FactorPolicy, Rule
@@ -106,7 +107,8 @@ class _Row(msgspec.Struct, frozen=True, kw_only=True):
 class Provider(msgspec.Struct, frozen=True, kw_only=True):
     """A provider as lists show it; of its secret only whether it is set. `locations` None is everywhere.
 
-    `people` are bound to it, the last of whom came in at `last_at`.
+    `people` are bound to it, the last of whom came in at `last_at`. For whoever is limited to locations, it and its
+    rules name those only; `others` then tells how many more they name, and is absent otherwise.
     """
 
     id: int
@@ -130,6 +132,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     people: int
     last_at: datetime | None
+    others: int | UnsetType = UNSET
 
 
 class Policy(msgspec.Struct, frozen=True):

@@ -7,6 +7,9 @@ client secret is encrypted under the installation's key; it is never shown, logg
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+from msgspec import UNSET
+
 from malha.identity import oidc, provider_reads, provider_rules, provider_writes, reads, rules, service, ways
 from malha.identity.errors import BeyondOwn, NeedsEverywhere, ProviderChanged, ProviderCodeTaken
 from malha.identity.model import ROLES, Role
@@ -116,6 +119,32 @@ async def provider_named(tx: Tx, code: str) -> Provider:
     if found is None:
         raise NotFound(what="login provider", key=code)
     return found
+
+
+async def in_sight(tx: Tx, found: Sequence[Provider]) -> list[Provider]:
+    """Return providers that name no locations but those the actor sees; `others` counts what was left out of each."""
+    if tx.actor.locations is None:
+        return list(found)
+    named = {one.code: _named(one) for one in found}
+    known = await reads.location_ids(tx, sorted(set().union(*named.values())))
+    seen = {code for code, id_ in known.items() if tx.actor.sees(id_)}
+
+    def kept(codes: Sequence[str] | None) -> list[str] | None:
+        return None if codes is None else [code for code in codes if code in seen]
+
+    return [
+        msgspec.structs.replace(
+            one,
+            locations=kept(one.locations),
+            rules=[msgspec.structs.replace(rule, locations=kept(rule.locations)) for rule in one.rules],
+            others=len(named[one.code] - seen) or UNSET,
+        )
+        for one in found
+    ]
+
+
+def _named(provider: Provider) -> set[str]:
+    return {code for codes in (provider.locations, *(r.locations for r in provider.rules)) for code in codes or ()}
 
 
 async def secret_of(tx: Tx, keys: Keys, provider: Provider) -> str | None:

@@ -23,6 +23,7 @@ from malha.inventory.safety.model import SafetyRuleDraft
 RULE: dict[str, Any] = {"code": "R-ALL", "name": "Everywhere", "amount": 2}
 CAP: dict[str, Any] = {"code": "C-ALL", "name": "Everywhere", "kind": "cap", "quota": 5}
 KEY = ["stock:read", "stock:write"]
+COUNTS_FOR_ALL = "What is here counts for every location: who is limited to some reads it and does not change it."
 
 
 @pytest.fixture
@@ -72,11 +73,11 @@ async def test_pages_offer_them_to_read_only(ruled: Shop) -> None:
         assert "Everywhere" in shown
         assert "There" not in shown.replace("There is", "")
         assert edit not in shown
-        assert "does not change them" in shown
+        assert COUNTS_FOR_ALL in shown
         assert (await ruled.http.get(edit, headers=keeper)).status_code == 403
         shown = (await ruled.http.get(path, headers=owner)).text
         assert edit in shown
-        assert "does not change them" not in shown
+        assert COUNTS_FOR_ALL not in shown
     assert "dlg-end" not in (await ruled.http.get("/allotments/C-ALL", headers=keeper)).text
     assert "dlg-end" in (await ruled.http.get("/allotments/C-ALL", headers=owner)).text
 
@@ -114,6 +115,21 @@ async def test_who_is_limited_changes_neither_products_nor_prices(
     assert (answer.status_code, answer.json()["code"]) == (403, "shared_by_all"), answer.text
     assert (await ruled.http.get("/v1/products/SHIRT", headers=everywhere)).json() == before
     assert (await ruled.http.get("/v1/products/SHIRT", headers=limited)).json() == before
+
+
+WRITES = ["stock:write", "network:write", "customers:write"]
+
+
+@pytest.mark.parametrize("kind", ["allotments", "safety-rules", "listings", "customers"])
+async def test_a_table_of_what_concerns_all_is_refused_to_who_is_limited_before_it_is_read(
+    ruled: Shop, kind: str
+) -> None:
+    limited = await ruled.key(WRITES, locations=["L1"])
+    for path in (f"/v1/{kind}:import?mode=all", f"/v1/imports/{kind.replace('-', '_')}"):
+        answer = await ruled.http.post(path, content=b"", headers=limited)
+        assert (answer.status_code, answer.json()["code"]) == (403, "shared_by_all"), (path, answer.text)
+    async with ruled.database.transaction() as tx:
+        assert await tx.value("SELECT count(*) FROM import_run") == 0
 
 
 async def test_an_import_brought_before_its_person_was_limited_goes_no_further(ruled: Shop) -> None:

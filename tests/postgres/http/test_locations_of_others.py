@@ -1,0 +1,88 @@
+"""Channels and log-in providers name locations of the whole retailer: who is limited to some reads of theirs only, and
+that there are more.
+"""
+
+from typing import Any
+
+import pytest
+from tests_http import Shop
+
+from malha.testing import builders
+
+CHANNEL = {"code": "lojas", "name": "Lojas", "kind": "web", "locations": ["S1", "S2"]}
+FAR = {"code": "longe", "name": "Longe", "kind": "web", "locations": ["S2"]}
+PROVIDER: dict[str, Any] = {
+    "code": "house",
+    "name": "Casa Login",
+    "issuer": "https://login.example/realms/loja",
+    "client_id": "malha",
+    "creates": True,
+    "claim": "groups",
+    "role": "store_associate",
+    "locations": ["S1", "S2"],
+    "rules": [
+        {"value": "far", "role": "store_lead", "locations": ["S2"]},
+        {"value": "all", "role": "planner", "locations": None},
+    ],
+}
+
+
+@pytest.fixture
+async def stated(shop: Shop) -> dict[str, str]:
+    """Two locations, what names them, and the owner who stated it."""
+    async with shop.database.transaction() as tx:
+        await builders.a_network(tx)
+    owner = await shop.session()
+    for path, body in (("/v1/channels", CHANNEL), ("/v1/channels", FAR), ("/v1/login-providers", PROVIDER)):
+        answer = await shop.http.post(path, json=body, headers=owner)
+        assert answer.status_code == 201, answer.text
+    return owner
+
+
+async def told(shop: Shop, path: str, headers: dict[str, str]) -> Any:
+    shop.http.cookies.clear()
+    answer = await shop.http.get(path, headers=headers)
+    assert answer.status_code == 200, answer.text
+    return answer.json() if path.startswith("/v1/") else answer.text
+
+
+async def test_a_channel_names_the_callers_locations_and_how_many_more_serve_it(
+    shop: Shop, stated: dict[str, str]
+) -> None:
+    limited = await shop.key(["network:read"], locations=["S1"])
+    channels = {c["code"]: c for c in await told(shop, "/v1/channels", limited)}
+    assert (channels["lojas"]["locations"], channels["lojas"]["others"]) == (["S1"], 1)
+    assert (channels["longe"]["locations"], channels["longe"]["others"]) == ([], 1)
+    assert "others" not in channels["web"]  # every location serves it
+    for code in ("lojas", "longe"):
+        assert await told(shop, f"/v1/channels/{code}", limited) == channels[code]
+    whole = await told(shop, "/v1/channels/lojas", stated)
+    assert (whole["locations"], whole.get("others")) == (["S1", "S2"], None)
+
+
+async def test_a_login_provider_and_its_rules_name_the_callers_locations(shop: Shop, stated: dict[str, str]) -> None:
+    limited = await shop.key(["identity:manage"], locations=["S1"])
+    (listed,) = await told(shop, "/v1/login-providers", limited)
+    assert (listed["locations"], [rule["locations"] for rule in listed["rules"]]) == (["S1"], [[], None])
+    assert listed["others"] == 1  # S2, however often it is named
+    assert await told(shop, "/v1/login-providers/house", limited) == listed
+    whole = await told(shop, "/v1/login-providers/house", stated)
+    assert [whole["locations"], *(rule["locations"] for rule in whole["rules"])] == [["S1", "S2"], ["S2"], None]
+    assert "others" not in whole
+
+
+async def test_what_is_read_everywhere_can_be_sent_back(shop: Shop, stated: dict[str, str]) -> None:
+    body = await told(shop, "/v1/channels/lojas", stated)
+    version = {"if-match": f'"{body.pop("version")}"'}
+    answer = await shop.http.put("/v1/channels/lojas", json=body, headers=stated | version)
+    assert answer.status_code == 200, answer.text
+
+
+async def test_pages_say_that_there_are_more(shop: Shop, stated: dict[str, str]) -> None:
+    limited = await shop.session(email="one@loja.test", locations=["S1"])
+    for path in ("/channels/lojas", "/channels/longe", "/providers/house"):
+        page = await told(shop, path, limited)
+        assert "S2" not in page, path
+        assert "1 more is not among your locations" in page, path
+        assert "not among your locations" not in await told(shop, path, stated), path
+    assert "None of your locations." in await told(shop, "/channels/longe", limited)
