@@ -83,6 +83,7 @@ async def show_availability(
     it does not sell, or outside the caller's scope are left out. `at` has (index into `locations`, available,
     published) for every location with units; the totals may be less than their sum where a cap covers several.
     `ahead` lists what may be promised from supply beyond that, by day, where the SKU may be sold ahead on the channel.
+    `most_units` is how many of one SKU one order may have without waiting for a person.
     Of a SKU of which nothing is available, `substitutes` says what its product names instead and the channel may sell
     now.
     """
@@ -130,7 +131,8 @@ async def check_basket(work: Work, data: AskedBasket) -> Basket:
     The basket is planned as an order would be: all lines on their sum, kits whole at one location, fences, caps,
     services and capacity included; what finds no stock is looked for in supply where it may be sold ahead. Nothing is
     held; place a hold to keep units that are there. A line that is not available in full names its substitutes that
-    are.
+    are. A basket with more of a SKU than the channel takes unasked is not available: `reasons` says of what, and how
+    many may be bought.
     """
     reference = await reference_in(work.tx)
     of = _channel(reference, data.channel)
@@ -174,8 +176,10 @@ async def check_basket(work: Work, data: AskedBasket) -> Basket:
         units, day = ahead.get(n, (0, None))
         others = instead.get(cards[line.sku].id, [])
         lines.append(BasketLine(n, line.sku, line.quantity, found.get(n, 0), units, day, others))
-    covered = all(line.available + line.ahead == line.asked for line in lines)
-    return Basket(all(line.available == line.asked for line in lines), lines, caps, covered)
+    reasons = promised.not_promised(of, [(line.sku, line.quantity) for line in data.lines])
+    there = not reasons and all(line.available == line.asked for line in lines)
+    covered = not reasons and all(line.available + line.ahead == line.asked for line in lines)
+    return Basket(there, lines, caps, covered, reasons)
 
 
 class AskedPromise(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -200,7 +204,8 @@ async def promise_basket(work: Work, data: AskedPromise) -> Options:
     capacity included. What has no stock is offered from supply where the channel may sell it ahead, no more than is
     free of it, and said as such in `ahead` with the day from which it can go on. An order placed now with that service
     is promised the same, line by line: `promised_at` is the first day to keep, `complete_at` when all of it is there.
-    Nothing is held. Of places that take appointments, the next free pickup slots once goods are ready.
+    Nothing is held. Of places that take appointments, the next free pickup slots once goods are ready. For more of a
+    SKU than the channel takes unasked nothing is promised: `reasons` says of what, and how many may be bought.
     """
     reference = await reference_in(work.tx)
     of = _channel(reference, data.channel)
@@ -208,6 +213,9 @@ async def promise_basket(work: Work, data: AskedPromise) -> Options:
     flaws = _unknown_skus(data.lines, cards)
     _place, state, wrong = _destination(data.postal_code, data.to_state)
     refuse(flaws + wrong)
+    reasons = promised.not_promised(of, [(line.sku, line.quantity) for line in data.lines])
+    if reasons:
+        return Options(deliveries=[], collections=[], reasons=reasons)
     return await promised.options(
         work.tx,
         reference,
@@ -238,7 +246,7 @@ async def promise_page(
 
     As `POST /v1/promises` for each SKU alone, what is sold ahead included, but made to be asked for every page view:
     answers are kept and say `as_of` since when they are so, at most some three seconds. `ETag` and `Cache-Control` let
-    a cache in front keep them for a moment too.
+    a cache in front keep them for a moment too. `reasons`: as of a basket.
     """
     began = time.perf_counter()
     pages: PromisePages = work.services.extra["promise_pages"]

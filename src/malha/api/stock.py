@@ -16,6 +16,8 @@ from malha.api.work import Work, command, query
 from malha.catalog import reads as catalog
 from malha.fulfillment import settlements
 from malha.fulfillment.settlements import Settled
+from malha.intake import rules as gate
+from malha.intake.errors import OVER_MOST_UNITS, TooManyUnits
 from malha.inventory import balance_reads, reads, service
 from malha.inventory.balance_reads import LedgerAsked, PlacedLine
 from malha.inventory.buckets.model import Bucket
@@ -428,16 +430,18 @@ async def hold_stock(work: Work, data: NewHold) -> HoldPlaced:
     """Hold units for a cart or a payment, all of them or none.
 
     An order with the same `hold_reference` takes the units over. A hold that is over gives its units back by itself.
+    More of a SKU than the channel takes unasked is not held: its order would wait for a person.
     """
     keys = await _keys(work, data.items, kits=True)
     channel_id = None
     if data.channel is None and data.customer_group is not None:
         refuse([Flaw("channel", GROUP_OF_NO_CHANNEL)])
     if data.channel is not None:
-        channels = {channel.code: channel.id for channel in await network.channels(work.tx)}
+        channels = {channel.code: channel for channel in await network.channels(work.tx)}
         if data.channel not in channels:
             raise UnknownChannel(key=data.channel)
-        channel_id = channels[data.channel]
+        channel_id = channels[data.channel].id
+        _refuse_too_many(data.items, channels[data.channel].most_units)
     seconds = data.seconds
     if data.tender is not None:
         awaited = Awaited(kind=data.tender.value, created_at=now(), expires_at=data.expires_at)
@@ -453,6 +457,26 @@ async def hold_stock(work: Work, data: NewHold) -> HoldPlaced:
     if short:
         raise await _not_enough(work.tx, keys, data.items, short)
     return HoldPlaced(data.reference, seconds)
+
+
+def _refuse_too_many(items: Sequence[HeldItem], most: int | None) -> None:
+    """Refuse more of a SKU, wherever it is held, than an order of the channel may have before a person looked at it.
+
+    Raises:
+        TooManyUnits: there is more of some.
+    """
+    many = gate.beyond(((item.sku, item.quantity) for item in items), most)
+    if many:
+        problems = [
+            {
+                "at": f"/items/{i}/quantity",
+                "says": OVER_MOST_UNITS,
+                "facts": {"sku": item.sku, "most_units": most, "asked": many[item.sku]},
+            }
+            for i, item in enumerate(items)
+            if item.sku in many
+        ]
+        raise TooManyUnits(most_units=most, skus=many, count=len(many), problems=problems)
 
 
 def _parts(keys: Keys, item: HeldItem) -> list[Claim]:

@@ -25,6 +25,7 @@ from malha.inventory.counts.reads import Frozen
 from malha.network.model import Channel, LocationStatus
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
+from malha.promising.model import NotPromised
 from malha.routing import rules as routing
 from malha.routing.lanes import barred
 from malha.routing.model import Plan, Request, RequestLine
@@ -71,6 +72,7 @@ class Availability(msgspec.Struct, frozen=True):
     customer_group: str | None
     locations: list[str]
     skus: list[Offer]
+    most_units: int | None = None  # of one SKU in one order; an order for more waits for a person. None: any quantity
 
 
 class BasketLine(msgspec.Struct, frozen=True):
@@ -90,12 +92,16 @@ class BasketLine(msgspec.Struct, frozen=True):
 
 
 class Basket(msgspec.Struct, frozen=True):
-    """Whether an order for the whole basket would find all its units now; `covered`: now or from supply."""
+    """Whether an order for the whole basket would find all its units now; `covered`: now or from supply.
+
+    With `reasons` it is neither, whatever its lines say: its order would wait for a person and claim nothing.
+    """
 
     available: bool
     lines: list[BasketLine]
     caps: list[str]
     covered: bool = False
+    reasons: list[NotPromised] = []
 
 
 def places_of(reference: Reference, channel: Channel, only: Collection[int] | None) -> list[int]:
@@ -142,7 +148,7 @@ async def offers(
     rows = [told.offer(sku, cards[sku]) for sku in sorted(cards)]
     if ahead:
         rows = [msgspec.structs.replace(row, ahead=ahead.get(row.sku, [])) for row in rows]
-    return Availability(channel.code, customer_group, codes, rows)
+    return Availability(channel.code, customer_group, codes, rows, channel.most_units)
 
 
 async def _ahead(

@@ -1,6 +1,9 @@
 """Refusals of the gate. Each one leaves nothing behind: no order, no claim, no used-up key."""
 
 from malha.platform.errors import FieldError, MalhaError
+from malha.platform.i18n import N_
+
+OVER_MOST_UNITS = N_("One order may have {most_units} of {sku}, {asked} are wanted.")
 
 
 class UnknownChannel(FieldError):
@@ -35,6 +38,15 @@ class OutOfStock(MalhaError):
     code = "out_of_stock"
     says = "Lines for which there is not enough stock: {count}."
     mend = "Offer the customer less or something else; `shortages` says how much there is."
+
+
+class TooManyUnits(FieldError):
+    """A cart wants more of a SKU than its channel takes unasked: its order would claim nothing and wait."""
+
+    status = 409
+    code = "too_many_units"
+    says = "SKUs of which more is wanted than the {most_units} one order may have: {count}."
+    mend = "Hold no more than that of each SKU. An order for more is taken, and a person looks at it first."
 
 
 class WrongCurrency(FieldError):

@@ -144,12 +144,17 @@ class PromisePages:
             checked = self._cache.checked
             wishes = await wishes_in(reference)
             self._notice(reference)
-            plain = [w for w in wishes if not touches(reference.allotments, w.channel.id, w.card.stocked)]
+            told = {id(w): too_many for w in wishes if (too_many := _too_many(w, checked)) is not None}
+            plain = [
+                w
+                for w in wishes
+                if id(w) not in told and not touches(reference.allotments, w.channel.id, w.card.stocked)
+            ]
             waited = await self._have({part for w in plain for part in w.card.stocked})
             await self._learn(reference, plain)
             if reference.network is self._reference.network:  # else the network changed while stock was waited for
                 break
-        told = {id(w): self._told(reference, w, checked, waited=waited) for w in plain}
+        told |= {id(w): self._told(reference, w, checked, waited=waited) for w in plain}
         return [told.get(id(w)) or await self._ask(reference, w, checked) for w in wishes]
 
     async def _learn(self, reference: Reference, wishes: Sequence[Wish]) -> None:
@@ -387,6 +392,17 @@ class PromisePages:
         self._answers[key] = answer
         while len(self._answers) > MOST_ANSWERS:
             self._answers.popitem(last=False)
+
+
+def _too_many(wish: Wish, checked: float) -> Told | None:
+    """Return what is told of more units than the channel takes unasked, whatever is there; None: they are not more.
+
+    It is not kept: it costs nothing, and is in the reader's language.
+    """
+    reasons = promised.not_promised(wish.channel, [(wish.sku, wish.quantity)])
+    if not reasons:
+        return None
+    return Told(_encode(PageOptions(sku=wish.sku, deliveries=[], collections=[], reasons=reasons)), checked, "planned")
 
 
 def _item_of(sku: str, deliveries: list[Delivery], collections: Sequence[Collection]) -> bytes:

@@ -3,7 +3,7 @@
 The same plan, the same cut-offs and calendars decide what intake promises an order (`promise_of`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from heapq import nsmallest
 from typing import NamedTuple
@@ -14,7 +14,9 @@ import msgspec
 from malha.capacity import service as capacity
 from malha.capacity.model import Kind, Slot
 from malha.intake import availability, dropping
+from malha.intake import rules as gate
 from malha.intake.covering import by_line, promised
+from malha.intake.errors import OVER_MOST_UNITS
 from malha.intake.reference import Card, Channel, Reference
 from malha.inventory.ahead.model import NewClaim
 from malha.inventory.ahead.rules import policy_for
@@ -24,7 +26,7 @@ from malha.network.places import locate
 from malha.network.tariff import distance_km
 from malha.platform.brazil import STATES
 from malha.platform.db import Tx
-from malha.platform.i18n import DEFAULT_ZONE
+from malha.platform.i18n import DEFAULT_ZONE, current_language, translate
 from malha.platform.ids import UUID
 from malha.promising import rules
 from malha.promising.foretelling import Foretold, LearnedDays
@@ -38,6 +40,7 @@ from malha.promising.model import (
     Made,
     MadeLeg,
     MadeSupply,
+    NotPromised,
     Options,
 )
 from malha.routing.model import Plan, uncovered
@@ -287,6 +290,23 @@ def days_of(
     for line, _, _ in plan.assignments:
         days[line] = max(at, days.get(line, at))
     return days
+
+
+def not_promised(channel: Channel, lines: Iterable[tuple[str, int]]) -> list[NotPromised]:
+    """Return why units of SKUs are promised to nobody on a channel: its order of so many would wait for a person."""
+    most = channel.most_units
+    if most is None:
+        return []
+    return [
+        NotPromised(
+            reason="quantity",
+            sku=sku,
+            asked=asked,
+            most_units=most,
+            says=translate(current_language(), OVER_MOST_UNITS, sku=sku, most_units=most, asked=asked),
+        )
+        for sku, asked in gate.beyond(lines, most).items()
+    ]
 
 
 async def options(

@@ -1,6 +1,7 @@
 """Pure decisions at the gate: what tells bodies apart, amounts that cannot be, whether the tenders cover the total."""
 
 import hashlib
+from collections.abc import Iterable
 
 import msgspec
 
@@ -59,11 +60,13 @@ def paid_enough(order: NewOrder, total: int) -> bool:
     return covered >= total
 
 
-def beyond(order: NewOrder, most: int) -> dict[str, int]:
-    """Return the SKUs of which an order wants more than `most` units in all its lines, and how many it wants."""
+def beyond(lines: Iterable[tuple[str, int]], most: int | None) -> dict[str, int]:
+    """Return the SKUs of which lines want more than `most` units together, and how many; None: any quantity."""
+    if most is None:
+        return {}
     wanted: dict[str, int] = {}
-    for line in order.lines:
-        wanted[line.sku] = wanted.get(line.sku, 0) + line.quantity
+    for sku, quantity in lines:
+        wanted[sku] = wanted.get(sku, 0) + quantity
     return {sku: quantity for sku, quantity in wanted.items() if quantity > most}
 
 

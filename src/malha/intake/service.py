@@ -567,9 +567,9 @@ def _address_of(submission: Submission) -> tuple[str | None, dict[HoldKind, dict
 
 def _unasked(submission: Submission, channel: Channel) -> dict[str, int]:
     """Return of which SKUs an order wants more than its channel takes unasked; none of an order of the past."""
-    if channel.most_units is None or submission.release_now:
+    if submission.release_now:
         return {}
-    return rules.beyond(submission.order, channel.most_units)
+    return rules.beyond(((line.sku, line.quantity) for line in submission.order.lines), channel.most_units)
 
 
 def _holds_of(

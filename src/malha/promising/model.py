@@ -1,6 +1,7 @@
 """Words of promises: what is offered, and what a date is made of."""
 
 from datetime import date, datetime, time
+from typing import Literal
 
 import msgspec
 
@@ -89,19 +90,35 @@ class Collection(PageCollection, frozen=True, kw_only=True):
     slots: list[FreeSlot] | None = None  # the next with a place, once goods are ready; null: it takes no appointments
 
 
-class Options(msgspec.Struct, frozen=True, kw_only=True):
+class NotPromised(msgspec.Struct, frozen=True, kw_only=True):
+    """Why nothing is promised however much is there. `says` is in the reader's language.
+
+    `quantity`: a channel takes no more than `most_units` of one SKU in one order before a person looked at it; lines
+    of one SKU count together, as `asked`.
+    """
+
+    reason: Literal["quantity"]
+    sku: str
+    asked: int
+    most_units: int
+    says: str
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How a channel can get a basket to a customer now; empty lists where nothing can be promised."""
 
     deliveries: list[Delivery]  # the soonest first, then the cheaper
     collections: list[Collection]  # the nearest first, else the soonest
+    reasons: list[NotPromised] = []  # why nothing is, where it is not for want of stock, days or places
 
 
-class PageOptions(msgspec.Struct, frozen=True, kw_only=True):
+class PageOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How a channel can get some units of one SKU to a customer; see `Options`. Of appointments it says nothing."""
 
     sku: str
     deliveries: list[Delivery]
     collections: list[PageCollection]
+    reasons: list[NotPromised] = []
 
 
 class PagePromise(msgspec.Struct, frozen=True, kw_only=True):
