@@ -12,7 +12,7 @@ from typing import Any
 
 from psycopg import AsyncCursor
 
-from malha.inventory import announcing, reads, writes
+from malha.inventory import announcing, reads, standing, writes
 from malha.inventory.allotments import claims as allotted
 from malha.inventory.allotments import reads as allotments
 from malha.inventory.allotments.model import Taker
@@ -241,6 +241,7 @@ async def adjust(
 
     Raises:
         NotHappenedYet: they are said to be of a time that has not come.
+        BecameKit: one of which units come is a kit since the caller looked.
     """
     occurred_at = await happened(tx, occurred_at)
     deltas = [c for c in sum_claims(changes) if c.quantity]
@@ -248,6 +249,7 @@ async def adjust(
         return []
     if any(abs(c.quantity) > MAX_QUANTITY for c in deltas):
         raise InvalidQuantity(quantity=max(deltas, key=lambda c: abs(c.quantity)).quantity)
+    await standing.come(tx, {c.sku_id for c in deltas if c.quantity > 0})
     await tx.execute(writes.ENSURE_BALANCES, _keys(deltas))
     await allotted.lock_at(tx, [c for c in deltas if c.quantity < 0])
     found = await tx.tuples(writes.ADJUST, arrays(deltas))
@@ -293,11 +295,11 @@ async def set_on_hand(
         raise InvalidQuantity(quantity=next(c.quantity for c in wanted if not 0 <= c.quantity <= MAX_QUANTITY))
     await tx.execute(writes.ENSURE_BALANCES, _keys(wanted))
     await allotted.lock_at(tx, wanted)
-    standing = {(s, loc): q for s, loc, q in await tx.tuples(writes.LOCK_BALANCES, _keys(wanted))}
+    had = {(s, loc): q for s, loc, q in await tx.tuples(writes.LOCK_BALANCES, _keys(wanted))}
     changes = [
-        Claim(c.sku_id, c.location_id, c.quantity - standing[c.sku_id, c.location_id])
+        Claim(c.sku_id, c.location_id, c.quantity - had[c.sku_id, c.location_id])
         for c in wanted
-        if c.quantity != standing[c.sku_id, c.location_id]
+        if c.quantity != had[c.sku_id, c.location_id]
     ]
     return await adjust(tx, changes, reason, reference, occurred_at)
 
