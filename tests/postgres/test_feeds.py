@@ -9,7 +9,7 @@ import pytest
 from feed_world import LIST, a_draft, a_feed, a_plan, a_shop, built, contents, hear, rows_in
 
 from malha.catalog import service as catalog
-from malha.catalog.model import CategoryDraft, MediaDraft, ProductDraft
+from malha.catalog.model import CategoryDraft, MediaDraft, ProductDraft, VariantDraft
 from malha.channels import quantities
 from malha.channels import service as channels
 from malha.channels.feeds import building, making, reads, service
@@ -320,6 +320,35 @@ async def test_changes_say_what_differs_from_the_last_full_file(database):
 
     again = await built(database, kind=CHANGES)
     assert await contents(database, again) == await contents(database, changed), "who missed one misses nothing"
+
+
+async def test_what_one_variant_costs_has_the_others_of_its_product_neither_looked_at_nor_said(database):
+    await a_shop(database)
+    sizes = [VariantDraft(sku=f"TEE-{size}", price=5_000, options={"Size": size}) for size in "SML"]
+    tee = ProductDraft(
+        code="TEE", name="Camiseta", description="Algodão", brand="Loja", options=["Size"], variants=sizes
+    )
+    async with database.transaction() as tx:
+        await catalog.put_products(tx, [tee])
+        await channels.put_listings(tx, "web", [ListingDraft(v.sku, f"c-{v.sku}") for v in sizes])
+    await a_feed(database, of="generic")
+    await built(database)
+
+    async with database.transaction() as tx:
+        await catalog.set_prices(tx, {"TEE-M": 4_000})
+    priced = await built(database, kind=CHANGES)
+    assert (priced.looked, (await rows_in(database, priced)).keys()) == (1, {"c-TEE-M"})
+
+    edited = msgspec.structs.replace(sizes[2], price=4_500)
+    async with database.transaction() as tx:
+        await catalog.put_products(tx, [msgspec.structs.replace(tee, variants=[sizes[0], edited])])
+    assert (await built(database, kind=CHANGES)).looked == 2, "with the one before: the last full file knows neither"
+
+    async with database.transaction() as tx:
+        await catalog.put_products(tx, [msgspec.structs.replace(tee, brand="Outra", variants=[])])
+    branded = await built(database, kind=CHANGES)
+    assert branded.looked == 3, "what the product says is said of all of them"
+    assert (await rows_in(database, branded)).keys() == {"c-TEE-S", "c-TEE-M", "c-TEE-L"}
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,8 @@ async def flaws_of(
 async def stocked_kits(tx: Tx, drafts: Sequence[ProductDraft], stands: Stands | None) -> dict[str, dict[str, object]]:
     """Return the SKUs that would become kits while units of them are somewhere, with the facts of `StockedKit`.
 
-    What is a kit already may change what it is made of. Goods that are received in the same moment are not seen.
+    What is a kit already may change what it is made of. `stands` sees to it that what has no units gets none before
+    this transaction ends.
     """
     parts = sorted({v.sku for draft in drafts for v in draft.variants if v.parts})
     if not parts or stands is None:

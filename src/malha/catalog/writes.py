@@ -133,7 +133,8 @@ UPSERT_PRODUCTS = (
 ON CONFLICT (code) DO UPDATE SET
     name = excluded.name, description = excluded.description, brand = excluded.brand,
     category_id = excluded.category_id, ncm = excluded.ncm, cest = excluded.cest, origin = excluded.origin,
-    options = excluded.options, attributes = excluded.attributes, active = excluded.active, version = p.version + 1
+    options = excluded.options, attributes = excluded.attributes, active = excluded.active, version = p.version + 1,
+    own_version = p.own_version + 1
 WHERE (p.name, p.description, p.brand, p.category_id, p.ncm, p.cest, p.origin, p.options, p.attributes, p.active)
     IS DISTINCT FROM (excluded.name, excluded.description, excluded.brand, excluded.category_id, excluded.ncm,
         excluded.cest, excluded.origin, excluded.options, excluded.attributes, excluded.active)

@@ -274,8 +274,8 @@ class PersonChanged(Conflict):
 
 
 class LastOwner(Conflict):
-    """The retailer would be left without an active owner of all places."""
+    """The retailer would be left without an active owner of all places who has a way to come in."""
 
     code = "last_owner"
     says = "This person is the last active owner of all locations."
-    mend = "Make someone else an owner of all locations first; who was invited counts once they have logged in."
+    mend = "Make someone else an owner of all locations first, who has chosen a password or logged in by a provider."

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import UNSET
 
 from malha.identity import oidc, provider_reads, provider_rules, provider_writes, reads, rules, service, ways
-from malha.identity.errors import BeyondOwn, NeedsEverywhere, ProviderChanged, ProviderCodeTaken
+from malha.identity.errors import BeyondOwn, LastOwner, NeedsEverywhere, ProviderChanged, ProviderCodeTaken
 from malha.identity.model import ROLES, Role
 from malha.identity.provider_model import ProviderDraft
 from malha.identity.provider_reads import Provider
@@ -197,11 +197,15 @@ async def unbind(tx: Tx, person_id: UUID, issuer: str, subject: str) -> None:
     Raises:
         NotFound: there is no such person, or the account is not bound to them.
         BeyondOwn: the person has rights that the actor does not hold.
+        LastOwner: it is the only way in of the last who owns all places.
     """
+    owners = await service.lock_owners(tx)
     await service.person_to_manage(tx, person_id)
     account = {"person_id": person_id, "issuer": issuer, "subject": subject}
     if not await tx.execute(provider_writes.UNBIND, account):
         raise NotFound(what="account", key=subject[:80])
+    if rules.is_last_owner(person_id, owners) and not (await service.lock_owners(tx))[person_id]:
+        raise LastOwner
     await service.end_sessions(tx, person_id)
     await audit.record(tx, action="unbind", entity="person", entity_id=person_id, before={"issuer": issuer})
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from zoneinfo import available_timezones
 
@@ -10,6 +10,7 @@ from malha.identity.easy_passwords import is_easy
 from malha.identity.model import PERMISSIONS
 from malha.platform.flaws import Flaw
 from malha.platform.i18n import LANGUAGES, N_
+from malha.platform.ids import UUID
 
 KEY_FORM = re.compile(r"^mk_([a-z2-7]{8})_[A-Za-z0-9_-]{43}$")
 
@@ -22,6 +23,15 @@ FREE_TRIES = {
 FIRST_WAIT = {"reset": timedelta(minutes=1)}
 LONGEST_WAIT = timedelta(minutes=15)
 FORGET_AFTER = timedelta(hours=12)
+
+
+def is_last_owner(person_id: UUID, owners: Mapping[UUID, bool]) -> bool:
+    """Return whether nobody else is left of the active owners of all places, each with whether they can come in.
+
+    Who was invited and never came in is nobody, unless all of them are.
+    """
+    left = [owner for owner, comes_in in owners.items() if comes_in] or list(owners)
+    return left == [person_id]
 
 
 def normal_email(text: str) -> str:

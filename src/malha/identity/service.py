@@ -10,7 +10,7 @@ import hmac
 import secrets
 import time
 from base64 import b32encode
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -129,11 +129,11 @@ async def change_person(tx: Tx, person_id: UUID, draft: PersonDraft) -> int:
         NotFound: there is no such person.
         Invalid: a field is not acceptable.
         EmailTaken: another person has this e-mail.
-        LastOwner: nobody active who ever came in would own all places.
+        LastOwner: nobody active who can come in would own all places.
         NoWayBack: people log in by a provider, and nobody could come in if it fails.
         BeyondOwn: the person has, or would get, rights that the actor does not hold.
     """
-    owners: dict[UUID, bool] = dict(await tx.tuples(writes.LOCK_OWNERS))
+    owners = await lock_owners(tx)
     await lock_person(tx, person_id)
     before = await reads.person(tx, person_id)
     if before is None:
@@ -145,7 +145,7 @@ async def change_person(tx: Tx, person_id: UUID, draft: PersonDraft) -> int:
     if await tx.value(writes.EMAIL_TAKEN, {"id": person_id, "email": email}):
         raise EmailTaken(email=email)
     stays_owner = draft.role is Role.OWNER and draft.active and draft.locations is None
-    if not stays_owner and person_id in owners and not _others_own(owners, person_id):
+    if not stays_owner and rules.is_last_owner(person_id, owners):
         raise LastOwner
     version = await tx.value(writes.UPDATE_PERSON, {**_columns(draft, email), "id": person_id, "active": draft.active})
     await tx.execute(writes.DELETE_PERSON_LOCATIONS, {"id": person_id})
@@ -161,17 +161,12 @@ async def change_person(tx: Tx, person_id: UUID, draft: PersonDraft) -> int:
     return int(version)
 
 
-def _others_own(owners: Mapping[UUID, bool], but: UUID) -> bool:
-    """Return whether there are other owners; beside one who has come in before, only such others count."""
-    return any(came for who, came in owners.items() if who != but) or (not owners[but] and len(owners) > 1)
-
-
 async def set_active(tx: Tx, person_id: UUID, *, active: bool) -> int:
     """Let a person in no more, or again; return the new version. The rest stays as it is.
 
     Raises:
         NotFound: there is no such person.
-        LastOwner: nobody active who ever came in would own all places.
+        LastOwner: nobody active who can come in would own all places.
         BeyondOwn: the person has rights that the actor does not hold.
     """
     await lock_to_change(tx, person_id)
@@ -206,6 +201,11 @@ async def lock_person(tx: Tx, person_id: UUID) -> int:
     return int(version)
 
 
+async def lock_owners(tx: Tx) -> dict[UUID, bool]:
+    """Lock all active owners of all places, in one order; return them with whether they have a way to come in."""
+    return dict(await tx.tuples(writes.LOCK_OWNERS))
+
+
 async def lock_to_change(tx: Tx, person_id: UUID) -> int:
     """Lock a person whom `change_person` will change, and return their version.
 
@@ -214,7 +214,7 @@ async def lock_to_change(tx: Tx, person_id: UUID) -> int:
     Raises:
         NotFound: there is no such person.
     """
-    await tx.execute(writes.LOCK_OWNERS)
+    await lock_owners(tx)
     return await lock_person(tx, person_id)
 
 

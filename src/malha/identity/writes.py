@@ -31,10 +31,11 @@ SELECT EXISTS (SELECT FROM person WHERE email = %(email)s::text AND id <> %(id)s
 """
 
 # All active owners of all places locked in key order: two owners removing or limiting each other at once must not leave
-# none. An owner who is limited to locations could not give anybody more than these, so such a one does not count. Who
-# was invited and never came has neither a password nor an account at a provider.
+# none. An owner who is limited to locations could not give anybody more than these, so such a one does not count. With
+# each comes whether there is a way in: who was invited and has neither a password nor an account at a provider owns
+# nothing yet.
 LOCK_OWNERS = """
-SELECT p.id, p.password_hash IS NOT NULL OR EXISTS (SELECT FROM person_identity i WHERE i.person_id = p.id)
+SELECT p.id, p.password_hash IS NOT NULL OR EXISTS (SELECT FROM person_identity i WHERE i.person_id = p.id) AS comes_in
 FROM person p WHERE p.role = 'owner' AND p.active AND p.everywhere ORDER BY p.id FOR UPDATE OF p
 """
 

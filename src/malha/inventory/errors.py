@@ -52,3 +52,12 @@ class NotHappenedYet(MalhaError):
     code = "not_happened_yet"
     says = "Stock cannot have changed at {at}: that has not come yet."
     mend = "Set the clock, or give the time with its zone. Leave it out for now."
+
+
+class BecameKit(MalhaError):
+    """A SKU was made a kit in the moment in which goods came; nothing of it was noted."""
+
+    status = 409
+    code = "became_kit"
+    says = "A kit was made of {skus}: stock is kept of its components."
+    mend = "Note the goods on the components, or make the kit a SKU of its own."

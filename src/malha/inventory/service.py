@@ -12,7 +12,7 @@ from typing import Any
 
 from psycopg import AsyncCursor
 
-from malha.inventory import announcing, reads, writes
+from malha.inventory import announcing, reads, standing, writes
 from malha.inventory.allotments import claims as allotted
 from malha.inventory.allotments import reads as allotments
 from malha.inventory.allotments.model import Taker
@@ -241,6 +241,7 @@ async def adjust(
 
     Raises:
         NotHappenedYet: they are said to be of a time that has not come.
+        BecameKit: one of which units come is a kit since the caller looked.
     """
     occurred_at = await happened(tx, occurred_at)
     deltas = [c for c in sum_claims(changes) if c.quantity]
@@ -254,6 +255,7 @@ async def adjust(
 async def _change(
     tx: Tx, deltas: Sequence[Claim], reason: Reason, reference: Reference, occurred_at: datetime | None
 ) -> list[Deficit]:
+    await standing.come(tx, {c.sku_id for c in deltas if c.quantity > 0})
     await tx.execute(writes.ENSURE_BALANCES, _keys(deltas))
     await allotted.lock_at(tx, [c for c in deltas if c.quantity < 0])
     found = await tx.tuples(writes.ADJUST, arrays(deltas))
@@ -301,14 +303,14 @@ async def set_on_hand(
         raise InvalidQuantity(quantity=next(c.quantity for c in wanted if not 0 <= c.quantity <= MAX_QUANTITY))
     await tx.execute(writes.ENSURE_BALANCES, _keys(wanted))
     await allotted.lock_at(tx, wanted)
-    standing = {(s, loc): q for s, loc, q in await tx.tuples(writes.LOCK_BALANCES, _keys(wanted))}
+    had = {(s, loc): q for s, loc, q in await tx.tuples(writes.LOCK_BALANCES, _keys(wanted))}
     if occurred_at is not None:
         for sku, place, since, stands in await tx.tuples(writes.MOVED_SINCE, _keys(wanted) | {"at": occurred_at}):
-            standing[sku, place] = last[sku, place].quantity if stands else standing[sku, place] - since
+            had[sku, place] = last[sku, place].quantity if stands else had[sku, place] - since
     changes = [
-        Claim(c.sku_id, c.location_id, c.quantity - standing[c.sku_id, c.location_id])
+        Claim(c.sku_id, c.location_id, c.quantity - had[c.sku_id, c.location_id])
         for c in wanted
-        if c.quantity != standing[c.sku_id, c.location_id]
+        if c.quantity != had[c.sku_id, c.location_id]
     ]
     # How far it is to a number that is one is no quantity of its own: a balance may have been far beyond.
     return await _change(tx, changes, reason, reference, occurred_at) if changes else []

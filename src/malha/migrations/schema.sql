@@ -1957,6 +1957,7 @@ CREATE TABLE product (
     attributes jsonb DEFAULT '{}'::jsonb NOT NULL,
     active boolean DEFAULT true NOT NULL,
     version integer DEFAULT 1 NOT NULL,
+    own_version integer DEFAULT 1 NOT NULL,
     CONSTRAINT product_pkey PRIMARY KEY (id),
     CONSTRAINT product_code_key UNIQUE (code),
     CONSTRAINT product_origin_check CHECK (((origin >= 0) AND (origin <= 8)))

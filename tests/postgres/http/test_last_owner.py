@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from tests_http import HOST, Shop
 
-from malha.identity import providers, reads, recovery, second_factor, service, totp
-from malha.identity.errors import NoWayBack
+from malha.identity import provider_writes, providers, reads, recovery, second_factor, service, totp
+from malha.identity.errors import LastOwner, NoWayBack
 from malha.identity.model import Role
 from malha.identity.provider_model import ProviderDraft
 from malha.identity.service import PersonDraft
@@ -19,7 +19,7 @@ from malha.platform.ids import UUID
 from malha.testing import builders
 
 NOBODY_ELSE = "This person is the last active owner of all locations."
-BESIDES = "Make someone else an owner of all locations first; who was invited counts once they have logged in."
+BESIDES = "Make someone else an owner of all locations first, who has chosen a password or logged in by a provider."
 
 
 @pytest.fixture
@@ -35,6 +35,12 @@ async def change(shop: Shop, who: UUID, by: dict[str, str], **said: Any) -> tupl
     kept = {name: read.json()[name] for name in ("name", "email", "role", "active")} | {"locations": None} | said
     answer = await shop.http.put(f"/v1/people/{who}", json=kept, headers={**by, "if-match": read.headers["etag"]})
     return answer.status_code, answer.json()
+
+
+async def invited(shop: Shop, email: str) -> UUID:
+    """Make an owner of all places who has not come in yet."""
+    async with shop.database.transaction() as tx:
+        return await service.create_person(tx, PersonDraft(name="Guest", email=email, role=Role.OWNER), password=None)
 
 
 async def owners(shop: Shop) -> list[str]:
@@ -61,23 +67,59 @@ async def test_the_last_owner_of_all_places_can_be_nothing_less(placed: Shop, sa
     assert await owners(placed) == ["second@loja.test"]
 
 
-async def test_who_was_invited_counts_as_an_owner_once_they_came(placed: Shop) -> None:
+@pytest.mark.parametrize("said", [{"locations": ["S1"]}, {"role": "manager"}, {"active": False}])
+async def test_an_owner_who_was_invited_and_never_came_in_is_none_yet(placed: Shop, said: dict[str, Any]) -> None:
     only = await placed.person(email="only@loja.test")
+    guest = await invited(placed, "guest@loja.test")
     key = await placed.key(["identity:manage", *service.ROLES[Role.OWNER]])
-    async with placed.database.transaction() as tx:
-        draft = PersonDraft(name="Bia", email="bia@loja.test", role=Role.OWNER)
-        invited = await service.create_person(tx, draft, password=None)
-    status, refusal = await change(placed, only, key, active=False)
+    status, refusal = await change(placed, only, key, **said)
     assert (status, refusal["code"]) == (409, "last_owner"), refusal
-    assert (await change(placed, invited, key, role="manager"))[0] == 200
-    assert (await change(placed, invited, key, role="owner"))[0] == 200
-    async with placed.database.transaction() as tx:  # as a log-in by a provider leaves it
-        await tx.execute(
-            "INSERT INTO person_identity (issuer, subject, person_id) VALUES ('https://id.example', 'bia', %s::uuid)",
-            (invited,),
-        )
-    assert (await change(placed, only, key, active=False))[0] == 200
-    assert await owners(placed) == ["bia@loja.test"]
+    assert (await change(placed, guest, key, active=False))[0] == 200
+    assert (await change(placed, guest, key, active=True))[0] == 200
+    async with placed.database.transaction() as tx:
+        await service.set_password(tx, guest, "a good long phrase")
+    assert (await change(placed, only, key, **said))[0] == 200
+    assert await owners(placed) == ["guest@loja.test"]
+
+
+async def test_an_owner_who_came_in_by_a_provider_is_one_without_a_password(placed: Shop) -> None:
+    only = await placed.person(email="only@loja.test")
+    guest = await invited(placed, "guest@loja.test")
+    async with placed.database.transaction() as tx:
+        account = {"issuer": "https://id.example", "subject": "g", "person_id": guest, "provider_id": None}
+        await tx.execute(provider_writes.BIND, account)
+    async with placed.database.transaction() as tx:
+        await service.set_active(tx, only, active=False)
+    with pytest.raises(LastOwner):
+        async with placed.database.transaction() as tx:
+            await service.set_active(tx, guest, active=False)
+    assert await owners(placed) == ["guest@loja.test"]
+
+
+async def test_the_only_account_of_the_last_owner_is_not_taken_away(placed: Shop) -> None:
+    only = await invited(placed, "only@loja.test")
+    await invited(placed, "guest@loja.test")
+    async with placed.database.transaction() as tx:
+        for subject in "gh":
+            account = {"issuer": "https://id.example", "subject": subject, "person_id": only, "provider_id": None}
+            await tx.execute(provider_writes.BIND, account)
+    async with placed.database.transaction() as tx:
+        await providers.unbind(tx, only, "https://id.example", "g")
+    with pytest.raises(LastOwner):
+        async with placed.database.transaction() as tx:
+            await providers.unbind(tx, only, "https://id.example", "h")
+    await placed.person(email="second@loja.test")
+    async with placed.database.transaction() as tx:
+        await providers.unbind(tx, only, "https://id.example", "h")
+
+
+async def test_where_nobody_came_in_yet_the_last_who_is_invited_stays(placed: Shop) -> None:
+    first, second = [await invited(placed, f"{who}@loja.test") for who in "ab"]
+    async with placed.database.transaction() as tx:
+        await service.set_active(tx, first, active=False)
+    with pytest.raises(LastOwner):
+        async with placed.database.transaction() as tx:
+            await service.set_active(tx, second, active=False)
 
 
 async def test_the_page_says_how_to_mend_it_and_keeps_what_was_typed(placed: Shop) -> None:

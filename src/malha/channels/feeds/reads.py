@@ -79,11 +79,13 @@ PART = "SELECT data FROM feed_part WHERE build_id = %(id)s::uuid AND part = %(pa
 HAS_PARTS = "SELECT EXISTS (SELECT FROM feed_part WHERE build_id = %(id)s::uuid)"
 
 # What a row is made of. The stamp changes when anything of it does that has no place in the log of stock: versions,
-# pictures (which are replaced, not changed), what a kit holds, the channel's own price. Pictures of the variant come
-# before the product's.
-STAMP = """hashtextextended(concat_ws('|', v.version, p.version, p.category_id, l.code, l.active, v.active, p.active,
-    m.ids, CASE WHEN v.is_kit THEN (SELECT string_agg(k.component_id || 'x' || k.quantity, ',' ORDER BY k.component_id)
-                                    FROM kit_component k WHERE k.kit_id = v.id) END,
+# pictures (which are replaced, not changed), what a kit holds, the channel's own price. Of the product it is the
+# version of what it says of itself: a row says which product a variant is of and nothing of the others, so what one of
+# them costs has only that one looked at. Pictures of the variant come before the product's.
+STAMP = """hashtextextended(concat_ws('|', v.version, 'own ' || p.own_version, p.category_id, l.code, l.active,
+    v.active, p.active, m.ids,
+    CASE WHEN v.is_kit THEN (SELECT string_agg(k.component_id || 'x' || k.quantity, ',' ORDER BY k.component_id)
+                             FROM kit_component k WHERE k.kit_id = v.id) END,
     'price ' || a.price), 0)"""
 PRICE = "coalesce(a.price, v.price)"
 PICTURES = """

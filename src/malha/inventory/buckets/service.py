@@ -8,7 +8,7 @@ never falls below zero. Balances are locked first, buckets after them, each in k
 from collections.abc import Sequence
 from datetime import datetime
 
-from malha.inventory import service
+from malha.inventory import service, standing
 from malha.inventory.buckets import reads, writes
 from malha.inventory.buckets.errors import NotConserved, NotInBucket
 from malha.inventory.buckets.model import Bucket, Leg
@@ -77,6 +77,7 @@ async def _change_others(
         "buckets": [bucket.value for _, _, bucket in wanted],
         "quantities": list(wanted.values()),
     }
+    await standing.come(tx, {sku for (sku, _, _), units in wanted.items() if units > 0})
     await tx.execute(writes.ENSURE_BUCKETS, {k: rows[k] for k in ("skus", "locations", "buckets")})
     done = {(sku, place, Bucket(bucket)) for sku, place, bucket in await tx.tuples(writes.CHANGE_BUCKETS, rows)}
     refused = [key for key in wanted if key not in done]

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from malha.catalog import reads as catalog
+from malha.inventory import standing
 from malha.inventory.ahead import service as ahead
 from malha.inventory.buckets import service as buckets
 from malha.inventory.buckets.model import BY_HAND, Bucket, Leg
@@ -102,7 +103,12 @@ async def place_order(tx: Tx, draft: InboundDraft) -> Placed:
 async def insert_lines(
     tx: Tx, order_id: UUID, location_id: int, numbered: Sequence[tuple[int, InboundLineDraft]]
 ) -> list[tuple[int, int, int, date]]:
-    """Write lines by their numbers; return them as events tell them: line, SKU id, quantity, date."""
+    """Write lines by their numbers; return them as events tell them: line, SKU id, quantity, date.
+
+    Raises:
+        BecameKit: one is of a SKU that is a kit since the caller looked.
+    """
+    await standing.come(tx, {one.sku_id for _, one in numbered})
     await tx.execute(
         writes.INSERT_LINES,
         {

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from malha.inventory import service as inventory
+from malha.inventory import standing
 from malha.inventory.model import Claim, Reason
 from malha.inventory.service import MAX_QUANTITY
 from malha.inventory.sync import reads, writes
@@ -51,6 +52,7 @@ async def apply_deltas(tx: Tx, code: str, deltas: Sequence[Delta]) -> list[Reply
     source = await reads.source(tx, code)
     refuse_inactive(source)
     now = await tx.now()
+    await standing.share(tx)  # before it is looked whether a SKU is a kit
     replies: list[Reply | None] = [None] * len(deltas)
     rows = await _resolved(tx, source, await _of_owners(tx, deltas), replies, now)
     fresh = await _claimed(tx, source, rows, replies)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 from malha.inventory import service as inventory
+from malha.inventory import standing
 from malha.inventory.counts.model import Source
 from malha.inventory.counts.raising import raise_for
 from malha.inventory.model import Claim
@@ -53,6 +54,7 @@ async def repair(tx: Tx, versions: Mapping[UUID, int], how: Repair) -> list[Drif
         if version != versions[id_] or state not in _OPEN:
             raise DriftSettled(what="drift", key=id_)
     if how is Repair.THEIRS:
+        await standing.come(tx, {d.sku_id for d in found.values()})
         await inventory.lock_fences(tx, [Claim(d.sku_id, d.location_id, 1) for d in found.values()])
         await tx.value(writes.LOCK_DRIFTED, {"ids": ids})
         moved = (await tx.tuples(writes.TAKE_THEIRS, {"ids": ids, "actor": tx.actor.label}))[0]
