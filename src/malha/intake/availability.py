@@ -7,6 +7,7 @@ safety rules say for the channel; what is *available* is what an order may have.
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date, datetime
+from itertools import compress
 from typing import Any, NamedTuple
 
 import msgspec
@@ -30,6 +31,8 @@ from malha.routing import rules as routing
 from malha.routing.lanes import barred
 from malha.routing.model import Plan, Request, RequestLine
 
+NEARLY_ALL = 0.8  # of the locations: where so many are wanted, none is looked up among them
+
 Column = list[int]  # units by place, in the order of the answer's locations
 
 
@@ -49,6 +52,15 @@ class Substitute(msgspec.Struct, frozen=True, kw_only=True):
     available: int
 
 
+# An answer may have ten thousand of them, which the collector need not walk.
+class OfferAt(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What may be sold of one SKU at one location, by its index: (index, available, published)."""
+
+    location: int
+    available: int
+    published: int
+
+
 class Offer(msgspec.Struct, frozen=True):
     """What may be sold of one SKU. `at` has a row for every location with units: (its index, available, published).
 
@@ -59,7 +71,7 @@ class Offer(msgspec.Struct, frozen=True):
     sku: str
     available: int
     published: int
-    at: list[tuple[int, int, int]]
+    at: list[OfferAt]
     caps: list[str]  # codes of caps that leave less than is there
     ahead: list[AheadOffer] = []
     substitutes: list[Substitute] = []
@@ -186,7 +198,8 @@ async def _there(
     caps = rules.caps_of(reference.allotments, taker, now) if touched else []
     standing = Standing({}, {})
     async with tx.pipeline():
-        asked = await atp.ask(tx, stocked, ids, taker.channel_id)
+        everywhere = len(ids) >= NEARLY_ALL * len(reference.network.places)
+        asked = await atp.ask(tx, stocked, ids, taker.channel_id, everywhere=everywhere)
         waiting = await ahead.queue_ahead_of(tx, stocked) if reference.sells_ahead else None
         fences = await allotments.queue_fences(tx, stocked) if touched else None
         room = await allotments.queue_room(tx, rules.counters(caps, stocked)) if caps else None
@@ -209,14 +222,7 @@ def _laid_out(
 ) -> _Stock:
     """Return columns by SKU from what was read; `besides` is signed, by SKU and place, and `frozen` stands still."""
     position = {id_: n for n, id_ in enumerate(ids)}
-    columns = {sku: [0] * len(ids) for sku in stocked}
-    for sku, places, free in rows:
-        if places == ids:
-            columns[sku] = free
-        else:
-            column = columns[sku]
-            for place, units in zip(places, free, strict=True):
-                column[position[place]] = units
+    columns = atp.columns(rows, stocked, position)
     for sku, place, units in besides:
         if place in position:
             columns[sku][position[place]] += units
@@ -266,7 +272,7 @@ class _Told:
         whole = columns[0] if len(columns) == 1 else list(map(min, *columns))
         seen = published[0] if len(published) == 1 else list(map(min, *published))
         limit = min(limits)
-        rows = [row for row in zip(range(len(whole)), whole, seen, strict=True) if row[1]]
+        rows = list(compress(map(OfferAt, range(len(whole)), whole, seen), whole))
         return Offer(sku, min(limit, sum(whole)), min(limit, sum(seen)), rows, sorted(cut))
 
     def left(self, card: Card) -> dict[int, dict[int, int]]:
@@ -349,18 +355,7 @@ async def common_stock(
         if waiting is not None:
             besides += [(sku, place, -units) for sku, place, units in await waiting.fetchall()]
         supply = ([], []) if to_come is None else (await to_come[0].fetchall(), await to_come[1].fetchall())
-    columns = {sku: [0] * len(index) for sku in stocked}
-    known: tuple[list[int], list[int | None]] = (
-        [],
-        [],
-    )  # places of the row before, and where they are: mostly the same
-    for sku, places, free in rows:
-        if places != known[0]:
-            known = places, [index.get(place) for place in places]
-        column = columns[sku]
-        for at, units in zip(known[1], free, strict=True):
-            if units and at is not None:
-                column[at] = units
+    columns = atp.columns(rows, stocked, index)
     for sku, place, units in besides:
         if place in index:
             columns[sku][index[place]] += units

@@ -99,7 +99,7 @@ class Maker:
                 o.sku: Stock(
                     o.published,
                     o.ahead[0].day if o.ahead else None,
-                    {at: published for at, _, published in o.at} if self._by_place else {},
+                    {row.location: row.published for row in o.at} if self._by_place else {},
                 )
                 for o in offers.skus
             },
