@@ -44,7 +44,7 @@ _OTHER = [
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 ]
 # A page that says its own policy (one that shows a mail in a frame, and the mail in it) keeps it.
-_LOOKED_AT = frozenset({b"content-type", b"cache-control", b"content-security-policy"})
+_LOOKED_AT = frozenset({b"content-type", b"cache-control", b"content-security-policy", b"server-timing"})
 _NO_STORE = (b"cache-control", b"no-store")
 _CLOSE = (b"connection", b"close")
 _TRANSPORT = (b"strict-transport-security", b"max-age=31536000")
@@ -91,7 +91,7 @@ class Edge:
         body = None if facts["method"] in SAFE_METHODS else Body(receive, headers)
         if body is not None:
             receive = body.receive
-        answer = _Answer(send, facts, self._page, self._other, body)
+        answer = _Answer(send, facts, self._page, self._other, body, started)
         if answer.bodiless:
             facts["method"] = "GET"  # what answers GET answers HEAD: the same, without its body
         try:
@@ -155,12 +155,20 @@ class Edge:
 class _Answer:
     """Adds the headers every answer has, and remembers its status."""
 
-    __slots__ = ("_body", "_other", "_page", "_request_id", "_send", "bodiless", "status")
+    __slots__ = ("_body", "_other", "_page", "_request_id", "_send", "_started", "bodiless", "status")
 
     def __init__(
-        self, send: Send, facts: dict[str, Any], page: list[Header], other: list[Header], body: Body | None
+        self,
+        send: Send,
+        facts: dict[str, Any],
+        page: list[Header],
+        other: list[Header],
+        body: Body | None,
+        started: float,
     ) -> None:
         self._send = send
+        # How long the API took is told of what it did; of what it refused nobody learns anything by the time.
+        self._started = started if facts["path"].startswith("/v1/") else None
         self._body = body
         self._request_id = facts["request_id"].encode()
         self.bodiless = facts["method"] == "HEAD"
@@ -179,6 +187,9 @@ class _Answer:
                 usual = [header for header in usual if header[0] != b"content-security-policy"]
             own += usual
             own.append((b"x-request-id", self._request_id))
+            if self._started is not None and self.status < 400 and b"server-timing" not in names:
+                took = (time.perf_counter() - self._started) * 1e3
+                own.append((b"server-timing", b"total;dur=%.3f" % took))
             if b"cache-control" not in names:
                 own.append(_NO_STORE)
             if self._body is not None and not await self._body.ended():

@@ -56,7 +56,9 @@ external id.
 **Problems** are `application/problem+json` in the language of `Accept-Language` (pt-BR, en). Decide by `code`, show
 `detail` and `mend`; `errors` names each field by JSON pointer. A revoked key may still work for five seconds.
 
-**Addresses** (path and query) hold up to 65,000 bytes; a longer one is answered 414 without a body."""
+**Addresses** (path and query) hold up to 65,000 bytes; a longer one is answered 414 without a body.
+
+**Time**: an answer of success says in `Server-Timing` how many milliseconds the server took for it."""
 
 
 def operations() -> list[tuple[str, Operation]]:

@@ -29,6 +29,16 @@ async def test_every_answer_is_marked_and_protected(shop) -> None:
     assert len(strange.headers["x-request-id"]) == 32
 
 
+async def test_what_the_api_did_says_how_long_it_took_and_what_it_refused_does_not(shop) -> None:
+    done = await shop.http.get("/v1/openapi.json")
+    assert done.status_code == 200
+    name, _, took = done.headers["server-timing"].partition(";dur=")
+    assert name == "total"
+    assert float(took) > 0
+    for path in ("/v1/people", "/v1/nothing/here", "/healthz"):
+        assert "server-timing" not in (await shop.http.get(path)).headers, path
+
+
 async def test_a_refusal_is_the_same_problem_in_the_readers_language(shop) -> None:
     english = await shop.http.get("/v1/people", headers={"accept-language": "en-GB,fr;q=0.9"})
     assert english.status_code == 401
