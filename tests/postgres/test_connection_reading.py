@@ -80,7 +80,10 @@ async def test_a_page_that_does_not_arrive_is_read_again(shop: Linked, how: str)
         shop.peer.sell(f"{1000 + n}")
     shop.peer.fail("GET /orders", how)
     await shop.settle(4)
-    await shop.settle()
+    for _ in range(20):  # on a busy machine a page that is late may count as one that does not arrive, too
+        await shop.settle()
+        if len(await shop.values(ORDERS)) == 2 * PAGE:
+            break
     assert len(await shop.values(ORDERS)) == 2 * PAGE
 
 
