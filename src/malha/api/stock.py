@@ -123,7 +123,11 @@ class StockStatement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
 
 class StockChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Physical differences and why."""
+    """Physical differences and why.
+
+    With an `occurred_at` that the last snapshot of the location's source of truth may include they are applied, and a
+    disagreement (`late`) says so.
+    """
 
     items: Annotated[list[ChangedItem], Meta(min_length=1, max_length=MAX_ITEMS)]
     reason: Literal["adjustment", "damage", "loss", "found", "count"]
@@ -132,7 +136,7 @@ class StockChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 class Receipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Goods that arrived."""
+    """Goods that arrived; `occurred_at` as of differences."""
 
     items: Annotated[list[HeldItem], Meta(min_length=1, max_length=MAX_ITEMS)]
     occurred_at: Instant | None = None

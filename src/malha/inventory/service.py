@@ -12,7 +12,7 @@ from typing import Any
 
 from psycopg import AsyncCursor
 
-from malha.inventory import announcing, reads, standing, writes
+from malha.inventory import announcing, lateness, reads, standing, writes
 from malha.inventory.allotments import claims as allotted
 from malha.inventory.allotments import reads as allotments
 from malha.inventory.allotments.model import Taker
@@ -239,6 +239,8 @@ async def adjust(
 ) -> list[Deficit]:
     """Apply physical differences (`quantity` is signed). Always applied; returns the deficits it left.
 
+    Of a time that the newest snapshot of the location's source of truth may include, a disagreement says so.
+
     Raises:
         NotHappenedYet: they are said to be of a time that has not come.
         BecameKit: one of which units come is a kit since the caller looked.
@@ -249,7 +251,9 @@ async def adjust(
         return []
     if any(abs(c.quantity) > MAX_QUANTITY for c in deltas):
         raise InvalidQuantity(quantity=max(deltas, key=lambda c: abs(c.quantity)).quantity)
-    return await _change(tx, deltas, reason, reference, occurred_at)
+    left = await _change(tx, deltas, reason, reference, occurred_at)
+    await lateness.doubt(tx, deltas, occurred_at)
+    return left
 
 
 async def _change(

@@ -413,6 +413,43 @@ SET kind = 'late', state = 'open', as_of = excluded.as_of, seq = excluded.seq, t
     found_at = now(), settled_at = NULL, settled_by = NULL, count_id = NULL, version = stock_drift.version + 1
 """
 
+# What we told late ourselves is here already, so it is what the source may have fewer of. Snapshots of secondary
+# sources were never applied: they add nothing twice. What is open at the balance stays what it is and goes by these
+# units too: before its moment they are in doubt, after it they are not. Index stock_source_truth, few rows.
+ADD_TOLD_LATE = """
+INSERT INTO stock_drift (id, source_id, sku_id, location_id, kind, state, as_of, seq, theirs, ours, underway, later,
+                         in_window, allocated, unexplained)
+SELECT gen_random_uuid(), p.source_id, b.sku_id, b.location_id, 'late', 'open', p.last_as_of, p.last_seq,
+       b.on_hand - w.quantity, b.on_hand, 0, 0, 0, b.allocated, -w.quantity
+FROM unnest(%(skus)s::int[], %(locations)s::int[], %(quantities)s::int[]) AS w(sku_id, location_id, quantity)
+JOIN balance b ON b.sku_id = w.sku_id AND b.location_id = w.location_id
+JOIN stock_source_location p ON p.location_id = b.location_id AND p.role = 'truth'
+JOIN stock_source s ON s.id = p.source_id
+WHERE %(at)s::timestamptz <= p.last_as_of + make_interval(secs => s.skew_seconds)
+ORDER BY b.sku_id, b.location_id
+ON CONFLICT (source_id, sku_id, location_id) DO UPDATE
+SET (kind, state, as_of, seq, snapshot_id, count_id, found_at, theirs, ours, underway, later, in_window, allocated,
+     unexplained, settled_at, settled_by, version) = (
+    SELECT n.kind, n.state, n.as_of, n.seq, n.snapshot_id, n.count_id, n.found_at, n.theirs, n.ours, n.underway,
+           n.later, n.in_window, excluded.allocated, n.unexplained, NULL::timestamptz, NULL::text,
+           stock_drift.version + 1
+    FROM (
+        SELECT stock_drift.kind, stock_drift.state, stock_drift.as_of, stock_drift.seq, stock_drift.snapshot_id,
+               stock_drift.count_id, stock_drift.found_at, stock_drift.theirs,
+               stock_drift.ours - excluded.unexplained AS ours, stock_drift.underway,
+               stock_drift.later - CASE WHEN k.known THEN excluded.unexplained ELSE 0 END AS later,
+               stock_drift.in_window,
+               stock_drift.unexplained + CASE WHEN k.known THEN 0 ELSE excluded.unexplained END AS unexplained
+        FROM (SELECT stock_drift.kind <> 'late' AND %(at)s::timestamptz > stock_drift.as_of AS known) k
+        WHERE stock_drift.state IN ('open', 'counting')
+        UNION ALL
+        SELECT 'late', 'open', excluded.as_of, excluded.seq, NULL, NULL, now(), excluded.theirs, excluded.ours, 0, 0, 0,
+               excluded.unexplained
+        WHERE stock_drift.state NOT IN ('open', 'counting')
+    ) n
+)
+"""
+
 # --- repairs ---
 
 # In key order: a repair of many locks like everybody else.
