@@ -20,7 +20,17 @@ from malha.inventory.allotments.rules import touches
 from malha.inventory.allotments.writes import CLAIM_DRAWN_FOR_ORDERS
 from malha.inventory.errors import ClaimNotHeld, HoldExists, HoldNotFound, InvalidQuantity, NotHappenedYet
 from malha.inventory.events import StockShortfall
-from malha.inventory.model import Availability, Claim, Deficit, HoldState, Reason, Reference, Shortfall
+from malha.inventory.model import (
+    Availability,
+    Claim,
+    Deficit,
+    HoldState,
+    Kept,
+    Reason,
+    Reference,
+    Shortfall,
+    Stated,
+)
 from malha.inventory.rules import arrays, deficit, sum_claims
 from malha.inventory.safety.writes import STATE_OVERRIDES
 from malha.platform import arrays as literals
@@ -293,9 +303,21 @@ async def set_on_hand(
     reason: Reason = Reason.SET,
     occurred_at: datetime | None = None,
 ) -> list[Deficit]:
+    """State physical quantities as `state_on_hand` does; return the deficits it left."""
+    return (await state_on_hand(tx, stated, reference, reason, occurred_at)).deficits
+
+
+async def state_on_hand(
+    tx: Tx,
+    stated: Sequence[Claim],
+    reference: Reference,
+    reason: Reason = Reason.SET,
+    occurred_at: datetime | None = None,
+) -> Stated:
     """State physical quantities: the ledger gets the differences. The last statement of a repeated key counts.
 
-    Of a moment that is over, what moved since is added on top; what was stated of a later one stands.
+    Of a moment that is over, what moved since is added on top; what was stated of a later one stands, and is returned
+    as kept.
 
     Raises:
         NotHappenedYet: they are said to be of a time that has not come.
@@ -308,16 +330,20 @@ async def set_on_hand(
     await tx.execute(writes.ENSURE_BALANCES, _keys(wanted))
     await allotted.lock_at(tx, wanted)
     had = {(s, loc): q for s, loc, q in await tx.tuples(writes.LOCK_BALANCES, _keys(wanted))}
+    kept: list[Kept] = []
     if occurred_at is not None:
-        for sku, place, since, stands in await tx.tuples(writes.MOVED_SINCE, _keys(wanted) | {"at": occurred_at}):
-            had[sku, place] = last[sku, place].quantity if stands else had[sku, place] - since
+        for sku, place, moved, since in await tx.tuples(writes.MOVED_SINCE, _keys(wanted) | {"at": occurred_at}):
+            if since is not None:
+                kept.append(Kept(sku, place, had[sku, place], since))
+            had[sku, place] = had[sku, place] - moved if since is None else last[sku, place].quantity
     changes = [
         Claim(c.sku_id, c.location_id, c.quantity - had[c.sku_id, c.location_id])
         for c in wanted
         if c.quantity != had[c.sku_id, c.location_id]
     ]
     # How far it is to a number that is one is no quantity of its own: a balance may have been far beyond.
-    return await _change(tx, changes, reason, reference, occurred_at) if changes else []
+    left = await _change(tx, changes, reason, reference, occurred_at) if changes else []
+    return Stated(left, kept)
 
 
 async def lock_balances(tx: Tx, keys: Sequence[tuple[int, int]]) -> dict[tuple[int, int], Availability]:

@@ -108,10 +108,11 @@ ORDER BY b.sku_id, b.location_id
 FOR NO KEY UPDATE OF b
 """
 
-# What moved on locked balances since a moment, and whether somebody stated absolutely after it how many there are. A
+# What moved on locked balances since a moment, and when somebody last stated absolutely after it how many there are. A
 # movement is recorded at most an hour before the moment it claims: older partitions are not looked at.
 MOVED_SINCE = """
-SELECT m.sku_id, m.location_id, sum(m.d_on_hand)::int, bool_or(m.reason IN ('count', 'set', 'initial'))
+SELECT m.sku_id, m.location_id, sum(m.d_on_hand)::int,
+       max(m.occurred_at) FILTER (WHERE m.reason IN ('count', 'set', 'initial'))
 FROM movement m
 JOIN unnest(%(skus)s::int[], %(locations)s::int[]) AS w(sku_id, location_id)
   ON m.sku_id = w.sku_id AND m.location_id = w.location_id

@@ -88,6 +88,27 @@ async def test_what_has_not_happened_yet_is_no_fact_and_a_clock_that_is_a_little
     assert last["occurred_at"] == last["recorded_at"]
 
 
+async def test_what_was_stated_of_a_later_moment_stands_and_the_answer_says_which_items_it_was(stocked: Shop) -> None:
+    """An item that changes nothing looks in the books like one that was followed."""
+    noon = datetime.now(UTC) - timedelta(hours=5)
+    one = noon + timedelta(hours=1)
+    async with stocked.database.transaction() as tx:  # what is there from the beginning is from before
+        await tx.execute("UPDATE movement SET occurred_at = %(at)s::timestamptz", {"at": noon - timedelta(hours=1)})
+    later = {"items": [item("SKU-1", "CD01", 8)], "reason": "count", "occurred_at": one.isoformat()}
+    answer = await stocked.http.post("/v1/stock:set", json=later, headers=stocked.headers)
+    assert answer.json() == {"deficits": []}
+    goods = {"items": [item("SKU-1", "CD01", 2)]}
+    assert (await stocked.http.post("/v1/stock:receive", json=goods, headers=stocked.headers)).status_code == 200
+    told = {"items": [item("SKU-2", "CD01", 3), item("SKU-1", "CD01", 9), item("SKU-1", "LJ01", 5)]}
+    told |= {"occurred_at": noon.isoformat()}
+    answer = await stocked.http.post("/v1/stock:set", json=told, headers=stocked.headers)
+    assert answer.status_code == 200
+    (kept,) = answer.json()["kept"]
+    assert datetime.fromisoformat(kept.pop("since")) == one
+    assert kept == {"item": 1, "sku": "SKU-1", "location": "CD01", "on_hand": 10}
+    assert await free(stocked) == {("SKU-1", "CD01"): 10, ("SKU-1", "LJ01"): 5, ("SKU-2", "CD01"): 3}
+
+
 async def test_what_does_not_exist_is_named_item_by_item_and_nothing_is_changed(stocked: Shop) -> None:
     before = await free(stocked)
     items = [item("SKU-1", "CD01", 99), item("SKU-9", "CD01", 1), item("KIT-3", "NOWHERE", 1)]
