@@ -452,8 +452,8 @@ async def report_deltas(work: Work, data: Deltas) -> DeltasReply:
     """Report changes, up to 5,000 in a batch: each counts once by its `ref`, and each has its own answer.
 
     `applied` and `duplicate` are good; `included` says that a snapshot has it already, `review` that nobody can say
-    and a disagreement was opened, `conflict` that there are not as many units as `expected`. A row that cannot be used
-    keeps no other from being carried out.
+    and a disagreement was opened, `conflict` that there are not as many units as `expected`, `too_many` that the
+    balance cannot hold it. A row that cannot be used keeps no other from being carried out.
     """
     flaws = [
         Flaw(f"rows/{i}", N_("Give either delta or set."), N_("delta is a difference, set is how many there are."))

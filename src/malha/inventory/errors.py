@@ -37,6 +37,15 @@ class InvalidQuantity(FieldError):
     mend = "Give a whole number between 0 and 2,000,000,000."
 
 
+class BeyondBalance(MalhaError):
+    """A change is too large for its balance: added to what is there it is no number that the balance can hold."""
+
+    status = 422
+    code = "beyond_balance"
+    says = "{quantity} units of SKU {sku} at location {location}, where there are {on_hand}, are beyond its balance."
+    mend = "Check the quantity: a balance holds at most 2,147,483,647 units. Nothing was changed."
+
+
 class UnknownBalance(NotFound):
     """SKUs or locations that do not exist."""
 

@@ -18,7 +18,14 @@ from malha.inventory.allotments import reads as allotments
 from malha.inventory.allotments.model import Taker
 from malha.inventory.allotments.rules import touches
 from malha.inventory.allotments.writes import CLAIM_DRAWN_FOR_ORDERS
-from malha.inventory.errors import ClaimNotHeld, HoldExists, HoldNotFound, InvalidQuantity, NotHappenedYet
+from malha.inventory.errors import (
+    BeyondBalance,
+    ClaimNotHeld,
+    HoldExists,
+    HoldNotFound,
+    InvalidQuantity,
+    NotHappenedYet,
+)
 from malha.inventory.events import StockShortfall
 from malha.inventory.model import (
     Availability,
@@ -41,6 +48,7 @@ from malha.platform.i18n import N_
 from malha.platform.ids import UUID, new_id
 
 MAX_QUANTITY = 2_000_000_000
+MAX_DIFFERENCE = 2_147_483_647  # what a row of the ledger, and a balance, can hold
 EXPIRED_AT_ONCE = 500
 CLOCK_FAST = timedelta(minutes=1)  # what is said to be so little ahead happened now
 OWN = " "  # in the references of holds that Malha places itself, for transfers and suspicions; callers cannot name them
@@ -254,13 +262,13 @@ async def adjust(
     Raises:
         NotHappenedYet: they are said to be of a time that has not come.
         BecameKit: one of which units come is a kit since the caller looked.
+        BeyondBalance: a balance cannot hold what would come of it.
     """
     occurred_at = await happened(tx, occurred_at)
     deltas = [c for c in sum_claims(changes) if c.quantity]
     if not deltas:
         return []
-    if any(abs(c.quantity) > MAX_QUANTITY for c in deltas):
-        raise InvalidQuantity(quantity=max(deltas, key=lambda c: abs(c.quantity)).quantity)
+    await refuse_beyond(tx, [c for c in deltas if abs(c.quantity) > MAX_QUANTITY])
     left = await _change(tx, deltas, reason, reference, occurred_at)
     await lateness.doubt(tx, deltas, occurred_at)
     return left
@@ -269,10 +277,14 @@ async def adjust(
 async def _change(
     tx: Tx, deltas: Sequence[Claim], reason: Reason, reference: Reference, occurred_at: datetime | None
 ) -> list[Deficit]:
+    await refuse_beyond(tx, [c for c in deltas if abs(c.quantity) > MAX_DIFFERENCE])
     await standing.come(tx, {c.sku_id for c in deltas if c.quantity > 0})
     await tx.execute(writes.ENSURE_BALANCES, _keys(deltas))
     await allotted.lock_at(tx, [c for c in deltas if c.quantity < 0])
     found = await tx.tuples(writes.ADJUST, arrays(deltas))
+    if len(found) < len(deltas):
+        fitted = {(row[0], row[1]) for row in found}
+        await refuse_beyond(tx, [c for c in deltas if (c.sku_id, c.location_id) not in fitted])
     rows = [row[:4] for row in found]
     await _record(tx, deltas, reason, reference, on_hand=1, occurred_at=occurred_at)
     short_of_fenced = [(row[0], row[1]) for row in found if row[4]]
@@ -281,6 +293,19 @@ async def _change(
     await announcing.increased(tx, _at([c for c in deltas if c.quantity > 0]), reason.value)
     await announcing.decreased(tx, _at([c for c in deltas if c.quantity < 0]), reason.value)
     return await _settle_deficits(tx, rows, reason)
+
+
+async def refuse_beyond(tx: Tx, changes: Sequence[Claim]) -> None:
+    """Refuse the first of changes that no balance can hold, by the names of its SKU and location; without any, nothing.
+
+    Raises:
+        BeyondBalance: there is one.
+    """
+    if changes:
+        first = changes[0]
+        params = {"sku": first.sku_id, "location": first.location_id}
+        ((sku, location, on_hand),) = await tx.tuples(reads.NAMED_BALANCE, params)
+        raise BeyondBalance(sku=sku, location=location, quantity=first.quantity, on_hand=on_hand)
 
 
 async def happened(tx: Tx, occurred_at: datetime | None) -> datetime | None:

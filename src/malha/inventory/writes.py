@@ -86,13 +86,16 @@ RETURNING b.sku_id, b.location_id, b.on_hand, b.allocated
 """
 )
 
-# A physical fact as a difference; always applied. The last column says that fewer units are
-# there now than are set apart for fences.
+# A physical fact as a difference; always applied, unless a balance cannot hold what comes of it, or what is free
+# cannot be reckoned: those are missing from RETURNING. The last column says that fewer units are there now than are set
+# apart for fences.
 ADJUST = (
     _LOCKED
     + """UPDATE balance b SET on_hand = b.on_hand + l.quantity
 FROM locked l
 WHERE b.sku_id = l.sku_id AND b.location_id = l.location_id
+  AND CASE WHEN l.quantity > 0 THEN b.on_hand::bigint + l.quantity <= 2147483647
+           ELSE b.on_hand::bigint + l.quantity - b.allocated - b.held - b.safety - b.fenced >= -2147483647 END
 RETURNING b.sku_id, b.location_id, b.on_hand, b.allocated,
           b.fenced > greatest(b.on_hand - b.allocated - b.held, 0)
 """

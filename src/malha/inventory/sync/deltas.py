@@ -24,6 +24,10 @@ from malha.network import reads as network
 from malha.platform import arrays
 from malha.platform.db import Tx
 
+# What a wave answers of a row that it did not carry out.
+_REFUSED = {1: Outcome.CONFLICT, 2: Outcome.TOO_MANY}
+_SEVERAL = 3
+
 
 class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
     """What became of one change. `on_hand` is what there is after it, or what there was when it was refused."""
@@ -58,7 +62,9 @@ async def apply_deltas(tx: Tx, code: str, deltas: Sequence[Delta]) -> list[Reply
     fresh = await _claimed(tx, source, rows, replies)
     fresh = await _against_snapshots(tx, source, fresh, replies)
     for wave in waves(fresh):
-        await _apply(tx, source, wave, replies)
+        several = await _apply(tx, source, wave, replies)
+        for alone in one_by_one(several):
+            await _apply(tx, source, alone, replies)
     return [reply for reply in replies if reply is not None]
 
 
@@ -225,7 +231,25 @@ def waves(rows: Sequence[_Row]) -> list[list[_Row]]:
     return [wave for wave in found if wave]
 
 
-async def _apply(tx: Tx, source: Source, rows: Sequence[_Row], replies: list[Reply | None]) -> None:
+def one_by_one(rows: Sequence[_Row]) -> list[list[_Row]]:
+    """Return rows as waves that have each balance once, in the order of the batch."""
+    found: list[list[_Row]] = []
+    seen: dict[tuple[int, int], int] = {}
+    for row in rows:
+        key = (row.sku_id, row.location_id)
+        wave = seen.get(key, 0)
+        seen[key] = wave + 1
+        if len(found) <= wave:
+            found.append([])
+        found[wave].append(row)
+    return found
+
+
+async def _apply(tx: Tx, source: Source, rows: Sequence[_Row], replies: list[Reply | None]) -> list[_Row]:
+    """Carry a wave out and answer its rows; return those that add up to more than their balance can hold.
+
+    Of these nothing is done: each has to be carried out alone, to find which it cannot hold.
+    """
     keys: dict[str, Any] = {
         "skus": arrays.ints([r.sku_id for r in rows]),
         "locations": arrays.ints([r.location_id for r in rows]),
@@ -257,15 +281,20 @@ async def _apply(tx: Tx, source: Source, rows: Sequence[_Row], replies: list[Rep
     by_at: Mapping[int, _Row] = {r.at: r for r in rows}
     running: dict[tuple[int, int], int] = {}
     refused: list[str] = []
-    for at, had, conflict in decided or ():
+    several: list[_Row] = []
+    for at, had, why in decided or ():
         row = by_at[at]
         key = (row.sku_id, row.location_id)
-        if conflict:
+        if why == _SEVERAL:
+            several.append(row)
+            continue
+        if why:
             refused.append(row.delta.ref)
-            replies[at] = Reply(row.delta.ref, Outcome.CONFLICT, had)
+            replies[at] = Reply(row.delta.ref, _REFUSED[why], had)
             continue
         running[key] = row.delta.quantity if row.delta.sets else running.get(key, had) + row.delta.quantity
         replies[at] = Reply(row.delta.ref, Outcome.APPLIED, running[key])
     if refused:
         await tx.execute(writes.FREE_REFS, {"source": source.id, "refs": refused})
     await follow(tx, *moved)
+    return several

@@ -133,7 +133,7 @@ class Outcome(StrEnum):
     UNKNOWN_LOCATION = "unknown_location"
     UNKNOWN_OWNER = "unknown_owner"
     NOT_ITS_LOCATION = "not_its_location"
-    TOO_MANY = "too_many"
+    TOO_MANY = "too_many"  # by itself, or with what is there, more than a balance can hold
     IN_FUTURE = "in_future"
 
 

@@ -338,7 +338,8 @@ WHERE source_id = %(source)s::int AND ref = ANY (%(refs)s::text[])
 """
 
 # One wave: each balance once, or differences only, which are summed. A compare-and-set looks at the locked row: no
-# other transaction can come between the look and the change.
+# other transaction can come between the look and the change. What is refused: 1, there are not as many as expected; 2,
+# the balance cannot hold it; 3, it cannot hold one of several, which have to be carried out one by one.
 APPLY_DELTAS = (
     """
 WITH want AS MATERIALIZED (
@@ -349,16 +350,25 @@ WITH want AS MATERIALIZED (
 ), keys AS (
     SELECT DISTINCT sku_id, location_id FROM want
 ), locked AS MATERIALIZED (
-    SELECT b.sku_id, b.location_id, b.on_hand
+    SELECT b.sku_id, b.location_id, b.on_hand, b.allocated::bigint + b.held + b.safety + b.fenced AS kept
     FROM balance b JOIN keys k ON b.sku_id = k.sku_id AND b.location_id = k.location_id
     ORDER BY b.sku_id, b.location_id
     FOR NO KEY UPDATE OF b
-), decided AS MATERIALIZED (
-    SELECT w.*, l.on_hand AS had, CASE WHEN w.sets THEN w.quantity - l.on_hand ELSE w.quantity END AS delta,
-           w.expected IS NOT NULL AND w.expected <> l.on_hand AS refused
+), looked AS (
+    SELECT w.*, l.on_hand AS had, l.kept, d.delta, w.expected IS NOT NULL AND w.expected <> l.on_hand AS unexpected,
+           l.on_hand + sum(d.delta) OVER (PARTITION BY w.sku_id, w.location_id ORDER BY w.at) AS has
     FROM want w JOIN locked l ON l.sku_id = w.sku_id AND l.location_id = w.location_id
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN w.sets THEN w.quantity::bigint - l.on_hand ELSE w.quantity END AS delta) d
+), decided AS MATERIALIZED (
+    SELECT k.*, CASE WHEN unexpected THEN 1
+        WHEN bool_or(abs(delta) > 2147483647 OR delta > 0 AND has > 2147483647
+                     OR delta < 0 AND has - kept < -2147483647) OVER (PARTITION BY sku_id, location_id)
+        THEN CASE WHEN count(*) OVER (PARTITION BY sku_id, location_id) = 1 THEN 2 ELSE 3 END
+        ELSE 0 END AS refused
+    FROM looked k
 ), sums AS (
-    SELECT sku_id, location_id, sum(delta)::int AS delta FROM decided WHERE NOT refused GROUP BY sku_id, location_id
+    SELECT sku_id, location_id, sum(delta)::int AS delta FROM decided WHERE refused = 0 GROUP BY sku_id, location_id
 ), moved AS (
     UPDATE balance b SET on_hand = b.on_hand + s.delta
     FROM sums s
@@ -370,9 +380,9 @@ WITH want AS MATERIALIZED (
                           source_seq)
     SELECT sku_id, location_id, delta, reason, 'source', document, %(actor)s::text, coalesce(occurred_at, now()),
            %(source)s::int, seq
-    FROM decided WHERE NOT refused AND delta <> 0 ORDER BY at
+    FROM decided WHERE refused = 0 AND delta <> 0 ORDER BY at
 )
-SELECT (SELECT array_agg(ARRAY[at, had, CASE WHEN refused THEN 1 ELSE 0 END] ORDER BY at) FROM decided),
+SELECT (SELECT array_agg(ARRAY[at, had, refused] ORDER BY at) FROM decided),
 """
     + _NEWS
 )
@@ -386,14 +396,15 @@ FROM unnest(%(refs)s::text[], %(outcomes)s::text[]) AS w(ref, outcome)
 WHERE d.source_id = %(source)s::int AND d.ref = w.ref
 """
 
-# What a set would change is a difference too.
+# What a set would change is a difference too. What nobody believes is noted as the most there can be.
 ADD_LATE = """
 INSERT INTO stock_drift (id, source_id, sku_id, location_id, kind, state, as_of, seq, theirs, ours, underway, later,
                          in_window, allocated, unexplained)
 SELECT gen_random_uuid(), %(source)s::int, b.sku_id, b.location_id, 'late', 'open', p.last_as_of, p.last_seq, b.on_hand,
        b.on_hand, 0, 0, w.quantity, b.allocated, w.quantity
 FROM (SELECT u.sku_id, u.location_id,
-             sum(CASE WHEN u.sets THEN u.quantity - k.on_hand ELSE u.quantity END)::int AS quantity
+             greatest(least(sum(CASE WHEN u.sets THEN u.quantity::bigint - k.on_hand ELSE u.quantity END),
+                            2147483647), -2147483647)::int AS quantity
       FROM unnest(%(skus)s::int[], %(locations)s::int[], %(quantities)s::int[], %(sets)s::bool[])
                   AS u(sku_id, location_id, quantity, sets)
       JOIN balance k ON k.sku_id = u.sku_id AND k.location_id = u.location_id
@@ -406,10 +417,12 @@ ORDER BY b.sku_id, b.location_id
 ON CONFLICT (source_id, sku_id, location_id) DO UPDATE
 SET kind = 'late', state = 'open', as_of = excluded.as_of, seq = excluded.seq, theirs = excluded.theirs,
     ours = excluded.ours, underway = 0, later = 0, allocated = excluded.allocated, snapshot_id = NULL,
-    in_window = excluded.in_window + CASE WHEN stock_drift.kind = 'late' AND stock_drift.state = 'open'
-                                          THEN stock_drift.in_window ELSE 0 END,
-    unexplained = excluded.unexplained + CASE WHEN stock_drift.kind = 'late' AND stock_drift.state = 'open'
-                                              THEN stock_drift.unexplained ELSE 0 END,
+    in_window = greatest(least(excluded.in_window::bigint + CASE
+        WHEN stock_drift.kind = 'late' AND stock_drift.state = 'open' THEN stock_drift.in_window ELSE 0 END,
+        2147483647), -2147483647)::int,
+    unexplained = greatest(least(excluded.unexplained::bigint + CASE
+        WHEN stock_drift.kind = 'late' AND stock_drift.state = 'open' THEN stock_drift.unexplained ELSE 0 END,
+        2147483647), -2147483647)::int,
     found_at = now(), settled_at = NULL, settled_by = NULL, count_id = NULL, version = stock_drift.version + 1
 """
 
@@ -436,10 +449,15 @@ SET (kind, state, as_of, seq, snapshot_id, count_id, found_at, theirs, ours, und
     FROM (
         SELECT stock_drift.kind, stock_drift.state, stock_drift.as_of, stock_drift.seq, stock_drift.snapshot_id,
                stock_drift.count_id, stock_drift.found_at, stock_drift.theirs,
-               stock_drift.ours - excluded.unexplained AS ours, stock_drift.underway,
-               stock_drift.later - CASE WHEN k.known THEN excluded.unexplained ELSE 0 END AS later,
+               greatest(least(stock_drift.ours - excluded.unexplained::bigint,
+                              2147483647), -2147483647)::int AS ours,
+               stock_drift.underway,
+               greatest(least(stock_drift.later::bigint - CASE WHEN k.known THEN excluded.unexplained ELSE 0 END,
+                              2147483647), -2147483647)::int AS later,
                stock_drift.in_window,
-               stock_drift.unexplained + CASE WHEN k.known THEN 0 ELSE excluded.unexplained END AS unexplained
+               greatest(least(stock_drift.unexplained::bigint
+                              + CASE WHEN k.known THEN 0 ELSE excluded.unexplained END,
+                              2147483647), -2147483647)::int AS unexplained
         FROM (SELECT stock_drift.kind <> 'late' AND %(at)s::timestamptz > stock_drift.as_of AS known) k
         WHERE stock_drift.state IN ('open', 'counting')
         UNION ALL
