@@ -291,6 +291,22 @@ async def test_changes_count_once_and_each_has_its_answer(database: Database) ->
     assert (now[1, 1], now[2, 1]) == (13, 10)
 
 
+async def test_a_change_that_goes_the_other_way_than_its_reason_is_no_change_of_that_kind(database: Database) -> None:
+    """A sale that adds units is a sign somebody forgot, or a reversal that does not say so."""
+    await a_retailer(database)
+    adds, takes = ("receipt", "found"), ("damage", "loss", "ship", "hand_over")
+    wrong = [change(f"w-{r}", 1, -1, reason=r) for r in adds] + [change(f"w-{r}", 1, 1, reason=r) for r in takes]
+    good = [change(f"g-{r}", 1, 1, reason=r) for r in adds] + [change(f"g-{r}", 1, -1, reason=r) for r in takes]
+    both = [change(f"b-{r}{n}", 2, n, reason=r, document="D") for r in ("adjustment", "transfer") for n in (3, -3)]
+    sets = [change("s", 3, 12, sets=True, reason="loss")]
+    got = [outcome for outcome, _ in await report(database, *wrong, *good, *both, *sets)]
+    assert got == ["wrong_sign"] * 6 + ["applied"] * 11
+    now = await on_hand(database)
+    assert (now[1, 1], now[2, 1], now[3, 1]) == (8, 10, 12)
+    mended = change("w-ship", 1, 1, reason="adjustment")  # what was not carried out keeps no reference
+    assert await report(database, mended) == [("applied", 9)]
+
+
 async def test_a_late_change_that_the_snapshot_has_is_not_added_again(database: Database) -> None:
     await a_retailer(database)
     at = hours_ago(2)

@@ -453,7 +453,9 @@ async def report_deltas(work: Work, data: Deltas) -> DeltasReply:
 
     `applied` and `duplicate` are good; `included` says that a snapshot has it already, `review` that nobody can say
     and a disagreement was opened, `conflict` that there are not as many units as `expected`, `too_many` that the
-    balance cannot hold it. A row that cannot be used keeps no other from being carried out.
+    balance cannot hold it, `wrong_sign` that a `receipt` or `found` takes units away, or a `damage`, `loss`, `ship` or
+    `hand_over` adds some: what takes such a change back has the reason `adjustment`. A row that cannot be used
+    keeps no other from being carried out.
     """
     flaws = [
         Flaw(f"rows/{i}", N_("Give either delta or set."), N_("delta is a difference, set is how many there are."))

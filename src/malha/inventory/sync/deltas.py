@@ -17,7 +17,7 @@ from malha.inventory.model import Claim, Reason
 from malha.inventory.service import MAX_QUANTITY
 from malha.inventory.sync import reads, writes
 from malha.inventory.sync.following import follow
-from malha.inventory.sync.model import Delta, Outcome, Source
+from malha.inventory.sync.model import WAYS, Delta, Outcome, Source
 from malha.inventory.sync.receiving import CLOCK_AHEAD
 from malha.inventory.sync.sources import refuse_inactive
 from malha.network import reads as network
@@ -109,6 +109,8 @@ async def _resolved(
             wrong = Outcome.IN_FUTURE
         elif abs(delta.quantity) > MAX_QUANTITY or (delta.sets and delta.quantity < 0):
             wrong = Outcome.TOO_MANY
+        elif not delta.sets and delta.quantity * WAYS.get(delta.reason, 0) < 0:
+            wrong = Outcome.WRONG_SIGN
         if wrong is not None or found is None or place is None:
             replies[at] = Reply(delta.ref, wrong or Outcome.UNKNOWN_SKU)
         else:

@@ -1,12 +1,13 @@
 """Words of stock that others state: sources and their roles, lives of a snapshot, what is wrong with a row, drift."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 import msgspec
 
+from malha.inventory.model import Reason
 from malha.platform.i18n import N_
 from malha.platform.ids import UUID
 
@@ -135,6 +136,19 @@ class Outcome(StrEnum):
     NOT_ITS_LOCATION = "not_its_location"
     TOO_MANY = "too_many"  # by itself, or with what is there, more than a balance can hold
     IN_FUTURE = "in_future"
+    WRONG_SIGN = "wrong_sign"  # its reason takes units away, and it adds some; or the other way round
+
+
+# Which way a difference of a reason goes. Corrections, which are what takes back other changes, and transfers go both
+# ways.
+WAYS: Mapping[str, int] = {
+    Reason.RECEIPT.value: 1,
+    Reason.FOUND.value: 1,
+    Reason.DAMAGE.value: -1,
+    Reason.LOSS.value: -1,
+    Reason.SHIP.value: -1,
+    Reason.HAND_OVER.value: -1,
+}
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
