@@ -582,3 +582,34 @@ def test_a_bomb_is_refused_before_it_unfolds() -> None:
 def feed(file: files.Arriving, data: bytes) -> None:
     for start in range(0, len(data), 4096):
         file.write(data[start : start + 4096])
+
+
+async def test_lines_of_json_are_held_by_their_own_numbers_and_those_with_a_key_twice_too(database: Database) -> None:
+    """Of two values of one key decoders keep the last: a number that nobody meant would be taken without a word."""
+    await a_retailer(database, skus=12)
+    lines = [
+        '{"sku": "S1", "location": "L1", "on_hand": 11}',
+        '{"sku": "S2", "location": "L1", "on_hand": 5, "on_hand": 6}',
+        "",
+        "  ",
+        '{"sku": "S3", "sku": "S4", "location": "L1", "on_hand": 5}',
+        '{"sku": "NOPE", "location": "L1", "on_hand": 5}',
+        '{"sku": "S5", "location": "L1", "on_hand": 7, "note": "a: b", "x": {"y": 1}}',
+        '{"sku": "S6", "location": "L1", "on_hand": 7, "x": 1, "x": 2}',
+        "[" * 50_000,
+        '{"sku": "S7", "location": "L1", "on_hand": 7}',
+    ]
+    file = "\n".join(lines).encode()
+    done = await state(database, file, seq=1, as_of=hours_ago(2), scope=Scope.WHOLE, media_type="application/x-ndjson")
+    async with database.transaction() as tx:
+        held = [(h.row, h.sku, h.stated, h.problem) for h in await reads.held(tx, done.id)]
+    assert held == [
+        (2, "S2", "", "key_twice"),
+        (5, "S4", "", "key_twice"),
+        (6, "NOPE", "5", "unknown_sku"),
+        (8, "S6", "", "key_twice"),
+        (9, "", "", "unreadable"),
+    ]
+    now = await on_hand(database)
+    assert [now[sku, 1] for sku in (1, 2, 4, 5, 6, 7, 8)] == [11, 10, 10, 7, 10, 7, 0]  # no held row empties a shelf
+    assert done.rows == 8

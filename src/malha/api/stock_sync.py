@@ -94,7 +94,7 @@ class SnapshotState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HeldRow(msgspec.Struct, frozen=True):
-    """One row that was kept aside, and why."""
+    """One row that was kept aside, and why; `row` is its line where the file is lines of JSON."""
 
     row: int
     sku: str

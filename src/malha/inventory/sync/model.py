@@ -62,6 +62,7 @@ class Problem(StrEnum):
     """Why a row of a snapshot is held."""
 
     UNREADABLE = "unreadable"
+    KEY_TWICE = "key_twice"
     UNKNOWN_SKU = "unknown_sku"
     UNKNOWN_GTIN = "unknown_gtin"
     BAD_GTIN = "bad_gtin"
@@ -79,6 +80,7 @@ class Problem(StrEnum):
 
 PROBLEMS: dict[Problem, str] = {
     Problem.UNREADABLE: N_("The row cannot be read. Check its quotation marks and the number of its cells."),
+    Problem.KEY_TWICE: N_("The line states a key twice, and nobody can know which value is meant. State it once."),
     Problem.UNKNOWN_SKU: N_("There is no such SKU. Create its product first, or correct the code."),
     Problem.UNKNOWN_GTIN: N_("No SKU has this GTIN. Add it to its product, or correct it."),
     Problem.BAD_GTIN: N_("The GTIN is not valid: its check digit does not match. Scan it again."),

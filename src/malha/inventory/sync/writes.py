@@ -716,12 +716,12 @@ ON CONFLICT DO NOTHING
 """
 )
 # A row keeps its place in the file. All rows of what stands twice are held: nobody can know which one is meant. The
-# mark of what could not be read is nothing that anybody stated.
+# marks of what could not be read and of what states a key twice are nothing that anybody stated.
 _HOLD = """
 INSERT INTO stock_snapshot_held (snapshot_id, row, sku, location, stated, problem)
-SELECT {id}, n.row, left(n.sku, 120), left(n.location, 120), replace(left(n.said, 120), '\x01', ''), q.problem
+SELECT {id}, n.row, left(n.sku, 120), left(n.location, 120), translate(left(n.said, 120), '\x01\x02', ''), q.problem
 FROM (
-    SELECT s.ctid AS at, coalesce(s.row, (row_number() OVER ())::int + 1) AS row, coalesce({sku_text}, '') AS sku,
+    SELECT s.ctid AS at, {row} AS row, coalesce({sku_text}, '') AS sku,
            coalesce({gtin_text}, '') AS gtin, coalesce({location}, '') AS location, coalesce({said}, '') AS said
     FROM {stage} s
 ) n
@@ -740,6 +740,7 @@ CROSS JOIN LATERAL (
     SELECT CASE
         WHEN d.twice THEN 'twice'
         WHEN n.said = '\x01' THEN 'unreadable'
+        WHEN n.said = '\x02' THEN 'key_twice'
         WHEN d.sku_id IS NULL AND n.sku <> '' THEN 'unknown_sku'
         WHEN d.sku_id IS NULL AND n.gtin <> '' AND NOT {gtin_good} THEN 'bad_gtin'
         WHEN d.sku_id IS NULL AND n.gtin <> '' THEN 'unknown_gtin'
@@ -796,7 +797,7 @@ class Stage:
     Args:
         number: the snapshot's; it makes the names.
         width: how many columns the file has.
-        columns: where its columns are: `sku` or `gtin` or both, `location`, `on_hand`.
+        columns: where its columns are: `sku` or `gtin` or both, `location`, `on_hand`; `line`, if it has one.
         places: ids of the locations it may speak of.
         trimmed: whether cells may have spaces around them.
     """
@@ -813,6 +814,7 @@ class Stage:
         at = {name: cell.format(sql.Identifier("s", f"c{i}")) for name, i in columns.items()}
         empty = sql.SQL("''")
         sku, gtin = at.get("sku"), at.get("gtin")
+        line = columns.get("line")
         by_gtin = sql.SQL("v.gtin = {}").format(gtin or empty)
         if sku is not None and gtin is not None:  # a row without a SKU is found by its GTIN, others by a hash of SKUs
             sku = sql.SQL(
@@ -820,6 +822,9 @@ class Stage:
             ).format(sku=sku, gtin=gtin)
         self.parts = self.names | {
             "location": at["location"],
+            "row": sql.SQL("coalesce(s.row, (row_number() OVER ())::int + 1)")
+            if line is None
+            else sql.SQL("{}::int").format(sql.Identifier("s", f"c{line}")),
             "said": sql.Identifier("s", f"c{columns['on_hand']}"),
             "variant": sql.SQL("v.sku = {}").format(sku) if sku is not None else by_gtin,
             "other_gtin": sql.SQL(
