@@ -7,7 +7,7 @@ import signal
 import sys
 import zlib
 from collections.abc import AsyncIterator, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -21,6 +21,7 @@ from malha.doctor import examine
 from malha.inventory import service
 from malha.inventory.allotments import service as allotments
 from malha.inventory.allotments.model import AllotmentDraft, FenceRow, Kind
+from malha.inventory.errors import TooLongAgo
 from malha.inventory.model import Claim, Reason, Reference
 from malha.inventory.sync import applying, deltas, drift, files, reads, sieve, sources
 from malha.inventory.sync import errors as sync
@@ -172,6 +173,9 @@ async def test_older_and_repeated_snapshots(database: Database) -> None:
     assert other.state is State.APPLIED
     with pytest.raises(sync.AsOfInFuture):
         await state(database, {(1, 1): 12}, seq=9, as_of=hours_ago(-1))
+    for year in (1, 1600, 1999):
+        with pytest.raises(TooLongAgo):
+            await state(database, {(1, 2): 12}, seq=9, as_of=datetime(year, 12, 31, tzinfo=UTC))
     with pytest.raises(sync.EmptySnapshot):
         await state(database, b"sku;location;on_hand\n", seq=9, as_of=hours_ago(0.5))
     async with database.transaction() as tx:
@@ -279,10 +283,12 @@ async def test_changes_count_once_and_each_has_its_answer(database: Database) ->
         change("g", location="L9"),
         change("h", location="L4"),
         change("i", occurred_at=hours_ago(-1)),
+        change("j", occurred_at=datetime(1600, 1, 1, tzinfo=UTC)),
     ]
     expected = [
         ("applied", 15), ("applied", 13), ("duplicate", None), ("applied", 7), ("applied", 9), ("conflict", 9),
         ("unknown_sku", None), ("unknown_location", None), ("not_its_location", None), ("in_future", None),
+        ("too_long_ago", None),
     ]  # fmt: skip
     assert await report(database, *rows) == expected
     again = await report(database, rows[0], change("b", 1, -3), change("e", 2, 1, expected=9))

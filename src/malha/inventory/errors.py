@@ -63,6 +63,15 @@ class NotHappenedYet(MalhaError):
     mend = "Set the clock, or give the time with its zone. Leave it out for now."
 
 
+class TooLongAgo(MalhaError):
+    """No shop's books go back so far: a year was mistyped, or a system sent what it has where it has no time."""
+
+    status = 422
+    code = "too_long_ago"
+    says = "Stock cannot be of {at}: nothing from before the year 2000 is taken."
+    mend = "Check the year, and write the time like 2026-11-27T03:00:00-03:00. Leave it out for now."
+
+
 class BecameKit(MalhaError):
     """A SKU was made a kit in the moment in which goods came; nothing of it was noted."""
 

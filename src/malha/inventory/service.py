@@ -7,7 +7,7 @@ before caps, fences and balances of what they held, which are locked together wi
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from psycopg import AsyncCursor
@@ -25,6 +25,7 @@ from malha.inventory.errors import (
     HoldNotFound,
     InvalidQuantity,
     NotHappenedYet,
+    TooLongAgo,
 )
 from malha.inventory.events import StockShortfall
 from malha.inventory.model import (
@@ -50,6 +51,7 @@ from malha.platform.ids import UUID, new_id
 MAX_QUANTITY = 2_000_000_000
 MAX_DIFFERENCE = 2_147_483_647  # what a row of the ledger, and a balance, can hold
 EXPIRED_AT_ONCE = 500
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)  # what is said to be from before is a mistake
 CLOCK_FAST = timedelta(minutes=1)  # what is said to be so little ahead happened now
 OWN = " "  # in the references of holds that Malha places itself, for transfers and suspicions; callers cannot name them
 
@@ -260,7 +262,7 @@ async def adjust(
     Of a time that the newest snapshot of the location's source of truth may include, a disagreement says so.
 
     Raises:
-        NotHappenedYet: they are said to be of a time that has not come.
+        NotHappenedYet, TooLongAgo: they are said to be of a time that has not come, or of none that can be.
         BecameKit: one of which units come is a kit since the caller looked.
         BeyondBalance: a balance cannot hold what would come of it.
     """
@@ -308,12 +310,25 @@ async def refuse_beyond(tx: Tx, changes: Sequence[Claim]) -> None:
         raise BeyondBalance(sku=sku, location=location, quantity=first.quantity, on_hand=on_hand)
 
 
+def refuse_too_long_ago(*moments: datetime | None) -> None:
+    """Refuse moments of stock that nobody's books go back to; None is now.
+
+    Raises:
+        TooLongAgo: one is before `EARLIEST`.
+    """
+    for at in moments:
+        if at is not None and at < EARLIEST:
+            raise TooLongAgo(at=at.isoformat())
+
+
 async def happened(tx: Tx, occurred_at: datetime | None) -> datetime | None:
     """Return when a fact happened, at the latest now: snapshots are rebased on what came after them.
 
     Raises:
         NotHappenedYet: it is said to be of a time further ahead than a clock is fast.
+        TooLongAgo: it is said to be of a time before `EARLIEST`.
     """
+    refuse_too_long_ago(occurred_at)
     if occurred_at is None or occurred_at <= (now := await tx.now()):
         return occurred_at
     if occurred_at > now + CLOCK_FAST:
@@ -345,7 +360,7 @@ async def state_on_hand(
     as kept.
 
     Raises:
-        NotHappenedYet: they are said to be of a time that has not come.
+        NotHappenedYet, TooLongAgo: they are said to be of a time that has not come, or of none that can be.
     """
     occurred_at = await happened(tx, occurred_at)
     last = {(c.sku_id, c.location_id): c for c in stated}

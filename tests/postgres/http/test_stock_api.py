@@ -88,6 +88,23 @@ async def test_what_has_not_happened_yet_is_no_fact_and_a_clock_that_is_a_little
     assert last["occurred_at"] == last["recorded_at"]
 
 
+async def test_no_stock_is_of_a_time_before_the_year_2000(stocked: Shop) -> None:
+    """Systems send the year 1600 or 1900 where they have no time: it would be from before every snapshot and count."""
+    before = await free(stocked)
+    change = {"items": [{"sku": "SKU-1", "location": "CD01", "change": 5}], "reason": "found"}
+    goods = {"items": [item("SKU-1", "CD01", 5)]}
+    paths = [("/v1/stock:adjust", change), ("/v1/stock:set", goods), ("/v1/stock:receive", goods)]
+    for path, body in paths:
+        for at in ("1600-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "1999-12-31T23:59:59Z"):
+            answer = await stocked.http.post(path, json=body | {"occurred_at": at}, headers=stocked.headers)
+            assert (answer.status_code, answer.json()["code"]) == (422, "too_long_ago"), (path, at)
+            assert "before the year 2000" in answer.json()["detail"]
+    assert await free(stocked) == before
+    for path, body in paths:
+        body |= {"occurred_at": "2000-01-01T00:00:00Z"}
+        assert (await stocked.http.post(path, json=body, headers=stocked.headers)).status_code == 200
+
+
 async def test_what_was_stated_of_a_later_moment_stands_and_the_answer_says_which_items_it_was(stocked: Shop) -> None:
     """An item that changes nothing looks in the books like one that was followed."""
     noon = datetime.now(UTC) - timedelta(hours=5)

@@ -46,7 +46,7 @@ async def change(
     Raises:
         NotInBucket: a bucket has fewer units.
         BeyondBalance: more units than a balance, or a bucket, can hold.
-        NotHappenedYet: it is said to be of a time that has not come.
+        NotHappenedYet, TooLongAgo: it is said to be of a time that has not come, or of none that can be.
     """
     occurred_at = await service.happened(tx, occurred_at)
     summed: dict[tuple[int, int, Bucket], int] = {}

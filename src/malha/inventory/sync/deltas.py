@@ -14,7 +14,7 @@ import msgspec
 from malha.inventory import service as inventory
 from malha.inventory import standing
 from malha.inventory.model import Claim, Reason
-from malha.inventory.service import MAX_QUANTITY
+from malha.inventory.service import EARLIEST, MAX_QUANTITY
 from malha.inventory.sync import reads, writes
 from malha.inventory.sync.following import follow
 from malha.inventory.sync.model import WAYS, Delta, Outcome, Source
@@ -105,17 +105,25 @@ async def _resolved(
             wrong = Outcome.UNKNOWN_OWNER
         elif place is None or not tx.actor.sees(place):
             wrong = Outcome.NOT_ITS_LOCATION if delta.location in known else Outcome.UNKNOWN_LOCATION
-        elif delta.occurred_at is not None and delta.occurred_at > latest:
-            wrong = Outcome.IN_FUTURE
-        elif abs(delta.quantity) > MAX_QUANTITY or (delta.sets and delta.quantity < 0):
-            wrong = Outcome.TOO_MANY
-        elif not delta.sets and delta.quantity * WAYS.get(delta.reason, 0) < 0:
-            wrong = Outcome.WRONG_SIGN
+        else:
+            wrong = _wrong_by_itself(delta, latest)
         if wrong is not None or found is None or place is None:
             replies[at] = Reply(delta.ref, wrong or Outcome.UNKNOWN_SKU)
         else:
             rows.append(_Row(at, delta, found[0], place))
     return rows
+
+
+def _wrong_by_itself(delta: Delta, latest: datetime) -> Outcome | None:
+    """Return what is wrong with a change wherever it is; None when nothing is."""
+    if delta.occurred_at is not None and delta.occurred_at > latest:
+        return Outcome.IN_FUTURE
+    if delta.occurred_at is not None and delta.occurred_at < EARLIEST:
+        return Outcome.TOO_LONG_AGO
+    if abs(delta.quantity) > MAX_QUANTITY or (delta.sets and delta.quantity < 0):
+        return Outcome.TOO_MANY
+    wrong_way = not delta.sets and delta.quantity * WAYS.get(delta.reason, 0) < 0
+    return Outcome.WRONG_SIGN if wrong_way else None
 
 
 async def _claimed(tx: Tx, source: Source, rows: Sequence[_Row], replies: list[Reply | None]) -> list[_Row]:

@@ -138,6 +138,7 @@ class Outcome(StrEnum):
     NOT_ITS_LOCATION = "not_its_location"
     TOO_MANY = "too_many"  # by itself, or with what is there, more than a balance can hold
     IN_FUTURE = "in_future"
+    TOO_LONG_AGO = "too_long_ago"  # from before the year 2000: a mistake
     WRONG_SIGN = "wrong_sign"  # its reason takes units away, and it adds some; or the other way round
 
 
