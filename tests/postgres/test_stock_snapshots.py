@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from tests.waiting import doomed, gone
+from tests.waiting import doomed, gone, waiting
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -559,6 +559,44 @@ async def test_a_cancelled_snapshot_stops_and_an_older_one_is_not_applied_after_
             await applying.confirm(tx, third.id, None)  # type: ignore[arg-type]
     now = await on_hand(database)
     assert (now[1, 1], now[2, 1]) == (6, 3)
+
+
+async def blocked(database: Database, connections: int) -> None:
+    async with asyncio.timeout(60):
+        while await waiting(database) < connections:
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("at_once", [1, 2], ids=["a piece is done", "a piece is under way"])
+async def test_an_older_snapshot_does_not_slip_past_a_newer_one_that_is_being_applied(
+    database: Database, at_once: int
+) -> None:
+    """The newer one finds what is there and writes nothing, so nothing in the ledger would tell the older one."""
+    await a_retailer(database)
+    older = await state(database, {(1, 1): 8, (3, 1): 12}, seq=1, as_of=hours_ago(3), apply=False)
+    newer = await state(database, {(1, 1): 10, (2, 1): 5}, seq=2, as_of=hours_ago(2), apply=False)
+    async with asyncio.TaskGroup() as group, database.transaction() as tx:
+        await service.lock_balances(tx, [(2, 1)])
+        group.create_task(applying.apply(database, newer.id, at_once=at_once))
+        await blocked(database, 1)
+        late = group.create_task(applying.apply(database, older.id))
+        if at_once == 1:  # the first of its keys is done: nobody has to wait for it
+            async with asyncio.timeout(60):
+                await late
+        else:
+            await blocked(database, 2)
+    now = await on_hand(database)
+    assert (now[1, 1], now[2, 1], now[3, 1]) == (10, 5, 12)
+
+
+async def test_what_is_older_than_a_snapshot_that_is_being_applied_is_not_confirmed(database: Database) -> None:
+    await a_retailer(database)
+    older = await state(database, {(1, 1): 8}, seq=1, as_of=hours_ago(3), check=True)
+    newer = await state(database, {(1, 1): 9}, seq=2, as_of=hours_ago(2), apply=False)
+    assert (older.state, newer.state) == (State.WAITING, State.APPLYING)
+    async with database.transaction(ACTOR) as tx:
+        with pytest.raises(sync.OlderSnapshot):
+            await applying.confirm(tx, older.id, None)  # type: ignore[arg-type]
 
 
 # --- files ---

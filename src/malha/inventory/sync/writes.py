@@ -212,7 +212,9 @@ _NEWS = """       (SELECT coalesce(array_agg(ARRAY[sku_id, location_id] ORDER BY
 """
 
 # Statement two: the difference and its ledger row, under the locks of LOCK_PART. Open allocations are not touched.
-# Movements are of the moment the statement speaks of, so that no later statement adds them on top of itself.
+# Movements are of the moment the statement speaks of, so that no later statement adds them on top of itself. What a
+# newer statement of the source has looked at is its own: where it found what was there it wrote nothing that would
+# tell. Its place is read under the lock that it had there. Mostly there is none, which index stock_snapshot_seq tells.
 APPLY_PART = (
     """
 WITH decided AS MATERIALIZED (
@@ -230,6 +232,12 @@ WITH decided AS MATERIALIZED (
     + """
     WHERE r.snapshot_id = %(id)s::uuid AND (r.sku_id, r.location_id) > (%(sku)s::int, %(location)s::int)
       AND (r.sku_id, r.location_id) <= (%(to_sku)s::int, %(to_location)s::int)
+      AND NOT EXISTS (
+          SELECT FROM stock_snapshot o JOIN stock_snapshot_row q ON q.snapshot_id = o.id
+          WHERE o.source_id = %(source)s::int AND o.seq > %(seq)s::bigint AND o.accepted_at IS NOT NULL
+            AND q.sku_id = r.sku_id AND q.location_id = r.location_id
+            AND (q.sku_id, q.location_id) <= (o.through_sku, o.through_location)
+          OFFSET 0)
 ), moved AS (
     UPDATE balance b SET on_hand = b.on_hand + d.delta
     FROM decided d
