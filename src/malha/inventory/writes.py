@@ -120,7 +120,7 @@ FROM movement m
 JOIN unnest(%(skus)s::int[], %(locations)s::int[]) AS w(sku_id, location_id)
   ON m.sku_id = w.sku_id AND m.location_id = w.location_id
 WHERE m.recorded_at > %(at)s::timestamptz - interval '1 hour' AND m.occurred_at > %(at)s::timestamptz
-  AND m.d_on_hand <> 0
+  AND m.d_on_hand <> 0 AND m.bucket = 'sellable'
 GROUP BY m.sku_id, m.location_id
 """
 

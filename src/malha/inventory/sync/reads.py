@@ -262,6 +262,7 @@ FROM stock_drift d
 JOIN stock_source s ON s.id = d.source_id
 JOIN movement m ON m.sku_id = d.sku_id AND m.location_id = d.location_id
 WHERE d.id = %(id)s::uuid AND m.recorded_at > d.as_of - make_interval(secs => s.skew_seconds + 3600)
+  AND m.bucket = 'sellable'
 ORDER BY m.recorded_at DESC, m.id DESC LIMIT %(limit)s::int
 """
 # Snapshots that still have to look at the balance.

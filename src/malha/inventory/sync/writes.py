@@ -193,7 +193,7 @@ LEFT JOIN LATERAL (
                         ELSE m.occurred_at > %(until)s::timestamptz END), false) AS stands
     FROM movement m
     WHERE (b.xmin = r.seen) IS NOT TRUE AND m.sku_id = r.sku_id AND m.location_id = r.location_id
-      AND m.recorded_at > %(since)s::timestamptz AND m.d_on_hand <> 0
+      AND m.recorded_at > %(since)s::timestamptz AND m.d_on_hand <> 0 AND m.bucket = 'sellable'
 ) m ON true
 """
 
@@ -259,7 +259,7 @@ WITH decided AS MATERIALIZED (
                         SELECT sum(w.d_on_hand) OVER (ORDER BY w.occurred_at DESC, w.id DESC) AS since
                         FROM movement w
                         WHERE w.sku_id = d.sku_id AND w.location_id = d.location_id
-                          AND w.recorded_at > %(since)s::timestamptz AND w.d_on_hand <> 0
+                          AND w.recorded_at > %(since)s::timestamptz AND w.d_on_hand <> 0 AND w.bucket = 'sellable'
                           AND w.source_id IS DISTINCT FROM %(source)s::int
                           AND w.occurred_at > %(from)s::timestamptz AND w.occurred_at <= %(until)s::timestamptz
                     ) x WHERE d.delta + x.since = 0))
@@ -512,6 +512,7 @@ WITH decided AS MATERIALIZED (
         FROM movement m
         WHERE m.sku_id = d.sku_id AND m.location_id = d.location_id
           AND m.recorded_at > d.as_of - make_interval(secs => s.skew_seconds + 3600) AND m.d_on_hand <> 0
+          AND m.bucket = 'sellable'
           AND CASE WHEN m.source_id = d.source_id THEN coalesce(m.source_seq > d.seq, m.occurred_at > d.as_of)
                    ELSE m.occurred_at > d.as_of END
     ) m ON true
@@ -583,7 +584,8 @@ SETTLE_COUNTED = """
 UPDATE stock_drift d SET state = 'counted', settled_at = now(), settled_by = 'count', version = version + 1
 WHERE d.state = 'counting' AND EXISTS (
     SELECT FROM movement m
-    WHERE m.sku_id = d.sku_id AND m.location_id = d.location_id AND m.recorded_at > d.found_at AND m.reason = 'count')
+    WHERE m.sku_id = d.sku_id AND m.location_id = d.location_id AND m.recorded_at > d.found_at AND m.reason = 'count'
+      AND m.bucket = 'sellable')
 """
 
 # --- keeping house ---
