@@ -29,7 +29,7 @@ from malha.inventory.counts.errors import (
     ZoneFrozen,
 )
 from malha.inventory.counts.model import CountDraft, CountKind, Entry, Limits, Source
-from malha.inventory.errors import NotHappenedYet
+from malha.inventory.errors import NotHappenedYet, TooLongAgo
 from malha.inventory.model import Claim, Reason, Reference
 from malha.inventory.transfers import service as transfers
 from malha.inventory.transfers.model import Departure, TransferDraft
@@ -413,13 +413,16 @@ async def test_what_is_said_to_have_come_before_the_counting_takes_no_more_than_
     assert await on_hand(shop, 1) == UNITS + 100 - 2
 
 
-async def test_a_count_is_of_no_moment_that_is_to_come(shop: Database) -> None:
+async def test_a_count_is_of_no_moment_that_is_to_come_and_of_none_before_there_were_books(shop: Database) -> None:
     number = await a_count(shop, 1, limits=WIDE)
     async with shop.transaction() as tx:
         now = await tx.now()
     with pytest.raises(NotHappenedYet):
         async with shop.transaction(ANA) as tx:
             await service.enter(tx, number, [Entry(1, 8, now + timedelta(days=365))], {})
+    with pytest.raises(TooLongAgo):
+        async with shop.transaction(ANA) as tx:
+            await service.enter(tx, number, [Entry(1, 8, now.replace(year=1600))], {})
     async with shop.transaction(ANA) as tx:  # a clock that is a little fast
         await service.enter(tx, number, [Entry(1, 8, now + timedelta(seconds=30))], {})
         task = await reads.task(tx, number)

@@ -7,11 +7,11 @@ import signal
 import sys
 import zlib
 from collections.abc import AsyncIterator, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from tests.waiting import doomed, gone
+from tests.waiting import doomed, gone, waiting
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -21,6 +21,7 @@ from malha.doctor import examine
 from malha.inventory import service
 from malha.inventory.allotments import service as allotments
 from malha.inventory.allotments.model import AllotmentDraft, FenceRow, Kind
+from malha.inventory.errors import TooLongAgo
 from malha.inventory.model import Claim, Reason, Reference
 from malha.inventory.sync import applying, deltas, drift, files, reads, sieve, sources
 from malha.inventory.sync import errors as sync
@@ -172,6 +173,9 @@ async def test_older_and_repeated_snapshots(database: Database) -> None:
     assert other.state is State.APPLIED
     with pytest.raises(sync.AsOfInFuture):
         await state(database, {(1, 1): 12}, seq=9, as_of=hours_ago(-1))
+    for year in (1, 1600, 1999):
+        with pytest.raises(TooLongAgo):
+            await state(database, {(1, 2): 12}, seq=9, as_of=datetime(year, 12, 31, tzinfo=UTC))
     with pytest.raises(sync.EmptySnapshot):
         await state(database, b"sku;location;on_hand\n", seq=9, as_of=hours_ago(0.5))
     async with database.transaction() as tx:
@@ -279,16 +283,34 @@ async def test_changes_count_once_and_each_has_its_answer(database: Database) ->
         change("g", location="L9"),
         change("h", location="L4"),
         change("i", occurred_at=hours_ago(-1)),
+        change("j", occurred_at=datetime(1600, 1, 1, tzinfo=UTC)),
     ]
     expected = [
         ("applied", 15), ("applied", 13), ("duplicate", None), ("applied", 7), ("applied", 9), ("conflict", 9),
         ("unknown_sku", None), ("unknown_location", None), ("not_its_location", None), ("in_future", None),
+        ("too_long_ago", None),
     ]  # fmt: skip
     assert await report(database, *rows) == expected
     again = await report(database, rows[0], change("b", 1, -3), change("e", 2, 1, expected=9))
     assert again == [("duplicate", None), ("reused", None), ("applied", 10)]
     now = await on_hand(database)
     assert (now[1, 1], now[2, 1]) == (13, 10)
+
+
+async def test_a_change_that_goes_the_other_way_than_its_reason_is_no_change_of_that_kind(database: Database) -> None:
+    """A sale that adds units is a sign somebody forgot, or a reversal that does not say so."""
+    await a_retailer(database)
+    adds, takes = ("receipt", "found"), ("damage", "loss", "ship", "hand_over")
+    wrong = [change(f"w-{r}", 1, -1, reason=r) for r in adds] + [change(f"w-{r}", 1, 1, reason=r) for r in takes]
+    good = [change(f"g-{r}", 1, 1, reason=r) for r in adds] + [change(f"g-{r}", 1, -1, reason=r) for r in takes]
+    both = [change(f"b-{r}{n}", 2, n, reason=r, document="D") for r in ("adjustment", "transfer") for n in (3, -3)]
+    sets = [change("s", 3, 12, sets=True, reason="loss")]
+    got = [outcome for outcome, _ in await report(database, *wrong, *good, *both, *sets)]
+    assert got == ["wrong_sign"] * 6 + ["applied"] * 11
+    now = await on_hand(database)
+    assert (now[1, 1], now[2, 1], now[3, 1]) == (8, 10, 12)
+    mended = change("w-ship", 1, 1, reason="adjustment")  # what was not carried out keeps no reference
+    assert await report(database, mended) == [("applied", 9)]
 
 
 async def test_a_late_change_that_the_snapshot_has_is_not_added_again(database: Database) -> None:
@@ -539,6 +561,44 @@ async def test_a_cancelled_snapshot_stops_and_an_older_one_is_not_applied_after_
     assert (now[1, 1], now[2, 1]) == (6, 3)
 
 
+async def blocked(database: Database, connections: int) -> None:
+    async with asyncio.timeout(60):
+        while await waiting(database) < connections:
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("at_once", [1, 2], ids=["a piece is done", "a piece is under way"])
+async def test_an_older_snapshot_does_not_slip_past_a_newer_one_that_is_being_applied(
+    database: Database, at_once: int
+) -> None:
+    """The newer one finds what is there and writes nothing, so nothing in the ledger would tell the older one."""
+    await a_retailer(database)
+    older = await state(database, {(1, 1): 8, (3, 1): 12}, seq=1, as_of=hours_ago(3), apply=False)
+    newer = await state(database, {(1, 1): 10, (2, 1): 5}, seq=2, as_of=hours_ago(2), apply=False)
+    async with asyncio.TaskGroup() as group, database.transaction() as tx:
+        await service.lock_balances(tx, [(2, 1)])
+        group.create_task(applying.apply(database, newer.id, at_once=at_once))
+        await blocked(database, 1)
+        late = group.create_task(applying.apply(database, older.id))
+        if at_once == 1:  # the first of its keys is done: nobody has to wait for it
+            async with asyncio.timeout(60):
+                await late
+        else:
+            await blocked(database, 2)
+    now = await on_hand(database)
+    assert (now[1, 1], now[2, 1], now[3, 1]) == (10, 5, 12)
+
+
+async def test_what_is_older_than_a_snapshot_that_is_being_applied_is_not_confirmed(database: Database) -> None:
+    await a_retailer(database)
+    older = await state(database, {(1, 1): 8}, seq=1, as_of=hours_ago(3), check=True)
+    newer = await state(database, {(1, 1): 9}, seq=2, as_of=hours_ago(2), apply=False)
+    assert (older.state, newer.state) == (State.WAITING, State.APPLYING)
+    async with database.transaction(ACTOR) as tx:
+        with pytest.raises(sync.OlderSnapshot):
+            await applying.confirm(tx, older.id, None)  # type: ignore[arg-type]
+
+
 # --- files ---
 
 
@@ -566,3 +626,34 @@ def test_a_bomb_is_refused_before_it_unfolds() -> None:
 def feed(file: files.Arriving, data: bytes) -> None:
     for start in range(0, len(data), 4096):
         file.write(data[start : start + 4096])
+
+
+async def test_lines_of_json_are_held_by_their_own_numbers_and_those_with_a_key_twice_too(database: Database) -> None:
+    """Of two values of one key decoders keep the last: a number that nobody meant would be taken without a word."""
+    await a_retailer(database, skus=12)
+    lines = [
+        '{"sku": "S1", "location": "L1", "on_hand": 11}',
+        '{"sku": "S2", "location": "L1", "on_hand": 5, "on_hand": 6}',
+        "",
+        "  ",
+        '{"sku": "S3", "sku": "S4", "location": "L1", "on_hand": 5}',
+        '{"sku": "NOPE", "location": "L1", "on_hand": 5}',
+        '{"sku": "S5", "location": "L1", "on_hand": 7, "note": "a: b", "x": {"y": 1}}',
+        '{"sku": "S6", "location": "L1", "on_hand": 7, "x": 1, "x": 2}',
+        "[" * 50_000,
+        '{"sku": "S7", "location": "L1", "on_hand": 7}',
+    ]
+    file = "\n".join(lines).encode()
+    done = await state(database, file, seq=1, as_of=hours_ago(2), scope=Scope.WHOLE, media_type="application/x-ndjson")
+    async with database.transaction() as tx:
+        held = [(h.row, h.sku, h.stated, h.problem) for h in await reads.held(tx, done.id)]
+    assert held == [
+        (2, "S2", "", "key_twice"),
+        (5, "S4", "", "key_twice"),
+        (6, "NOPE", "5", "unknown_sku"),
+        (8, "S6", "", "key_twice"),
+        (9, "", "", "unreadable"),
+    ]
+    now = await on_hand(database)
+    assert [now[sku, 1] for sku in (1, 2, 4, 5, 6, 7, 8)] == [11, 10, 10, 7, 10, 7, 0]  # no held row empties a shelf
+    assert done.rows == 8

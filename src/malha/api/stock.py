@@ -113,7 +113,7 @@ class StockStatement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """Physical quantities as they are: `set` by a source, `count`ed by a person, or `initial`.
 
     With `occurred_at` they are those of that moment: what moved since is added on top, and what was stated of a later
-    moment stands.
+    moment stands; the answer says which.
     """
 
     items: Items
@@ -123,7 +123,11 @@ class StockStatement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
 
 class StockChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Physical differences and why."""
+    """Physical differences and why.
+
+    With an `occurred_at` that the last snapshot of the location's source of truth may include they are applied, and a
+    disagreement (`late`) says so.
+    """
 
     items: Annotated[list[ChangedItem], Meta(min_length=1, max_length=MAX_ITEMS)]
     reason: Literal["adjustment", "damage", "loss", "found", "count"]
@@ -132,7 +136,7 @@ class StockChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 class Receipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Goods that arrived."""
+    """Goods that arrived; `occurred_at` as of differences."""
 
     items: Annotated[list[HeldItem], Meta(min_length=1, max_length=MAX_ITEMS)]
     occurred_at: Instant | None = None
@@ -158,6 +162,22 @@ class StockReply(msgspec.Struct, frozen=True):
     """What the statement left: empty when every promise is covered."""
 
     deficits: list[DeficitRow]
+
+
+class KeptRow(msgspec.Struct, frozen=True, kw_only=True):
+    """An item that changed nothing, by its place in `items`: `on_hand` was stated as of `since`, which is later."""
+
+    item: int
+    sku: str
+    location: str
+    on_hand: int
+    since: datetime
+
+
+class SetReply(StockReply, frozen=True, omit_defaults=True):
+    """What the statement left, and which items were not followed because what was stated of a later moment stands."""
+
+    kept: list[KeptRow] = []
 
 
 class NewHold(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -386,13 +406,27 @@ async def list_sku_movements(
 
 
 @command("/stock:set", permission="stock:write", tag=TAG)
-async def set_stock(work: Work, data: StockStatement) -> StockReply:
-    """State physical quantities; the ledger gets the differences. The last of a repeated SKU and location counts."""
+async def set_stock(work: Work, data: StockStatement) -> SetReply:
+    """State physical quantities; the ledger gets the differences. The last of a repeated SKU and location counts.
+
+    An item of an earlier moment (`occurred_at`) than the last one of which the balance was stated changes nothing: it
+    is in `kept`, with what stands and since when.
+    """
     keys = await _keys(work, data.items)
-    left = await service.set_on_hand(
-        work.tx, _claims(keys, data.items), Reference("api", text=data.reference), Reason(data.reason), data.occurred_at
+    claims = _claims(keys, data.items)
+    done = await service.state_on_hand(
+        work.tx, claims, Reference("api", text=data.reference), Reason(data.reason), data.occurred_at
     )
-    return await _replied(work.tx, "set", keys, data, left)
+    reply = await _replied(work.tx, "set", keys, data, done.deficits)
+    stands = {(kept.sku_id, kept.location_id): kept for kept in done.kept}
+    kept_rows = [
+        KeptRow(
+            item=i, sku=item.sku, location=keys.location_of[kept.location_id], on_hand=kept.on_hand, since=kept.since
+        )
+        for i, (item, claim) in enumerate(zip(data.items, claims, strict=True))
+        if (kept := stands.get((claim.sku_id, claim.location_id))) is not None
+    ]
+    return SetReply(reply.deficits, kept_rows)
 
 
 @command("/stock:adjust", permission="stock:write", tag=TAG)

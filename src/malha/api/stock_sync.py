@@ -94,7 +94,7 @@ class SnapshotState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HeldRow(msgspec.Struct, frozen=True):
-    """One row that was kept aside, and why."""
+    """One row that was kept aside, and why; `row` is its line where the file is lines of JSON."""
 
     row: int
     sku: str
@@ -452,7 +452,9 @@ async def report_deltas(work: Work, data: Deltas) -> DeltasReply:
     """Report changes, up to 5,000 in a batch: each counts once by its `ref`, and each has its own answer.
 
     `applied` and `duplicate` are good; `included` says that a snapshot has it already, `review` that nobody can say
-    and a disagreement was opened, `conflict` that there are not as many units as `expected`. A row that cannot be used
+    and a disagreement was opened, `conflict` that there are not as many units as `expected`, `too_many` that the
+    balance cannot hold it, `wrong_sign` that a `receipt` or `found` takes units away, or a `damage`, `loss`, `ship` or
+    `hand_over` adds some: what takes such a change back has the reason `adjustment`. A row that cannot be used
     keeps no other from being carried out.
     """
     flaws = [

@@ -37,6 +37,15 @@ class InvalidQuantity(FieldError):
     mend = "Give a whole number between 0 and 2,000,000,000."
 
 
+class BeyondBalance(MalhaError):
+    """A change is too large for its balance: added to what is there it is no number that the balance can hold."""
+
+    status = 422
+    code = "beyond_balance"
+    says = "{quantity} units of SKU {sku} at location {location}, where there are {on_hand}, are beyond its balance."
+    mend = "Check the quantity: a balance holds at most 2,147,483,647 units. Nothing was changed."
+
+
 class UnknownBalance(NotFound):
     """SKUs or locations that do not exist."""
 
@@ -52,6 +61,15 @@ class NotHappenedYet(MalhaError):
     code = "not_happened_yet"
     says = "Stock cannot have changed at {at}: that has not come yet."
     mend = "Set the clock, or give the time with its zone. Leave it out for now."
+
+
+class TooLongAgo(MalhaError):
+    """No shop's books go back so far: a year was mistyped, or a system sent what it has where it has no time."""
+
+    status = 422
+    code = "too_long_ago"
+    says = "Stock cannot be of {at}: nothing from before the year 2000 is taken."
+    mend = "Check the year, and write the time like 2026-11-27T03:00:00-03:00. Leave it out for now."
 
 
 class BecameKit(MalhaError):

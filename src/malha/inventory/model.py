@@ -1,5 +1,6 @@
 """Words of stock: reasons for a movement, what a movement refers to, and outcomes that are values."""
 
+from datetime import datetime
 from enum import StrEnum
 
 import msgspec
@@ -85,6 +86,22 @@ class Deficit(msgspec.Struct, frozen=True):
     quantity: int
     reason: str
     below_zero: int = 0
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """A balance that a statement of an earlier moment does not change: it stands as it was stated `since`."""
+
+    sku_id: int
+    location_id: int
+    on_hand: int
+    since: datetime
+
+
+class Stated(msgspec.Struct, frozen=True):
+    """What became of physical quantities that were stated."""
+
+    deficits: list[Deficit]
+    kept: list[Kept]
 
 
 class Availability(msgspec.Struct, frozen=True):

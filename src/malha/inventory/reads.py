@@ -32,6 +32,12 @@ WHERE b.sku_id = ANY (%(skus)s::int[])
 ORDER BY b.sku_id, b.location_id
 """
 
+# One balance by what people call it; where there is none yet, nothing is on hand.
+NAMED_BALANCE = """
+SELECT v.sku, l.code, coalesce((SELECT b.on_hand FROM balance b WHERE b.sku_id = v.id AND b.location_id = l.id), 0)
+FROM variant v CROSS JOIN location l WHERE v.id = %(sku)s::int AND l.id = %(location)s::int
+"""
+
 # The same of thousands of balances: arrays by SKU cost half of what rows cost. Balances by primary key; then, with no
 # quantity on hand, what expired holds still keep from being free, by the index on expiry: there is none almost always.
 AVAILABILITY_ARRAYS = """

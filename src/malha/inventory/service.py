@@ -7,20 +7,38 @@ before caps, fences and balances of what they held, which are locked together wi
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from psycopg import AsyncCursor
 
-from malha.inventory import announcing, reads, standing, writes
+from malha.inventory import announcing, lateness, reads, standing, writes
 from malha.inventory.allotments import claims as allotted
 from malha.inventory.allotments import reads as allotments
 from malha.inventory.allotments.model import Taker
 from malha.inventory.allotments.rules import touches
 from malha.inventory.allotments.writes import CLAIM_DRAWN_FOR_ORDERS
-from malha.inventory.errors import ClaimNotHeld, HoldExists, HoldNotFound, InvalidQuantity, NotHappenedYet
+from malha.inventory.errors import (
+    BeyondBalance,
+    ClaimNotHeld,
+    HoldExists,
+    HoldNotFound,
+    InvalidQuantity,
+    NotHappenedYet,
+    TooLongAgo,
+)
 from malha.inventory.events import StockShortfall
-from malha.inventory.model import Availability, Claim, Deficit, HoldState, Reason, Reference, Shortfall
+from malha.inventory.model import (
+    Availability,
+    Claim,
+    Deficit,
+    HoldState,
+    Kept,
+    Reason,
+    Reference,
+    Shortfall,
+    Stated,
+)
 from malha.inventory.rules import arrays, deficit, sum_claims
 from malha.inventory.safety.writes import STATE_OVERRIDES
 from malha.platform import arrays as literals
@@ -31,7 +49,9 @@ from malha.platform.i18n import N_
 from malha.platform.ids import UUID, new_id
 
 MAX_QUANTITY = 2_000_000_000
+MAX_DIFFERENCE = 2_147_483_647  # what a row of the ledger, and a balance, can hold
 EXPIRED_AT_ONCE = 500
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)  # what is said to be from before is a mistake
 CLOCK_FAST = timedelta(minutes=1)  # what is said to be so little ahead happened now
 OWN = " "  # in the references of holds that Malha places itself, for transfers and suspicions; callers cannot name them
 
@@ -239,26 +259,34 @@ async def adjust(
 ) -> list[Deficit]:
     """Apply physical differences (`quantity` is signed). Always applied; returns the deficits it left.
 
+    Of a time that the newest snapshot of the location's source of truth may include, a disagreement says so.
+
     Raises:
-        NotHappenedYet: they are said to be of a time that has not come.
+        NotHappenedYet, TooLongAgo: they are said to be of a time that has not come, or of none that can be.
         BecameKit: one of which units come is a kit since the caller looked.
+        BeyondBalance: a balance cannot hold what would come of it.
     """
     occurred_at = await happened(tx, occurred_at)
     deltas = [c for c in sum_claims(changes) if c.quantity]
     if not deltas:
         return []
-    if any(abs(c.quantity) > MAX_QUANTITY for c in deltas):
-        raise InvalidQuantity(quantity=max(deltas, key=lambda c: abs(c.quantity)).quantity)
-    return await _change(tx, deltas, reason, reference, occurred_at)
+    await refuse_beyond(tx, [c for c in deltas if abs(c.quantity) > MAX_QUANTITY])
+    left = await _change(tx, deltas, reason, reference, occurred_at)
+    await lateness.doubt(tx, deltas, occurred_at)
+    return left
 
 
 async def _change(
     tx: Tx, deltas: Sequence[Claim], reason: Reason, reference: Reference, occurred_at: datetime | None
 ) -> list[Deficit]:
+    await refuse_beyond(tx, [c for c in deltas if abs(c.quantity) > MAX_DIFFERENCE])
     await standing.come(tx, {c.sku_id for c in deltas if c.quantity > 0})
     await tx.execute(writes.ENSURE_BALANCES, _keys(deltas))
     await allotted.lock_at(tx, [c for c in deltas if c.quantity < 0])
     found = await tx.tuples(writes.ADJUST, arrays(deltas))
+    if len(found) < len(deltas):
+        fitted = {(row[0], row[1]) for row in found}
+        await refuse_beyond(tx, [c for c in deltas if (c.sku_id, c.location_id) not in fitted])
     rows = [row[:4] for row in found]
     await _record(tx, deltas, reason, reference, on_hand=1, occurred_at=occurred_at)
     short_of_fenced = [(row[0], row[1]) for row in found if row[4]]
@@ -269,12 +297,38 @@ async def _change(
     return await _settle_deficits(tx, rows, reason)
 
 
+async def refuse_beyond(tx: Tx, changes: Sequence[Claim]) -> None:
+    """Refuse the first of changes that no balance can hold, by the names of its SKU and location; without any, nothing.
+
+    Raises:
+        BeyondBalance: there is one.
+    """
+    if changes:
+        first = changes[0]
+        params = {"sku": first.sku_id, "location": first.location_id}
+        ((sku, location, on_hand),) = await tx.tuples(reads.NAMED_BALANCE, params)
+        raise BeyondBalance(sku=sku, location=location, quantity=first.quantity, on_hand=on_hand)
+
+
+def refuse_too_long_ago(*moments: datetime | None) -> None:
+    """Refuse moments of stock that nobody's books go back to; None is now.
+
+    Raises:
+        TooLongAgo: one is before `EARLIEST`.
+    """
+    for at in moments:
+        if at is not None and at < EARLIEST:
+            raise TooLongAgo(at=at.isoformat())
+
+
 async def happened(tx: Tx, occurred_at: datetime | None) -> datetime | None:
     """Return when a fact happened, at the latest now: snapshots are rebased on what came after them.
 
     Raises:
         NotHappenedYet: it is said to be of a time further ahead than a clock is fast.
+        TooLongAgo: it is said to be of a time before `EARLIEST`.
     """
+    refuse_too_long_ago(occurred_at)
     if occurred_at is None or occurred_at <= (now := await tx.now()):
         return occurred_at
     if occurred_at > now + CLOCK_FAST:
@@ -289,12 +343,24 @@ async def set_on_hand(
     reason: Reason = Reason.SET,
     occurred_at: datetime | None = None,
 ) -> list[Deficit]:
+    """State physical quantities as `state_on_hand` does; return the deficits it left."""
+    return (await state_on_hand(tx, stated, reference, reason, occurred_at)).deficits
+
+
+async def state_on_hand(
+    tx: Tx,
+    stated: Sequence[Claim],
+    reference: Reference,
+    reason: Reason = Reason.SET,
+    occurred_at: datetime | None = None,
+) -> Stated:
     """State physical quantities: the ledger gets the differences. The last statement of a repeated key counts.
 
-    Of a moment that is over, what moved since is added on top; what was stated of a later one stands.
+    Of a moment that is over, what moved since is added on top; what was stated of a later one stands, and is returned
+    as kept.
 
     Raises:
-        NotHappenedYet: they are said to be of a time that has not come.
+        NotHappenedYet, TooLongAgo: they are said to be of a time that has not come, or of none that can be.
     """
     occurred_at = await happened(tx, occurred_at)
     last = {(c.sku_id, c.location_id): c for c in stated}
@@ -304,16 +370,20 @@ async def set_on_hand(
     await tx.execute(writes.ENSURE_BALANCES, _keys(wanted))
     await allotted.lock_at(tx, wanted)
     had = {(s, loc): q for s, loc, q in await tx.tuples(writes.LOCK_BALANCES, _keys(wanted))}
+    kept: list[Kept] = []
     if occurred_at is not None:
-        for sku, place, since, stands in await tx.tuples(writes.MOVED_SINCE, _keys(wanted) | {"at": occurred_at}):
-            had[sku, place] = last[sku, place].quantity if stands else had[sku, place] - since
+        for sku, place, moved, since in await tx.tuples(writes.MOVED_SINCE, _keys(wanted) | {"at": occurred_at}):
+            if since is not None:
+                kept.append(Kept(sku, place, had[sku, place], since))
+            had[sku, place] = had[sku, place] - moved if since is None else last[sku, place].quantity
     changes = [
         Claim(c.sku_id, c.location_id, c.quantity - had[c.sku_id, c.location_id])
         for c in wanted
         if c.quantity != had[c.sku_id, c.location_id]
     ]
     # How far it is to a number that is one is no quantity of its own: a balance may have been far beyond.
-    return await _change(tx, changes, reason, reference, occurred_at) if changes else []
+    left = await _change(tx, changes, reason, reference, occurred_at) if changes else []
+    return Stated(left, kept)
 
 
 async def lock_balances(tx: Tx, keys: Sequence[tuple[int, int]]) -> dict[tuple[int, int], Availability]:

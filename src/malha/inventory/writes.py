@@ -86,13 +86,16 @@ RETURNING b.sku_id, b.location_id, b.on_hand, b.allocated
 """
 )
 
-# A physical fact as a difference; always applied. The last column says that fewer units are
-# there now than are set apart for fences.
+# A physical fact as a difference; always applied, unless a balance cannot hold what comes of it, or what is free
+# cannot be reckoned: those are missing from RETURNING. The last column says that fewer units are there now than are set
+# apart for fences.
 ADJUST = (
     _LOCKED
     + """UPDATE balance b SET on_hand = b.on_hand + l.quantity
 FROM locked l
 WHERE b.sku_id = l.sku_id AND b.location_id = l.location_id
+  AND CASE WHEN l.quantity > 0 THEN b.on_hand::bigint + l.quantity <= 2147483647
+           ELSE b.on_hand::bigint + l.quantity - b.allocated - b.held - b.safety - b.fenced >= -2147483647 END
 RETURNING b.sku_id, b.location_id, b.on_hand, b.allocated,
           b.fenced > greatest(b.on_hand - b.allocated - b.held, 0)
 """
@@ -108,15 +111,16 @@ ORDER BY b.sku_id, b.location_id
 FOR NO KEY UPDATE OF b
 """
 
-# What moved on locked balances since a moment, and whether somebody stated absolutely after it how many there are. A
+# What moved on locked balances since a moment, and when somebody last stated absolutely after it how many there are. A
 # movement is recorded at most an hour before the moment it claims: older partitions are not looked at.
 MOVED_SINCE = """
-SELECT m.sku_id, m.location_id, sum(m.d_on_hand)::int, bool_or(m.reason IN ('count', 'set', 'initial'))
+SELECT m.sku_id, m.location_id, sum(m.d_on_hand)::int,
+       max(m.occurred_at) FILTER (WHERE m.reason IN ('count', 'set', 'initial'))
 FROM movement m
 JOIN unnest(%(skus)s::int[], %(locations)s::int[]) AS w(sku_id, location_id)
   ON m.sku_id = w.sku_id AND m.location_id = w.location_id
 WHERE m.recorded_at > %(at)s::timestamptz - interval '1 hour' AND m.occurred_at > %(at)s::timestamptz
-  AND m.d_on_hand <> 0
+  AND m.d_on_hand <> 0 AND m.bucket = 'sellable'
 GROUP BY m.sku_id, m.location_id
 """
 

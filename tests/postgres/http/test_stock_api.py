@@ -88,6 +88,44 @@ async def test_what_has_not_happened_yet_is_no_fact_and_a_clock_that_is_a_little
     assert last["occurred_at"] == last["recorded_at"]
 
 
+async def test_no_stock_is_of_a_time_before_the_year_2000(stocked: Shop) -> None:
+    """Systems send the year 1600 or 1900 where they have no time: it would be from before every snapshot and count."""
+    before = await free(stocked)
+    change = {"items": [{"sku": "SKU-1", "location": "CD01", "change": 5}], "reason": "found"}
+    goods = {"items": [item("SKU-1", "CD01", 5)]}
+    paths = [("/v1/stock:adjust", change), ("/v1/stock:set", goods), ("/v1/stock:receive", goods)]
+    for path, body in paths:
+        for at in ("1600-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "1999-12-31T23:59:59Z"):
+            answer = await stocked.http.post(path, json=body | {"occurred_at": at}, headers=stocked.headers)
+            assert (answer.status_code, answer.json()["code"]) == (422, "too_long_ago"), (path, at)
+            assert "before the year 2000" in answer.json()["detail"]
+    assert await free(stocked) == before
+    for path, body in paths:
+        body |= {"occurred_at": "2000-01-01T00:00:00Z"}
+        assert (await stocked.http.post(path, json=body, headers=stocked.headers)).status_code == 200
+
+
+async def test_what_was_stated_of_a_later_moment_stands_and_the_answer_says_which_items_it_was(stocked: Shop) -> None:
+    """An item that changes nothing looks in the books like one that was followed."""
+    noon = datetime.now(UTC) - timedelta(hours=5)
+    one = noon + timedelta(hours=1)
+    async with stocked.database.transaction() as tx:  # what is there from the beginning is from before
+        await tx.execute("UPDATE movement SET occurred_at = %(at)s::timestamptz", {"at": noon - timedelta(hours=1)})
+    later = {"items": [item("SKU-1", "CD01", 8)], "reason": "count", "occurred_at": one.isoformat()}
+    answer = await stocked.http.post("/v1/stock:set", json=later, headers=stocked.headers)
+    assert answer.json() == {"deficits": []}
+    goods = {"items": [item("SKU-1", "CD01", 2)]}
+    assert (await stocked.http.post("/v1/stock:receive", json=goods, headers=stocked.headers)).status_code == 200
+    told = {"items": [item("SKU-2", "CD01", 3), item("SKU-1", "CD01", 9), item("SKU-1", "LJ01", 5)]}
+    told |= {"occurred_at": noon.isoformat()}
+    answer = await stocked.http.post("/v1/stock:set", json=told, headers=stocked.headers)
+    assert answer.status_code == 200
+    (kept,) = answer.json()["kept"]
+    assert datetime.fromisoformat(kept.pop("since")) == one
+    assert kept == {"item": 1, "sku": "SKU-1", "location": "CD01", "on_hand": 10}
+    assert await free(stocked) == {("SKU-1", "CD01"): 10, ("SKU-1", "LJ01"): 5, ("SKU-2", "CD01"): 3}
+
+
 async def test_what_does_not_exist_is_named_item_by_item_and_nothing_is_changed(stocked: Shop) -> None:
     before = await free(stocked)
     items = [item("SKU-1", "CD01", 99), item("SKU-9", "CD01", 1), item("KIT-3", "NOWHERE", 1)]

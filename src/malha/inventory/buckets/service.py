@@ -12,8 +12,8 @@ from malha.inventory import service, standing
 from malha.inventory.buckets import reads, writes
 from malha.inventory.buckets.errors import NotConserved, NotInBucket
 from malha.inventory.buckets.model import Bucket, Leg
-from malha.inventory.errors import InvalidQuantity
 from malha.inventory.model import Claim, Deficit, Reason, Reference
+from malha.inventory.service import MAX_QUANTITY
 from malha.platform.db import Tx
 
 
@@ -45,8 +45,8 @@ async def change(
 
     Raises:
         NotInBucket: a bucket has fewer units.
-        InvalidQuantity: more units than a balance can hold.
-        NotHappenedYet: it is said to be of a time that has not come.
+        BeyondBalance: more units than a balance, or a bucket, can hold.
+        NotHappenedYet, TooLongAgo: it is said to be of a time that has not come, or of none that can be.
     """
     occurred_at = await service.happened(tx, occurred_at)
     summed: dict[tuple[int, int, Bucket], int] = {}
@@ -54,8 +54,8 @@ async def change(
         key = (leg.sku_id, leg.location_id, leg.bucket)
         summed[key] = summed.get(key, 0) + leg.quantity
     keys = sorted(key for key, quantity in summed.items() if quantity)
-    if any(abs(summed[key]) > service.MAX_QUANTITY for key in keys):
-        raise InvalidQuantity(quantity=max(summed.values(), key=abs))
+    beyond = [Claim(s, place, summed[s, place, b]) for s, place, b in keys if abs(summed[s, place, b]) > MAX_QUANTITY]
+    await service.refuse_beyond(tx, beyond)
     sellable = [Claim(s, place, summed[s, place, b]) for s, place, b in keys if b is Bucket.SELLABLE]
     left = await service.adjust(tx, sellable, reason, reference, occurred_at)
     others = [key for key in keys if key[2] is not Bucket.SELLABLE]
@@ -82,6 +82,9 @@ async def _change_others(
     done = {(sku, place, Bucket(bucket)) for sku, place, bucket in await tx.tuples(writes.CHANGE_BUCKETS, rows)}
     refused = [key for key in wanted if key not in done]
     if refused:
+        await service.refuse_beyond(
+            tx, [Claim(s, place, wanted[s, place, b]) for s, place, b in refused if wanted[s, place, b] > 0]
+        )
         sku, place, bucket = refused[0]
         there = {b.bucket: b.quantity for b in await reads.buckets(tx, [sku], [place])}
         raise NotInBucket(there=there.get(bucket, 0), asked=-wanted[refused[0]])

@@ -8,7 +8,7 @@ ORDER BY sku_id, location_id, bucket
 ON CONFLICT DO NOTHING
 """
 
-# Locks in key order; what would fall below zero is missing from RETURNING.
+# Locks in key order; what would fall below zero, or be more than a bucket can hold, is missing from RETURNING.
 CHANGE_BUCKETS = """
 WITH want AS (
     SELECT * FROM unnest(%(skus)s::int[], %(locations)s::int[], %(buckets)s::text[], %(quantities)s::int[])
@@ -22,7 +22,9 @@ WITH want AS (
 )
 UPDATE bucket_balance b SET quantity = b.quantity + l.quantity
 FROM locked l
-WHERE b.sku_id = l.sku_id AND b.location_id = l.location_id AND b.bucket = l.bucket AND b.quantity + l.quantity >= 0
+WHERE b.sku_id = l.sku_id AND b.location_id = l.location_id AND b.bucket = l.bucket
+  AND CASE WHEN l.quantity < 0 THEN b.quantity + l.quantity >= 0
+           ELSE b.quantity::bigint + l.quantity <= 2147483647 END
 RETURNING b.sku_id, b.location_id, b.bucket
 """
 

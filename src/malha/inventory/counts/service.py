@@ -243,6 +243,7 @@ async def _record(
     await tx.tuples(balances.LOCK_BALANCES, keys)
     # Under the lock nothing moves, so the present needs no looking back: the end of time is after every movement.
     ((now, ledger_id),) = await tx.tuples(writes.CLOCK)
+    stock.refuse_too_long_ago(*(entry.as_of for entry in entries))
     await stock.happened(tx, max((entry.as_of for entry in entries if entry.as_of), default=None))
     # What is still to come by a clock that is fast would be taken for a later count of all that follow.
     moments = [min(entry.as_of or now, now) for entry in entries]

@@ -219,7 +219,7 @@ async def receive(tx: Tx, draft: ReceiptDraft) -> Received:
         InboundEnded: nothing is expected of the order any more.
         OverReceipt: it is more than the order allows, and nobody who may approve took it.
         Forbidden: the surplus was taken by somebody who may not approve.
-        NotHappenedYet: it is said to have come at a time that has not.
+        NotHappenedYet, TooLongAgo: it is said to have come at a time that has not, or at none that can be.
         ReceiptDiffers: its id is that of a receipt of other goods.
         ReceiptUndone: its id is that of a receipt that was taken back.
     """

@@ -1,7 +1,8 @@
 """Snapshots as they are applied: in pieces of keys, each a transaction that also writes how far it is.
 
 Killed and started again, it goes on where it was: what is written and the place are one commit. Statement one of a
-piece locks its balances in key order, statement two sums what moved since and writes difference and ledger.
+piece locks its balances in key order, statement two sums what moved since and writes difference and ledger. Balances
+that a newer snapshot of the source has looked at are left to it, whichever of the two began first.
 """
 
 from datetime import timedelta
@@ -90,10 +91,10 @@ async def confirm(tx: Tx, id_: UUID, begin: Begin) -> None:
 
     Raises:
         SnapshotNotFound, SnapshotNotOpen: there is none that waits.
-        OlderSnapshot: a newer one was applied meanwhile.
+        OlderSnapshot: a newer one was applied meanwhile, or is just being applied.
     """
     snapshot = await _locked(tx, id_, frozenset({State.WAITING}))
-    if newer := await reads.newer_applied(tx, id_):
+    if newer := await reads.newer_applied(tx, id_, or_applying=True):
         raise OlderSnapshot(seq=snapshot.seq, source=snapshot.source, last=newer)
     await _move(tx, snapshot, State.APPLYING)
     await audit.record(tx, action="confirm", entity="stock_snapshot", entity_id=snapshot.number)

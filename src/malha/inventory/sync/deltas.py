@@ -14,15 +14,19 @@ import msgspec
 from malha.inventory import service as inventory
 from malha.inventory import standing
 from malha.inventory.model import Claim, Reason
-from malha.inventory.service import MAX_QUANTITY
+from malha.inventory.service import EARLIEST, MAX_QUANTITY
 from malha.inventory.sync import reads, writes
 from malha.inventory.sync.following import follow
-from malha.inventory.sync.model import Delta, Outcome, Source
+from malha.inventory.sync.model import WAYS, Delta, Outcome, Source
 from malha.inventory.sync.receiving import CLOCK_AHEAD
 from malha.inventory.sync.sources import refuse_inactive
 from malha.network import reads as network
 from malha.platform import arrays
 from malha.platform.db import Tx
+
+# What a wave answers of a row that it did not carry out.
+_REFUSED = {1: Outcome.CONFLICT, 2: Outcome.TOO_MANY}
+_SEVERAL = 3
 
 
 class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -58,7 +62,9 @@ async def apply_deltas(tx: Tx, code: str, deltas: Sequence[Delta]) -> list[Reply
     fresh = await _claimed(tx, source, rows, replies)
     fresh = await _against_snapshots(tx, source, fresh, replies)
     for wave in waves(fresh):
-        await _apply(tx, source, wave, replies)
+        several = await _apply(tx, source, wave, replies)
+        for alone in one_by_one(several):
+            await _apply(tx, source, alone, replies)
     return [reply for reply in replies if reply is not None]
 
 
@@ -99,15 +105,25 @@ async def _resolved(
             wrong = Outcome.UNKNOWN_OWNER
         elif place is None or not tx.actor.sees(place):
             wrong = Outcome.NOT_ITS_LOCATION if delta.location in known else Outcome.UNKNOWN_LOCATION
-        elif delta.occurred_at is not None and delta.occurred_at > latest:
-            wrong = Outcome.IN_FUTURE
-        elif abs(delta.quantity) > MAX_QUANTITY or (delta.sets and delta.quantity < 0):
-            wrong = Outcome.TOO_MANY
+        else:
+            wrong = _wrong_by_itself(delta, latest)
         if wrong is not None or found is None or place is None:
             replies[at] = Reply(delta.ref, wrong or Outcome.UNKNOWN_SKU)
         else:
             rows.append(_Row(at, delta, found[0], place))
     return rows
+
+
+def _wrong_by_itself(delta: Delta, latest: datetime) -> Outcome | None:
+    """Return what is wrong with a change wherever it is; None when nothing is."""
+    if delta.occurred_at is not None and delta.occurred_at > latest:
+        return Outcome.IN_FUTURE
+    if delta.occurred_at is not None and delta.occurred_at < EARLIEST:
+        return Outcome.TOO_LONG_AGO
+    if abs(delta.quantity) > MAX_QUANTITY or (delta.sets and delta.quantity < 0):
+        return Outcome.TOO_MANY
+    wrong_way = not delta.sets and delta.quantity * WAYS.get(delta.reason, 0) < 0
+    return Outcome.WRONG_SIGN if wrong_way else None
 
 
 async def _claimed(tx: Tx, source: Source, rows: Sequence[_Row], replies: list[Reply | None]) -> list[_Row]:
@@ -225,7 +241,25 @@ def waves(rows: Sequence[_Row]) -> list[list[_Row]]:
     return [wave for wave in found if wave]
 
 
-async def _apply(tx: Tx, source: Source, rows: Sequence[_Row], replies: list[Reply | None]) -> None:
+def one_by_one(rows: Sequence[_Row]) -> list[list[_Row]]:
+    """Return rows as waves that have each balance once, in the order of the batch."""
+    found: list[list[_Row]] = []
+    seen: dict[tuple[int, int], int] = {}
+    for row in rows:
+        key = (row.sku_id, row.location_id)
+        wave = seen.get(key, 0)
+        seen[key] = wave + 1
+        if len(found) <= wave:
+            found.append([])
+        found[wave].append(row)
+    return found
+
+
+async def _apply(tx: Tx, source: Source, rows: Sequence[_Row], replies: list[Reply | None]) -> list[_Row]:
+    """Carry a wave out and answer its rows; return those that add up to more than their balance can hold.
+
+    Of these nothing is done: each has to be carried out alone, to find which it cannot hold.
+    """
     keys: dict[str, Any] = {
         "skus": arrays.ints([r.sku_id for r in rows]),
         "locations": arrays.ints([r.location_id for r in rows]),
@@ -257,15 +291,20 @@ async def _apply(tx: Tx, source: Source, rows: Sequence[_Row], replies: list[Rep
     by_at: Mapping[int, _Row] = {r.at: r for r in rows}
     running: dict[tuple[int, int], int] = {}
     refused: list[str] = []
-    for at, had, conflict in decided or ():
+    several: list[_Row] = []
+    for at, had, why in decided or ():
         row = by_at[at]
         key = (row.sku_id, row.location_id)
-        if conflict:
+        if why == _SEVERAL:
+            several.append(row)
+            continue
+        if why:
             refused.append(row.delta.ref)
-            replies[at] = Reply(row.delta.ref, Outcome.CONFLICT, had)
+            replies[at] = Reply(row.delta.ref, _REFUSED[why], had)
             continue
         running[key] = row.delta.quantity if row.delta.sets else running.get(key, had) + row.delta.quantity
         replies[at] = Reply(row.delta.ref, Outcome.APPLIED, running[key])
     if refused:
         await tx.execute(writes.FREE_REFS, {"source": source.id, "refs": refused})
     await follow(tx, *moved)
+    return several

@@ -8,6 +8,7 @@ into the same text table that everybody else sends.
 import csv
 import hashlib
 import io
+import json
 import tempfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,6 +25,8 @@ MAX_RATIO = 200
 FREE_BYTES = 1 << 20  # small files may unpack to this much, whatever the ratio
 PIECE = 1 << 20
 UNREADABLE = "\x01"  # in place of the quantity of a row that could not be read
+KEY_TWICE = "\x02"  # and of one that states a key twice
+LINE = "line"  # a column of tables that were made here: where each row stands in the file that came
 
 COLUMNS = (
     Column("sku", ("código sku", "codigo", "código", "cod", "referência", "ref", "item", "product", "produto")),
@@ -44,7 +47,10 @@ UNOWNED = " @ "  # between a location and an owner that keeps nothing there; no 
 
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True):
-    """What a file's table looks like: encoding as PostgreSQL calls it, columns by where they stand."""
+    """What a file's table looks like: encoding as PostgreSQL calls it, columns by where they stand.
+
+    A column `LINE` says where each row stands in the file that came; without one it is where it stands in the table.
+    """
 
     header: list[str]
     columns: dict[str, int]
@@ -126,9 +132,10 @@ class Arriving:
         self._file.seek(0)
         start = self._file.read(64).lstrip(b"\xef\xbb\xbf \t\r\n")
         self._file.seek(0)
-        owned = True
+        owned, lined = True, False
         if "json" in media_type or start.startswith(b"{"):
             made, owned = _from_json(self._file)
+            lined = True
             self._replace(made)
         elif workbook.is_workbook(self._file):
             self._replace(workbook.as_text(self._file))
@@ -136,6 +143,8 @@ class Arriving:
         at = {column.name: i for i, column in table.columns.items()}
         if not owned:
             at.pop("owner", None)
+        if lined:
+            at[LINE] = table.header.index(LINE)
         if "sku" not in at and "gtin" not in at:
             table.release()
             open_table(self._file, (Column("sku", required=True), *COLUMNS[1:]))
@@ -219,29 +228,45 @@ class _Line(msgspec.Struct, frozen=True):
 def _from_json(file: BinaryIO) -> tuple[BinaryIO, bool]:
     """Turn lines of JSON objects with the names of `COLUMNS` into a table, and say whether any names an owner.
 
-    A line that is none becomes a broken row.
+    A line that is none, or that states a key twice, becomes a broken row; each row says on which line it stood.
     """
     out: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 -- the caller closes it
     text = io.TextIOWrapper(out, encoding="utf-8", newline="")
     writer = csv.writer(text, delimiter=";", lineterminator="\n")
-    writer.writerow(["sku", "gtin", "location", "on_hand", "owner"])
+    writer.writerow([LINE, "sku", "gtin", "location", "on_hand", "owner"])
     owned = False
-    decode = msgspec.json.Decoder(_Line).decode
-    for line in file:
+    decode = msgspec.json.Decoder().decode
+    for number, line in enumerate(file, 1):
         if line.isspace():
             continue
         try:
-            said = decode(line)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
-            writer.writerow(["", "", "", UNREADABLE, ""])
+            keys = decode(line)
+            said = msgspec.convert(keys, _Line)
+            units = KEY_TWICE if _states_twice(line, len(keys)) else _units(said.on_hand)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            writer.writerow([number, "", "", "", UNREADABLE, ""])
             continue
         owned = owned or bool(said.owner)
-        cells: Sequence[Any] = [said.sku, said.gtin, said.location, _units(said.on_hand), said.owner or ""]
+        cells: Sequence[Any] = [number, said.sku, said.gtin, said.location, units, said.owner or ""]
         writer.writerow([str(cell).replace("\x00", "") for cell in cells])
     text.flush()
     text.detach()
     out.seek(0)
     return out, owned
+
+
+def _states_twice(line: bytes, keys: int) -> bool:
+    """Tell whether an object states a key twice, of which decoding keeps the last; `keys` are those it kept."""
+    if line.count(b":") == keys:  # a colon for each: there are no others
+        return False
+    twice = False
+
+    def look(pairs: list[tuple[str, Any]]) -> None:
+        nonlocal twice
+        twice = twice or len({name for name, _ in pairs}) < len(pairs)
+
+    json.loads(line, object_pairs_hook=look)
+    return twice
 
 
 def _units(said: float | str | None) -> int | float | str:

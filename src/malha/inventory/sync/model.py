@@ -1,12 +1,13 @@
 """Words of stock that others state: sources and their roles, lives of a snapshot, what is wrong with a row, drift."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 import msgspec
 
+from malha.inventory.model import Reason
 from malha.platform.i18n import N_
 from malha.platform.ids import UUID
 
@@ -61,6 +62,7 @@ class Problem(StrEnum):
     """Why a row of a snapshot is held."""
 
     UNREADABLE = "unreadable"
+    KEY_TWICE = "key_twice"
     UNKNOWN_SKU = "unknown_sku"
     UNKNOWN_GTIN = "unknown_gtin"
     BAD_GTIN = "bad_gtin"
@@ -78,6 +80,7 @@ class Problem(StrEnum):
 
 PROBLEMS: dict[Problem, str] = {
     Problem.UNREADABLE: N_("The row cannot be read. Check its quotation marks and the number of its cells."),
+    Problem.KEY_TWICE: N_("The line states a key twice, and nobody can know which value is meant. State it once."),
     Problem.UNKNOWN_SKU: N_("There is no such SKU. Create its product first, or correct the code."),
     Problem.UNKNOWN_GTIN: N_("No SKU has this GTIN. Add it to its product, or correct it."),
     Problem.BAD_GTIN: N_("The GTIN is not valid: its check digit does not match. Scan it again."),
@@ -133,8 +136,22 @@ class Outcome(StrEnum):
     UNKNOWN_LOCATION = "unknown_location"
     UNKNOWN_OWNER = "unknown_owner"
     NOT_ITS_LOCATION = "not_its_location"
-    TOO_MANY = "too_many"
+    TOO_MANY = "too_many"  # by itself, or with what is there, more than a balance can hold
     IN_FUTURE = "in_future"
+    TOO_LONG_AGO = "too_long_ago"  # from before the year 2000: a mistake
+    WRONG_SIGN = "wrong_sign"  # its reason takes units away, and it adds some; or the other way round
+
+
+# Which way a difference of a reason goes. Corrections, which are what takes back other changes, and transfers go both
+# ways.
+WAYS: Mapping[str, int] = {
+    Reason.RECEIPT.value: 1,
+    Reason.FOUND.value: 1,
+    Reason.DAMAGE.value: -1,
+    Reason.LOSS.value: -1,
+    Reason.SHIP.value: -1,
+    Reason.HAND_OVER.value: -1,
+}
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):

@@ -106,10 +106,11 @@ SELECT l.id, l.code, l.name, p.rows, p.changed, p.reviewed, p.more, p.fewer
 FROM stock_snapshot_location p JOIN location l ON l.id = p.location_id
 WHERE p.snapshot_id = %(id)s::uuid AND (%(scope)s::int[] IS NULL OR l.id = ANY (%(scope)s::int[])) ORDER BY l.code
 """
-# A newer statement of the same source at one of the same locations that was applied already: this one is too late.
+# A newer statement of the same source at one of the same locations that was applied already: this one is too late. One
+# that is to be applied makes a person's yes too late as well; among those that wait for a worker it is what comes next.
 NEWER_APPLIED = """
 SELECT max(o.seq) FROM stock_snapshot n
-JOIN stock_snapshot o ON o.source_id = n.source_id AND o.seq > n.seq AND o.state = 'applied'
+JOIN stock_snapshot o ON o.source_id = n.source_id AND o.seq > n.seq AND o.state = ANY (%(states)s::text[])
 JOIN stock_snapshot_location a ON a.snapshot_id = n.id
 JOIN stock_snapshot_location b ON b.snapshot_id = o.id AND b.location_id = a.location_id
 WHERE n.id = %(id)s::uuid
@@ -261,6 +262,7 @@ FROM stock_drift d
 JOIN stock_source s ON s.id = d.source_id
 JOIN movement m ON m.sku_id = d.sku_id AND m.location_id = d.location_id
 WHERE d.id = %(id)s::uuid AND m.recorded_at > d.as_of - make_interval(secs => s.skew_seconds + 3600)
+  AND m.bucket = 'sellable'
 ORDER BY m.recorded_at DESC, m.id DESC LIMIT %(limit)s::int
 """
 # Snapshots that still have to look at the balance.
@@ -454,9 +456,10 @@ def _snapshot(row: dict[str, Any]) -> Snapshot:
     )
 
 
-async def newer_applied(tx: Tx, id_: UUID) -> int | None:
-    """Return the sequence of a newer snapshot that was applied at one of a snapshot's locations."""
-    found: int | None = await tx.value(NEWER_APPLIED, {"id": id_})
+async def newer_applied(tx: Tx, id_: UUID, *, or_applying: bool = False) -> int | None:
+    """Return the sequence of a newer snapshot that was, or is being, applied at one of a snapshot's locations."""
+    states = [State.APPLIED.value] + [State.APPLYING.value] * or_applying
+    found: int | None = await tx.value(NEWER_APPLIED, {"id": id_, "states": states})
     return found
 
 

@@ -14,6 +14,7 @@ import msgspec
 import psycopg
 import structlog
 
+from malha.inventory.service import refuse_too_long_ago
 from malha.inventory.sync import reads, sieve, writes
 from malha.inventory.sync.errors import AsOfInFuture, EmptySnapshot, OlderAsOf, OlderSnapshot
 from malha.inventory.sync.files import Arriving, Shape, pieces, rows_one_by_one
@@ -82,7 +83,7 @@ async def receive(
     """Take a snapshot in; return where it stands. The same file again gives the same snapshot.
 
     Raises:
-        UnknownSource, SourceInactive, NotItsLocation, UnknownLocation, AsOfInFuture: by what is said of it.
+        UnknownSource, SourceInactive, NotItsLocation, UnknownLocation, AsOfInFuture, TooLongAgo: by what is said of it.
         SnapshotTooLarge, PackedBomb, UnreadablePacking, UnreadableTable, MissingColumns, EmptySnapshot: by the file.
         OlderSnapshot, OlderAsOf: a newer one was accepted.
         KeyReused: the idempotency key came with another file.
@@ -90,6 +91,7 @@ async def receive(
     """
     if said.key is not None:
         idempotency.refuse_key(said.key)
+    refuse_too_long_ago(said.as_of)
     async with db.transaction(actor) as tx:
         source = await reads.source(tx, said.source)
         refuse_inactive(source)

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from malha.inventory.sync.files import Shape, pieces
+from malha.inventory.sync.files import LINE, Shape, pieces
 
 FROM_ROWS = 20_000  # a smaller file is compared by the database quicker than this begins
 MOST_BYTES = 32 << 20  # some two million rows; what is larger is compared by the database, in constant memory
@@ -197,7 +197,9 @@ class Rows:
         import pyarrow.csv as pa_csv  # noqa: PLC0415
 
         cells = {"row": pc.add(rows, pa.scalar(2, pa.int32()))}
-        cells |= {name: pc.take(self._columns[name], rows).dictionary_decode() for name in self.columns}
+        for name in self.columns:
+            taken = pc.take(self._columns[name], rows)
+            cells[name] = taken if name == LINE else taken.dictionary_decode()
         out = io.BytesIO()
         options = pa_csv.WriteOptions(include_header=False, delimiter=";")
         pa_csv.write_csv(pa.table(cells), out, options)
@@ -219,6 +221,7 @@ def read(file: BinaryIO, shape: Shape) -> Rows | None:
     names = [f"c{i}" for i in range(len(shape.header))]
     # Marks inside of a text are read otherwise; in columns that do not matter, too, they would shift the others.
     wanted = names if quoted else [f"c{i}" for i in sorted(shape.columns.values())]
+    lines = [f"c{shape.columns[LINE]}"] if LINE in shape.columns else []
     file.seek(start)
     try:
         table = pa_csv.read_csv(
@@ -231,7 +234,8 @@ def read(file: BinaryIO, shape: Shape) -> Rows | None:
                 ignore_empty_lines=False,
             ),
             convert_options=pa_csv.ConvertOptions(
-                column_types=dict.fromkeys(wanted, pa.dictionary(pa.int32(), pa.string())),
+                column_types=dict.fromkeys(wanted, pa.dictionary(pa.int32(), pa.string()))
+                | dict.fromkeys(lines, pa.int32()),
                 include_columns=wanted,
                 strings_can_be_null=False,
                 null_values=[],
@@ -240,7 +244,7 @@ def read(file: BinaryIO, shape: Shape) -> Rows | None:
     except pa.ArrowInvalid:
         return None
     if not table.num_rows or not all(
-        _plain(table.column(name).chunk(0).dictionary.to_pylist(), shape) for name in wanted
+        _plain(table.column(name).chunk(0).dictionary.to_pylist(), shape) for name in wanted if name not in lines
     ):
         return None
     found = {name: table.column(f"c{i}").combine_chunks() for name, i in shape.columns.items()}
@@ -271,7 +275,7 @@ def _has_empty_lines(columns: Mapping[str, Any]) -> bool:
     import pyarrow.compute as pc  # noqa: PLC0415
 
     masks = []
-    for column in columns.values():
+    for column in (column for name, column in columns.items() if name != LINE):
         at = column.dictionary.index("").as_py()
         if at < 0:
             return False

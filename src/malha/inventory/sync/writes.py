@@ -193,7 +193,7 @@ LEFT JOIN LATERAL (
                         ELSE m.occurred_at > %(until)s::timestamptz END), false) AS stands
     FROM movement m
     WHERE (b.xmin = r.seen) IS NOT TRUE AND m.sku_id = r.sku_id AND m.location_id = r.location_id
-      AND m.recorded_at > %(since)s::timestamptz AND m.d_on_hand <> 0
+      AND m.recorded_at > %(since)s::timestamptz AND m.d_on_hand <> 0 AND m.bucket = 'sellable'
 ) m ON true
 """
 
@@ -212,7 +212,9 @@ _NEWS = """       (SELECT coalesce(array_agg(ARRAY[sku_id, location_id] ORDER BY
 """
 
 # Statement two: the difference and its ledger row, under the locks of LOCK_PART. Open allocations are not touched.
-# Movements are of the moment the statement speaks of, so that no later statement adds them on top of itself.
+# Movements are of the moment the statement speaks of, so that no later statement adds them on top of itself. What a
+# newer statement of the source has looked at is its own: where it found what was there it wrote nothing that would
+# tell. Its place is read under the lock that it had there. Mostly there is none, which index stock_snapshot_seq tells.
 APPLY_PART = (
     """
 WITH decided AS MATERIALIZED (
@@ -230,6 +232,12 @@ WITH decided AS MATERIALIZED (
     + """
     WHERE r.snapshot_id = %(id)s::uuid AND (r.sku_id, r.location_id) > (%(sku)s::int, %(location)s::int)
       AND (r.sku_id, r.location_id) <= (%(to_sku)s::int, %(to_location)s::int)
+      AND NOT EXISTS (
+          SELECT FROM stock_snapshot o JOIN stock_snapshot_row q ON q.snapshot_id = o.id
+          WHERE o.source_id = %(source)s::int AND o.seq > %(seq)s::bigint AND o.accepted_at IS NOT NULL
+            AND q.sku_id = r.sku_id AND q.location_id = r.location_id
+            AND (q.sku_id, q.location_id) <= (o.through_sku, o.through_location)
+          OFFSET 0)
 ), moved AS (
     UPDATE balance b SET on_hand = b.on_hand + d.delta
     FROM decided d
@@ -251,7 +259,7 @@ WITH decided AS MATERIALIZED (
                         SELECT sum(w.d_on_hand) OVER (ORDER BY w.occurred_at DESC, w.id DESC) AS since
                         FROM movement w
                         WHERE w.sku_id = d.sku_id AND w.location_id = d.location_id
-                          AND w.recorded_at > %(since)s::timestamptz AND w.d_on_hand <> 0
+                          AND w.recorded_at > %(since)s::timestamptz AND w.d_on_hand <> 0 AND w.bucket = 'sellable'
                           AND w.source_id IS DISTINCT FROM %(source)s::int
                           AND w.occurred_at > %(from)s::timestamptz AND w.occurred_at <= %(until)s::timestamptz
                     ) x WHERE d.delta + x.since = 0))
@@ -338,7 +346,8 @@ WHERE source_id = %(source)s::int AND ref = ANY (%(refs)s::text[])
 """
 
 # One wave: each balance once, or differences only, which are summed. A compare-and-set looks at the locked row: no
-# other transaction can come between the look and the change.
+# other transaction can come between the look and the change. What is refused: 1, there are not as many as expected; 2,
+# the balance cannot hold it; 3, it cannot hold one of several, which have to be carried out one by one.
 APPLY_DELTAS = (
     """
 WITH want AS MATERIALIZED (
@@ -349,16 +358,25 @@ WITH want AS MATERIALIZED (
 ), keys AS (
     SELECT DISTINCT sku_id, location_id FROM want
 ), locked AS MATERIALIZED (
-    SELECT b.sku_id, b.location_id, b.on_hand
+    SELECT b.sku_id, b.location_id, b.on_hand, b.allocated::bigint + b.held + b.safety + b.fenced AS kept
     FROM balance b JOIN keys k ON b.sku_id = k.sku_id AND b.location_id = k.location_id
     ORDER BY b.sku_id, b.location_id
     FOR NO KEY UPDATE OF b
-), decided AS MATERIALIZED (
-    SELECT w.*, l.on_hand AS had, CASE WHEN w.sets THEN w.quantity - l.on_hand ELSE w.quantity END AS delta,
-           w.expected IS NOT NULL AND w.expected <> l.on_hand AS refused
+), looked AS (
+    SELECT w.*, l.on_hand AS had, l.kept, d.delta, w.expected IS NOT NULL AND w.expected <> l.on_hand AS unexpected,
+           l.on_hand + sum(d.delta) OVER (PARTITION BY w.sku_id, w.location_id ORDER BY w.at) AS has
     FROM want w JOIN locked l ON l.sku_id = w.sku_id AND l.location_id = w.location_id
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN w.sets THEN w.quantity::bigint - l.on_hand ELSE w.quantity END AS delta) d
+), decided AS MATERIALIZED (
+    SELECT k.*, CASE WHEN unexpected THEN 1
+        WHEN bool_or(abs(delta) > 2147483647 OR delta > 0 AND has > 2147483647
+                     OR delta < 0 AND has - kept < -2147483647) OVER (PARTITION BY sku_id, location_id)
+        THEN CASE WHEN count(*) OVER (PARTITION BY sku_id, location_id) = 1 THEN 2 ELSE 3 END
+        ELSE 0 END AS refused
+    FROM looked k
 ), sums AS (
-    SELECT sku_id, location_id, sum(delta)::int AS delta FROM decided WHERE NOT refused GROUP BY sku_id, location_id
+    SELECT sku_id, location_id, sum(delta)::int AS delta FROM decided WHERE refused = 0 GROUP BY sku_id, location_id
 ), moved AS (
     UPDATE balance b SET on_hand = b.on_hand + s.delta
     FROM sums s
@@ -370,9 +388,9 @@ WITH want AS MATERIALIZED (
                           source_seq)
     SELECT sku_id, location_id, delta, reason, 'source', document, %(actor)s::text, coalesce(occurred_at, now()),
            %(source)s::int, seq
-    FROM decided WHERE NOT refused AND delta <> 0 ORDER BY at
+    FROM decided WHERE refused = 0 AND delta <> 0 ORDER BY at
 )
-SELECT (SELECT array_agg(ARRAY[at, had, CASE WHEN refused THEN 1 ELSE 0 END] ORDER BY at) FROM decided),
+SELECT (SELECT array_agg(ARRAY[at, had, refused] ORDER BY at) FROM decided),
 """
     + _NEWS
 )
@@ -386,14 +404,15 @@ FROM unnest(%(refs)s::text[], %(outcomes)s::text[]) AS w(ref, outcome)
 WHERE d.source_id = %(source)s::int AND d.ref = w.ref
 """
 
-# What a set would change is a difference too.
+# What a set would change is a difference too. What nobody believes is noted as the most there can be.
 ADD_LATE = """
 INSERT INTO stock_drift (id, source_id, sku_id, location_id, kind, state, as_of, seq, theirs, ours, underway, later,
                          in_window, allocated, unexplained)
 SELECT gen_random_uuid(), %(source)s::int, b.sku_id, b.location_id, 'late', 'open', p.last_as_of, p.last_seq, b.on_hand,
        b.on_hand, 0, 0, w.quantity, b.allocated, w.quantity
 FROM (SELECT u.sku_id, u.location_id,
-             sum(CASE WHEN u.sets THEN u.quantity - k.on_hand ELSE u.quantity END)::int AS quantity
+             greatest(least(sum(CASE WHEN u.sets THEN u.quantity::bigint - k.on_hand ELSE u.quantity END),
+                            2147483647), -2147483647)::int AS quantity
       FROM unnest(%(skus)s::int[], %(locations)s::int[], %(quantities)s::int[], %(sets)s::bool[])
                   AS u(sku_id, location_id, quantity, sets)
       JOIN balance k ON k.sku_id = u.sku_id AND k.location_id = u.location_id
@@ -406,11 +425,55 @@ ORDER BY b.sku_id, b.location_id
 ON CONFLICT (source_id, sku_id, location_id) DO UPDATE
 SET kind = 'late', state = 'open', as_of = excluded.as_of, seq = excluded.seq, theirs = excluded.theirs,
     ours = excluded.ours, underway = 0, later = 0, allocated = excluded.allocated, snapshot_id = NULL,
-    in_window = excluded.in_window + CASE WHEN stock_drift.kind = 'late' AND stock_drift.state = 'open'
-                                          THEN stock_drift.in_window ELSE 0 END,
-    unexplained = excluded.unexplained + CASE WHEN stock_drift.kind = 'late' AND stock_drift.state = 'open'
-                                              THEN stock_drift.unexplained ELSE 0 END,
+    in_window = greatest(least(excluded.in_window::bigint + CASE
+        WHEN stock_drift.kind = 'late' AND stock_drift.state = 'open' THEN stock_drift.in_window ELSE 0 END,
+        2147483647), -2147483647)::int,
+    unexplained = greatest(least(excluded.unexplained::bigint + CASE
+        WHEN stock_drift.kind = 'late' AND stock_drift.state = 'open' THEN stock_drift.unexplained ELSE 0 END,
+        2147483647), -2147483647)::int,
     found_at = now(), settled_at = NULL, settled_by = NULL, count_id = NULL, version = stock_drift.version + 1
+"""
+
+# What we told late ourselves is here already, so it is what the source may have fewer of. Snapshots of secondary
+# sources were never applied: they add nothing twice. What is open at the balance stays what it is and goes by these
+# units too: before its moment they are in doubt, after it they are not. Index stock_source_truth, few rows.
+ADD_TOLD_LATE = """
+INSERT INTO stock_drift (id, source_id, sku_id, location_id, kind, state, as_of, seq, theirs, ours, underway, later,
+                         in_window, allocated, unexplained)
+SELECT gen_random_uuid(), p.source_id, b.sku_id, b.location_id, 'late', 'open', p.last_as_of, p.last_seq,
+       b.on_hand - w.quantity, b.on_hand, 0, 0, 0, b.allocated, -w.quantity
+FROM unnest(%(skus)s::int[], %(locations)s::int[], %(quantities)s::int[]) AS w(sku_id, location_id, quantity)
+JOIN balance b ON b.sku_id = w.sku_id AND b.location_id = w.location_id
+JOIN stock_source_location p ON p.location_id = b.location_id AND p.role = 'truth'
+JOIN stock_source s ON s.id = p.source_id
+WHERE %(at)s::timestamptz <= p.last_as_of + make_interval(secs => s.skew_seconds)
+ORDER BY b.sku_id, b.location_id
+ON CONFLICT (source_id, sku_id, location_id) DO UPDATE
+SET (kind, state, as_of, seq, snapshot_id, count_id, found_at, theirs, ours, underway, later, in_window, allocated,
+     unexplained, settled_at, settled_by, version) = (
+    SELECT n.kind, n.state, n.as_of, n.seq, n.snapshot_id, n.count_id, n.found_at, n.theirs, n.ours, n.underway,
+           n.later, n.in_window, excluded.allocated, n.unexplained, NULL::timestamptz, NULL::text,
+           stock_drift.version + 1
+    FROM (
+        SELECT stock_drift.kind, stock_drift.state, stock_drift.as_of, stock_drift.seq, stock_drift.snapshot_id,
+               stock_drift.count_id, stock_drift.found_at, stock_drift.theirs,
+               greatest(least(stock_drift.ours - excluded.unexplained::bigint,
+                              2147483647), -2147483647)::int AS ours,
+               stock_drift.underway,
+               greatest(least(stock_drift.later::bigint - CASE WHEN k.known THEN excluded.unexplained ELSE 0 END,
+                              2147483647), -2147483647)::int AS later,
+               stock_drift.in_window,
+               greatest(least(stock_drift.unexplained::bigint
+                              + CASE WHEN k.known THEN 0 ELSE excluded.unexplained END,
+                              2147483647), -2147483647)::int AS unexplained
+        FROM (SELECT stock_drift.kind <> 'late' AND %(at)s::timestamptz > stock_drift.as_of AS known) k
+        WHERE stock_drift.state IN ('open', 'counting')
+        UNION ALL
+        SELECT 'late', 'open', excluded.as_of, excluded.seq, NULL, NULL, now(), excluded.theirs, excluded.ours, 0, 0, 0,
+               excluded.unexplained
+        WHERE stock_drift.state NOT IN ('open', 'counting')
+    ) n
+)
 """
 
 # --- repairs ---
@@ -449,6 +512,7 @@ WITH decided AS MATERIALIZED (
         FROM movement m
         WHERE m.sku_id = d.sku_id AND m.location_id = d.location_id
           AND m.recorded_at > d.as_of - make_interval(secs => s.skew_seconds + 3600) AND m.d_on_hand <> 0
+          AND m.bucket = 'sellable'
           AND CASE WHEN m.source_id = d.source_id THEN coalesce(m.source_seq > d.seq, m.occurred_at > d.as_of)
                    ELSE m.occurred_at > d.as_of END
     ) m ON true
@@ -520,7 +584,8 @@ SETTLE_COUNTED = """
 UPDATE stock_drift d SET state = 'counted', settled_at = now(), settled_by = 'count', version = version + 1
 WHERE d.state = 'counting' AND EXISTS (
     SELECT FROM movement m
-    WHERE m.sku_id = d.sku_id AND m.location_id = d.location_id AND m.recorded_at > d.found_at AND m.reason = 'count')
+    WHERE m.sku_id = d.sku_id AND m.location_id = d.location_id AND m.recorded_at > d.found_at AND m.reason = 'count'
+      AND m.bucket = 'sellable')
 """
 
 # --- keeping house ---
@@ -661,12 +726,12 @@ ON CONFLICT DO NOTHING
 """
 )
 # A row keeps its place in the file. All rows of what stands twice are held: nobody can know which one is meant. The
-# mark of what could not be read is nothing that anybody stated.
+# marks of what could not be read and of what states a key twice are nothing that anybody stated.
 _HOLD = """
 INSERT INTO stock_snapshot_held (snapshot_id, row, sku, location, stated, problem)
-SELECT {id}, n.row, left(n.sku, 120), left(n.location, 120), replace(left(n.said, 120), '\x01', ''), q.problem
+SELECT {id}, n.row, left(n.sku, 120), left(n.location, 120), translate(left(n.said, 120), '\x01\x02', ''), q.problem
 FROM (
-    SELECT s.ctid AS at, coalesce(s.row, (row_number() OVER ())::int + 1) AS row, coalesce({sku_text}, '') AS sku,
+    SELECT s.ctid AS at, {row} AS row, coalesce({sku_text}, '') AS sku,
            coalesce({gtin_text}, '') AS gtin, coalesce({location}, '') AS location, coalesce({said}, '') AS said
     FROM {stage} s
 ) n
@@ -685,6 +750,7 @@ CROSS JOIN LATERAL (
     SELECT CASE
         WHEN d.twice THEN 'twice'
         WHEN n.said = '\x01' THEN 'unreadable'
+        WHEN n.said = '\x02' THEN 'key_twice'
         WHEN d.sku_id IS NULL AND n.sku <> '' THEN 'unknown_sku'
         WHEN d.sku_id IS NULL AND n.gtin <> '' AND NOT {gtin_good} THEN 'bad_gtin'
         WHEN d.sku_id IS NULL AND n.gtin <> '' THEN 'unknown_gtin'
@@ -741,7 +807,7 @@ class Stage:
     Args:
         number: the snapshot's; it makes the names.
         width: how many columns the file has.
-        columns: where its columns are: `sku` or `gtin` or both, `location`, `on_hand`.
+        columns: where its columns are: `sku` or `gtin` or both, `location`, `on_hand`; `line`, if it has one.
         places: ids of the locations it may speak of.
         trimmed: whether cells may have spaces around them.
     """
@@ -758,6 +824,7 @@ class Stage:
         at = {name: cell.format(sql.Identifier("s", f"c{i}")) for name, i in columns.items()}
         empty = sql.SQL("''")
         sku, gtin = at.get("sku"), at.get("gtin")
+        line = columns.get("line")
         by_gtin = sql.SQL("v.gtin = {}").format(gtin or empty)
         if sku is not None and gtin is not None:  # a row without a SKU is found by its GTIN, others by a hash of SKUs
             sku = sql.SQL(
@@ -765,6 +832,9 @@ class Stage:
             ).format(sku=sku, gtin=gtin)
         self.parts = self.names | {
             "location": at["location"],
+            "row": sql.SQL("coalesce(s.row, (row_number() OVER ())::int + 1)")
+            if line is None
+            else sql.SQL("{}::int").format(sql.Identifier("s", f"c{line}")),
             "said": sql.Identifier("s", f"c{columns['on_hand']}"),
             "variant": sql.SQL("v.sku = {}").format(sku) if sku is not None else by_gtin,
             "other_gtin": sql.SQL(
