@@ -57,6 +57,7 @@ from malha.inventory.safety import service as safety
 from malha.inventory.sync import applying
 from malha.network import service as network
 from malha.ordering import lateness
+from malha.payments import giving_back  # noqa: F401 -- declares its job
 from malha.platform import idempotency, jobs, measures, sequencer, subscribers
 from malha.platform.db import Database, Tx
 from malha.platform.sequencer import rest

@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from malha.exchange import service, undoing
 from malha.platform.db import Database
 
-from .conftest import NARROW, WIDE, apart, violations
+from .conftest import NARROW, WIDE, apart, shot, violations
 
 Visit = Callable[..., Page]
 
@@ -144,3 +144,42 @@ def test_an_import_is_undone_and_what_somebody_changed_since_is_listed_and_left(
         )
         connection.execute("UPDATE variant SET price = %s WHERE sku = %s", (skus[0][1], skus[0][0]))
     assert found == {skus[0][0]: 4200, skus[1][0]: skus[1][1]}
+
+
+@pytest.mark.parametrize(("language", "size"), [("pt-BR", NARROW), ("en", WIDE)])
+@pytest.mark.parametrize("kind", ["safety_rules", "ahead_policies"])
+def test_rules_and_policies_of_a_table_are_undone_too(
+    visit: Visit, seeded: str, work: Callable[[], None], tmp_path: Path, language: str, size: Any, kind: str
+) -> None:
+    portuguese = language == "pt-BR"
+    file = tmp_path / "table.csv"
+    sku = a_sku(seeded)
+    tables = {
+        "safety_rules": f"code;name;amount;sku\nUNDONE;To be undone;3;{sku}\n",
+        "ahead_policies": f"sku;channel;mode;handling_days\n{sku};;backorder;9\n",
+    }
+    file.write_text(tables[kind], "utf-8")
+    page = visit("/imports", language=language, size=size)
+    page.locator(f"#file-{kind}").set_input_files(file)
+    page.get_by_role("button", name="Verificar todas as linhas" if portuguese else "Check all rows").click()
+    expect(page.get_by_role("status").filter(has_text=re.compile("nada é gravado|nothing is written"))).to_be_visible()
+    work()
+    says = "Pode ser desfeita por 30 dias" if portuguese else "It can be undone for 30 days"
+    expect(page.get_by_text(says)).to_be_visible()
+    shot(page, f"import-{kind}-checked-{language}")
+    page.get_by_role("button", name="Importar 1 linha" if portuguese else "Import 1 row").click()
+    written = "As linhas estão sendo gravadas" if portuguese else "The rows are being written"
+    expect(page.get_by_text(written)).to_be_visible()
+    work()
+    undo = "Desfazer a importação" if portuguese else "Undo the import"
+    page.get_by_role("button", name=undo).click()
+    shot(page, f"import-{kind}-undo-{language}", whole=False)
+    page.get_by_role("dialog").get_by_role("button", name=undo).click()
+    expect(page.get_by_text("está voltando ao que era" if portuguese else "What it wrote is put back")).to_be_visible()
+    work()
+    expect(
+        page.get_by_text("1 registro está como era" if portuguese else "1 record is as it was before.")
+    ).to_be_visible()
+    shot(page, f"import-{kind}-undone-{language}")
+    assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+    assert violations(page) == []

@@ -1,15 +1,18 @@
 """Refunds that are due: no barrier in any look, the refund of one order at hand, and of many recorded at once."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from malha.payments import giving_back
+from malha.payments import giving_back_reads as together
 from malha.payments import service as payments
 from malha.payments.errors import NoRefundDue
 from malha.payments.model import NewTender
-from malha.platform.db import Database
+from malha.platform.db import SYSTEM, Database
 from malha.platform.ids import UUID
 
 from .conftest import NARROW, WIDE, apart, shot, violations
@@ -94,6 +97,54 @@ def test_many_refunds_are_recorded_under_one_reference(visit: Visit, owing: list
     for number in owing[:2]:
         expect(page.get_by_role("link", name=f"#{number}", exact=True)).to_have_count(0)
     expect(page.get_by_role("link", name=f"#{owing[2]}", exact=True)).to_be_visible()
+
+
+@LOOKS
+def test_all_that_is_found_is_recorded_with_its_progress_and_what_was_refused(
+    visit: Visit, seeded: str, owing: list[int], language: str, size: dict[str, int], theme: str
+) -> None:
+    async def record(most: int, by_hand: int | None = None) -> None:
+        """Do what the worker would, as far as so many orders; one is recorded by somebody else before."""
+        async with Database(seeded) as database:
+            async with database.transaction() as tx:
+                batch = (await together.batches(tx))[0]
+                if by_hand is not None:
+                    id_ = await tx.value("SELECT id FROM sales_order WHERE number = %(n)s::bigint", {"n": by_hand})
+                    await payments.record_given_back(tx, id_, "by hand")
+            if most:
+                await giving_back.record_one(database, SYSTEM, batch)
+            else:
+                await giving_back.go_on.work(database, batch_id=str(batch.id))
+
+    portuguese = language == "pt-BR"
+    page = visit("/refunds-due", size=size, language=language, theme=theme)
+    page.get_by_role("button", name="Registrar todos" if portuguese else "Record all").click()
+    dialog = page.locator("#dlg-all")
+    expect(dialog).to_contain_text(
+        "Tudo o que há a devolver" if portuguese else "All that is due, not of this page alone."
+    )
+    shot(page, f"refunds-all-dialog-{language}-{size['width']}-{theme}", whole=False)
+    assert not violations(page)
+    dialog.get_by_label("Referência" if portuguese else "Reference").fill("Pix 27/11, lote 7")
+    dialog.get_by_role("button", name="Registrar" if portuguese else "Record").click()
+    expect(page).to_have_url(re.compile(r"/refunds-due/together/\d+$"))
+    bar = page.get_by_role("progressbar")
+    expect(bar).to_be_visible()
+    apart(lambda: record(1, owing[0]))
+    expect(bar).not_to_have_attribute("value", "0")  # the page asks by itself
+    shot(page, f"refunds-all-going-{language}-{size['width']}-{theme}")
+    assert not violations(page)
+    apart(lambda: record(0))
+    expect(page.get_by_text("Concluído" if portuguese else "Finished", exact=True)).to_be_visible()
+    expect(page.locator("section[aria-labelledby=refused-h]")).to_contain_text(f"#{owing[0]}")
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert not violations(page)
+    shot(page, f"refunds-all-done-{language}-{size['width']}-{theme}")
+    page.get_by_role("navigation", name="Você está aqui" if portuguese else "You are here").get_by_role("link").click()
+    expect(page.locator("#together")).to_contain_text("Pix 27/11, lote 7")
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert not violations(page)
+    shot(page, f"refunds-all-list-{language}-{size['width']}-{theme}")
 
 
 @LOOKS

@@ -1,8 +1,12 @@
 """Imports taken back: what was before is there again, what somebody touched since is left and named, the ledger grows only."""
 
+import asyncio
+from datetime import UTC, date, datetime
+
 import msgspec
 import pytest
 from linked_world import CODE, linked
+from tests.waiting import waiting
 
 from malha.catalog import reads as catalog
 from malha.catalog import service as products
@@ -13,13 +17,19 @@ from malha.customers import service as profiles
 from malha.customers.model import Buyer, CustomerDraft
 from malha.exchange import reads, service, undoing
 from malha.exchange.errors import NothingToUndo
+from malha.exchange.kinds import undoable_of
 from malha.exchange.model import Kind, State
 from malha.inventory import service as inventory
+from malha.inventory.ahead import policies, table
+from malha.inventory.ahead import reads as ahead
+from malha.inventory.ahead.model import Mode
+from malha.inventory.ahead.policies import PolicyDraft
 from malha.inventory.model import Claim, Reason, Reference
+from malha.inventory.safety import reads as rules
 from malha.inventory.safety import service as safety
 from malha.inventory.safety.model import SafetyRuleDraft
 from malha.platform.db import SYSTEM, Actor
-from malha.platform.errors import Forbidden
+from malha.platform.errors import Conflict, Forbidden
 from malha.platform.tabular import as_csv
 from malha.testing.builders import Sold, a_network, a_product, an_order
 
@@ -325,3 +335,219 @@ async def test_an_import_undone_after_another_one_that_was_undone_is_taken_back_
     run, left = await undone(database, goods)
     assert (run.undone, run.kept, left) == (1, 0, {})
     assert without_versions(await all_products(database)) == without_versions(before)
+
+
+RULES = """code;name;amount;measure;sku;location;ends_at;active
+OLD;Old, by table;20;percent;;DC;2027-01-31T08:00;no
+NEW;New;3;units;SKU-2;;;yes
+MINE;Mine, by table;9;units;;;;yes
+SAME;Same;4;units;;;;yes
+"""
+
+
+async def all_rules(database):
+    async with database.transaction() as tx:
+        return {rule.code: rule for rule in await rules.all_rules(tx)}
+
+
+def as_stated(rule):
+    return {name: getattr(rule, name) for name in SafetyRuleDraft.__struct_fields__}
+
+
+async def state(database, code, version=None, **said):
+    async with database.transaction(BIA) as tx:
+        return await safety.put(tx, SafetyRuleDraft(code=code, name=said.pop("name", code), **said), version)
+
+
+async def kept_back(database):
+    await safety.sweep(database)
+    async with database.transaction() as tx:
+        return dict(
+            await tx.tuples("SELECT v.sku, b.safety FROM balance b JOIN variant v ON v.id = b.sku_id ORDER BY 1")
+        )
+
+
+@pytest.fixture
+async def ruled(database, world):
+    old = await state(database, "OLD", amount=2, sku="SKU-1", starts_at=datetime(2026, 1, 1, 11, tzinfo=UTC))
+    await state(database, "MINE", amount=1)
+    await state(database, "SAME", name="Same", amount=4)
+    return old
+
+
+async def test_safety_rules_of_a_table_are_as_they_were_and_new_ones_go_and_balances_follow(database, ruled):
+    before, kept = await all_rules(database), await kept_back(database)
+    run_id = await imported(database, Kind.SAFETY_RULES, RULES)
+    assert await kept_back(database) != kept
+    run, left = await undone(database, run_id)
+    assert (run.created, run.changed, run.unchanged, run.undone, run.kept, left) == (1, 2, 1, 3, 0, {})
+    now = await all_rules(database)
+    assert {code: as_stated(rule) for code, rule in now.items()} == {c: as_stated(r) for c, r in before.items()}
+    assert now["OLD"].version == before["OLD"].version + 2  # a form that is open has to be looked at again
+    assert await kept_back(database) == kept
+    with pytest.raises(NothingToUndo):
+        await undone(database, run_id)
+
+
+async def test_a_safety_rule_that_somebody_changed_or_took_away_since_is_left_and_named(database, ruled):
+    run_id = await imported(database, Kind.SAFETY_RULES, RULES)
+    now = await all_rules(database)
+    await state(database, "MINE", now["MINE"].version, amount=7)
+    async with database.transaction(BIA) as tx:
+        await safety.remove(tx, "OLD", now["OLD"].version)
+        await safety.remove(tx, "NEW", now["NEW"].version)
+    await state(database, "NEW", name="New", amount=3, sku="SKU-2")  # the same words, but theirs
+    run, left = await undone(database, run_id)
+    why = "It was changed since the import. Look at it, and change it by hand if it is wrong."
+    assert (run.undone, run.kept, left) == (0, 3, dict.fromkeys(("MINE", "OLD", "NEW"), why))
+    after = await all_rules(database)
+    assert (sorted(after), after["MINE"].amount) == (["MINE", "NEW", "SAME"], 7)
+
+
+async def test_a_safety_rule_stays_when_what_it_named_is_no_longer_there(database, ruled):
+    async with database.transaction(BIA) as tx:
+        await products.put_products(tx, [ProductDraft(code="P", name="Vaso", variants=[VariantDraft(sku="P-1")])])
+    await state(database, "VASE", amount=1, sku="P-1")
+    run_id = await imported(database, Kind.SAFETY_RULES, "code;name;amount;sku\nVASE;Vase;5;SKU-3\nOLD;Old;5;\n")
+    async with database.transaction() as tx:
+        await tx.execute("DELETE FROM variant WHERE sku = 'P-1'")
+    run, left = await undone(database, run_id)
+    assert (run.undone, left) == (1, {"VASE": "There is no P-1."})
+    now = await all_rules(database)
+    assert (now["VASE"].sku, now["OLD"].sku) == ("SKU-3", "SKU-1")
+
+
+async def test_two_imports_of_rules_are_undone_the_later_one_first(database, ruled):
+    before = await all_rules(database)
+    first = await imported(database, Kind.SAFETY_RULES, "code;name;amount\nOLD;One;5\nNEW;One;5\n")
+    second = await imported(database, Kind.SAFETY_RULES, "code;name;amount\nOLD;Two;6\nNEW;Two;6\n")
+    for run_id in (second, first):
+        run, left = await undone(database, run_id)
+        assert (run.undone, left) == (2, {})
+    now = await all_rules(database)
+    assert {code: as_stated(rule) for code, rule in now.items()} == {c: as_stated(r) for c, r in before.items()}
+
+
+async def test_who_saves_a_rule_while_an_import_is_undone_waits_and_nothing_of_theirs_is_lost(database, ruled):
+    run_id = await imported(database, Kind.SAFETY_RULES, "code;name;amount\nNEW;New;5\n")
+    rule = (await all_rules(database))["NEW"]
+    async with database.transaction(BIA) as tx:
+        await undoing.undo(tx, run_id)
+        found = await reads.traces(tx, run_id, 10)
+    async with database.transaction(BIA) as tx:
+        assert await undoable_of(Kind.SAFETY_RULES).take_back(tx, found, ()) == {}
+        late = asyncio.create_task(state(database, "NEW", rule.version, amount=8))
+        while not await waiting(database):
+            await asyncio.sleep(0.01)
+    with pytest.raises(Conflict):
+        await late
+
+
+@pytest.fixture
+async def offered(database, world):
+    """What may be sold ahead: SKU-1 on all channels as stated by hand, SKU-2 on one, and nothing of SKU-3."""
+    async with database.transaction(BIA) as tx:
+        ids = {sku: (product, id_) for sku, product, id_ in await tx.tuples("SELECT sku, product_id, id FROM variant")}
+        for sku, channel, terms in (
+            ("SKU-1", None, {"mode": Mode.PREORDER, "release_on": date(2027, 3, 1), "cap": 9}),
+            ("SKU-2", "web", {"mode": Mode.BACKORDER, "horizon_days": 20, "handling_days": 0}),
+        ):
+            product, id_ = ids[sku]
+            where = world.channels[channel] if channel else None
+            await policies.put(tx, PolicyDraft(product_id=product, sku_id=id_, channel_id=where, **terms), None)
+    return ids
+
+
+POLICIES = """product;sku;channel;mode;release_on;cap;horizon_days;handling_days
+;SKU-1;;backorder;;4;;
+;SKU-2;web;none;;;;
+;SKU-2;;backorder;;;30;2
+SKU-3;;mall;backorder;;;;
+"""
+
+
+async def all_policies(database):
+    pages = table.policy_pages(database, BIA)
+    return sorted([tuple(row) async for page in pages for row in page][1:])
+
+
+async def test_policies_of_a_table_are_as_they_were_and_new_ones_are_removed(database, offered):
+    before = await all_policies(database)
+    run_id = await imported(database, Kind.AHEAD_POLICIES, POLICIES)
+    assert len(await all_policies(database)) == 4
+    run, left = await undone(database, run_id)
+    assert (run.created, run.changed, run.undone, run.kept, left) == (2, 2, 4, 0, {})
+    assert await all_policies(database) == before
+    async with database.transaction() as tx:
+        actions = await tx.values("SELECT action FROM audit WHERE entity = 'ahead_policy' ORDER BY id DESC LIMIT 4")
+        assert await tx.values("SELECT label FROM import_trace ORDER BY label") == [
+            "SKU-1", "SKU-2", "SKU-2, web", "SKU-3, mall",
+        ]  # fmt: skip
+    assert sorted(actions) == ["change", "change", "remove", "remove"]
+    again = await imported(database, Kind.AHEAD_POLICIES, POLICIES)  # also where one was removed
+    async with database.transaction(SYSTEM) as tx:
+        assert (await reads.run(tx, again)).created == 2
+
+
+async def test_a_policy_that_somebody_stated_or_removed_since_is_left_and_named(database, offered):
+    run_id = await imported(database, Kind.AHEAD_POLICIES, POLICIES)
+    async with database.transaction(BIA) as tx:
+        product, sku = offered["SKU-2"]
+        web, everywhere = sorted(await ahead.of_product(tx, product), key=lambda p: p.channel_id is None)
+        await policies.put(tx, PolicyDraft(product_id=product, sku_id=sku, mode=Mode.NONE), everywhere.version)
+        await policies.remove(tx, product, web.id, web.version)
+    run, left = await undone(database, run_id)
+    assert (run.undone, run.kept, sorted(left)) == (2, 2, ["SKU-2", "SKU-2, web"])
+    assert [row[1:4] for row in await all_policies(database)] == [("SKU-1", "", "preorder"), ("SKU-2", "", "none")]
+
+
+async def test_who_waits_under_a_policy_of_a_table_waits_on_when_the_import_is_undone(database, offered):
+    run_id = await imported(database, Kind.AHEAD_POLICIES, POLICIES)
+    async with database.transaction() as tx:
+        counted = "UPDATE ahead_policy SET waiting = 3 WHERE sku_id = %(sku)s::int AND channel_id IS NULL RETURNING id"
+        id_ = await tx.value(counted, {"sku": offered["SKU-2"][1]})
+    _run, left = await undone(database, run_id)
+    assert not left
+    async with database.transaction() as tx:
+        found = await tx.tuples("SELECT removed, waiting FROM ahead_policy WHERE id = %(id)s::int", {"id": id_})
+        await tx.execute("UPDATE ahead_policy SET waiting = 0")
+    assert found == [(True, 3)]
+
+
+async def test_a_policy_is_not_stated_again_for_what_has_become_a_kit(database, offered):
+    head = POLICIES.splitlines(keepends=True)[0]
+    run_id = await imported(database, Kind.AHEAD_POLICIES, f"{head};SKU-1;;none;;;;\n")
+    async with database.transaction(BIA) as tx:
+        await tx.execute("UPDATE variant SET is_kit = true WHERE sku = 'SKU-1'")
+    run, left = await undone(database, run_id)
+    async with database.transaction(BIA) as tx:
+        await tx.execute("UPDATE variant SET is_kit = false WHERE sku = 'SKU-1'")
+    assert (run.undone, list(left)) == (0, ["SKU-1"])
+    assert left["SKU-1"].startswith("Nothing is stated for a kit itself.")
+
+
+async def test_two_tables_at_once_never_lose_what_a_policy_was_before(database, offered):
+    """Whichever came first: both undone, the later one first, nothing is left of either."""
+    before = await all_policies(database)
+    head = POLICIES.splitlines(keepends=True)[0]
+    both = await asyncio.gather(
+        *(imported(database, Kind.AHEAD_POLICIES, f"{head};SKU-1;;backorder;;{cap};;\n;SKU-3;;backorder;;{cap};;\n")
+          for cap in (5, 6))
+    )  # fmt: skip
+    async with database.transaction() as tx:
+        ended = "SELECT run_id FROM import_trace GROUP BY run_id ORDER BY max(seq) DESC"
+        later, earlier = await tx.values(ended)
+    assert {later, earlier} == set(both)
+    for run_id in (later, earlier):
+        run, left = await undone(database, run_id)
+        assert (run.undone, left) == (2, {})
+    assert await all_policies(database) == before
+
+
+async def test_an_import_that_kept_nothing_of_what_was_before_cannot_be_undone(database, ruled):
+    """Those of rules and policies from before they could be."""
+    run_id = await imported(database, Kind.SAFETY_RULES, RULES)
+    async with database.transaction() as tx:
+        await tx.execute("DELETE FROM import_trace")
+    with pytest.raises(NothingToUndo):
+        await undone(database, run_id)

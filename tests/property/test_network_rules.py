@@ -12,13 +12,17 @@ from malha.network import rules
 from malha.network.calendar import TABLE_YEARS, Calendar, add_business_days, holidays_of, is_holiday
 from malha.network.model import (
     WEEKDAYS,
+    Channel,
+    ChannelKind,
     EstablishmentDraft,
     Location,
     LocationDraft,
     LocationKind,
     LocationStatus,
+    PaymentPolicy,
     Rate,
     RateDraft,
+    ShortagePolicy,
 )
 from malha.network.places import locate, locate_city, place_of, places
 from malha.network.tariff import Tariff, billable_grams, cubic_grams, distance_km
@@ -350,3 +354,18 @@ def test_a_tariff_that_contradicts_itself_is_named() -> None:
     assert [f.at for f in rules.check_rates([rate(1, 5), rate(2, 4)])] == ["rates"]
     assert [f.at for f in rules.check_rates([rate(1, 5), rate(1, 5)])] == ["rates/1"]
     assert [f.at for f in rules.check_rates([rate(1, 5, "XX")])] == ["rates/0/to_state"]
+
+
+@given(st.frozensets(st.integers(1, 9)), st.frozensets(st.integers(1, 9)))
+def test_of_a_channel_only_the_locations_in_sight_are_told_and_how_many_others_it_has(
+    its: frozenset[int], mine: frozenset[int]
+) -> None:
+    channel = Channel(
+        id=1, code="WEB", name="Web", kind=ChannelKind.WEB, establishment_id=None, currency="BRL",
+        shortage_policy=ShortagePolicy.REJECT, payment_policy=PaymentPolicy.BEFORE_RELEASE, release_delay_minutes=0,
+        priority=100, active=True, pickup_days=None, most_units=None, version=1, location_ids=its,
+    )  # fmt: skip
+    seen, others = rules.channel_in_sight(channel, lambda id_: id_ in mine)
+    assert seen.location_ids == its & mine
+    assert others == len(its - mine)
+    assert rules.channel_in_sight(channel, lambda _id: True) == (channel, 0)

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from malha.api.work import Work, command, query
-from malha.network import reads, retailer, service
+from malha.network import reads, retailer, rules, service
 from malha.network.errors import (
     UnknownChannel,
     UnknownEstablishment,
@@ -132,10 +132,9 @@ def _location_view(found: Location, owners: Mapping[int, str]) -> LocationView:
 
 
 def _channel_view(work: Work, found: Channel, network: NetworkSnapshot) -> ChannelView:
-    seen = frozenset(id_ for id_ in found.location_ids if work.actor.sees(id_))
-    draft = reads.channel_draft(msgspec.structs.replace(found, location_ids=seen), network)
-    others = len(found.location_ids) - len(seen) or UNSET
-    return ChannelView(**_fields(draft), version=found.version, others=others)  # type: ignore[arg-type]
+    seen, others = rules.channel_in_sight(found, work.actor.sees)
+    draft = reads.channel_draft(seen, network)
+    return ChannelView(**_fields(draft), version=found.version, others=others or UNSET)  # type: ignore[arg-type]
 
 
 def _same_code(stated: str, code: str) -> None:

@@ -342,6 +342,8 @@ FIELDS = {
     "products": N_("Products"),
     "rates": N_("Rates"),
     "refused": N_("Refused"),
+    "recorded": N_("Refunds recorded"),
+    "sought": N_("Search"),
     "result": N_("Result"),
     "root": N_("CNPJ root"),
     "scenario": N_("Scenario"),

@@ -11,7 +11,7 @@ from malha.console import export, filling, record_form, render, shell, web
 from malha.console import network_words as say
 from malha.console.filling import Filled
 from malha.console.record_form import Form
-from malha.network import reads, service
+from malha.network import reads, rules, service
 from malha.network.errors import UnknownChannel
 from malha.network.model import (
     Channel,
@@ -74,7 +74,8 @@ async def channel_export(request: Request[Any, Any, Any]) -> Stream:
 
     def cells(c: Channel) -> list[Any]:
         issuer = network.establishments[c.establishment_id].code if c.establishment_id else ""
-        places = sorted(network.locations[i].code for i in c.location_ids if caller.sees(i))
+        seen, _others = rules.channel_in_sight(c, caller.sees)
+        places = sorted(network.locations[i].code for i in seen.location_ids)
         return [
             c.code, c.name, _(say.CHANNEL_KIND[c.kind]), issuer, c.currency, _(say.PAYMENT_POLICY[c.payment_policy]),
             _(say.SHORTAGE_POLICY[c.shortage_policy]), c.release_delay_minutes, c.priority,
@@ -100,7 +101,8 @@ async def channel_show(request: Request[Any, Any, Any], code: FromPath[str]) -> 
         around = await shell.around(tx, request, "channels")
         found, network = await _one(tx, code)
         teller = await messages.teller(tx, found.id)
-    places = sorted((network.locations[i] for i in found.location_ids if caller.sees(i)), key=lambda x: fold(x.name))
+    seen, hidden = rules.channel_in_sight(found, caller.sees)
+    places = sorted((network.locations[i] for i in seen.location_ids), key=lambda x: fold(x.name))
     return render.html(
         "channels/show.html",
         shell=around,
@@ -112,7 +114,7 @@ async def channel_show(request: Request[Any, Any, Any], code: FromPath[str]) -> 
         teller=_(TELLER_WORDS[teller]),
         issuer=network.establishments[found.establishment_id] if found.establishment_id else None,
         places=[(x, _(say.LOCATION_KIND[x.kind]), say.LOCATION_STATUS[x.status]) for x in places],
-        hidden=len(found.location_ids) - len(places),
+        hidden=hidden,
     )
 
 

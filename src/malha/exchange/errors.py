@@ -35,7 +35,7 @@ class NothingToUndo(MalhaError):
     status = 409
     code = "nothing_to_undo"
     says = "The import {number} cannot be undone."
-    mend = "Imports of products, prices, stock, customers, fences or listings can be, for {days} days and once."
+    mend = "All imports but those of locations can be, for {days} days and once."
 
 
 class UploadTooLarge(MalhaError):

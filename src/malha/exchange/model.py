@@ -79,15 +79,16 @@ KINDS: dict[Kind, Rules] = {
         N_("Safety rules"),
         "stock:write",
         "stock:read",
-        N_("There is no undo. Export the rules first; importing that file puts back what they were."),
-        undoable=False,
+        N_("It can be undone for {days} days. Rules that somebody changes meanwhile stay as they are."),
     ),
     Kind.AHEAD_POLICIES: Rules(
         N_("Policies of selling ahead"),
         "catalog:write",
         "catalog:read",
-        N_("There is no undo. Export the policies first; importing that file puts back what they were."),
-        undoable=False,
+        N_(
+            "It can be undone for {days} days. Policies that somebody changes meanwhile stay as they are. "
+            "Who waits for goods goes on waiting."
+        ),
     ),
     Kind.LISTINGS: Rules(
         N_("What is said of listings"),
@@ -157,12 +158,13 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     undone_actor: str | None
     undone_person: str | None
     undone_at: datetime | None
+    traced: bool  # what was before is kept
 
     def undoable(self, at: datetime) -> bool:
         """Return whether it wrote something that can be taken back: not for ever, what was before is forgotten too."""
         if not KINDS[self.kind].undoable or self.state not in ENDED or self.ended_at is None:
             return False
-        return bool(self.created + self.changed) and at < self.ended_at + timedelta(days=KEEP_DAYS)
+        return self.traced and bool(self.created + self.changed) and at < self.ended_at + timedelta(days=KEEP_DAYS)
 
     @property
     def share(self) -> int:

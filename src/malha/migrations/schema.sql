@@ -2186,6 +2186,35 @@ CREATE TABLE recovery_code (
     CONSTRAINT recovery_code_pkey PRIMARY KEY (person_id, code_hash)
 );
 
+CREATE TABLE refund_batch (
+    id uuid NOT NULL,
+    number integer GENERATED ALWAYS AS IDENTITY NOT NULL,
+    reference text NOT NULL,
+    sought text NOT NULL,
+    state text DEFAULT 'going'::text NOT NULL,
+    orders integer DEFAULT 0 NOT NULL,
+    recorded integer DEFAULT 0 NOT NULL,
+    refused integer DEFAULT 0 NOT NULL,
+    actor text NOT NULL,
+    person text NOT NULL,
+    begun_at timestamp with time zone DEFAULT now() NOT NULL,
+    ended_at timestamp with time zone,
+    CONSTRAINT refund_batch_pkey PRIMARY KEY (id),
+    CONSTRAINT refund_batch_number_key UNIQUE (number),
+    CONSTRAINT refund_batch_state_check CHECK ((state = ANY (ARRAY['going'::text, 'done'::text, 'stopped'::text])))
+);
+
+CREATE TABLE refund_batch_order (
+    batch_id uuid NOT NULL,
+    order_id uuid NOT NULL,
+    due bigint NOT NULL,
+    outcome text,
+    why jsonb,
+    CONSTRAINT refund_batch_order_pkey PRIMARY KEY (batch_id, order_id),
+    CONSTRAINT refund_batch_order_due_check CHECK ((due > 0)),
+    CONSTRAINT refund_batch_order_outcome_check CHECK ((outcome = ANY (ARRAY['recorded'::text, 'refused'::text, 'left'::text])))
+);
+
 CREATE TABLE reroute_policy (
     only_row boolean DEFAULT true NOT NULL,
     most_decisions smallint NOT NULL,
@@ -3472,6 +3501,8 @@ CREATE INDEX receipt_received ON receipt USING btree (received_at);
 CREATE INDEX receipt_transfer ON receipt USING btree (transfer_id) WHERE (transfer_id IS NOT NULL);
 CREATE INDEX receipt_undone ON receipt USING btree (number) WHERE (undone_at IS NOT NULL);
 CREATE INDEX receipt_line_sku ON receipt_line USING btree (sku_id, receipt_id);
+CREATE UNIQUE INDEX refund_batch_order_open ON refund_batch_order USING btree (order_id) WHERE (outcome IS NULL);
+CREATE INDEX refund_batch_order_refused ON refund_batch_order USING btree (batch_id, order_id) WHERE (outcome = 'refused'::text);
 CREATE INDEX routing_decision_rule_set ON routing_decision USING btree (rule_set, decided_at) WHERE (rule_set IS NOT NULL);
 CREATE INDEX routing_risk_location ON routing_risk USING btree (location_id);
 CREATE INDEX routing_rule_set_force ON routing_rule_set USING btree (effective_from DESC, id DESC) WHERE (status = 'published'::text);
@@ -3708,6 +3739,8 @@ ALTER TABLE receipt_line ADD CONSTRAINT receipt_line_sku_id_fkey FOREIGN KEY (sk
 ALTER TABLE recent_choice ADD CONSTRAINT recent_choice_person_id_fkey FOREIGN KEY (person_id) REFERENCES person(id);
 ALTER TABLE reconciliation ADD CONSTRAINT reconciliation_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connection(id) ON DELETE CASCADE;
 ALTER TABLE recovery_code ADD CONSTRAINT recovery_code_person_id_fkey FOREIGN KEY (person_id) REFERENCES person(id);
+ALTER TABLE refund_batch_order ADD CONSTRAINT refund_batch_order_batch_id_fkey FOREIGN KEY (batch_id) REFERENCES refund_batch(id);
+ALTER TABLE refund_batch_order ADD CONSTRAINT refund_batch_order_order_id_fkey FOREIGN KEY (order_id) REFERENCES sales_order(id);
 ALTER TABLE routing_exclusion ADD CONSTRAINT routing_exclusion_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
 ALTER TABLE routing_risk ADD CONSTRAINT routing_risk_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id) ON DELETE CASCADE;
 ALTER TABLE routing_risk ADD CONSTRAINT routing_risk_version_id_fkey FOREIGN KEY (version_id) REFERENCES routing_risk_version(id) ON DELETE CASCADE;

@@ -2,7 +2,7 @@
 
 import re
 from calendar import isleap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -12,6 +12,7 @@ from malha.network.calendar import NO_HOLIDAYS
 from malha.network.colour import normalise_colour
 from malha.network.model import (
     WEEKDAYS,
+    Channel,
     ChannelDraft,
     EstablishmentDraft,
     Hours,
@@ -343,6 +344,15 @@ def check_channel(draft: ChannelDraft) -> Iterator[Flaw]:
     yield from check_range("priority", draft.priority, -MAX_INT)
     yield from check_range("pickup_days", draft.pickup_days, 1, MOST_PICKUP_DAYS)
     yield from check_range("most_units", draft.most_units, 1, MOST_UNITS)
+
+
+def channel_in_sight(channel: Channel, sees: Callable[[int], bool]) -> tuple[Channel, int]:
+    """Return a channel as somebody sees it, with only the locations they see, and how many others it has.
+
+    One that has others and none in sight is not for all locations, though it names none.
+    """
+    seen = frozenset(id_ for id_ in channel.location_ids if sees(id_))
+    return msgspec.structs.replace(channel, location_ids=seen), len(channel.location_ids) - len(seen)
 
 
 def check_service(draft: ServiceDraft) -> Iterator[Flaw]:

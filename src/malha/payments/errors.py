@@ -65,6 +65,50 @@ class NoRefundDue(MalhaError):
     mend = "Nothing to do: what was due was recorded meanwhile, or what is payable is more again."
 
 
+class RefundDueDiffers(MalhaError):
+    """Somebody gave back what was due, and since then something else is."""
+
+    status = 409
+    code = "refund_due_differs"
+    says = "Of order {number} {due} is to be given back now, not {seen}."
+    mend = "Compare it with what was given back, then record that on the order."
+
+
+class NoRefundsFound(MalhaError):
+    """None is due, or others are recording them."""
+
+    status = 409
+    code = "no_refunds_found"
+    says = "None of these refunds is to be recorded any more."
+    mend = "Look at the list again: somebody recorded them meanwhile, or is just having them recorded."
+
+
+class RefundsChanged(MalhaError):
+    """All refunds are recorded only as somebody saw them: what came since they cannot have given back."""
+
+    status = 409
+    code = "refunds_changed"
+    says = "What is to be given back is no longer what you saw."
+    mend = "Load the list again and compare it with what was given back."
+
+
+class BatchNotFound(NotFound):
+    """No refunds were recorded together under this number."""
+
+    code = "refund_batch_not_found"
+    says = "No refunds were recorded together as number {key}."
+    mend = "Look at the list below the refunds that are due."
+
+
+class BatchEnded(MalhaError):
+    """It is done or was stopped."""
+
+    status = 409
+    code = "refund_batch_ended"
+    says = "The recording number {number} has ended."
+    mend = "Look at it again: it says what was recorded."
+
+
 class NoPaymentAwaited(MalhaError):
     """Time to pay is given to orders that wait for their money."""
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any, LiteralString
 
 import msgspec
 
@@ -119,18 +120,24 @@ DEADLINE = """
 SELECT due_at, tender, extended_by, lapsed_at, cancel_at FROM payment_deadline
 WHERE order_id = %(id)s::uuid AND settled_at IS NULL
 """
-# By the partial index on what is to be given back, which holds few; the ids of orders rise with time. The units of each
-# are looked up: OFFSET keeps them from being hashed, all of them.
-REFUNDS_DUE = """
-SELECT o.id AS order_id, o.number, o.external_id, c.code AS channel_code, c.name AS channel, o.placed_at, o.currency,
-       o.total, o.cancelled_total, p.captured, p.refunded, p.refund_due
-FROM order_payment p JOIN sales_order o ON o.id = p.order_id JOIN channel c ON c.id = o.channel_id
+# By the partial index on what is to be given back, which holds few; the ids of orders rise with time. Each order
+# and its units are looked up: OFFSET keeps them from being hashed, all of them.
+DUE = """FROM order_payment p
+CROSS JOIN LATERAL (
+    SELECT x.id, x.number, x.external_id, x.channel_id, x.placed_at, x.currency, x.total, x.cancelled_total
+    FROM sales_order x WHERE x.id = p.order_id OFFSET 0
+) o
+JOIN channel c ON c.id = o.channel_id
 WHERE p.refund_due > 0
-  AND (%(after)s::uuid IS NULL OR p.order_id < %(after)s::uuid)
   AND (%(scope)s::int[] IS NULL OR EXISTS (
        SELECT FROM order_unit u WHERE u.order_id = p.order_id AND u.location_id = ANY (%(scope)s::int[]) OFFSET 0))
   AND (%(text)s::text IS NULL OR o.number = %(number)s::bigint OR o.external_id = %(text)s::text
-       OR c.id = ANY (%(channels)s::int[]))
+       OR c.id = ANY (%(channels)s::int[]))"""
+REFUNDS_DUE: LiteralString = f"""
+SELECT o.id AS order_id, o.number, o.external_id, c.code AS channel_code, c.name AS channel, o.placed_at, o.currency,
+       o.total, o.cancelled_total, p.captured, p.refunded, p.refund_due
+{DUE}
+  AND (%(after)s::uuid IS NULL OR p.order_id < %(after)s::uuid)
 ORDER BY p.order_id DESC LIMIT %(limit)s::int
 """
 # As above.
@@ -166,17 +173,20 @@ async def refunds_due(
 
     `text` finds a number, ours or the channel's, or a part of a channel's name or code, with or without accents.
     """
+    asked = await sought(tx, text, scope)
+    return await tx.all(RefundDue, REFUNDS_DUE, asked | {"after": after, "limit": limit})
+
+
+async def sought(tx: Tx, text: str, scope: Sequence[int] | None) -> dict[str, Any]:
+    """Return what `DUE` takes to find refunds by a text, at some locations or at all."""
     part = fold(text)
     found = [c.id for c in await network.channels(tx) if part in fold(c.name) or part in fold(c.code)] if part else []
-    params = {
+    return {
         "text": text or None,
         "number": whole_in(text.removeprefix("#"), 17),
         "channels": found,
         "scope": None if scope is None else list(scope),
-        "after": after,
-        "limit": limit,
     }
-    return await tx.all(RefundDue, REFUNDS_DUE, params)
 
 
 async def refunds_due_count(tx: Tx, scope: Sequence[int] | None = None) -> int:

@@ -16,7 +16,7 @@ from malha.ordering import service as ordering
 from malha.ordering.model import HoldKind, Order, OrderStatus
 from malha.ordering.rules import is_untouched
 from malha.payments import rules, writes
-from malha.payments.errors import FactDiffers, NoRefundDue, TenderNotFound
+from malha.payments.errors import FactDiffers, NoRefundDue, RefundDueDiffers, TenderNotFound
 from malha.payments.events import (
     PaymentAuthorised,
     PaymentCaptured,
@@ -215,13 +215,15 @@ async def record_fact(tx: Tx, order_id: UUID, fact: Fact) -> Standing:
     return _standing(order, tenders, state)
 
 
-async def record_given_back(tx: Tx, order_id: UUID, reference: str) -> int:
+async def record_given_back(tx: Tx, order_id: UUID, reference: str, *, seen: int | None = None) -> int:
     """Record that what is due of an order was given back, under one reference; returns the centavos.
 
     The payment that can give back all of it does, the last if several can; else those that can give the most, first.
+    `seen`: the centavos that were due when somebody gave them back.
 
     Raises:
         NoRefundDue: nothing is to be given back.
+        RefundDueDiffers: what is due is no longer what was seen.
         FactDiffers: a refund of another amount is recorded under this reference.
     """
     order = await ordering.lock_order(tx, order_id)
@@ -229,6 +231,9 @@ async def record_given_back(tx: Tx, order_id: UUID, reference: str) -> int:
     due = rules.refund_due(order.payable, rules.sum_up(tenders))
     if not due:
         raise NoRefundDue(number=order.number)
+    if seen is not None and due != seen:
+        then, now = Money(seen, order.currency), Money(due, order.currency)
+        raise RefundDueDiffers(number=order.number, seen=then, due=now)
     for position, amount in rules.shares_of_refund(due, tenders):
         fact = Fact(position=position, kind=FactKind.REFUNDED, amount=amount, reference=reference)
         await record_fact(tx, order_id, fact)

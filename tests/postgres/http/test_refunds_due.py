@@ -1,11 +1,13 @@
 """Money to give back: of orders paid too much or cancelled after they were paid. Told where people look, gone once given."""
 
+import re
 from typing import Any
 
 from test_routing_explained import retailer
 from tests_http import Shop
 
 from malha.identity.model import PERMISSIONS, Role
+from malha.payments import giving_back
 
 __all__ = ["retailer"]
 
@@ -130,3 +132,87 @@ async def test_what_was_cancelled_after_it_was_paid_is_due_until_it_is_recorded(
     answer = await retailer.http.post("/refunds-due:record", data={"order": number, "reference": "x"}, headers=reader)
     assert answer.status_code == 403
     assert await listed(retailer, key) == {again["number"]: 500}
+
+
+async def all_of_it(shop: Shop, headers: dict[str, str], q: str = "", **said: str) -> Any:
+    """Press the button that records all of what the page shows."""
+    page = (await shop.http.get(f"/refunds-due?q={q}", headers=headers)).text
+    mark = re.search(r'name="mark" value="([^"]*)"', page)
+    assert mark is not None, page
+    form = {"q": q, "mark": mark[1], "reference": "lot 9", **said}
+    return await shop.http.post("/refunds-due:record-all", data=form, headers=headers)
+
+
+async def worked(shop: Shop) -> None:
+    """Do what a worker does."""
+    async with shop.database.transaction() as tx:
+        ids = await tx.values("SELECT id FROM refund_batch WHERE state = 'going'")
+    for id_ in ids:
+        await giving_back.go_on.work(shop.database, batch_id=str(id_))
+
+
+async def test_all_that_is_found_is_recorded_on_a_page_that_says_how_far_it_is_and_what_was_refused(
+    retailer: Shop,
+) -> None:
+    key = await retailer.key(EVERYTHING)
+    owner = {**await retailer.session(), "accept-language": "pt-BR"}
+    orders = [await sold(retailer, key, f"o{n}", 10_000, 1_000 + n) for n in range(55)]  # more than a page
+    shown = (await retailer.http.get("/refunds-due", headers=owner)).text
+    assert "Registrar os reembolsos de 55 pedidos?" in shown
+    assert "R$\xa0564,85" in shown
+    answer = await all_of_it(retailer, owner)
+    assert answer.status_code == 303, answer.text
+    there = answer.headers["location"]
+    page = (await retailer.http.get(there, headers=owner)).text
+    assert 'hx-trigger="every 1s"' in page
+    assert "0 de 55 pedidos" in page
+    assert 'id="dlg-all"' not in (await retailer.http.get("/refunds-due", headers=owner)).text  # they are at it
+    by_hand = {"position": 2, "kind": "refunded", "amount": 1_003, "reference": "by hand"}
+    answer = await retailer.http.post(f"/v1/orders/{orders[3]['id']}/payments", json=by_hand, headers=key)
+    assert answer.status_code == 200, answer.text
+    await worked(retailer)
+    page = (await retailer.http.get(there, headers=owner)).text
+    assert 'hx-trigger="every 1s"' not in page
+    assert "Concluído" in page
+    assert f"Não há nada a devolver do pedido {orders[3]['number']}." in page
+    assert await listed(retailer, key) == {}
+    paid = (await retailer.http.get(f"/v1/orders/{orders[54]['id']}/payments", headers=key)).json()
+    assert [(e["kind"], e["amount"], e["reference"]) for e in paid["entries"]][-1] == ("refunded", 1_054, "lot 9")
+    assert f'href="{there}"' in (await retailer.http.get("/refunds-due", headers=owner)).text
+
+
+async def test_all_is_refused_when_the_list_is_no_longer_what_was_seen_or_says_no_reference(retailer: Shop) -> None:
+    key = await retailer.key(EVERYTHING)
+    owner = await retailer.session()
+    one = await sold(retailer, key, "one", 10_000, 500)
+    page = (await retailer.http.get("/refunds-due", headers=owner)).text
+    mark = page.partition('name="mark" value="')[2].partition('"')[0]
+    two = await sold(retailer, key, "two", 10_000, 600)
+    part = {**owner, "hx-request": "true", "hx-current-url": "http://malha.test/refunds-due", "x-slot": "#slot-all"}
+    answer = await all_of_it(retailer, part, mark=mark)
+    assert answer.status_code == 409
+    assert "What is to be given back is no longer what you saw." in answer.text
+    assert (await all_of_it(retailer, owner, reference=" ")).status_code == 422
+    reader = await retailer.session(Role.AUDITOR, email="ler@loja.test")
+    assert 'id="dlg-all"' not in (await retailer.http.get("/refunds-due", headers=reader)).text
+    form = {"q": "", "mark": mark, "reference": "x"}
+    answer = await retailer.http.post("/refunds-due:record-all", data=form, headers=reader)
+    assert answer.status_code == 403
+    assert await listed(retailer, key) == {one["number"]: 500, two["number"]: 600}
+
+
+async def test_a_person_stops_what_is_being_recorded(retailer: Shop) -> None:
+    key = await retailer.key(EVERYTHING)
+    owner = await retailer.session()
+    one = await sold(retailer, key, "one", 10_000, 500)
+    there = (await all_of_it(retailer, owner, "one")).headers["location"]
+    answer = await retailer.http.post(f"{there}/stop", headers=owner)
+    assert (answer.status_code, answer.headers["location"]) == (303, there)
+    page = (await retailer.http.get(there, headers=owner)).text
+    assert "It was stopped: the refund of 1 order is still due." in page
+    assert "found by one" in page
+    assert (await retailer.http.post(f"{there}/stop", headers=owner)).status_code == 409
+    await worked(retailer)
+    assert await listed(retailer, key) == {one["number"]: 500}
+    elsewhere = await retailer.session(Role.STORE_LEAD, locations=["JPA"], email="jpa@loja.test")
+    assert (await retailer.http.get(there, headers=elsewhere)).status_code == 404

@@ -45,6 +45,7 @@ async def put(tx: Tx, draft: PolicyDraft, version: int | None) -> PolicyRow:
         PolicyChanged: somebody else stated or changed it meanwhile.
     """
     refuse_limited(tx)
+    await tx.execute(writes.LOCK_STATED)
     card = await catalog.by_ids(tx, [draft.sku_id]) if draft.sku_id is not None else []
     refuse(flaws_of(draft, is_kit=any(one.is_kit for one in card)))
     before = await _standing(tx, draft)
@@ -92,6 +93,7 @@ async def remove(tx: Tx, product_id: int, policy_id: int, version: int) -> None:
         SharedByAll, UnknownPolicy, PolicyChanged: as their words say.
     """
     refuse_limited(tx)
+    await tx.execute(writes.LOCK_STATED)
     before = next((p for p in await reads.of_product(tx, product_id) if p.id == policy_id), None)
     if before is None:
         raise UnknownPolicy(key=policy_id)

@@ -1,10 +1,11 @@
 """Policies of selling ahead as a table: a row states one policy whole, by what it is of and the channel it is for.
 
-Policies that no row names stay as they are; a row of mode `none` says that nothing is sold ahead. There is no undo:
-exporting first, and importing that file, puts back what the policies were. Who waits already goes on waiting.
+Policies that no row names stay as they are; a row of mode `none` says that nothing is sold ahead. Undoing an import
+states again what it changed and removes what it added, where nobody stated anything else since. Who waits already goes
+on waiting, after either.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -23,7 +24,7 @@ from malha.platform.days import checked
 from malha.platform.db import Actor, Database, Tx
 from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_
-from malha.platform.imports import Outcome, combine
+from malha.platform.imports import TOUCHED, Left, Outcome, Trace, combine
 from malha.platform.tabular import BadCell, Column, Row, one_of, whole
 
 AT_ONCE = 1000  # policies of one page of an export
@@ -101,9 +102,12 @@ class AheadImport:
     async def handle(self, tx: Tx, rows: Sequence[Row], *, apply: bool, turn: int) -> Outcome:  # noqa: ARG002
         """Check or write a chunk of policies, with one statement for all of them."""
         refuse_limited(tx)
+        if apply:
+            await tx.execute(writes.LOCK_STATED)
         outcome = Outcome()
         known = await _known(tx, rows)
         good: dict[Key, PolicyDraft] = {}
+        named: dict[Key, str] = {}
         for row in rows:
             draft, flaws = _meant(row, known)
             if draft is not None and not flaws:
@@ -111,20 +115,58 @@ class AheadImport:
                 if (other := self._lines.setdefault(key, row.line)) != row.line:
                     flaws.append(Flaw("", TWICE, TWICE_MEND, {"line": other}))
                 else:
-                    good[key] = draft
+                    good[key], named[key] = draft, _label(row)
             combine(outcome, row.line, flaws)
-        before = await _standing(tx, good)
+        before = await _standing(tx, _products(good))
         changed = {key: draft for key, draft in good.items() if key not in before or _differs(before[key], draft)}
         outcome.created = len(changed.keys() - before.keys())
         outcome.changed = len(changed) - outcome.created
         outcome.unchanged = len(good) - len(changed)
         if apply and changed:
-            await _write(tx, changed, before, self._lines)
+            after = await _write(tx, changed, before)
+            outcome.traces = [_trace(key, named[key], before.get(key), after[key]) for key in changed]
+            await _note(tx, changed, before, after, self._lines)
         return outcome
 
     async def recall(self, tx: Tx, rows: Sequence[Row]) -> None:
         """Remember what rows said that were handled before."""
         await self.handle(tx, rows, apply=False, turn=0)
+
+    async def take_back(self, tx: Tx, traces: Sequence[Trace], in_use: Collection[str]) -> Left:  # noqa: ARG002
+        """State policies as they were, and remove those that were not there, where nobody stated others since."""
+        await tx.execute(writes.LOCK_STATED)
+        by_key = {msgspec.json.decode(trace.key, type=Key): trace for trace in traces}
+        cards = {card.id: card for card in await catalog.by_ids(tx, sorted({sku for _, sku, _ in by_key if sku}))}
+        products = {
+            (of, sku, channel): of or cards[sku or 0].product_id for of, sku, channel in by_key if of or sku in cards
+        }
+        now = await _standing(tx, products)
+        left: Left = {}
+        back: dict[Key, PolicyDraft] = {}
+        gone: list[PolicyRow] = []
+        for key, trace in by_key.items():
+            if key not in now or _said(now[key]) != trace.after:
+                left[trace.key] = TOUCHED
+            elif trace.before is None:
+                gone.append(now[key])
+            else:
+                card = cards.get(key[1] or 0)
+                place = {"product_id": products[key], "sku_id": key[1], "channel_id": key[2]}
+                draft = msgspec.convert(trace.before | place, PolicyDraft)
+                flaws = policies.flaws_of(draft, is_kit=card is not None and card.is_kit)
+                if flaws:
+                    left[trace.key] = msgspec.structs.replace(flaws[0], at="")
+                else:
+                    back[key] = draft
+        if gone:
+            ids = sorted(policy.id for policy in gone)
+            await tx.execute(writes.REMOVE_POLICIES, {"ids": ids, "actor": tx.actor.label})
+            await revisions.bump(tx, catalog.REVISION)
+            removed = [(policy.id, policy, None) for policy in sorted(gone, key=lambda policy: policy.id)]
+            await audit.record_many(tx, action="remove", entity=self.entity, changes=removed)
+        if back:
+            await _note(tx, back, now, await _write(tx, back, now))
+        return left
 
 
 async def _known(tx: Tx, rows: Sequence[Row]) -> _Known:
@@ -173,19 +215,40 @@ def _key(draft: PolicyDraft) -> Key:
     return None if draft.sku_id is not None else draft.product_id, draft.sku_id, draft.channel_id
 
 
-async def _standing(tx: Tx, drafts: Mapping[Key, PolicyDraft]) -> dict[Key, PolicyRow]:
-    rows = await reads.of_products(tx, {draft.product_id for draft in drafts.values()})
+async def _standing(tx: Tx, products: Mapping[Key, int]) -> dict[Key, PolicyRow]:
+    """Return what is stated of some keys, each with the product whose, or whose SKU's, it is."""
+    rows = await reads.of_products(tx, set(products.values()))
     found = {(p.product_id, p.sku_id, p.channel_id): p for p in rows}
-    return {key: found[key] for key in drafts if key in found}
+    return {key: found[key] for key in products if key in found}
+
+
+def _products(drafts: Mapping[Key, PolicyDraft]) -> dict[Key, int]:
+    return {key: draft.product_id for key, draft in drafts.items()}
 
 
 def _differs(standing: PolicyRow, draft: PolicyDraft) -> bool:
     return any(getattr(standing, name) != getattr(draft, name) for name in _TERMS)
 
 
-async def _write(
-    tx: Tx, changed: Mapping[Key, PolicyDraft], before: Mapping[Key, PolicyRow], lines: Mapping[Key, int]
-) -> None:
+def _label(row: Row) -> str:
+    of = row.values.get("sku") or row.values.get("product") or ""
+    return ", ".join(filter(None, (of, row.values.get("channel"))))
+
+
+def _said(policy: PolicyRow) -> dict[str, Any]:
+    """Return what is stated of a policy, in plain values."""
+    said: dict[str, Any] = msgspec.to_builtins({name: getattr(policy, name) for name in _TERMS})
+    return said
+
+
+def _trace(key: Key, label: str, before: PolicyRow | None, after: PolicyRow) -> Trace:
+    said = None if before is None else _said(before)
+    return Trace(key=msgspec.json.encode(key).decode(), label=label, before=said, after=_said(after))
+
+
+async def _write(tx: Tx, changed: Mapping[Key, PolicyDraft], before: Mapping[Key, PolicyRow]) -> dict[Key, PolicyRow]:
+    """State policies; return them as they are then."""
+    await tx.tuples(writes.LOCK_ROWS, {"ids": [before[key].id for key in changed if key in before]})
     keys = list(changed)
     columns: dict[str, Any] = {
         "products": [product for product, _, _ in keys],
@@ -195,11 +258,21 @@ async def _write(
     }
     await tx.execute(writes.STATE_POLICIES, columns | {"actor": tx.actor.label})
     await revisions.bump(tx, catalog.REVISION)
-    after = await _standing(tx, changed)
+    return await _standing(tx, _products(changed))
+
+
+async def _note(
+    tx: Tx,
+    changed: Mapping[Key, PolicyDraft],
+    before: Mapping[Key, PolicyRow],
+    after: Mapping[Key, PolicyRow],
+    lines: Mapping[Key, int] | None = None,
+) -> None:
+    """Write down, policy by policy, what was changed; `lines`: of the file that said so."""
     for action, own in (("create", changed.keys() - before.keys()), ("change", changed.keys() & before.keys())):
         keys = sorted(own, key=lambda key: after[key].id)
         changes = [(after[key].id, before.get(key), after[key]) for key in keys]
-        told = [{"line": lines[key]} for key in keys]
+        told = None if lines is None else [{"line": lines[key]} for key in keys]
         await audit.record_many(tx, action=action, entity=AheadImport.entity, changes=changes, told=told)
 
 

@@ -197,6 +197,11 @@ ORDER BY b.sku_id, b.location_id
 FOR NO KEY UPDATE OF b
 """
 
+# Who states policies takes turns: what a table finds stated is what it changes, and what its undo puts back. Taken
+# before any row. Who sells under policies only counts units, and does not wait.
+LOCK_STATED = """
+SELECT pg_advisory_xact_lock(hashtext('malha:' || current_schema() || ':ahead_policies'))
+"""
 # The version tells whether somebody else changed it; NULL states it anew, also where it was removed.
 PUT_POLICY = """
 INSERT INTO ahead_policy AS p (product_id, sku_id, channel_id, mode, release_on, cap, horizon_days, handling_days,
@@ -229,3 +234,11 @@ UPDATE ahead_policy SET removed = true, version = version + 1, changed_at = now(
 WHERE id = %(id)s::int AND version = %(version)s::int AND NOT removed
 RETURNING id
 """
+# Under LOCK_STATED; locked by id, as where units are counted.
+REMOVE_POLICIES = """
+UPDATE ahead_policy p SET removed = true, version = p.version + 1, changed_at = now(), changed_by = %(actor)s::text
+FROM (SELECT id FROM ahead_policy WHERE id = ANY (%(ids)s::int[]) ORDER BY id FOR NO KEY UPDATE) AS w
+WHERE p.id = w.id
+"""
+# The rows that a table changes, before its upsert: by id, as where units are counted.
+LOCK_ROWS = "SELECT id FROM ahead_policy WHERE id = ANY (%(ids)s::int[]) ORDER BY id FOR NO KEY UPDATE"

@@ -1,14 +1,16 @@
 """Safety rules as a table: a row states one rule whole, and what it leaves empty does not matter to the rule.
 
-Rules that no row names stay as they are. There is no undo: exporting first, and importing that file, puts back what
-the rules were.
+Rules that no row names stay as they are. Undoing an import states again what it changed and takes away what it added,
+where nobody stated anything else since; the sweep obeys either as it does a rule that is saved by hand.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import datetime
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 from zoneinfo import ZoneInfo
+
+import msgspec
 
 from malha.inventory.safety import reads, stating, writes
 from malha.inventory.safety.model import Measure, Purpose, SafetyRule, SafetyRuleDraft
@@ -18,7 +20,7 @@ from malha.platform.days import checked
 from malha.platform.db import Actor, Database, Tx
 from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_, current_zone
-from malha.platform.imports import Outcome, combine
+from malha.platform.imports import TOUCHED, Left, Outcome, Trace, combine
 from malha.platform.tabular import BadCell, Column, Row, one_of, parse_state, whole, yes_no
 
 _PURPOSES = {
@@ -104,6 +106,8 @@ class SafetyImport:
     async def handle(self, tx: Tx, rows: Sequence[Row], *, apply: bool, turn: int) -> Outcome:  # noqa: ARG002
         """Check or write a chunk of rules, with one statement for all of them."""
         refuse_limited(tx)
+        if apply:
+            await tx.execute(writes.LOCK_RULES)
         outcome = Outcome()
         drafts = [(row.line, _draft(row)) for row in rows]
         known = await stating.named(tx, [draft for _line, draft in drafts])
@@ -122,10 +126,8 @@ class SafetyImport:
         outcome.changed = len(changed) - outcome.created
         outcome.unchanged = len(good) - len(changed)
         if apply and changed:
-            codes = sorted(changed)
-            columns = {name: [changed[code][name] for code in codes] for name in (*_STATED, *stating.NAMING.values())}
-            await tx.execute(writes.STATE_RULES, columns)
-            after = {rule.code: rule for rule in await reads.all_rules(tx) if rule.code in changed}
+            after = await _state(tx, changed)
+            outcome.traces = [_trace(before.get(code), after[code]) for code in sorted(changed)]
             for action, own in (("create", changed.keys() - before.keys()), ("change", changed.keys() & before.keys())):
                 changes = [(code, before.get(code), after[code]) for code in sorted(own)]
                 told = [{"line": self._lines[code]} for code in sorted(own)]
@@ -136,11 +138,73 @@ class SafetyImport:
         """Remember what rows said that were handled before."""
         await self.handle(tx, rows, apply=False, turn=0)
 
+    async def take_back(self, tx: Tx, traces: Sequence[Trace], in_use: Collection[str]) -> Left:  # noqa: ARG002
+        """State rules as they were, and take away those that were not there, where nobody changed them since."""
+        await tx.execute(writes.LOCK_RULES)
+        codes = {trace.key for trace in traces}
+        now = {rule.code: rule for rule in await reads.all_rules(tx) if rule.code in codes}
+        before = {trace.key: _stated(trace.before) for trace in traces if trace.before is not None}
+        known = await stating.named(tx, list(before.values()))
+        left: Left = {}
+        back: dict[str, dict[str, Any]] = {}
+        gone: list[str] = []
+        for trace in traces:
+            code = trace.key
+            if code not in now or _as_left(now[code]) != trace.after:
+                left[code] = TOUCHED
+            elif code not in before:
+                gone.append(code)
+            else:
+                stored, flaws = stating.meant(before[code], known)
+                if flaws:  # what it named is no longer there
+                    left[code] = msgspec.structs.replace(flaws[0], at="")
+                else:
+                    back[code] = stored
+        if gone:
+            await tx.execute(writes.DELETE_RULES, {"codes": gone})
+            deleted: list[tuple[object, SafetyRule | None, None]] = [(code, now[code], None) for code in sorted(gone)]
+            await audit.record_many(tx, action="delete", entity=self.entity, changes=deleted)
+        if back:
+            after = await _state(tx, back)
+            changes = [(code, now[code], after[code]) for code in sorted(back)]
+            await audit.record_many(tx, action="change", entity=self.entity, changes=changes)
+        return left
+
+
+async def _state(tx: Tx, rules: Mapping[str, Mapping[str, Any]]) -> dict[str, SafetyRule]:
+    """Write rules as they are stored, by code; return them as they are then."""
+    codes = sorted(rules)
+    columns = {name: [rules[code][name] for code in codes] for name in (*_STATED, *stating.NAMING.values())}
+    await tx.execute(writes.STATE_RULES, columns)
+    return {rule.code: rule for rule in await reads.all_rules(tx) if rule.code in rules}
+
 
 def _draft(row: Row) -> SafetyRuleDraft:
     # An empty cell is a condition that does not matter, and otherwise the draft's own default.
     stated = {name: value for name in _STATED if (value := row.values.get(name)) not in {None, ""}}
     return SafetyRuleDraft(**stated)
+
+
+def _said(rule: SafetyRule) -> dict[str, Any]:
+    """Return what is stated of a rule, in plain values; moments in one zone, so that the same one is the same text."""
+    stated = {name: getattr(rule, name) for name in _STATED}
+    moments = {name: at.astimezone(UTC) for name, at in stated.items() if isinstance(at, datetime)}
+    said: dict[str, Any] = msgspec.to_builtins(stated | moments)
+    return said
+
+
+def _stated(said: Mapping[str, Any]) -> SafetyRuleDraft:
+    return msgspec.convert(said, SafetyRuleDraft)
+
+
+def _as_left(rule: SafetyRule) -> dict[str, Any]:
+    # With the key: a rule of the same words that somebody deleted and stated anew is theirs.
+    return {"id": rule.id, **_said(rule)}
+
+
+def _trace(before: SafetyRule | None, after: SafetyRule) -> Trace:
+    said = None if before is None else _said(before)
+    return Trace(key=after.code, label=after.code, before=said, after=_as_left(after))
 
 
 def _differs(rule: SafetyRule, row: Mapping[str, Any]) -> bool:

@@ -100,7 +100,11 @@ ON CONFLICT (code) DO UPDATE SET
     starts_at = excluded.starts_at, ends_at = excluded.ends_at, active = excluded.active,
     changed_at = now(), version = r.version + 1
 """
+# A table and its undo say what rules were: nobody changes one in between. Who only reads them does not wait.
+LOCK_RULES = "LOCK TABLE safety_rule IN SHARE ROW EXCLUSIVE MODE"
 DELETE_RULE = "DELETE FROM safety_rule WHERE code = %(code)s::text AND version = %(version)s::int RETURNING id"
+# Under that lock.
+DELETE_RULES = "DELETE FROM safety_rule WHERE code = ANY (%(codes)s::text[])"
 
 # The sweep is one process's at a time; who finds the row locked leaves it to the other.
 ENSURE_SWEEP = "INSERT INTO safety_sweep DEFAULT VALUES ON CONFLICT DO NOTHING"
