@@ -267,6 +267,32 @@ async def test_a_rule_set_comes_into_force_at_its_time_and_an_earlier_one_comes_
         assert await reads.decided_by(tx, [1, 2, 3]) == {1: 1, 2: 1, 3: 1}
 
 
+async def test_of_two_who_publish_at_once_the_one_who_came_last_decides(retailer: Database):
+    """His transaction began first and waited for the other: he was told that his rules are in force, and they are."""
+    async with retailer.transaction() as tx:
+        mine, theirs = [await service.start_draft(tx, Content(runs=[Run(name=name)])) for name in ("mine", "theirs")]
+    async with retailer.transaction() as tx:
+        await tx.now()
+        async with retailer.transaction() as other:
+            await service.publish(other, theirs.id, theirs.version)
+        told = await service.publish(tx, mine.id, mine.version)
+    async with retailer.transaction() as tx:
+        found = {r.id: r for r in await reads.rule_sets(tx)}
+    assert (told.number, told.in_force) == (2, True)
+    assert (found[mine.id].in_force, found[theirs.id].in_force) == (True, False)
+
+
+async def test_of_two_with_the_same_time_the_one_that_was_published_last_decides(retailer: Database):
+    async with retailer.transaction() as tx:
+        old, new = [await service.start_draft(tx, Content(runs=[Run(name=name)])) for name in ("old", "new")]
+        at = await tx.now() + timedelta(hours=1)
+        for draft in (new, old):  # the draft that was begun first is the second to be published
+            await service.publish(tx, draft.id, draft.version, effective_from=at)
+        await tx.execute("UPDATE routing_rule_set SET effective_from = effective_from - interval '2 hours'")
+    async with retailer.transaction() as tx:
+        assert [(r.id, r.number) for r in await reads.rule_sets(tx) if r.in_force] == [(old.id, 2)]
+
+
 async def test_what_is_published_never_changes_and_what_is_to_come_may_be_withdrawn(retailer: Database):
     now = await published(retailer, one(Rule(name="North", where=NORTH)))
     later = await published(retailer, Content(), datetime.now(UTC) + timedelta(hours=1))

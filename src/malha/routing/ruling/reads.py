@@ -16,11 +16,12 @@ from malha.platform.db import Tx
 from malha.routing.ruling.model import Content, RuleSet, Standing, Status, Traits
 from malha.routing.ruling.planning import NOWHERE, Rules
 
-# By the partial index, the last one whose time has come and is not over: one row, after those that ended since.
+# By the partial index, the last one whose time has come and is not over: one row, after those that ended since. Of two
+# with the same time the one that was published last. A transaction that waited for another to publish sees what did.
 IN_FORCE = """
-SELECT id FROM routing_rule_set WHERE status = 'published' AND effective_from <= now()
-  AND (effective_until IS NULL OR effective_until > now())
-ORDER BY effective_from DESC, id DESC LIMIT 1
+SELECT id FROM routing_rule_set WHERE status = 'published' AND effective_from <= statement_timestamp()
+  AND (effective_until IS NULL OR effective_until > statement_timestamp())
+ORDER BY effective_from DESC, number DESC LIMIT 1
 """
 
 # By the partial index, and by the unique one on numbers: two rows.
