@@ -30,7 +30,7 @@ from malha.identity import oidc
 from malha.identity.model import PERMISSIONS, PUBLIC, SIGNED_IN, Caller
 from malha.identity.service import Keys
 from malha.platform import idempotency, signing
-from malha.platform.days import FIRST, LAST
+from malha.platform.days import is_far
 from malha.platform.db import Actor, Database, Tx
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_, current_language
@@ -516,7 +516,7 @@ def _is_instant(plain: Any) -> bool:
 
 
 def _is_no_day(value: object) -> bool:
-    return isinstance(value, date) and not isinstance(value, datetime) and not FIRST <= value <= LAST
+    return isinstance(value, date) and not isinstance(value, datetime) and is_far(value)
 
 
 def _holds_nul(value: object) -> bool:
