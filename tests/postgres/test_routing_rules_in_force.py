@@ -1,5 +1,6 @@
 """Routing rules at the real gate: they take effect when published, queue, sell ahead, end, and never cost who has none."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 from ahead_world import Shop, a_shop
+from tests.waiting import waiting
 from two_wares import a_gate, an_order, open_shop, stocked
 
 from malha.doctor import examine
@@ -280,6 +282,25 @@ async def test_of_two_who_publish_at_once_the_one_who_came_last_decides(retailer
         found = {r.id: r for r in await reads.rule_sets(tx)}
     assert (told.number, told.in_force) == (2, True)
     assert (found[mine.id].in_force, found[theirs.id].in_force) == (True, False)
+
+
+async def test_two_who_bring_rules_back_at_once_do_not_wait_for_one_another_for_ever(retailer: Database):
+    async with retailer.transaction() as tx:
+        draft = await service.start_draft(tx, Content(runs=[Run(name="old")]))
+        await service.publish(tx, draft.id, draft.version)
+    async with asyncio.timeout(60):
+        async with retailer.transaction() as tx:
+            mine = await service.start_draft(tx, based_on=1)
+            other = asyncio.create_task(again(retailer))
+            while not await waiting(retailer):
+                await asyncio.sleep(0.01)
+            assert (await service.publish(tx, mine.id, mine.version)).number == 2
+        assert await other == 3
+
+
+async def again(retailer: Database) -> int | None:
+    async with retailer.transaction() as tx:
+        return (await service.roll_back(tx, 1)).number
 
 
 async def test_of_two_with_the_same_time_the_one_that_was_published_last_decides(retailer: Database):

@@ -96,11 +96,12 @@ async def publish(
     *,
     effective_from: datetime | None = None,
     effective_until: datetime | None = None,
+    note: str | None = None,
 ) -> RuleSet:
     """Publish a draft that still has `version`; it decides orders from `effective_from` on, or at once.
 
     At `effective_until` it ends by itself: the one before it that lasts decides again, or none does. The gate looks at
-    it within a second. Orders that are placed already stay where they are.
+    it within a second. Orders that are placed already stay where they are. `note` None: as the draft has it.
 
     Raises:
         SharedByAll, RuleSetNotFound, RuleSetPublished, Conflict, Invalid: as `save_draft`.
@@ -111,6 +112,8 @@ async def publish(
     await tx.execute(writes.LOCK_NUMBERS)
     before = await _draft(tx, id_)
     await _check(tx, before.content)
+    if note is not None and note.strip() != before.note:
+        version = (await save_draft(tx, id_, before.content, version, note=note)).version
     if effective_from is not None and effective_from <= await tx.now():
         raise EffectiveInThePast
     if effective_until is not None and effective_until <= (effective_from or await tx.now()):
@@ -136,6 +139,8 @@ async def roll_back(
     Raises:
         SharedByAll, RuleSetNotFound, Invalid, EffectiveInThePast, EndsBeforeItBegins: as `publish`.
     """
+    refuse_limited(tx)
+    await tx.execute(writes.LOCK_NUMBERS)  # before a row is written: two who wrote one would wait for each other
     draft = await start_draft(tx, note=note, based_on=number)
     return await publish(tx, draft.id, draft.version, effective_from=effective_from, effective_until=effective_until)
 
