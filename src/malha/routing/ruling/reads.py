@@ -38,6 +38,17 @@ CONTENT_OF = """
 SELECT number, content::text FROM routing_rule_set WHERE id = %(id)s::int
 """
 
+# What decides now, is to decide, or decides again when later ones end as they say; not what was replaced for good.
+LASTING = """
+SELECT r.number, r.content::text FROM routing_rule_set r
+WHERE r.status = 'published' AND (r.effective_until IS NULL OR r.effective_until > statement_timestamp())
+  AND NOT EXISTS (
+    SELECT FROM routing_rule_set o
+    WHERE o.status = 'published' AND o.effective_until IS NULL AND o.effective_from <= statement_timestamp()
+      AND (o.effective_from, o.number) > (r.effective_from, r.number))
+ORDER BY r.number
+"""
+
 # Rule sets are few: people write them. The newest first.
 RULE_SETS = (
     """
@@ -97,6 +108,11 @@ async def in_force(tx: Tx, known: NetworkSnapshot) -> Rules | None:
     ((number, content),) = await tx.tuples(CONTENT_OF, {"id": id_})
     found = _decode(content)
     return None if found.empty else await compiled(tx, number, found, known)
+
+
+async def naming_group(tx: Tx, code: str) -> list[int]:
+    """Return the numbers of rule sets that decide, or are to decide, and name a group of locations."""
+    return [number for number, content in await tx.tuples(LASTING) if code in _decode(content).groups]
 
 
 async def standing(tx: Tx) -> Standing:

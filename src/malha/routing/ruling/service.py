@@ -19,6 +19,7 @@ from malha.routing.ruling.checks import flaws_of
 from malha.routing.ruling.errors import (
     EffectiveInThePast,
     EndsBeforeItBegins,
+    GroupInRules,
     RuleSetEnded,
     RuleSetInForce,
     RuleSetNotFound,
@@ -233,6 +234,20 @@ async def withdraw(tx: Tx, id_: int) -> RuleSet:
     after = await show(tx, id_)
     await _note(tx, "withdraw", after, before=_shown(before), after=_shown(after))
     return after
+
+
+async def let_go_of_group(tx: Tx, code: str) -> None:
+    """See to it that a group of locations may be deleted in this transaction: nobody publishes rules until it ends.
+
+    Raises:
+        SharedByAll: the actor is limited to some locations.
+        GroupInRules: rules that decide, or are to decide, name it.
+    """
+    refuse_limited(tx)
+    await tx.execute(writes.LOCK_NUMBERS)
+    numbers = await reads.naming_group(tx, code)
+    if numbers:
+        raise GroupInRules(key=code, numbers=", ".join(map(str, numbers)))
 
 
 async def show(tx: Tx, id_: int) -> RuleSet:
