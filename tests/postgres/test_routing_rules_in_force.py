@@ -494,6 +494,36 @@ async def test_what_nobody_placed_in_time_is_cancelled_and_told_and_the_rest_goe
     assert Kind.CANCELLED_IN_PART in told
 
 
+@pytest.mark.parametrize(
+    ("days", "left"), [(None, HoldKind.ROUTING_RULE), (30, HoldKind.ROUTING_RULE), (0, HoldKind.SHORTAGE)]
+)
+async def test_what_waits_is_not_cancelled_for_a_rule_that_says_so_no_more(
+    gate: Gate, retailer: Database, days: int | None, left: HoldKind
+):
+    """Nobody has the goods, so nothing has the order tried again: the rule of two days ago would still cancel it."""
+    rule = Rule(name="Second only", where=Where(locations=["L2"]), unfilled=Unfilled.QUEUE, cancel_after_days=2)
+    async with retailer.transaction() as tx:
+        await stocked(tx, {(2, 1): 0, (2, 3): 0})
+    await published(retailer, one(rule))
+    placed = await place(gate, 1, "B")
+    async with retailer.transaction() as tx:
+        await tx.execute(
+            "UPDATE order_hold SET placed_at = placed_at - interval '3 days', "
+            "detail = jsonb_set(detail, '{cancel_on}', to_jsonb('2020-01-01T00:00:00Z'::text))"
+        )
+    changed = msgspec.structs.replace(rule, cancel_after_days=days)
+    await published(retailer, Content() if days == 0 else one(changed))
+    assert await order_to_cash.watch_rules(retailer) == 0
+    assert [*await holds(retailer, placed.id)] == [left]
+    async with retailer.transaction() as tx:
+        assert await tx.values("SELECT state FROM order_unit") == ["unplaced"]
+    await published(retailer, one(rule))
+    if left is HoldKind.ROUTING_RULE:  # the days are counted from when it began to wait
+        async with retailer.transaction() as tx:
+            await replanning.place_units(tx, placed.id)
+        assert await order_to_cash.watch_rules(retailer) == 1
+
+
 async def test_more_packages_than_a_rule_allows_are_no_plan(gate: Gate, retailer: Database):
     async with retailer.transaction() as tx:
         await stocked(tx, {(2, 1): 0, (2, 3): 0, (2, 2): 5, (1, 2): 0})
