@@ -160,6 +160,23 @@ async def test_the_place_a_cart_holds_is_its_orders(shop: Shop) -> None:
     assert await shop.tuples(TAKEN) == [(NINE, 1, 1), (TEN, 0, 1)]
 
 
+async def test_a_slot_that_is_over_is_nobodys_though_a_cart_still_holds_it(shop: Shop) -> None:
+    """A hold may last longer than its slot: who pays in the afternoon was promised this morning."""
+    over = DAY - timedelta(days=14)
+    async with shop.database.transaction() as tx:
+        for n in (1, 2):
+            await service.hold(tx, shop.place, Kind.PICKUP, DAY, NINE, reference=f"cart-{n}", seconds=600)
+        await tx.execute("UPDATE capacity_slot SET day = %s", [over])
+        await tx.execute("UPDATE capacity_reservation SET day = %s", [over])
+    with pytest.raises(NoSuchSlot) as refused:
+        await shop.submit(1, slot=NewSlot(day=over, starts="09:00", hold="cart-1"))
+    assert refused.value.facts["alternatives"][0]["day"] > over.isoformat()
+    sold = await shop.submit(2, channel="mall", slot=NewSlot(day=over, starts="09:00", hold="cart-2"))
+    assert sold.holds == [HoldKind.SLOT]
+    ((promised, _, _),) = await shop.tuples(HEADER, id=sold.id)
+    assert promised is None
+
+
 async def test_a_delivery_slot_lets_the_goods_come_from_its_location_only(shop: Shop) -> None:
     values = {"method": "ship", "pickup_location": None, "ship_to": SAO_PAULO}
     usual = await shop.submit(1, **values)

@@ -26,6 +26,7 @@ from malha.inventory.model import Claim, Reference
 from malha.network import reads as network
 from malha.ordering import service as ordering
 from malha.ordering.model import HoldKind
+from malha.platform import revisions
 from malha.platform.db import Database
 from malha.platform.errors import Busy, MalhaError
 from malha.platform.i18n import speaking
@@ -149,6 +150,21 @@ async def test_nothing_moves_to_where_parcels_take_longer(dear: UUID, retailer: 
         await tx.execute("UPDATE service_rate SET lead_days = 4 WHERE from_state = 'SP'")
     assert await a_wave(retailer, 50) == NOTHING
     assert await places(retailer, dear) == [("allocated", 2)]
+
+
+@pytest.mark.parametrize(("closed", "moved"), [(10, NOTHING), (0, Outcome(1, 100))])
+async def test_nothing_moves_to_where_a_promise_cannot_be_kept(
+    dear: UUID, retailer: Database, closed: int, moved: Outcome
+):
+    """The cheaper location is shut for ten days: its parcels travel no longer, and come twelve days late."""
+    async with retailer.transaction() as tx:
+        await tx.execute(
+            "INSERT INTO location_closure (location_id, day, reason) SELECT 1, current_date + n, 'stock-taking' "
+            "FROM generate_series(-1, %s::int) AS n WHERE %s::int > 0",
+            [closed, closed],
+        )
+        await revisions.bump(tx, network.REVISION)
+    assert await a_wave(retailer, 100) == moved
 
 
 async def test_a_unit_that_is_worth_more_than_the_saving_is_left_where_it_is(dear: UUID, retailer: Database):

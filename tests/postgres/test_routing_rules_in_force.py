@@ -1,5 +1,6 @@
 """Routing rules at the real gate: they take effect when published, queue, sell ahead, end, and never cost who has none."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 from ahead_world import Shop, a_shop
+from tests.waiting import waiting
 from two_wares import a_gate, an_order, open_shop, stocked
 
 from malha.doctor import examine
@@ -267,6 +269,51 @@ async def test_a_rule_set_comes_into_force_at_its_time_and_an_earlier_one_comes_
         assert await reads.decided_by(tx, [1, 2, 3]) == {1: 1, 2: 1, 3: 1}
 
 
+async def test_of_two_who_publish_at_once_the_one_who_came_last_decides(retailer: Database):
+    """His transaction began first and waited for the other: he was told that his rules are in force, and they are."""
+    async with retailer.transaction() as tx:
+        mine, theirs = [await service.start_draft(tx, Content(runs=[Run(name=name)])) for name in ("mine", "theirs")]
+    async with retailer.transaction() as tx:
+        await tx.now()
+        async with retailer.transaction() as other:
+            await service.publish(other, theirs.id, theirs.version)
+        told = await service.publish(tx, mine.id, mine.version)
+    async with retailer.transaction() as tx:
+        found = {r.id: r for r in await reads.rule_sets(tx)}
+    assert (told.number, told.in_force) == (2, True)
+    assert (found[mine.id].in_force, found[theirs.id].in_force) == (True, False)
+
+
+async def test_two_who_bring_rules_back_at_once_do_not_wait_for_one_another_for_ever(retailer: Database):
+    async with retailer.transaction() as tx:
+        draft = await service.start_draft(tx, Content(runs=[Run(name="old")]))
+        await service.publish(tx, draft.id, draft.version)
+    async with asyncio.timeout(60):
+        async with retailer.transaction() as tx:
+            mine = await service.start_draft(tx, based_on=1)
+            other = asyncio.create_task(again(retailer))
+            while not await waiting(retailer):
+                await asyncio.sleep(0.01)
+            assert (await service.publish(tx, mine.id, mine.version)).number == 2
+        assert await other == 3
+
+
+async def again(retailer: Database) -> int | None:
+    async with retailer.transaction() as tx:
+        return (await service.roll_back(tx, 1)).number
+
+
+async def test_of_two_with_the_same_time_the_one_that_was_published_last_decides(retailer: Database):
+    async with retailer.transaction() as tx:
+        old, new = [await service.start_draft(tx, Content(runs=[Run(name=name)])) for name in ("old", "new")]
+        at = await tx.now() + timedelta(hours=1)
+        for draft in (new, old):  # the draft that was begun first is the second to be published
+            await service.publish(tx, draft.id, draft.version, effective_from=at)
+        await tx.execute("UPDATE routing_rule_set SET effective_from = effective_from - interval '2 hours'")
+    async with retailer.transaction() as tx:
+        assert [(r.id, r.number) for r in await reads.rule_sets(tx) if r.in_force] == [(old.id, 2)]
+
+
 async def test_what_is_published_never_changes_and_what_is_to_come_may_be_withdrawn(retailer: Database):
     now = await published(retailer, one(Rule(name="North", where=NORTH)))
     later = await published(retailer, Content(), datetime.now(UTC) + timedelta(hours=1))
@@ -445,6 +492,36 @@ async def test_what_nobody_placed_in_time_is_cancelled_and_told_and_the_rest_goe
         told = [message.kind for message in await messages.of_order(tx, placed.id)]
     assert states == ["allocated", "cancelled"]
     assert Kind.CANCELLED_IN_PART in told
+
+
+@pytest.mark.parametrize(
+    ("days", "left"), [(None, HoldKind.ROUTING_RULE), (30, HoldKind.ROUTING_RULE), (0, HoldKind.SHORTAGE)]
+)
+async def test_what_waits_is_not_cancelled_for_a_rule_that_says_so_no_more(
+    gate: Gate, retailer: Database, days: int | None, left: HoldKind
+):
+    """Nobody has the goods, so nothing has the order tried again: the rule of two days ago would still cancel it."""
+    rule = Rule(name="Second only", where=Where(locations=["L2"]), unfilled=Unfilled.QUEUE, cancel_after_days=2)
+    async with retailer.transaction() as tx:
+        await stocked(tx, {(2, 1): 0, (2, 3): 0})
+    await published(retailer, one(rule))
+    placed = await place(gate, 1, "B")
+    async with retailer.transaction() as tx:
+        await tx.execute(
+            "UPDATE order_hold SET placed_at = placed_at - interval '3 days', "
+            "detail = jsonb_set(detail, '{cancel_on}', to_jsonb('2020-01-01T00:00:00Z'::text))"
+        )
+    changed = msgspec.structs.replace(rule, cancel_after_days=days)
+    await published(retailer, Content() if days == 0 else one(changed))
+    assert await order_to_cash.watch_rules(retailer) == 0
+    assert [*await holds(retailer, placed.id)] == [left]
+    async with retailer.transaction() as tx:
+        assert await tx.values("SELECT state FROM order_unit") == ["unplaced"]
+    await published(retailer, one(rule))
+    if left is HoldKind.ROUTING_RULE:  # the days are counted from when it began to wait
+        async with retailer.transaction() as tx:
+            await replanning.place_units(tx, placed.id)
+        assert await order_to_cash.watch_rules(retailer) == 1
 
 
 async def test_more_packages_than_a_rule_allows_are_no_plan(gate: Gate, retailer: Database):

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from malha.network.model import Method
+from malha.platform.brazil import STATES
 from malha.routing.ruling.model import Facts, Hit, Row, Table, Then, Traits, Unfilled, When
 from malha.routing.ruling.planning import _goods, fits
 from malha.routing.ruling.tables import Hits, together
@@ -135,3 +136,25 @@ def test_hours_over_midnight_and_days_are_the_retailers():
     assert not fits(night, base, {}, MONDAY.replace(hour=6))
     assert not fits(night, base, {}, MONDAY.replace(day=24, hour=23))
     assert not fits(night, base, {}, None)
+
+
+def test_a_table_in_which_everything_overlaps_is_looked_at_only_so_often():
+    """To prove of each of these rows that no order reaches it would take minutes, of a page that somebody waits for."""
+    rows = [
+        Row(
+            when=When(
+                states=[state for k, state in enumerate(sorted(STATES)) if n >> k % 9 & 1] or ["SP"],
+                channels=[f"c{k}" for k in range(20) if n * 2654435761 >> k & 1] or ["c0"],
+                customer_groups=[f"g{k}" for k in range(20) if n * 40503 >> k & 1] or ["g"],
+                weekdays=[day for day in range(1, 8) if n >> day & 1] or [1],
+                from_hour=n % 24,
+                to_hour=n * 7 % 24 + 1,
+                min_value=n,
+                max_value=1000 - n,
+            )
+        )
+        for n in range(500)
+    ]
+    assert Hits(Table(rows=rows)).never() == []
+    few = Hits(Table(rows=[Row(), Row(when=When(states=["SP"]))]))
+    assert (few.never(), few.never(most=1)) == ([(1, [0])], [])

@@ -12,6 +12,7 @@ from malha.network.errors import UnknownChannel, UnknownLocation
 from malha.network.model import Location, LocationGroup, LocationGroupDraft
 from malha.network.ownership import UnknownLocationGroup
 from malha.platform import paging
+from malha.routing.ruling import service as ruling
 
 TAG = "network"
 
@@ -103,6 +104,7 @@ async def delete_location_group(work: Work, code: str) -> None:
     """Delete a group of locations that no rule names. The locations stay."""
     version = await ownership.lock_group(work.tx, code)
     work.expect(version)
+    await ruling.let_go_of_group(work.tx, code)
     await ownership.remove_group(work.tx, code, version)
 
 

@@ -5,17 +5,21 @@ A good body costs one decode; what is wrong with a bad one says `malha.platform.
 
 import re
 from collections.abc import Iterator
+from datetime import date
 from typing import Any
 
 import msgspec
 
 from malha.api.errors import MalformedBody
+from malha.platform.days import is_far
 from malha.platform.flaws import Flaw, Invalid
 from malha.platform.i18n import N_, Phrase
-from malha.platform.shapes import TOO_BIG, flaws_in, joined
+from malha.platform.shapes import NO_YEAR, TOO_BIG, flaws_in, joined
 
 MARK = b"\xef\xbb\xbf"  # that Windows programs put before UTF-8
 _DIGITS = re.compile(rb"\d{19}")
+# What begins like a day before 1900 or after 2999, or has a digit or a dash that is written otherwise.
+_FAR = re.compile(rb'"(?:0\d|1[0-8]|[3-9]\d)\d\d-\d\d-\d\d|\\u00[23]')
 _INT64 = 2**63
 NUL = N_("This holds a NUL character.")
 
@@ -69,11 +73,15 @@ class Body:
             raise Invalid(flaws_in(_value(raw), self.kind, str(error))) from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise _malformed(raw, error) from None
-        # Two searches of the raw bytes are cheap; a hit may still be harmless, so the value itself decides.
+        # Searches of the raw bytes are cheap; a hit may still be harmless, so the value itself decides.
         if b"\\u0000" in raw or _DIGITS.search(raw):
             unstorable = list(_unstorable(msgspec.json.decode(raw), ""))
             if unstorable:
                 raise Invalid(unstorable)
+        if _FAR.search(raw):
+            far = list(_far(value, ""))
+            if far:
+                raise Invalid(far)
         return value
 
 
@@ -111,3 +119,19 @@ def _unstorable(value: Any, at: str) -> Iterator[Flaw]:
     elif isinstance(value, list):
         for i, item in enumerate(value):
             yield from _unstorable(item, joined(at, i))
+
+
+def _far(value: Any, at: str) -> Iterator[Flaw]:
+    """Yield the days and instants of a read value that are of no year in which anything is sold."""
+    if isinstance(value, date):
+        if is_far(value):
+            yield Flaw(at, NO_YEAR)
+    elif isinstance(value, msgspec.Struct):
+        for field in msgspec.structs.fields(value):
+            yield from _far(getattr(value, field.name), joined(at, field.encode_name))
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            yield from _far(item, joined(at, str(name)))
+    elif isinstance(value, list | tuple):
+        for i, item in enumerate(value):
+            yield from _far(item, joined(at, i))

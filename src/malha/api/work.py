@@ -11,7 +11,7 @@ import types
 import typing
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Literal, TypeVar
 from urllib.parse import quote
 
@@ -30,11 +30,12 @@ from malha.identity import oidc
 from malha.identity.model import PERMISSIONS, PUBLIC, SIGNED_IN, Caller
 from malha.identity.service import Keys
 from malha.platform import idempotency, signing
+from malha.platform.days import is_far
 from malha.platform.db import Actor, Database, Tx
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_, current_language
 from malha.platform.settings import Settings
-from malha.platform.shapes import flaw_of
+from malha.platform.shapes import NO_YEAR, flaw_of
 
 Method = Literal["POST", "PUT", "PATCH", "DELETE"]
 T = TypeVar("T")
@@ -472,7 +473,7 @@ def _refuse_unknown(request: Request[Any, Any, Any], operation: Operation) -> No
 
 
 def _bounds(operation: Operation) -> Callable[[dict[str, Any]], None]:
-    """Return a check of the parameters: bounds of those that have some, and no character that no column can hold."""
+    """Return a check of the parameters: their bounds, days that have others beside them, nothing no column can hold."""
     bounded = {name: p.annotation for name, p in operation.parameters.items() if _plain(p.annotation) != p.annotation}
 
     def check(given: dict[str, Any]) -> None:
@@ -482,6 +483,7 @@ def _bounds(operation: Operation) -> Callable[[dict[str, Any]], None]:
                 msgspec.convert(given[name], kind)
             except msgspec.ValidationError as error:
                 flaws.append(flaw_of(str(error), f"?{name}"))
+        flaws += [Flaw(f"?{name}", NO_YEAR) for name in operation.parameters if _is_no_day(given.get(name))]
         # A streamed answer has begun when the database would refuse it.
         flaws += [Flaw(f"?{name}", NUL) for name in operation.parameters if _holds_nul(given.get(name))]
         refuse(flaws)
@@ -511,6 +513,10 @@ def _instants(operation: Operation) -> Callable[[Request[Any, Any, Any]], None]:
 
 def _is_instant(plain: Any) -> bool:
     return plain is datetime or any(part is datetime for part in typing.get_args(plain))
+
+
+def _is_no_day(value: object) -> bool:
+    return isinstance(value, date) and not isinstance(value, datetime) and is_far(value)
 
 
 def _holds_nul(value: object) -> bool:

@@ -29,6 +29,7 @@ from malha.platform.i18n import N_, _
 from malha.platform.sheets import Column
 from malha.platform.sheets import Kind as SheetKind
 from malha.platform.text import fold
+from malha.routing.ruling import service as ruling
 
 DAYS = 90
 COLUMNS = (Column(N_("Code")), Column(N_("Name"), width=30), Column(N_("Locations"), width=60), Column(N_("Rules")))
@@ -186,6 +187,7 @@ async def group_delete(request: Request[Any, Any, Any], code: FromPath[str]) -> 
     """Delete a group that no rule names."""
     read = filling.filled(await request.form())
     async with web.writing(request) as tx:
+        await ruling.let_go_of_group(tx, code)
         await ownership.remove_group(tx, code, read.version())
     return web.go_on(request, "/location-groups", _("Group of locations deleted"))
 

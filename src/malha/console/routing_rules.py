@@ -305,11 +305,9 @@ async def rule_set_publish(request: Asking, id: FromPath[int]) -> Response[Any]:
     note = read.text("note", 500)
     read.refuse()
     async with web.writing(request) as tx:
-        found = await service.show(tx, id)
-        version = read.version()
-        if note and note != found.note:
-            version = (await service.save_draft(tx, id, found.content, version, note=note)).version
-        made = await service.publish(tx, id, version, effective_from=at, effective_until=until)
+        made = await service.publish(
+            tx, id, read.version(), effective_from=at, effective_until=until, note=note or None
+        )
     return web.go_on(request, f"/routing-rules/{id}", _("Rule set {number} published", number=made.number))
 
 

@@ -20,6 +20,7 @@ from malha.network.model import LocationStatus
 from malha.ordering import promises
 from malha.ordering import service as ordering
 from malha.ordering.model import PromiseReason
+from malha.ordering.rules import FARTHEST
 from malha.platform.db import Database, Tx
 from malha.platform.errors import Busy
 from malha.platform.ids import UUID
@@ -106,8 +107,9 @@ async def look(tx: Tx, *, page: int = PAGE) -> list[Slipping]:
 async def promise_anew(tx: Tx, order_id: UUID, *, quiet: timedelta | None = None) -> datetime | None:
     """Promise an order for the day its plan comes to now, if it cannot keep its own; return that day.
 
-    Nothing happens when somebody has the order in hand, it can be in time, or no day can be said. With `quiet` neither
-    when its customer heard of another day so recently (`rules.may_tell`): that is for who tells by itself.
+    Nothing happens when somebody has the order in hand, it can be in time, or no day can be said that may be promised.
+    With `quiet` neither when its customer heard of another day so recently (`rules.may_tell`): that is for who tells by
+    itself.
     """
     if not await ordering.lock_orders(tx, [order_id], skip_busy=True):
         return None
@@ -119,7 +121,7 @@ async def promise_anew(tx: Tx, order_id: UUID, *, quiet: timedelta | None = None
         return None
     [slip] = found
     day = rules.new_day(slip)
-    if day is None or day <= at or (quiet is not None and not rules.may_tell(slip, at, quiet)):
+    if day is None or not at < day <= at + FARTHEST or (quiet is not None and not rules.may_tell(slip, at, quiet)):
         return None
     await promises.repromise(tx, order_id, day, reason=REASONS[slip.reason], lines=slip.lines)
     await tx.execute(writes.DROP_SLIPS, {"orders": [order_id]})

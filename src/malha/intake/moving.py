@@ -6,7 +6,7 @@ orders, queues for supply, balances.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 from malha.capacity.model import Measure
@@ -18,12 +18,14 @@ from malha.inventory.ahead import service as ahead
 from malha.inventory.allotments.rules import touches
 from malha.inventory.model import Claim, Reason
 from malha.inventory.model import Reference as About
+from malha.ordering import reads as orders_read
 from malha.ordering import service as ordering
 from malha.ordering.events import OrderRouted
 from malha.ordering.model import Line, Move, Order, Unit, UnitState
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
 from malha.promising.making import stored
+from malha.promising.rules import day_promised
 from malha.routing import reads as routing_reads
 from malha.routing import rules as routing
 from malha.routing import service as decisions
@@ -43,7 +45,7 @@ class Outcome(NamedTuple):
 
 
 class _Held(NamedTuple):
-    """An order of a group: what it asks, where its lines are and would go."""
+    """An order of a group: what it asks, where its lines are and would go, and the day it is promised for, if any."""
 
     order: Order
     units: list[Unit]
@@ -51,6 +53,7 @@ class _Held(NamedTuple):
     at: dict[int, int]
     to: dict[int, int]
     now: waves.Standing
+    day: date | None
 
 
 class _Turn(NamedTuple):
@@ -78,14 +81,15 @@ async def move_together(tx: Tx, wave: int, steps: Sequence[Step], least: int) ->
 
     Nothing moves unless every order is at the version that was seen, placed in full, free of holds, fences, caps and
     supply, and before its release; and unless those that move save `least` centavos each, on average, with no parcel
-    longer on its way than before.
+    longer on its way than before and all there by the day that was promised.
 
     Raises:
         MoveRefused: roll back; nothing is to be done about it.
     """
     wanted = {step.order_id: step for step in steps}
     orders = await ordering.lock_orders(tx, wanted, skip_busy=True)
-    latest = await tx.now() + MARGIN
+    now = await tx.now()
+    latest = now + MARGIN
     if len(orders) < len(wanted) or any(
         o.seq != wanted[o.id].seq or o.release_after <= latest for o in orders.values()
     ):
@@ -103,7 +107,7 @@ async def move_together(tx: Tx, wave: int, steps: Sequence[Step], least: int) ->
     for sku, location, units in await (await stock.queue_free_stock(tx, sku_ids, lock=True)).fetchall():
         if location in reference.network.index and location not in reference.frozen.get(sku, ()):
             free[sku][reference.network.index[location]] += units  # below zero: what comes back is not free either
-    turns = _decide(group, free, reference, least)
+    turns = _decide(group, free, reference, least, now)
     if not turns:
         return NOTHING
     await _reserve(tx, turns)
@@ -116,6 +120,7 @@ async def _read(tx: Tx, orders: Mapping[UUID, Order], steps: Mapping[UUID, Step]
     units = await ordering.units_of(tx, ids)
     lines = await ordering.lines_of(tx, ids)
     holds = await ordering.open_holds(tx, ids)
+    promises = await orders_read.promised(tx, ids)
     grams = await reference.weights(tx, {u.sku_id for rows in units.values() for u in rows if u.sku_id is not None})
     if any(holds.values()) or await wave_reads.moved_before(tx, ids):
         return []
@@ -124,7 +129,7 @@ async def _read(tx: Tx, orders: Mapping[UUID, Order], steps: Mapping[UUID, Step]
         if await routing_reads.exclusions(tx, id_):
             return []
         goods = await reference.goods_sold(tx, lines[id_], {})
-        held = _held(orders[id_], lines[id_], units[id_], steps[id_], grams, reference, goods)
+        held = _held(orders[id_], lines[id_], units[id_], steps[id_], grams, reference, goods, promises.get(id_))
         if held is None or await ruled.of_order(tx, reference, orders[id_], lines[id_], units[id_]) is not None:
             return []
         group.append(held)
@@ -139,6 +144,7 @@ def _held(
     grams: Mapping[int, int],
     reference: Reference,
     goods: Mapping[int, Goods] | None,
+    promised_at: datetime | None,
 ) -> _Held | None:
     left = [u for u in units if u.state is not UnitState.CANCELLED]
     sold = {line.line: line.sku_id for line in lines}
@@ -176,10 +182,13 @@ def _held(
     now = waves.standing(request, reference.network, at, reference.taken)
     if now is None or any(location not in reference.network.index for location in to.values()):
         return None
-    return _Held(order, left, request, at, to, now)
+    day = None if promised_at is None else day_promised(promised_at, state)
+    return _Held(order, left, request, at, to, now, day)
 
 
-def _decide(group: Sequence[_Held], free: dict[int, list[int]], reference: Reference, least: int) -> list[_Turn]:
+def _decide(
+    group: Sequence[_Held], free: dict[int, list[int]], reference: Reference, least: int, now: datetime
+) -> list[_Turn]:
     """Plan the group again, one after the other, each on what is left for it when the others have their proposals.
 
     Returns:
@@ -205,11 +214,22 @@ def _decide(group: Sequence[_Held], free: dict[int, list[int]], reference: Refer
             return []
         shift(held, at, -1)
         if at != held.at:
+            if not _in_time(held, plan, reference, now):
+                return []
             for place, places in _coming(held, at, reference).items():
                 taken[index[place]] += places
             turns.append(_Turn(held, plan, at))
     saved = sum(turn.saved for turn in turns)
     return turns if turns and saved >= least * len(turns) else []
+
+
+def _in_time(held: _Held, plan: Plan, reference: Reference, now: datetime) -> bool:
+    """Tell whether a plan keeps what was promised: its locations may be closed, full, or past their cut-off sooner."""
+    if held.day is None:
+        return True
+    released = max(now, held.order.release_after)
+    arrives = promised.promise_of(plan, reference, released, held.request.to_state)
+    return arrives is not None and arrives <= held.day
 
 
 def _coming(held: _Held, at: Mapping[int, int], reference: Reference) -> dict[int, int]:

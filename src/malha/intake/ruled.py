@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from malha.intake.model import NewOrder
-from malha.intake.reference import Reference
+from malha.intake.reference import Reference, reference_in
 from malha.inventory.allotments.model import Taker
 from malha.ordering import service as ordering
 from malha.ordering.model import WAITING, HoldKind, Line, Move, Order, Unit, UnitState
@@ -32,6 +32,7 @@ PLACED = "placed"
 TIME_OVER = N_("No location of its routing rule had the goods in time.")
 RULE_GONE = "no rule holds it any more"
 # How a hold ends without a person who overrides the rule.
+LATER = "9"  # than any day, as they are written
 BY_ITS_CAUSE = (PLACED, TIME_OVER, RULE_GONE, "The units concerned were cancelled.")
 
 # By the index on order and kind of hold: few rows.
@@ -52,6 +53,13 @@ STILL_DUE = """
 SELECT order_id FROM order_hold
 WHERE kind = 'routing_rule' AND resolved_at IS NULL AND detail->>'cancel_on' <= %(now)s::text
   AND order_id = ANY (%(orders)s::uuid[])
+"""
+
+
+# By the partial unique index.
+HELD = """
+SELECT placed_at, detail->>'rule', (detail->>'rule_set')::int FROM order_hold
+WHERE order_id = %(order_id)s::uuid AND kind = 'routing_rule' AND resolved_at IS NULL
 """
 
 
@@ -169,8 +177,14 @@ def _day(at: datetime) -> str:
 
 
 async def settle_hold(tx: Tx, order_id: UUID, bound: Bound | None, lines: Collection[int]) -> bool:
-    """Hold a locked order whose rule left lines unfilled, or lift a hold without a cause; tell whether it is held."""
+    """Hold a locked order whose rule left lines unfilled, or lift a hold without a cause; tell whether it is held.
+
+    One that is held already says what its rule says by now; how long it waits is counted from when it began to.
+    """
     if bound is not None and bound.ending is not None and lines:
+        for since, _, _ in await tx.tuples(HELD, {"order_id": order_id}):
+            await ordering.restate_hold(tx, order_id, HoldKind.ROUTING_RULE, hold_detail(bound, lines, since))
+            return True
         await ordering.ensure_holds(tx, {order_id: hold_detail(bound, lines, now())}, HoldKind.ROUTING_RULE)
         return True
     lifted = await ordering.lift_holds(tx, [order_id], HoldKind.ROUTING_RULE, RULE_GONE if lines else PLACED)
@@ -182,7 +196,8 @@ async def settle_hold(tx: Tx, order_id: UUID, bound: Bound | None, lines: Collec
 async def cancel_due(tx: Tx, limit: int = AT_ONCE) -> int:
     """Cancel what waited for a person as long as its rule lets it; return of how many orders.
 
-    What the rule did place or sell ahead goes on. Orders that somebody has in hand wait for the next round.
+    What the rule did place or sell ahead goes on. Orders that somebody has in hand wait for the next round. Where other
+    rules were published since, they decide: whose rule is gone, or lets it wait longer, is not cancelled.
     """
     at = _day(now())
     due = await tx.values(DUE, {"now": at, "limit": limit})
@@ -191,6 +206,7 @@ async def cancel_due(tx: Tx, limit: int = AT_ONCE) -> int:
     orders = await ordering.lock_orders(tx, due, skip_busy=True)
     ended = await tx.values(STILL_DUE, {"now": at, "orders": list(orders)})
     units = await ordering.units_of(tx, ended)
+    ended = await _by_rules_of_now(tx, {order_id: orders[order_id] for order_id in ended}, units, at)
     moves: Mapping[UUID, list[Move]] = {
         order_id: [
             Move(u.line, u.part, u.quantity, UnitState.CANCELLED)
@@ -204,3 +220,43 @@ async def cancel_due(tx: Tx, limit: int = AT_ONCE) -> int:
         await ordering.cancel_units(tx, wanted, reason=TIME_OVER)
     await ordering.lift_holds(tx, ended, HoldKind.ROUTING_RULE, TIME_OVER)
     return len(ended)
+
+
+async def _by_rules_of_now(
+    tx: Tx, orders: Mapping[UUID, Order], units: Mapping[UUID, Sequence[Unit]], at: str
+) -> list[UUID]:
+    """Return the locked orders that the rules in force cancel, too; let the holds of the others say what those do."""
+    if not orders:
+        return []
+    reference = await reference_in(tx)
+    number = None if reference.rules is None else reference.rules.number
+    lines = await ordering.lines_of(tx, orders)
+    found = []
+    for order_id, order in orders.items():
+        ((since, name, decided_by),) = await tx.tuples(HELD, {"order_id": order_id})
+        if decided_by in {None, number}:
+            found.append(order_id)
+            continue
+        left = {u.line for u in units[order_id] if u.state is UnitState.UNPLACED}
+        bound = _said_now(await of_order(tx, reference, order, lines[order_id], units[order_id]), name)
+        if bound is not None and hold_detail(bound, left, since).get("cancel_on", LATER) <= at:
+            found.append(order_id)
+        else:
+            await settle_hold(tx, order_id, bound, left)
+    return found
+
+
+def _said_now(under: Under | None, name: str) -> Bound | None:
+    """Return what the rule of a name says of what it cannot place; None where it lets it go on, or is gone."""
+    if under is None:
+        return None
+    rule = next((rule for rule in under.run.rules if rule.name == name), None)
+    if rule is None or rule.unfilled is Unfilled.NEXT:
+        return None
+    return Bound(
+        number=under.rules.number,
+        run=under.run.name,
+        rule=rule.name,
+        ending=rule.unfilled,
+        cancel_after_days=rule.cancel_after_days,
+    )

@@ -7,7 +7,10 @@ import msgspec
 
 from malha.intake.errors import DiscountTooLarge
 from malha.intake.model import NewOrder
+from malha.platform.days import is_far
 from malha.platform.errors import MalhaError
+from malha.platform.flaws import Flaw, Invalid
+from malha.platform.shapes import NO_YEAR
 
 _encode = msgspec.json.Encoder().encode
 
@@ -45,6 +48,18 @@ def refuse_amounts(order: NewOrder) -> MalhaError | None:
     if order.discount > items:
         return _too_large("/discount")
     return None
+
+
+def refuse_days(order: NewOrder) -> MalhaError | None:
+    """Return why the instants of an order cannot be, whoever read them; None when they can.
+
+    One of them that cannot be read again would keep everybody from the list it stands in.
+    """
+    instants = [("placed_at", order.placed_at), ("promised_at", order.promised_at)]
+    for n, payment in enumerate(order.payments):
+        instants += [(f"payments/{n}/expires_at", payment.expires_at), (f"payments/{n}/paid_at", payment.paid_at)]
+    flaws = [Flaw(at, NO_YEAR) for at, instant in instants if instant is not None and is_far(instant)]
+    return Invalid(flaws) if flaws else None
 
 
 def _too_large(at: str) -> DiscountTooLarge:

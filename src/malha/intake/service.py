@@ -282,7 +282,7 @@ def _first_of_each_key(
         elif order.currency is not None and order.currency != channel.currency:
             refusal = WrongCurrency(currency=order.currency, channel=channel.code, expected=channel.currency)
         else:
-            refusal = rules.refuse_amounts(order)
+            refusal = rules.refuse_amounts(order) or rules.refuse_days(order)
         if refusal is not None:
             outcomes[position] = refusal
             continue

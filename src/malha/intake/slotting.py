@@ -67,7 +67,7 @@ class Slotting:
             await service.ensure(tx, [key for key, slot in self._slots.items() if not slot.counted])
 
     def seat(self, submission: Submission) -> "Seat":
-        """Give an order a place: the one its cart holds, else one that is free, else none."""
+        """Give an order a place, before its slot is over: the one its cart holds, else one that is free, else none."""
         named = submission.order.slot
         if named is None:
             return NO_SEAT
@@ -80,7 +80,7 @@ class Slotting:
 
     def _take(self, order_id: UUID, key: Key, actor: str) -> Booking | None:
         held = self._holds.pop(self._references.get(order_id, ""), None)
-        if held is not None and held.key == key:
+        if held is not None and held.key == key and not self._is_over(held):
             return Booking(order_id, key, held.ends, held.id, actor)
         slot = self._slots.get(key)
         if slot is None or self._left[key] <= 0 or not self._is_in_reach(key, slot):
@@ -90,6 +90,10 @@ class Slotting:
 
     def _is_in_reach(self, key: Key, slot: Slot) -> bool:
         return rules.is_in_reach(key.day, slot.ends, ZoneInfo(self._places[key.location_id].timezone), self._instant)
+
+    def _is_over(self, held: Reservation) -> bool:
+        zone = ZoneInfo(self._places[held.location_id].timezone)
+        return rules.is_over(held.day, held.ends, zone, self._instant)
 
     def give_back(self, booking: Booking) -> None:
         """Undo a `seat`."""

@@ -385,6 +385,8 @@ FIRST_PROMISE = """
 SELECT former_at FROM order_promise WHERE order_id = %(id)s::uuid ORDER BY made_at, id LIMIT 1
 """
 LINE_PROMISES = "SELECT line, promised_at FROM order_line_promise WHERE order_id = %(id)s::uuid"
+# By primary key.
+PROMISED = "SELECT id, promised_at FROM sales_order WHERE id = ANY (%(ids)s::uuid[]) AND promised_at IS NOT NULL"
 ID_OF = "SELECT id FROM sales_order WHERE number = %(number)s::bigint"
 IS_AT = """
 SELECT EXISTS (SELECT FROM order_unit WHERE order_id = %(id)s::uuid AND location_id = ANY(%(locations)s::int[]))
@@ -865,6 +867,11 @@ async def first_promise(tx: Tx, header: Header) -> datetime | None:
 async def line_promises(tx: Tx, order_id: UUID) -> dict[int, datetime]:
     """Return the days lines are promised for, where they differ from one another."""
     return {int(line): at for line, at in await tx.tuples(LINE_PROMISES, {"id": order_id})}
+
+
+async def promised(tx: Tx, order_ids: Sequence[UUID]) -> dict[UUID, datetime]:
+    """Return the first day that is still to be kept of each order; orders without a promise are absent."""
+    return dict(await tx.tuples(PROMISED, {"ids": list(order_ids)}))
 
 
 async def id_of(tx: Tx, number: int) -> UUID | None:

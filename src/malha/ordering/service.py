@@ -536,6 +536,12 @@ async def ensure_holds(tx: Tx, details: Mapping[UUID, Mapping[str, Any]], kind: 
     return placed
 
 
+async def restate_hold(tx: Tx, order_id: UUID, kind: HoldKind, detail: Mapping[str, Any]) -> None:
+    """Let an open hold of a locked order say something else of its cause; nothing where there is none."""
+    said = {"order_id": order_id, "kind": kind.value, "detail": _encode(detail).decode()}
+    await tx.execute(writes.RESTATE_HOLD, said)
+
+
 async def resolve_hold(
     tx: Tx,
     order_id: UUID,

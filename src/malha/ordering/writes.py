@@ -91,6 +91,12 @@ ON CONFLICT (order_id, kind) WHERE resolved_at IS NULL DO NOTHING
 RETURNING order_id
 """
 
+# By the partial unique index.
+RESTATE_HOLD = """
+UPDATE order_hold SET detail = %(detail)s::jsonb
+WHERE order_id = %(order_id)s::uuid AND kind = %(kind)s::text AND resolved_at IS NULL
+"""
+
 RESOLVE_HOLDS = """
 UPDATE order_hold SET resolved_at = now(), resolved_by = %(actor)s::text, resolution = %(resolution)s::text,
                       forced = %(forced)s::boolean

@@ -4,7 +4,7 @@ The ends of the calendar have no day beside them and no instant in every zone: w
 the last second of that day somewhere, would meet an overflow instead of an answer.
 """
 
-from datetime import date
+from datetime import date, datetime
 
 FIRST, LAST = date(1900, 1, 1), date(2999, 12, 31)
 
@@ -35,3 +35,11 @@ def checked(day: date) -> date:
     if not FIRST <= day <= LAST:
         raise ValueError(f"{day} is none of the years {FIRST.year} to {LAST.year}")
     return day
+
+
+def is_far(at: date) -> bool:
+    """Tell whether a day, or the day of an instant where it was written, is none of the years 1900 to 2999.
+
+    Such an instant may have no day in another zone, and what the database makes of it cannot be read any more.
+    """
+    return not FIRST <= (at.date() if isinstance(at, datetime) else at) <= LAST

@@ -56,6 +56,7 @@ USE_ONE = N_("Use one of {known}.")
 NOT_UUID = N_("This is not a UUID.")
 NOT_TIME = N_("This is not a date with time, like 2026-11-23T14:05:00-03:00.")
 NOT_DATE = N_("This is not a date, like 2026-11-23.")
+NO_YEAR = N_("This day is of none of the years 1900 to 2999.")
 NO_ZONE = N_("This needs a time zone, like 2026-11-23T14:05:00-03:00.")
 TOO_BIG = N_("This number is too large.")
 NOT_VALID = N_("This is not valid.")
@@ -63,8 +64,8 @@ NOT_VALID_AS = N_("This is not valid: {why}")
 
 SENTENCES = (
     REQUIRED, UNKNOWN, WRONG_TYPE, AT_LEAST, AT_MOST, MORE_THAN, LESS_THAN, LONGER, SHORTER, MORE_ITEMS, FEWER_ITEMS,
-    EMPTY, PATTERN, NOT_ONE_OF, USE_ONE, NOT_UUID, NOT_TIME, NOT_DATE, NO_ZONE, TOO_BIG, NOT_VALID, NOT_VALID_AS,
-    *_TYPES.values(),
+    EMPTY, PATTERN, NOT_ONE_OF, USE_ONE, NOT_UUID, NOT_TIME, NOT_DATE, NO_YEAR, NO_ZONE, TOO_BIG, NOT_VALID,
+    NOT_VALID_AS, *_TYPES.values(),
 )  # fmt: skip
 
 _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(

@@ -22,10 +22,12 @@ from malha.network import retailer
 from malha.network.service import refuse_limited
 from malha.network.snapshot import NetworkSnapshot
 from malha.platform import arrays, audit, i18n, jobs
+from malha.platform.days import is_far
 from malha.platform.db import Database, Tx
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_
 from malha.platform.ids import UUID, new_id
+from malha.platform.shapes import NO_YEAR
 from malha.routing import reads as routing
 from malha.routing.solving import ask
 from malha.routing.telling import Explanation
@@ -210,7 +212,7 @@ async def _locked(tx: Tx, id_: UUID) -> Simulation:
 
 def flaws_of(draft: Draft, known: NetworkSnapshot) -> list[Flaw]:
     """Return what is wrong with a simulation that is wanted."""
-    found = []
+    found = [Flaw(name, NO_YEAR) for name in ("since", "until") if is_far(getattr(draft, name))]
     if draft.until < draft.since:
         found.append(Flaw("until", N_("The last day is before the first."), N_("Swap the days.")))
     elif (draft.until - draft.since).days >= MAX_DAYS:

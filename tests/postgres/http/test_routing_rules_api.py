@@ -135,3 +135,43 @@ async def test_who_only_reads_publishes_nothing_and_who_is_limited_to_locations_
     assert (await retailer.http.get("/v1/routing-rules", headers=reader)).status_code == 200
     limited = await retailer.key(BOTH, locations=["REC"])
     assert (await retailer.http.get("/v1/routing-rules", headers=limited)).status_code == 403
+
+
+async def test_a_group_that_rules_in_force_or_to_come_name_is_not_deleted(retailer: Shop) -> None:
+    """Without it they would send nothing where it was: every order of the run would wait for a person."""
+    key = await keyed(retailer, BOTH)
+    group = await retailer.http.post(
+        "/v1/location-groups", json={"code": "coast", "name": "Coast", "locations": ["REC", "JPA"]}, headers=key
+    )
+    tag = key | {"if-match": group.headers["etag"]}
+
+    def naming(**rule: Any) -> dict[str, Any]:
+        return {"runs": [{"name": "All", "rules": [{"name": "Coast", "unfilled": "queue", **rule}]}]}
+
+    async def delete(**headers: str) -> Any:
+        return await retailer.http.delete("/v1/location-groups/coast", headers=tag | headers)
+
+    async def publish(content: dict[str, Any], **when: str) -> int:
+        draft, version = await drafted(retailer, key, content)
+        at = f"/v1/routing-rules/{draft['id']}"
+        done = await retailer.http.post(f"{at}/publish", json=when, headers=key | {"if-match": version})
+        assert done.status_code == 200, done.text
+        return draft["id"]
+
+    await publish(naming(where={"groups": ["coast"]}))
+    refused = await delete()
+    assert (refused.status_code, refused.json()["code"]) == (409, "location_group_in_routing_rules")
+    in_words = await delete(**{"accept-language": "pt-BR"})
+    assert in_words.json()["detail"] == "O grupo coast não pode ser excluído: as regras de roteamento 1 o usam."
+    await publish(naming(), effective_until="2099-01-01T00:00:00Z")
+    assert (await delete()).status_code == 409  # the first set is back when the second ends
+    await publish(naming())
+    to_come = await publish(
+        {"table": {"rows": [{"then": {"prefer": ["coast"]}}]}}, effective_from="2099-01-01T00:00:00Z"
+    )
+    assert (await delete()).json()["facts"]["numbers"] == "4"
+    page = await retailer.session()
+    form = await retailer.http.post("/location-groups/coast/delete", data={"version": "1"}, headers=page)
+    assert form.status_code == 409, form.text
+    await retailer.http.post(f"/v1/routing-rules/{to_come}/withdraw", headers=key)
+    assert (await delete()).status_code == 204

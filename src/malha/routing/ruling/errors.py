@@ -81,3 +81,12 @@ class EffectiveInThePast(MalhaError):
     code = "effective_in_the_past"
     says = "A rule set cannot come into force before now."
     mend = "Choose a later time, or none for at once."
+
+
+class GroupInRules(MalhaError):
+    """Without the group, rules that decide or are to decide would send nothing where it was."""
+
+    status = 409
+    code = "location_group_in_routing_rules"
+    says = "Group {key} cannot be deleted: the routing rules {numbers} name it."
+    mend = "Publish rules that do not name it, or withdraw those that are to come."

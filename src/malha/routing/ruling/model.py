@@ -176,6 +176,14 @@ class Content(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
         """Tell whether it says nothing of any order."""
         return not self.runs and not self.table.rows
 
+    @property
+    def groups(self) -> set[str]:
+        """Return the codes of all groups of locations that it names."""
+        rules = [rule for run in self.runs for rule in run.rules]
+        wheres = [where for rule in rules for where in (rule.where, *rule.prefer)]
+        by_rows = {code for row in self.table.rows for code in (*row.then.groups, *row.then.prefer)}
+        return by_rows.union(*(where.groups for where in wheres))
+
 
 class Status(StrEnum):
     """How far a rule set is."""

@@ -16,11 +16,12 @@ from malha.platform.db import Tx
 from malha.routing.ruling.model import Content, RuleSet, Standing, Status, Traits
 from malha.routing.ruling.planning import NOWHERE, Rules
 
-# By the partial index, the last one whose time has come and is not over: one row, after those that ended since.
+# By the partial index, the last one whose time has come and is not over: one row, after those that ended since. Of two
+# with the same time the one that was published last. A transaction that waited for another to publish sees what did.
 IN_FORCE = """
-SELECT id FROM routing_rule_set WHERE status = 'published' AND effective_from <= now()
-  AND (effective_until IS NULL OR effective_until > now())
-ORDER BY effective_from DESC, id DESC LIMIT 1
+SELECT id FROM routing_rule_set WHERE status = 'published' AND effective_from <= statement_timestamp()
+  AND (effective_until IS NULL OR effective_until > statement_timestamp())
+ORDER BY effective_from DESC, number DESC LIMIT 1
 """
 
 # By the partial index, and by the unique one on numbers: two rows.
@@ -35,6 +36,17 @@ SELECT (SELECT number FROM routing_rule_set WHERE id = ("""
 # By primary key.
 CONTENT_OF = """
 SELECT number, content::text FROM routing_rule_set WHERE id = %(id)s::int
+"""
+
+# What decides now, is to decide, or decides again when later ones end as they say; not what was replaced for good.
+LASTING = """
+SELECT r.number, r.content::text FROM routing_rule_set r
+WHERE r.status = 'published' AND (r.effective_until IS NULL OR r.effective_until > statement_timestamp())
+  AND NOT EXISTS (
+    SELECT FROM routing_rule_set o
+    WHERE o.status = 'published' AND o.effective_until IS NULL AND o.effective_from <= statement_timestamp()
+      AND (o.effective_from, o.number) > (r.effective_from, r.number))
+ORDER BY r.number
 """
 
 # Rule sets are few: people write them. The newest first.
@@ -96,6 +108,11 @@ async def in_force(tx: Tx, known: NetworkSnapshot) -> Rules | None:
     ((number, content),) = await tx.tuples(CONTENT_OF, {"id": id_})
     found = _decode(content)
     return None if found.empty else await compiled(tx, number, found, known)
+
+
+async def naming_group(tx: Tx, code: str) -> list[int]:
+    """Return the numbers of rule sets that decide, or are to decide, and name a group of locations."""
+    return [number for number, content in await tx.tuples(LASTING) if code in _decode(content).groups]
 
 
 async def standing(tx: Tx) -> Standing:

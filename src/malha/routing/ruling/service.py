@@ -19,6 +19,7 @@ from malha.routing.ruling.checks import flaws_of
 from malha.routing.ruling.errors import (
     EffectiveInThePast,
     EndsBeforeItBegins,
+    GroupInRules,
     RuleSetEnded,
     RuleSetInForce,
     RuleSetNotFound,
@@ -96,11 +97,12 @@ async def publish(
     *,
     effective_from: datetime | None = None,
     effective_until: datetime | None = None,
+    note: str | None = None,
 ) -> RuleSet:
     """Publish a draft that still has `version`; it decides orders from `effective_from` on, or at once.
 
     At `effective_until` it ends by itself: the one before it that lasts decides again, or none does. The gate looks at
-    it within a second. Orders that are placed already stay where they are.
+    it within a second. Orders that are placed already stay where they are. `note` None: as the draft has it.
 
     Raises:
         SharedByAll, RuleSetNotFound, RuleSetPublished, Conflict, Invalid: as `save_draft`.
@@ -111,6 +113,8 @@ async def publish(
     await tx.execute(writes.LOCK_NUMBERS)
     before = await _draft(tx, id_)
     await _check(tx, before.content)
+    if note is not None and note.strip() != before.note:
+        version = (await save_draft(tx, id_, before.content, version, note=note)).version
     if effective_from is not None and effective_from <= await tx.now():
         raise EffectiveInThePast
     if effective_until is not None and effective_until <= (effective_from or await tx.now()):
@@ -136,6 +140,8 @@ async def roll_back(
     Raises:
         SharedByAll, RuleSetNotFound, Invalid, EffectiveInThePast, EndsBeforeItBegins: as `publish`.
     """
+    refuse_limited(tx)
+    await tx.execute(writes.LOCK_NUMBERS)  # before a row is written: two who wrote one would wait for each other
     draft = await start_draft(tx, note=note, based_on=number)
     return await publish(tx, draft.id, draft.version, effective_from=effective_from, effective_until=effective_until)
 
@@ -228,6 +234,20 @@ async def withdraw(tx: Tx, id_: int) -> RuleSet:
     after = await show(tx, id_)
     await _note(tx, "withdraw", after, before=_shown(before), after=_shown(after))
     return after
+
+
+async def let_go_of_group(tx: Tx, code: str) -> None:
+    """See to it that a group of locations may be deleted in this transaction: nobody publishes rules until it ends.
+
+    Raises:
+        SharedByAll: the actor is limited to some locations.
+        GroupInRules: rules that decide, or are to decide, name it.
+    """
+    refuse_limited(tx)
+    await tx.execute(writes.LOCK_NUMBERS)
+    numbers = await reads.naming_group(tx, code)
+    if numbers:
+        raise GroupInRules(key=code, numbers=", ".join(map(str, numbers)))
 
 
 async def show(tx: Tx, id_: int) -> RuleSet:

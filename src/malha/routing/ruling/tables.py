@@ -7,7 +7,7 @@ one is asked of the same sets.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ from malha.network.model import Method
 from malha.routing.ruling.model import Facts, Hit, Row, Table, Then, Traits, When
 
 MOST_STEPS = 20_000  # of looking whether one row is ever reached; beyond, it is taken to be
+MOST_LOOKS = 300_000  # at sets of rows, for a whole table: about a second; rows beyond are taken to be reached
 
 Fits = Callable[[When, Sequence[int], Mapping[int, Traits]], bool]
 
@@ -72,25 +73,28 @@ class Hits:
                 break
         return tuple(found)
 
-    def never(self) -> list[tuple[int, list[int]]]:
+    def never(self, most: int = MOST_LOOKS) -> list[tuple[int, list[int]]]:
         """Return rows that no order can reach, with earlier rows that take all of theirs.
 
-        Only what is certain: conditions on products are compared as they are written.
+        Only what is certain: conditions on products are compared as they are written, and a table in which so much
+        overlaps that it would take minutes is looked at `most` times.
         """
         if self.hit is not Hit.FIRST:
             return []
         found = []
+        looks = _Looks(most)
+        goods = [_Products(row.when) for row in self.rows]
         for n, row in enumerate(self.rows):
-            earlier = sum(1 << m for m in range(n) if _goods_cover(self.rows[m].when, row.when))
-            taken = self._cover(row.when, earlier)
+            earlier = sum(1 << m for m in range(n) if goods[m].cover(goods[n]))
+            taken = self._cover(row.when, earlier, looks)
             for m in _bits(taken):
-                if self._cover(row.when, taken & ~(1 << m)):
+                if self._cover(row.when, taken & ~(1 << m), looks):
                     taken &= ~(1 << m)  # the others take all of it without this one
             if taken:
                 found.append((n, list(_bits(taken))))
         return found
 
-    def _cover(self, when: When, earlier: int) -> int:
+    def _cover(self, when: When, earlier: int, looks: "_Looks") -> int:
         """Return the rows among earlier ones that take every order a condition lets pass; 0: they do not."""
         wanted: list[Sequence[Hashable]] = [
             when.channels, when.methods, when.states, when.customer_groups, when.weekdays, _hours(when),
@@ -116,6 +120,9 @@ class Hits:
                 return 0
             whole = 0
             for passes in atoms[depth]:
+                looks.left -= 1
+                if looks.left < 0:
+                    return 0
                 part = taken(depth + 1, left & passes)
                 if not part:
                     whole = 0
@@ -125,6 +132,15 @@ class Hits:
             return whole
 
         return taken(0, earlier)
+
+
+class _Looks:
+    """How many looks at sets of rows are left."""
+
+    __slots__ = ("left",)
+
+    def __init__(self, left: int) -> None:
+        self.left = left
 
 
 class _Choice:
@@ -203,21 +219,30 @@ def is_hour(hour: int, begin: int, until: int) -> bool:
     return begin <= hour < until if begin < until else hour >= begin or hour < until
 
 
-def _goods_cover(first: When, second: When) -> bool:
-    """Tell whether products that meet the second condition surely meet the first."""
-    if not first.asks_goods:
-        return True
-    if not second.asks_goods or (first.goods == "all" and second.goods == "any"):
-        return False
+class _Products:
+    """What a condition asks of products, as sets."""
 
-    def within(wide: Iterable[str], narrow: Sequence[str]) -> bool:
-        return not wide or (bool(narrow) and set(narrow) <= set(wide))
+    __slots__ = ("asks", "parts", "whole")
 
-    return (
-        within(first.brands, second.brands)
-        and within(first.categories, second.categories)
-        and all(within(values, second.attributes.get(name, ())) for name, values in first.attributes.items())
-    )
+    def __init__(self, when: When) -> None:
+        self.asks = when.asks_goods
+        self.whole = when.goods == "all"
+        self.parts: dict[str, frozenset[str]] = {
+            name: frozenset(values)
+            for name, values in (("brands/", when.brands), ("categories/", when.categories))
+            if values
+        } | {f"is/{name}": frozenset(values) for name, values in when.attributes.items()}
+
+    def cover(self, other: "_Products") -> bool:
+        """Tell whether products that meet the other condition surely meet this one."""
+        if not self.asks:
+            return True
+        if not other.asks or (self.whole and not other.whole):
+            return False
+        return all(
+            not wide or ((narrow := other.parts.get(name)) is not None and bool(narrow) and narrow <= wide)
+            for name, wide in self.parts.items()
+        )
 
 
 def _bits(rows: int) -> Iterator[int]:

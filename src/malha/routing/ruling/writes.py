@@ -25,12 +25,13 @@ LOCK_NUMBERS = """
 LOCK TABLE routing_rule_set IN SHARE ROW EXCLUSIVE MODE
 """
 
-# By primary key, as above. The number is safe under LOCK_NUMBERS.
+# By primary key, as above. The number is safe under LOCK_NUMBERS, and so is the time: whoever waited for the lock comes
+# after the one who had it, though his transaction may have begun before.
 PUBLISH = """
 UPDATE routing_rule_set
 SET status = 'published', number = coalesce((SELECT max(number) FROM routing_rule_set), 0) + 1,
-    effective_from = coalesce(%(at)s::timestamptz, now()), effective_until = %(until)s::timestamptz,
-    published_at = now(), published_by = %(by)s::text,
+    effective_from = coalesce(%(at)s::timestamptz, statement_timestamp()), effective_until = %(until)s::timestamptz,
+    published_at = statement_timestamp(), published_by = %(by)s::text,
     version = version + 1
 WHERE id = %(id)s::int AND version = %(version)s::int AND status = 'draft'
 RETURNING number
@@ -40,13 +41,13 @@ RETURNING number
 END_AT = """
 UPDATE routing_rule_set
 SET effective_until = %(until)s::timestamptz, version = version + 1, changed_at = now()
-WHERE id = %(id)s::int AND status = 'published' AND (effective_until IS NULL OR effective_until > now())
+WHERE id = %(id)s::int AND status = 'published' AND (effective_until IS NULL OR effective_until > statement_timestamp())
 RETURNING number
 """
 
 # Only before its time: what decided an order stays as it was.
 WITHDRAW = """
 UPDATE routing_rule_set SET status = 'withdrawn', version = version + 1, changed_at = now()
-WHERE id = %(id)s::int AND status = 'published' AND effective_from > now()
+WHERE id = %(id)s::int AND status = 'published' AND effective_from > statement_timestamp()
 RETURNING number
 """
