@@ -8,6 +8,7 @@ from datetime import timedelta
 import msgspec
 import pytest
 
+from malha.catalog import reads as catalog
 from malha.channels import feed, pushing, quantities, reads, service
 from malha.channels.contract import Handed, NotHanded
 from malha.channels.errors import FeedOnly, PushChanged, PushNotFound
@@ -23,8 +24,10 @@ from malha.inventory.safety.model import Measure, Purpose, SafetyRuleDraft
 from malha.network import service as network
 from malha.network.model import LocationStatus
 from malha.ordering import service as ordering
+from malha.platform import revisions
 from malha.platform.ids import new_id
 from malha.platform.outward import OutwardRefused
+from malha.platform.paging import cursor_of
 from malha.platform.signing import Keys
 from malha.platform.subscribers import drain
 from malha.testing.builders import Sold, a_network, a_product, an_order
@@ -281,6 +284,79 @@ async def test_a_channel_that_asks_reads_all_listings_and_then_what_changed(data
         assert await reads.due(tx) == []
         with pytest.raises(PushNotFound):
             await feed.read(tx, "till", None, 100)
+
+
+async def asked(database, heard, cursor=None):
+    """Read the channel's feed to its end, two at a time; return the cursor."""
+    await drain(database, SUBSCRIPTIONS)
+    async with database.transaction() as tx:
+        while True:
+            told = await feed.read(tx, "web", cursor, 2)
+            heard |= {u.code: u.quantity for u in told.items}
+            cursor = told.cursor
+            if not told.more:
+                return cursor
+
+
+async def pause_s1(tx):
+    await network.set_location_status(tx, "S1", LocationStatus.PAUSED, reason="x")
+
+
+async def cap_web(tx):
+    draft = AllotmentDraft(code="CAP", name="Cap", kind=Kind.CAP, channels=("web",), quota=4)
+    await allotments.put(tx, draft, None)
+
+
+async def archive_b(tx):
+    await tx.execute("UPDATE variant SET active = false WHERE sku = 'B'")
+    await revisions.bump(tx, catalog.REVISION)
+
+
+@pytest.mark.parametrize(
+    ("changed", "then"),
+    [
+        (pause_s1, {"A": 5, "B": 3, "KIT": 2}),
+        (cap_web, {"A": 4, "B": 3, "KIT": 1}),
+        (archive_b, {"A": 7, "B": 0, "KIT": 2}),
+    ],
+)
+async def test_a_channel_that_asks_hears_of_what_else_changes_a_quantity(database, shop, changed, then):
+    async with database.transaction() as tx:
+        version = (await service.push_of(tx, "web")).version
+        await service.put_push(tx, "web", PushDraft(kind=PushKind.FEED, all_skus=True), version, KEYS)
+    heard = {}
+    cursor = await asked(database, heard)
+    assert heard == {"A": 7, "B": 3, "KIT": 2}
+    async with database.transaction() as tx:
+        await changed(tx)
+    cursor = await asked(database, heard, cursor)
+    assert heard == then
+    async with database.transaction() as tx:
+        await revisions.bump(tx, catalog.REVISION)  # another name, or picture
+        assert (await feed.read(tx, "web", cursor, 2)).items == []
+
+
+async def test_a_channel_that_asks_hears_of_a_new_sku_where_it_lists_all(database, shop):
+    async with database.transaction() as tx:
+        version = (await service.push_of(tx, "web")).version
+        await service.put_push(tx, "web", PushDraft(kind=PushKind.FEED, all_skus=True), version, KEYS)
+    heard = {}
+    cursor = await asked(database, heard)
+    async with database.transaction() as tx:
+        await a_product(tx, shop[0], "NEW", stock={"S1": 1})
+    await asked(database, heard, cursor)
+    assert heard == {"A": 7, "B": 3, "KIT": 2, "NEW": 1}
+
+
+async def test_a_cursor_of_before_it_had_a_mark_is_told_all_listings_once(database, shop):
+    async with database.transaction() as tx:
+        version = (await service.push_of(tx, "web")).version
+        await service.put_push(tx, "web", PushDraft(kind=PushKind.FEED), version, KEYS)
+    heard = {}
+    cursor = await asked(database, heard, cursor_of("stock-changes", (0, -1)))
+    assert heard == {"A": 7, "B": 3, "KIT": 2}
+    async with database.transaction() as tx:
+        assert (await feed.read(tx, "web", cursor, 2)).items == []
 
 
 async def test_a_push_is_changed_from_the_version_that_was_read_and_its_secret_shown_once(database, shop):

@@ -67,13 +67,16 @@ class Settling(Protocol):
 async def note_changes(tx: Tx, events: list[Recorded]) -> None:
     """Note which SKUs these events changed."""
     if await reads.any_noted(tx):
-        await tx.execute(writes.NOTE_CHANGES, {"positions": [event.position for event in events]})
+        positions = [event.position for event in events]
+        await tx.execute(writes.NOTE_CHANGES, {"positions": positions})
+        await tx.execute(writes.LIST_CHANGED, {"since": min(positions) - 1})
 
 
 async def sweep_changes(tx: Tx, since: int, reach: int) -> None:
     """As `note_changes`, for the events after `since` up to `reach`. Where nobody hears of stock it costs a look."""
     if await reads.any_noted(tx):
         await tx.execute(writes.SWEEP_CHANGES, {"since": since, "reach": reach, "types": list(TYPES)})
+        await tx.execute(writes.LIST_CHANGED, {"since": since})
 
 
 # --- to the channels ---

@@ -24,6 +24,22 @@ WHERE p.active AND p.kind <> 'feed' AND p.next_at <= clock_timestamp()
        OR p.seen <> {_REVISIONS})
 """
 REVISIONS = f"SELECT {_REVISIONS}"
+# The same for a channel that asks, which is told all listings again where it is another: in short, and the catalogue
+# apart, of which most changes change no quantity.
+FEED_REVISIONS = f"""
+SELECT md5(concat_ws(' ', (SELECT string_agg(name || n, ' ' ORDER BY name) FROM revision
+                           WHERE name IN ('allotments', 'network', 'safety')), {CAPS_BEGUN})),
+       coalesce((SELECT n FROM revision WHERE name = 'catalog'), 0)::bigint
+"""
+# What of a channel's listings is sold, and what kits are made of; read when the catalogue is another.
+GOODS_OF_FEED = """
+SELECT md5(concat_ws(' ',
+    (SELECT sum(hashint8extended(l.sku_id, (v.active AND p.active)::int::bigint))
+     FROM listing l JOIN variant v ON v.id = l.sku_id JOIN product p ON p.id = v.product_id
+     WHERE l.channel_id = %(channel_id)s::int AND l.active),
+    (SELECT sum(hashint8extended((k.kit_id::bigint << 32) | k.component_id, k.quantity::bigint))
+     FROM kit_component k)))
+"""
 ANY_ACTIVE = "SELECT EXISTS (SELECT FROM stock_push WHERE active)"
 # Feeds find what changed by the same notes.
 ANY_NOTED = "SELECT EXISTS (SELECT FROM stock_push WHERE active) OR EXISTS (SELECT FROM feed)"
@@ -173,6 +189,17 @@ async def any_active(tx: Tx) -> bool:
     """Tell whether any channel hears of stock."""
     found: bool = await tx.value(ANY_ACTIVE)
     return found
+
+
+async def feed_revisions(tx: Tx) -> tuple[str, int]:
+    """Return what rules and network are at that quantities depend on, and the catalogue's revision."""
+    ((rules, catalogue),) = await tx.tuples(FEED_REVISIONS)
+    return rules, catalogue
+
+
+async def goods_of_feed(tx: Tx, channel_id: int) -> str:
+    """Return a digest of what of a channel's listings is sold, and of what kits are made of."""
+    return str(await tx.value(GOODS_OF_FEED, {"channel_id": channel_id}))
 
 
 async def any_noted(tx: Tx) -> bool:

@@ -101,6 +101,15 @@ WHERE v.active AND (%(skus)s::int[] IS NULL OR v.id = ANY (%(skus)s::int[]))
 ORDER BY v.id
 ON CONFLICT DO NOTHING
 """
+# The same of SKUs that changed after a position, for channels that ask: no turn of theirs comes by.
+LIST_CHANGED = """
+INSERT INTO listing (channel_id, sku_id, code)
+SELECT p.channel_id, v.id, v.sku
+FROM stock_push p CROSS JOIN stock_change s JOIN variant v ON v.id = s.sku_id AND v.active
+WHERE p.kind = 'feed' AND p.active AND p.all_skus AND s.version > %(since)s::bigint
+ORDER BY 1, 2
+ON CONFLICT DO NOTHING
+"""
 PUT_LISTINGS = """
 INSERT INTO listing (channel_id, sku_id, code, active)
 SELECT %(channel_id)s::int, * FROM unnest(%(skus)s::int[], %(codes)s::text[], %(active)s::boolean[])
