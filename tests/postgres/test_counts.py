@@ -34,13 +34,15 @@ from malha.inventory.model import Claim, Reason, Reference
 from malha.inventory.transfers import service as transfers
 from malha.inventory.transfers.model import Departure, TransferDraft
 from malha.network import reads as network
+from malha.network import service as places
+from malha.network.model import LocationStatus
 from malha.platform.address import Address
 from malha.platform.db import Actor, Database, Tx
 from malha.platform.errors import Forbidden
 from malha.platform.flaws import Invalid
 from malha.platform.ids import UUID
 from malha.platform.subscribers import drain
-from malha.testing.builders import Sold, World, a_network, a_product, an_order
+from malha.testing.builders import Sold, World, a_network, a_product, an_order, an_owner_at
 
 UNITS = 10
 WIDE = Limits(units=9, value=100_000_000)
@@ -587,6 +589,78 @@ async def test_a_place_somebody_had_paused_stays_paused_after_its_count(shop: Da
     await close(shop, number)
     async with shop.snapshot() as tx:
         assert (await network.locations_by_id(tx, [SHOP]))[SHOP].status == "paused"
+
+
+async def a_frozen_centre(db: Database, until: timedelta | None = None) -> int:
+    """Write a world with a cup at DC alone, paused `until` then, and freeze DC; return the count's number."""
+    async with db.transaction() as tx:
+        world = await a_network(tx)
+        await a_product(tx, world, "CUP", stock={"DC": 9})
+        if until is not None:
+            end = await tx.now() + until
+            await places.set_location_status(tx, "DC", LocationStatus.PAUSED, reason="works", until=end)
+        draft = CountDraft(location_id=world.locations["DC"], kind=CountKind.PHYSICAL, freeze=True)
+        return await service.raise_count(tx, draft)
+
+
+async def open_centre(tx: Tx) -> None:
+    await places.set_location_status(tx, "DC", LocationStatus.ACTIVE)
+
+
+async def end_the_pause(tx: Tx) -> None:
+    await tx.execute("UPDATE location SET paused_until = now() WHERE code = 'DC'")
+    assert await places.resume_due(tx) == ["DC"]
+
+
+@pytest.mark.parametrize("opened", [open_centre, end_the_pause])
+async def test_no_order_goes_to_a_frozen_place_though_somebody_opens_it_or_its_own_pause_ends(
+    database: Database, opened: Callable[[Tx], Awaitable[None]]
+) -> None:
+    number = await a_frozen_centre(database, timedelta(hours=1) if opened is end_the_pause else None)
+    async with database.transaction() as tx:
+        await opened(tx)
+    gate = Gate(database)
+    order = NewOrder(channel="web", external_id="Z-1", lines=[NewLine("CUP", 1, 1000)], ship_to=SAO_PAULO)
+    waits = await gate.submit(order)
+    await gate.close()
+    assert [line.location for line in waits.lines] == [None]
+    async with database.transaction() as tx:
+        assert await replanning.place_units(tx, waits.id) != []
+        await service.cancel(tx, number, "x")
+        assert await replanning.place_units(tx, waits.id) == []
+
+
+async def test_a_place_somebody_pauses_during_its_count_stays_paused_after_it(database: Database) -> None:
+    number = await a_frozen_centre(database)
+    async with database.transaction() as tx:
+        await places.set_location_status(tx, "DC", LocationStatus.PAUSED, reason="flood")
+        await service.cancel(tx, number, "x")
+        place = (await network.locations_by_code(tx, ["DC"]))["DC"]
+    assert (place.status, place.paused_reason) == ("paused", "flood")
+
+
+async def test_of_two_counts_that_freeze_two_owners_goods_of_a_site_at_once_one_does(database: Database) -> None:
+    async with database.transaction() as tx:
+        world = await a_network(tx)
+        code = await an_owner_at(tx, world, "DC", "SP9", root="98765432")
+        await a_product(tx, world, "CUP", stock={"DC": 9, code: 4})
+    drafts = [
+        CountDraft(location_id=world.locations[place], kind=CountKind.PHYSICAL, freeze=True, owner_alone=True)
+        for place in ("DC", code)
+    ]
+
+    async def second() -> int:
+        async with database.transaction() as tx:
+            return await service.raise_count(tx, drafts[1])
+
+    async with database.transaction() as tx:
+        await service.raise_count(tx, drafts[0])
+        other = asyncio.create_task(second())
+        async with asyncio.timeout(60):
+            while not await waiting(database):
+                await asyncio.sleep(0.01)
+    with pytest.raises(AlreadyFrozen):
+        await other
 
 
 async def test_a_large_count_is_applied_in_steps_and_each_line_once(shop: Database) -> None:

@@ -179,6 +179,9 @@ async def test_a_repeated_submission_is_answered_with_the_order_that_exists(gate
     again = await gate.submit(an_order("1", ("A", 1)))
     assert (again.id, again.number, again.result) == (first.id, first.number, Result.DUPLICATE)
     assert again.lines == first.lines
+    kits = await gate.submit(an_order("2", ("K", 7), ("A", 1)))  # five at one place, two at another
+    assert sum(line.quantity for line in kits.lines if line.sku == "K") == 7
+    assert (await gate.submit(an_order("2", ("K", 7), ("A", 1)))).lines == kits.lines
     with pytest.raises(OrderDiffers):
         await gate.submit(an_order("1", ("A", 2)))
 

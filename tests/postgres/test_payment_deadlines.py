@@ -150,6 +150,31 @@ async def test_an_order_kept_long_enough_is_cancelled_and_its_customer_told(data
     assert "cancelled" in told
 
 
+async def test_who_paid_in_time_keeps_the_stock_though_nobody_reacted_to_the_money_yet(database, unpaid):
+    _, sku, order_id = unpaid
+    async with database.transaction() as tx:
+        await pay(tx, order_id)
+    await make_past(database)  # the worker was away: its chores begin before it has read what happened meanwhile
+    assert await order_to_cash.watch_payments(database) == 0
+    assert await how(database, order_id, sku) == ("allocated", set(), {"allocated"}, 4)
+    async with database.transaction() as tx:
+        assert await reads.deadline(tx, order_id) is None
+    await settle(database)
+    assert await how(database, order_id, sku) == ("allocated", set(), {"allocated"}, 4)
+
+
+async def test_who_paid_late_is_not_cancelled_though_nobody_reacted_to_the_money_yet(database, unpaid):
+    _, sku, order_id = unpaid
+    await make_past(database)
+    assert await order_to_cash.watch_payments(database) == 1
+    async with database.transaction() as tx:
+        await pay(tx, order_id)
+    await make_past(database, LONG_PAST)
+    assert await order_to_cash.watch_payments(database) == 0
+    await settle(database)
+    assert await how(database, order_id, sku) == ("allocated", set(), {"allocated"}, 4)
+
+
 async def test_more_time_keeps_the_stock_and_finds_a_lapsed_order_its_place_again(database, unpaid):
     _, sku, order_id = unpaid
     async with database.transaction() as tx:

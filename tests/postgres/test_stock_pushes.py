@@ -3,10 +3,12 @@
 import asyncio
 import itertools
 import random
+from datetime import timedelta
 
 import msgspec
 import pytest
 
+from malha.catalog import reads as catalog
 from malha.channels import feed, pushing, quantities, reads, service
 from malha.channels.contract import Handed, NotHanded
 from malha.channels.errors import FeedOnly, PushChanged, PushNotFound
@@ -14,13 +16,18 @@ from malha.channels.model import ListingDraft, PushDraft, PushKind
 from malha.flows.subscriptions import SUBSCRIPTIONS
 from malha.intake.reference import reference_in
 from malha.inventory import service as inventory
+from malha.inventory.allotments import service as allotments
+from malha.inventory.allotments.model import AllotmentDraft, Kind, Taker
 from malha.inventory.model import Claim, Reason, Reference
 from malha.inventory.safety import service as safety
 from malha.inventory.safety.model import Measure, Purpose, SafetyRuleDraft
 from malha.network import service as network
 from malha.network.model import LocationStatus
 from malha.ordering import service as ordering
+from malha.platform import revisions
+from malha.platform.ids import new_id
 from malha.platform.outward import OutwardRefused
+from malha.platform.paging import cursor_of
 from malha.platform.signing import Keys
 from malha.platform.subscribers import drain
 from malha.testing.builders import Sold, a_network, a_product, an_order
@@ -279,6 +286,79 @@ async def test_a_channel_that_asks_reads_all_listings_and_then_what_changed(data
             await feed.read(tx, "till", None, 100)
 
 
+async def asked(database, heard, cursor=None):
+    """Read the channel's feed to its end, two at a time; return the cursor."""
+    await drain(database, SUBSCRIPTIONS)
+    async with database.transaction() as tx:
+        while True:
+            told = await feed.read(tx, "web", cursor, 2)
+            heard |= {u.code: u.quantity for u in told.items}
+            cursor = told.cursor
+            if not told.more:
+                return cursor
+
+
+async def pause_s1(tx):
+    await network.set_location_status(tx, "S1", LocationStatus.PAUSED, reason="x")
+
+
+async def cap_web(tx):
+    draft = AllotmentDraft(code="CAP", name="Cap", kind=Kind.CAP, channels=("web",), quota=4)
+    await allotments.put(tx, draft, None)
+
+
+async def archive_b(tx):
+    await tx.execute("UPDATE variant SET active = false WHERE sku = 'B'")
+    await revisions.bump(tx, catalog.REVISION)
+
+
+@pytest.mark.parametrize(
+    ("changed", "then"),
+    [
+        (pause_s1, {"A": 5, "B": 3, "KIT": 2}),
+        (cap_web, {"A": 4, "B": 3, "KIT": 1}),
+        (archive_b, {"A": 7, "B": 0, "KIT": 2}),
+    ],
+)
+async def test_a_channel_that_asks_hears_of_what_else_changes_a_quantity(database, shop, changed, then):
+    async with database.transaction() as tx:
+        version = (await service.push_of(tx, "web")).version
+        await service.put_push(tx, "web", PushDraft(kind=PushKind.FEED, all_skus=True), version, KEYS)
+    heard = {}
+    cursor = await asked(database, heard)
+    assert heard == {"A": 7, "B": 3, "KIT": 2}
+    async with database.transaction() as tx:
+        await changed(tx)
+    cursor = await asked(database, heard, cursor)
+    assert heard == then
+    async with database.transaction() as tx:
+        await revisions.bump(tx, catalog.REVISION)  # another name, or picture
+        assert (await feed.read(tx, "web", cursor, 2)).items == []
+
+
+async def test_a_channel_that_asks_hears_of_a_new_sku_where_it_lists_all(database, shop):
+    async with database.transaction() as tx:
+        version = (await service.push_of(tx, "web")).version
+        await service.put_push(tx, "web", PushDraft(kind=PushKind.FEED, all_skus=True), version, KEYS)
+    heard = {}
+    cursor = await asked(database, heard)
+    async with database.transaction() as tx:
+        await a_product(tx, shop[0], "NEW", stock={"S1": 1})
+    await asked(database, heard, cursor)
+    assert heard == {"A": 7, "B": 3, "KIT": 2, "NEW": 1}
+
+
+async def test_a_cursor_of_before_it_had_a_mark_is_told_all_listings_once(database, shop):
+    async with database.transaction() as tx:
+        version = (await service.push_of(tx, "web")).version
+        await service.put_push(tx, "web", PushDraft(kind=PushKind.FEED), version, KEYS)
+    heard = {}
+    cursor = await asked(database, heard, cursor_of("stock-changes", (0, -1)))
+    assert heard == {"A": 7, "B": 3, "KIT": 2}
+    async with database.transaction() as tx:
+        assert (await feed.read(tx, "web", cursor, 2)).items == []
+
+
 async def test_a_push_is_changed_from_the_version_that_was_read_and_its_secret_shown_once(database, shop):
     async with database.transaction() as tx:
         with pytest.raises(PushChanged):
@@ -325,6 +405,98 @@ async def test_what_else_changes_a_quantity_is_noticed_a_paused_location_a_fence
     await safety.sweep(database)
     await tell(database, till)
     assert till.knows == {"A": 4, "B": 2}
+
+
+async def may_sell(database, channel_id):
+    """Return what a channel may sell now, by SKU."""
+    async with database.transaction() as tx:
+        skus = dict(await tx.tuples("SELECT sku, id FROM variant"))
+        units = await quantities.published(tx, await reference_in(tx), channel_id, skus)
+    return {sku: units[id_] for sku, id_ in skus.items()}
+
+
+async def a_cap(database, quota=6, **what):
+    async with database.transaction() as tx:
+        draft = AllotmentDraft(code="CAP", name="Cap", kind=Kind.CAP, channels=("web",), quota=quota, **what)
+        await allotments.put(tx, draft, None)
+
+
+async def sell(database, world, claims):
+    """Sell to somebody of the channel, and return who; `give_back` undoes it."""
+    order, taker = Reference("order", new_id()), Taker(world.channels["web"])
+    async with database.transaction() as tx:
+        assert await inventory.reserve(tx, claims, order, taker=taker) == []
+    return order
+
+
+@pytest.mark.parametrize(("locations", "kits"), [((), 2), (("S1",), 4), (("DC",), 3)])
+async def test_a_kit_is_told_as_often_as_a_cap_lets_its_components_through_together(database, shop, locations, kits):
+    """Nine of A and three of B at DC and two and one at S1: without a cap three and one."""
+    world, a, b, _ = shop
+    async with database.transaction() as tx:
+        goods = [Claim(a, world.locations["DC"], 4), Claim(b, world.locations["S1"], 1)]
+        await inventory.receive(tx, goods, Reference("test"))
+    assert (await may_sell(database, world.channels["web"]))["KIT"] == 4
+    await a_cap(database, quota=8, locations=locations)
+    assert (await may_sell(database, world.channels["web"]))["KIT"] == kits
+
+
+@pytest.mark.parametrize("named", [(), ("A", "B")])
+async def test_what_is_sold_under_a_cap_leaves_less_of_all_that_count_together_and_is_told_of_all(
+    database, shop, named
+):
+    world, a, b, _ = shop
+    async with database.transaction() as tx:
+        dc = world.locations["DC"]
+        await inventory.receive(tx, [Claim(a, dc, 5), Claim(b, dc, 7)], Reference("test"))
+    await a_cap(database, skus=named)
+    till = Till()
+    await tell(database, till)
+    assert till.knows == await may_sell(database, world.channels["web"]) == {"A": 6, "B": 6, "KIT": 2}
+    claims = [Claim(a, dc, 4)]
+    order = await sell(database, world, claims)
+    await tell(database, till)
+    assert till.knows == await may_sell(database, world.channels["web"]) == {"A": 2, "B": 2, "KIT": 0}
+    async with database.transaction() as tx:
+        await inventory.release(tx, claims, order)
+    await tell(database, till)
+    assert till.knows == await may_sell(database, world.channels["web"]) == {"A": 6, "B": 6, "KIT": 2}
+
+
+async def test_of_many_skus_under_one_cap_all_are_told_though_a_turn_takes_only_some(database, shop, monkeypatch):
+    world, a, _, _ = shop
+    monkeypatch.setattr(pushing, "MOST", 2)
+    async with database.transaction() as tx:
+        dc = world.locations["DC"]
+        for n in range(7):
+            await a_product(tx, world, f"S{n}", stock={"DC": 9})
+    await a_cap(database)
+    till = Till()
+    await tell(database, till)
+    assert till.knows == await may_sell(database, world.channels["web"])
+    await sell(database, world, [Claim(a, dc, 4)])
+    await drain(database, SUBSCRIPTIONS)
+    for _ in range(20):  # turns with nothing to tell are among them
+        await pushing.push_due(database, lambda _taken: till)
+    async with database.transaction() as tx:
+        assert await reads.due(tx) == []
+    assert till.knows == await may_sell(database, world.channels["web"])
+    assert till.knows["S6"] == 2
+
+
+async def test_a_channel_hears_of_less_when_a_cap_begins(database, shop):
+    world = shop[0]
+    async with database.transaction() as tx:
+        begins = await tx.now() + timedelta(seconds=1)
+    await a_cap(database, quota=1, starts_at=begins)
+    till = Till()
+    await tell(database, till)
+    assert till.knows["A"] == 7
+    async with asyncio.timeout(60):
+        while till.knows["A"] != 1:
+            await asyncio.sleep(0.05)
+            await tell(database, till)
+    assert till.knows == await may_sell(database, world.channels["web"])
 
 
 async def test_a_channel_that_takes_its_time_holds_up_no_other(database, shop):

@@ -138,6 +138,20 @@ async def test_goods_leave_for_another_establishment_only_with_a_document(shop: 
         assert (found.document, found.state) == ("NF-e 1234", "shipped")
 
 
+async def test_goods_need_a_document_too_where_an_end_got_another_owner_since_they_were_asked_for(
+    shop: Database,
+) -> None:
+    number = await ask(shop, (1, 2), destination=SHOP)
+    await approve(shop, number)
+    async with shop.transaction() as tx:
+        other = await tx.value("SELECT establishment_id FROM location WHERE id = %(id)s", {"id": OTHER})
+        await tx.execute("UPDATE location SET owner_id = %(owner)s WHERE id = %(id)s", {"owner": other, "id": SHOP})
+    with pytest.raises(DocumentNeeded):
+        await ship(shop, number)
+    await ship(shop, number, document="NF-e 1234")
+    await arrive(shop, number, Arrived(1, 2))
+
+
 async def test_each_end_does_its_own_steps_and_only_some_approve(shop: Database) -> None:
     number = await ask(shop, (1, 2))
     with pytest.raises(Forbidden):

@@ -8,8 +8,9 @@ import msgspec
 from msgspec import Meta
 
 from malha.api.work import Work, command, query
+from malha.catalog import reads as catalog
 from malha.intake import availability, promised, substituting
-from malha.intake.availability import Availability, Basket, BasketLine
+from malha.intake.availability import Availability, Basket, BasketLine, Offer
 from malha.intake.errors import UnknownChannel
 from malha.intake.pages import PromisePages, Wish, as_of
 from malha.intake.reference import Card, Reference, reference_in
@@ -83,24 +84,38 @@ async def show_availability(
     it does not sell, or outside the caller's scope are left out. `at` has (index into `locations`, available,
     published) for every location with units; the totals may be less than their sum where a cap covers several.
     `ahead` lists what may be promised from supply beyond that, by day, where the SKU may be sold ahead on the channel.
-    `most_units` is how many of one SKU one order may have without waiting for a person.
+    Of a SKU that is no longer sold nothing is available. `most_units` is how many of one SKU one order may have without
+    waiting for a person.
     Of a SKU of which nothing is available, `substitutes` says what its product names instead and the channel may sell
     now.
     """
     reference = await reference_in(work.tx)
     of = _channel(reference, channel)
     cards = await reference.cards(work.tx, set(sku))
-    unknown = sorted(set(sku) - cards.keys())
-    if unknown:
-        raise UnknownBalance(keys=", ".join(unknown))
+    retired = await _retired(work, set(sku) - cards.keys())
     only = await _places(work, reference, location, location_group)
     found = await availability.offers(work.tx, reference, of, cards, customer_group=customer_group, only=only)
     none_left = {cards[offer.sku].id for offer in found.skus if not offer.available}
-    if not none_left:
-        return found
-    instead = await substituting.available(work.tx, reference, of, none_left, customer_group=customer_group, only=only)
+    instead = (
+        await substituting.available(work.tx, reference, of, none_left, customer_group=customer_group, only=only)
+        if none_left
+        else {}
+    )
     offers = [msgspec.structs.replace(offer, substitutes=instead.get(cards[offer.sku].id, [])) for offer in found.skus]
-    return msgspec.structs.replace(found, skus=offers)
+    return msgspec.structs.replace(found, skus=[*offers, *(Offer(each, 0, 0, [], []) for each in retired)])
+
+
+async def _retired(work: Work, skus: set[str]) -> list[str]:
+    """Return SKUs that are there and no longer sold: of these nothing is available.
+
+    Raises:
+        UnknownBalance: some are not there.
+    """
+    there = {card.sku for card in await catalog.by_skus(work.tx, sorted(skus))} if skus else set()
+    unknown = sorted(skus - there)
+    if unknown:
+        raise UnknownBalance(keys=", ".join(unknown))
+    return sorted(there)
 
 
 async def _places(

@@ -187,7 +187,8 @@ async def list_stock_changes(work: Work, code: str, cursor: str | None = None, l
     """Return what a channel with a feed may sell now of everything that changed since `cursor`.
 
     Without a cursor all listings are told, page by page. A SKU that changed a hundred times is there once. The cursor
-    of the last page stays good: ask with it again a moment later.
+    of the last page stays good: ask with it again a moment later. When something else changes quantities (a paused
+    location, a rule, a cap), all listings are told once more.
     """
     told = await feed.read(work.tx, code, cursor, paging.bounded(limit))
     return Changes(told.items, told.cursor, told.more)

@@ -67,13 +67,16 @@ class Settling(Protocol):
 async def note_changes(tx: Tx, events: list[Recorded]) -> None:
     """Note which SKUs these events changed."""
     if await reads.any_noted(tx):
-        await tx.execute(writes.NOTE_CHANGES, {"positions": [event.position for event in events]})
+        positions = [event.position for event in events]
+        await tx.execute(writes.NOTE_CHANGES, {"positions": positions})
+        await tx.execute(writes.LIST_CHANGED, {"since": min(positions) - 1})
 
 
 async def sweep_changes(tx: Tx, since: int, reach: int) -> None:
     """As `note_changes`, for the events after `since` up to `reach`. Where nobody hears of stock it costs a look."""
     if await reads.any_noted(tx):
         await tx.execute(writes.SWEEP_CHANGES, {"since": since, "reach": reach, "types": list(TYPES)})
+        await tx.execute(writes.LIST_CHANGED, {"since": since})
 
 
 # --- to the channels ---
@@ -180,6 +183,12 @@ class _Round:
         found = {c.sku_id: c for c in await self._listed(tx, taken, changed)}
         position = changed[-1].version if changed else taken.position
         resend_after = taken.resend_after
+        caps = await quantities.caps_on_all(tx, self._reference, taken.channel_id) if changed else []
+        cut = await reads.cut_together(tx, taken.channel_id, caps, MOST // 2) if caps else []
+        for listing in cut:
+            found.setdefault(listing.sku_id, listing)
+        if len(cut) == MOST // 2 and resend_after is None:
+            resend_after = 0  # there may be others that were told less than there is now
         if resend_after is not None and len(found) < MOST:
             page = await reads.listings_after(tx, taken.channel_id, resend_after, MOST - len(found))
             resend_after = page[-1].sku_id if page else None
@@ -187,6 +196,8 @@ class _Round:
                 found.setdefault(listing.sku_id, listing)
         units = await self._published(tx, taken.channel_id, found)
         differing = [c for c in found.values() if units[c.sku_id] != c.sent_quantity]
+        if len(cut) == MOST // 2 and any(units[c.sku_id] < (c.sent_quantity or 0) for c in cut):
+            position = taken.position  # others may have been told more than there is: they are next
         return _Turn(
             taken=taken,
             updates=[_update(c, units[c.sku_id]) for c in differing],

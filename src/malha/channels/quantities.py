@@ -4,6 +4,8 @@ from collections.abc import Hashable, Mapping, Sequence
 
 from malha.intake import availability
 from malha.intake.reference import Channel, Reference
+from malha.inventory.allotments import rules
+from malha.inventory.allotments.model import Taker
 from malha.platform.db import Tx
 
 # Which channels a rule is about; rules are few.
@@ -19,6 +21,17 @@ async def views_of(tx: Tx, reference: Reference, channels: Sequence[int]) -> dic
     """Return by channel what its quantities depend on: channels with equal views may sell the same."""
     alone = {*reference.allotments.watched, *await tx.values(OWN_RULES, {"channels": list(channels)})}
     return {id_: (_places(reference, id_), id_ if id_ in alone else None) for id_ in channels}
+
+
+async def caps_on_all(tx: Tx, reference: Reference, channel_id: int) -> list[int]:
+    """Return the caps on which all SKUs of a channel count together: what is sold of one leaves less of every other.
+
+    Where some SKUs are named, these are noted as changed together.
+    """
+    if not any(cap.any_sku and not cap.per_sku for cap in reference.allotments.caps):
+        return []
+    caps = rules.caps_of(reference.allotments, Taker(channel_id), await tx.now())
+    return [cap.id for cap in caps if cap.any_sku and not cap.per_sku]
 
 
 def _places(reference: Reference, channel_id: int) -> tuple[int, ...]:

@@ -10,9 +10,12 @@ from malha.platform import arrays
 from malha.platform.db import Tx
 
 # Pushes that have something to do, by their primary key; the newest version is the end of an index, revisions are a few
-# rows. Another network, catalogue, rule of safety stock or allotment can change any quantity: all are looked at again.
-_REVISIONS = """(SELECT coalesce(string_agg(name || n, ' ' ORDER BY name), '') FROM revision
-         WHERE name IN ('allotments', 'catalog', 'network', 'safety'))"""
+# rows. Another network, catalogue, rule of safety stock or allotment can change any quantity: all are looked at again;
+# also when a cap begins, which nobody has to do, and by the index on those that are active, which are few.
+CAPS_BEGUN = """coalesce((SELECT 'caps ' || string_agg(id::text, ' ' ORDER BY id) FROM allotment
+                 WHERE state = 'active' AND kind = 'cap' AND starts_at <= now()), '')"""
+_REVISIONS = f"""((SELECT coalesce(string_agg(name || n, ' ' ORDER BY name), '') FROM revision
+          WHERE name IN ('allotments', 'catalog', 'network', 'safety')) || ' ' || {CAPS_BEGUN})"""
 DUE = f"""
 SELECT p.channel_id FROM stock_push p
 WHERE p.active AND p.kind <> 'feed' AND p.next_at <= clock_timestamp()
@@ -21,6 +24,22 @@ WHERE p.active AND p.kind <> 'feed' AND p.next_at <= clock_timestamp()
        OR p.seen <> {_REVISIONS})
 """
 REVISIONS = f"SELECT {_REVISIONS}"
+# The same for a channel that asks, which is told all listings again where it is another: in short, and the catalogue
+# apart, of which most changes change no quantity.
+FEED_REVISIONS = f"""
+SELECT md5(concat_ws(' ', (SELECT string_agg(name || n, ' ' ORDER BY name) FROM revision
+                           WHERE name IN ('allotments', 'network', 'safety')), {CAPS_BEGUN})),
+       coalesce((SELECT n FROM revision WHERE name = 'catalog'), 0)::bigint
+"""
+# What of a channel's listings is sold, and what kits are made of; read when the catalogue is another.
+GOODS_OF_FEED = """
+SELECT md5(concat_ws(' ',
+    (SELECT sum(hashint8extended(l.sku_id, (v.active AND p.active)::int::bigint))
+     FROM listing l JOIN variant v ON v.id = l.sku_id JOIN product p ON p.id = v.product_id
+     WHERE l.channel_id = %(channel_id)s::int AND l.active),
+    (SELECT sum(hashint8extended((k.kit_id::bigint << 32) | k.component_id, k.quantity::bigint))
+     FROM kit_component k)))
+"""
 ANY_ACTIVE = "SELECT EXISTS (SELECT FROM stock_push WHERE active)"
 # Feeds find what changed by the same notes.
 ANY_NOTED = "SELECT EXISTS (SELECT FROM stock_push WHERE active) OR EXISTS (SELECT FROM feed)"
@@ -45,6 +64,31 @@ FROM meant m
 JOIN listing l ON l.sku_id = m.sku_id AND l.channel_id = ANY (%(channels)s::int[]) AND l.active
 JOIN variant v ON v.id = l.sku_id
 ORDER BY l.sku_id
+"""
+# Listings of a channel on which all SKUs count together on some caps, told as much as is left of a cap and more, or as
+# any other: where less is left they are told too much, and where more is, these were the ones cut. A kit counts its
+# components. What the channel refused waits for its own change. By the primary key from the channel on; asked where
+# such caps are, which are few.
+CUT_TOGETHER = """
+WITH cap AS (
+    SELECT min(a.quota - coalesce(n.used, 0)) AS room
+    FROM allotment a LEFT JOIN cap_counter n ON n.allotment_id = a.id AND n.sku_id = 0
+    WHERE a.id = ANY (%(caps)s::int[])
+), told AS (
+    SELECT l.sku_id, l.code, l.sent_quantity, l.sent_quantity * coalesce(
+               (SELECT sum(k.quantity) FROM kit_component k WHERE k.kit_id = l.sku_id), 1) AS units
+    FROM listing l WHERE l.channel_id = %(channel_id)s::int AND l.active AND l.sent_quantity IS NOT NULL
+      AND l.error IS NULL
+), most AS (
+    SELECT max(units) AS units FROM told
+)
+SELECT t.sku_id, v.sku, t.code, coalesce(c.version, 0) AS version, coalesce(c.changed_at, now()) AS changed_at,
+       t.sent_quantity
+FROM cap CROSS JOIN most CROSS JOIN told t
+JOIN variant v ON v.id = t.sku_id
+LEFT JOIN stock_change c ON c.sku_id = t.sku_id
+WHERE t.units >= least(cap.room + 1, most.units) AND (cap.room > 0 OR t.units > 0)
+ORDER BY t.units DESC, t.sku_id LIMIT %(most)s::int
 """
 # A page of all listings, by primary key.
 LISTINGS_AFTER = """
@@ -147,6 +191,17 @@ async def any_active(tx: Tx) -> bool:
     return found
 
 
+async def feed_revisions(tx: Tx) -> tuple[str, int]:
+    """Return what rules and network are at that quantities depend on, and the catalogue's revision."""
+    ((rules, catalogue),) = await tx.tuples(FEED_REVISIONS)
+    return rules, catalogue
+
+
+async def goods_of_feed(tx: Tx, channel_id: int) -> str:
+    """Return a digest of what of a channel's listings is sold, and of what kits are made of."""
+    return str(await tx.value(GOODS_OF_FEED, {"channel_id": channel_id}))
+
+
 async def any_noted(tx: Tx) -> bool:
     """Tell whether anybody needs to know which SKUs changed: a channel that hears of stock, or a feed."""
     found: bool = await tx.value(ANY_NOTED)
@@ -172,6 +227,11 @@ async def listings_of(tx: Tx, channels: Sequence[int], changed: Sequence[Changed
     for channel, *row in await tx.tuples(LISTINGS_OF, columns):
         found[channel].append(Change(*row))
     return found
+
+
+async def cut_together(tx: Tx, channel_id: int, caps: Sequence[int], most: int) -> list[Change]:
+    """Return active listings whose quantity may follow what is left of caps that count all SKUs together."""
+    return await tx.all(Change, CUT_TOGETHER, {"channel_id": channel_id, "caps": list(caps), "most": most})
 
 
 async def listings_after(tx: Tx, channel_id: int, after: int, most: int) -> list[Change]:

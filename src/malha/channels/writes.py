@@ -2,9 +2,22 @@
 
 # The newest position per SKU of the events between two positions, in key order; the log is read by primary key range,
 # orders by theirs. Kits are found when they are read, from their components. An older position never replaces a newer.
+# SKUs that count together on a cap change together: what is sold of one leaves less to sell of all. Caps are few, and
+# their SKUs found by the primary key.
 _KEEP = """
+, capped AS MATERIALIZED (
+    SELECT s.allotment_id, s.sku_id FROM allotment a JOIN cap_sku s ON s.allotment_id = a.id
+    WHERE a.state = 'active' AND a.kind = 'cap' AND NOT a.per_sku
+), together AS (
+    SELECT sku_id, position, at FROM touched
+    UNION ALL
+    SELECT c.sku_id, x.position, x.at
+    FROM (SELECT c.allotment_id, max(t.position) AS position, min(t.at) AS at
+          FROM touched t JOIN capped c ON c.sku_id = t.sku_id GROUP BY c.allotment_id) AS x
+    JOIN capped c ON c.allotment_id = x.allotment_id
+)
 INSERT INTO stock_change (sku_id, version, changed_at)
-SELECT sku_id, max(position), min(at) FROM touched WHERE sku_id IS NOT NULL GROUP BY sku_id ORDER BY sku_id
+SELECT sku_id, max(position), min(at) FROM together WHERE sku_id IS NOT NULL GROUP BY sku_id ORDER BY sku_id
 ON CONFLICT (sku_id) DO UPDATE SET version = excluded.version, changed_at = excluded.changed_at
 WHERE stock_change.version < excluded.version
 """
@@ -86,6 +99,15 @@ INSERT INTO listing (channel_id, sku_id, code)
 SELECT %(channel_id)s::int, v.id, v.sku FROM variant v
 WHERE v.active AND (%(skus)s::int[] IS NULL OR v.id = ANY (%(skus)s::int[]))
 ORDER BY v.id
+ON CONFLICT DO NOTHING
+"""
+# The same of SKUs that changed after a position, for channels that ask: no turn of theirs comes by.
+LIST_CHANGED = """
+INSERT INTO listing (channel_id, sku_id, code)
+SELECT p.channel_id, v.id, v.sku
+FROM stock_push p CROSS JOIN stock_change s JOIN variant v ON v.id = s.sku_id AND v.active
+WHERE p.kind = 'feed' AND p.active AND p.all_skus AND s.version > %(since)s::bigint
+ORDER BY 1, 2
 ON CONFLICT DO NOTHING
 """
 PUT_LISTINGS = """

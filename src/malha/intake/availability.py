@@ -272,8 +272,24 @@ class _Told:
         whole = columns[0] if len(columns) == 1 else list(map(min, *columns))
         seen = published[0] if len(published) == 1 else list(map(min, *published))
         limit = min(limits)
+        for cap, kits in self._shared(card.components or ()):
+            whole, most = _let_through(whole, self._ids, cap, kits)
+            seen, _ = _let_through(seen, self._ids, cap, kits)
+            if most is not None:
+                cut.add(cap.code)
+                limit = min(limit, most)
         rows = list(compress(map(OfferAt, range(len(whole)), whole, seen), whole))
         return Offer(sku, min(limit, sum(whole)), min(limit, sum(seen)), rows, sorted(cut))
+
+    def _shared(self, components: Sequence[tuple[int, int]]) -> list[tuple[Cap, int]]:
+        """Return the caps on which several components of a kit count together, with the kits they let through."""
+        found = []
+        for cap in self._caps:
+            counted = [per for part, per in components if cap.counts(part)]
+            if len(counted) > 1 and not cap.per_sku:
+                left = self._standing.room.get(cap.counter(components[0][0]), cap.quota)
+                found.append((cap, max(0, left) // sum(counted)))
+        return found
 
     def left(self, card: Card) -> dict[int, dict[int, int]]:
         """Return what the kits that are available leave of their components, by SKU and location."""
@@ -311,13 +327,21 @@ class _Told:
             if not cap.counts(sku):
                 continue
             left = max(0, self._standing.room.get(cap.counter(sku), cap.quota))
-            counted = [not cap.locations or id_ in cap.locations for id_ in self._ids]
-            inside = sum(units for units, counts in zip(column, counted, strict=True) if counts)
-            if inside > left:
+            column, most = _let_through(column, self._ids, cap, left)
+            if most is not None:
                 cut.add(cap.code)
-                total = min(total, sum(column) - inside + left)
-                column = [min(units, left) if counts else units for units, counts in zip(column, counted, strict=True)]
+                total = min(total, most)
         return column, total, cut
+
+
+def _let_through(column: Column, ids: Sequence[int], cap: Cap, left: int) -> tuple[Column, int | None]:
+    """Return a column cut to what a cap lets through at one place, and the most over all; None: it cuts nothing."""
+    counted = [cap.locations_count(id_) for id_ in ids]
+    inside = sum(units for units, counts in zip(column, counted, strict=True) if counts)
+    if inside <= left:
+        return column, None
+    cut = [min(units, left) if counts else units for units, counts in zip(column, counted, strict=True)]
+    return cut, sum(column) - inside + left
 
 
 class ToCome(NamedTuple):

@@ -31,7 +31,7 @@ from malha.inventory.counts import reads as counts
 from malha.inventory.counts.reads import NOT_FROZEN, Frozen
 from malha.network import reads as network
 from malha.network.calendar import Calendar
-from malha.network.model import Channel
+from malha.network.model import Channel, LocationStatus
 from malha.network.snapshot import NetworkSnapshot
 from malha.network.tariff import billable_grams
 from malha.ordering.model import Line
@@ -511,7 +511,7 @@ async def _read(tx: Tx, cards: dict[str, Card]) -> Reference:
     learned = await promised_days.in_force(tx)
     sells_ahead = await ahead.any_policy(tx)
     frozen = await counts.frozen_goods(tx)
-    snapshot = await network.snapshot(tx)
+    snapshot = _standing_still(await network.snapshot(tx), await counts.frozen_places(tx))
     picking = await pick.stated(tx, snapshot.locations.values())
     snapshot = await _with_picking(tx, snapshot, picking)
     terms = await cost_reads.terms(tx, snapshot)
@@ -522,6 +522,18 @@ async def _read(tx: Tx, cards: dict[str, Card]) -> Reference:
     )  # fmt: skip
     await found.learn_work(tx)
     return found
+
+
+def _standing_still(snapshot: NetworkSnapshot, frozen: Collection[int]) -> NetworkSnapshot:
+    """Return a network in which locations that a count froze are paused, whatever became of their own pause."""
+    if not frozen:
+        return snapshot
+    paused = {
+        id_: msgspec.structs.replace(place, status=LocationStatus.PAUSED, paused_until=None)
+        for id_ in frozen
+        if (place := snapshot.locations[id_]).status is not LocationStatus.CLOSED
+    }
+    return msgspec.structs.replace(snapshot, locations=snapshot.locations | paused)
 
 
 async def _with_picking(tx: Tx, snapshot: NetworkSnapshot, picking: Mapping[int, pick.Picking]) -> NetworkSnapshot:

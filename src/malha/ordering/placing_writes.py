@@ -66,12 +66,17 @@ FIND_BY_REQUEST_KEYS = """
 SELECT request_key, body_hash FROM sales_order WHERE request_key = ANY (%(keys)s::text[])
 """
 
+# Of a kit, whose units are those of its components, kits: as many as its first component makes, for they go whole.
 LINES_OF = """
-SELECT u.order_id, u.line, l.sku_text, u.quantity, u.state, c.code
+SELECT u.order_id, u.line, l.sku_text, u.quantity / coalesce(k.quantity, 1), u.state, c.code
 FROM order_unit u
 JOIN order_line l ON l.order_id = u.order_id AND l.line = u.line
+LEFT JOIN LATERAL (
+    SELECT sku_id, quantity FROM order_component
+    WHERE order_id = u.order_id AND line = u.line ORDER BY sku_id LIMIT 1
+) k ON true
 LEFT JOIN location c ON c.id = u.location_id
-WHERE u.order_id = ANY (%(orders)s::uuid[])
+WHERE u.order_id = ANY (%(orders)s::uuid[]) AND (k.sku_id IS NULL OR k.sku_id = u.sku_id)
 ORDER BY u.order_id, u.line, u.part
 """
 

@@ -8,7 +8,7 @@ Everything looks again under the order's lock, so of a payment and a deadline in
 first, and the other finds what it left. Lock order: orders by id, then balances.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
@@ -23,6 +23,7 @@ from malha.ordering import service as ordering
 from malha.ordering.model import HoldKind, Move, UnitState
 from malha.ordering.rules import UNTOUCHED
 from malha.payments import deadline_writes as writes
+from malha.payments import service
 from malha.payments.errors import NoPaymentAwaited, TermChanged, TermNeeded
 from malha.payments.events import PaymentTimeExtended, PaymentTimeOver
 from malha.payments.terms import ANY, Awaited, Due, Term, check_term, due_of
@@ -105,6 +106,7 @@ async def lapse_due(tx: Tx, limit: int = AT_ONCE) -> int:
     if not due:
         return 0
     orders = await ordering.lock_orders(tx, due, skip_busy=True)
+    await _count_money(tx, orders)
     lapsed = dict(await tx.tuples(writes.LAPSE, {"orders": list(orders)}))
     if not lapsed:
         return 0
@@ -144,6 +146,7 @@ async def end_lapsed(tx: Tx, limit: int = AT_ONCE) -> int:
     if not due:
         return 0
     orders = await ordering.lock_orders(tx, due, skip_busy=True)
+    await _count_money(tx, orders)
     ended = await tx.values(writes.END, {"orders": list(orders)})
     units = await ordering.units_of(tx, ended)
     moves = {
@@ -156,6 +159,15 @@ async def end_lapsed(tx: Tx, limit: int = AT_ONCE) -> int:
     if moves:
         await ordering.cancel_units(tx, moves, reason=N_("The payment did not arrive in time."))
     return len(ended)
+
+
+async def _count_money(tx: Tx, orders: Collection[UUID]) -> None:
+    """End the wait of locked orders whose money is recorded, though nobody who reacts to it came to that yet.
+
+    They may be far behind, as after an outage: who paid in time keeps the stock, and who paid is not cancelled.
+    """
+    await service.settle_holds(tx, orders)
+    await tx.execute(writes.SETTLE, {"orders": list(orders)})
 
 
 async def welcome_late_money(tx: Tx, order_ids: Iterable[UUID]) -> None:

@@ -5,10 +5,12 @@ import asyncio
 import pytest
 from tests_http import Shop
 
+from malha.catalog import reads as catalog
 from malha.intake.reference import REFRESH_SECONDS
 from malha.inventory import service as inventory
 from malha.inventory.model import Claim, Reference
 from malha.inventory.safety import service as safety
+from malha.platform import revisions
 from malha.routing.ruling import service as ruling
 from malha.routing.ruling.model import Content, Rule, Run, Unfilled, When, Where
 from malha.testing.builders import a_network, a_product
@@ -311,3 +313,15 @@ async def test_what_cannot_be_had_names_what_may_stand_in_for_it(sold: Shop) -> 
     basket = await post(sold, "/v1/availability:check", {"channel": "web", "lines": lines, "to_state": "SP"})
     assert not basket["available"]
     assert [[s["sku"] for s in line["substitutes"]] for line in basket["lines"]] == [[], ["CUP"]]
+
+
+async def test_of_a_sku_that_is_no_longer_sold_nothing_is_available_and_the_others_are_told_with_it(sold: Shop) -> None:
+    async with sold.database.transaction() as tx:
+        await tx.execute("UPDATE variant SET active = false WHERE sku = 'CUP'")
+        await revisions.bump(tx, catalog.REVISION)
+    of = await told(sold)
+    assert of["CUP"] == {"all": (0, 0), "caps": []}
+    assert of["PLATE"]["all"] == (12, 12)
+    params = {"channel": "web", "sku": ["CUP", "SAUCER"]}
+    answer = await sold.http.get("/v1/availability", params=params, headers=sold.headers)
+    assert (answer.status_code, answer.json()["facts"]) == (404, {"keys": "SAUCER"})

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from malha.channels.feeds.model import Build, BuildKind, Count, Feed, FlawRow
+from malha.channels.reads import CAPS_BEGUN
 from malha.platform.db import Database, Tx
 from malha.platform.ids import UUID
 
@@ -129,12 +130,13 @@ COUNT_TODO = "SELECT count(*)::int FROM feed_todo WHERE build_id = %(id)s::uuid"
 
 # What no row has a mark of: the program that makes rows, the retailer's website, the channel's currency, the rules that
 # quantities follow, and the tree of categories, a few thousand rows.
-SEEN = """
+SEEN = f"""
 SELECT concat_ws(' ', %(program)s::text,
     md5(coalesce((SELECT website FROM retailer), '')),
     (SELECT currency FROM channel WHERE id = %(channel_id)s::int),
     (SELECT coalesce(string_agg(name || n, ' ' ORDER BY name), '') FROM revision
      WHERE name IN ('allotments', 'network', 'safety')),
+    {CAPS_BEGUN},
     (SELECT md5(coalesce(string_agg(code || '|' || name || '|' || path, E'\\n' ORDER BY code), '')) FROM category))
 """
 ROWS_OF = (

@@ -1,6 +1,7 @@
 """Freezing a location, or a zone of it, while it is counted: no new work goes there, and nothing leaves it.
 
-New work stays away from a location because it is paused, which routing and the gate already look at. A balance has no
+New work stays away from a location because it is paused, which routing and the gate already look at; and from one that
+somebody opens meanwhile, or whose own pause ends, because intake takes what is frozen for paused. A balance has no
 zone: of a zone what stands still are the SKUs its count counts, wherever in the location they are; intake leaves them
 out, with the reference data that it knows allotments by. That nothing leaves is asked by whoever lets goods leave, with
 `refuse_frozen`.
@@ -16,6 +17,7 @@ from malha.inventory.counts.model import Task
 from malha.inventory.model import Reason
 from malha.network import reads as network
 from malha.network import service as places
+from malha.network import sites
 from malha.network.model import LocationStatus
 from malha.platform import revisions
 from malha.platform.db import Tx
@@ -27,10 +29,13 @@ async def freeze(tx: Tx, location_id: int) -> bool:
     """Freeze a location; return whether that paused it, or it had been paused before.
 
     Raises:
-        AlreadyFrozen: another count froze it.
+        AlreadyFrozen: another count froze it, or its site.
     """
+    place = (await network.locations_by_id(tx, [location_id]))[location_id]
+    await sites.lock(tx, [place.code])  # before the look: another owner's goods at the site may be frozen right now
     if await reads.frozen(tx, [location_id]):
         raise AlreadyFrozen
+    await revisions.bump(tx, network.REVISION)
     place = (await network.locations_by_id(tx, [location_id]))[location_id]
     if place.status != LocationStatus.ACTIVE:
         return False
@@ -38,11 +43,15 @@ async def freeze(tx: Tx, location_id: int) -> bool:
 
 
 async def thaw(tx: Tx, task: Task) -> None:
-    """End a count's freeze; the location opens again if the freeze had paused it."""
-    if not (task.frozen and task.paused):
+    """End a count's freeze; the location opens again if the freeze had paused it, and nobody paused it meanwhile."""
+    if not task.frozen:
         return
     place = (await network.locations_by_id(tx, [task.location_id]))[task.location_id]
-    await places.resume_locations(tx, [place.code])
+    await sites.lock(tx, [place.code])
+    place = (await network.locations_by_id(tx, [task.location_id]))[task.location_id]
+    if task.paused and (place.paused_reason, place.paused_until) == (WHY, None):
+        await places.resume_locations(tx, [place.code])
+    await revisions.bump(tx, network.REVISION)
 
 
 async def freeze_zone(tx: Tx, places: Sequence[int], skus: Sequence[int]) -> None:

@@ -17,6 +17,11 @@ SELECT t.location_id, p.code AS location, t.number FROM count_task t JOIN locati
 WHERE t.frozen AND coalesce(p.site_id, p.id) IN
     (SELECT coalesce(site_id, id) FROM location WHERE id = ANY (%(locations)s::int[]))
 """
+FROZEN_PLACES = """
+SELECT x.id FROM location x
+WHERE coalesce(x.site_id, x.id) IN
+    (SELECT coalesce(p.site_id, p.id) FROM count_task t JOIN location p ON p.id = t.location_id WHERE t.frozen)
+"""
 # The partial index on frozen zones, which are few or none, and the key of their lines.
 FROZEN_GOODS = """
 SELECT l.sku_id, array_agg(p.id) FROM count_task t JOIN count_line l ON l.task_id = t.id
@@ -364,6 +369,11 @@ SuspicionPlace = tuple[int, datetime, int, int]  # score, found, SKU id, locatio
 async def frozen_goods(tx: Tx) -> Frozen:
     """Return the goods that stand still because their zone is being counted, with the locations."""
     return {sku: frozenset(locations) for sku, locations in await tx.tuples(FROZEN_GOODS)}
+
+
+async def frozen_places(tx: Tx) -> set[int]:
+    """Return the locations that stand still because they are being counted, with all of their sites."""
+    return set(await tx.values(FROZEN_PLACES))
 
 
 async def frozen_among(tx: Tx, goods: Collection[tuple[int, int]]) -> FrozenZone | None:
