@@ -414,6 +414,48 @@ def test_a_thousand_locations_are_planned_alike_with_and_without_the_cost_of_eac
             assert costs_of(read_record(record_json(quick))) == full.basis.costs
 
 
+def test_products_and_places_that_are_not_served_and_sites_are_planned_alike_in_haste():
+    """From many states, by other taxes each: the parcels that are not looked for are in no cheapest plan."""
+    rng = random.Random(8)
+    states = [f"{a}{b}" for a in "ABC" for b in "ABCDE"]
+    ids = range(1, 151)
+    places = []
+    for n in ids:
+        before = places[-1] if places and n % 3 == 0 else None
+        place = a_place(n, before.state if before else rng.choice(states), handling=rng.choice((0, 100, 250)))
+        places.append(msgspec.structs.replace(place, site_id=before.id) if before else place)
+    rates = [
+        Rate(service_id=1, from_state=state, to_state="*", max_grams=grams, price=base + more, per_extra_kg=0, lead_days=2)
+        for state in states
+        for base in (rng.randrange(100, 1_500, 50),)
+        for grams, more in ((500, 0), (1_500, rng.randrange(0, 300, 50)), (90_000, 900))
+    ]  # fmt: skip
+    taxes = Taxes({(state, "*", ncm): TaxRate(rng.choice((0, 700, 1_200))) for state in states for ncm in ("64", "61")})
+    for turn in range(40):
+        terms = Terms(
+            split=rng.choice((0, 200)),
+            same_site=rng.choice((0, 0, 150)),
+            taxes=taxes if turn % 4 else Taxes({}),
+            credits={n: {rng.choice(ids): rng.randint(1, 900) for _ in range(20)} for n in range(0, 6, 3)},
+            unserved={"category:cold": frozenset(n for n in ids if rng.random() < rng.choice((0.3, 0.95)))},
+            reach=dict.fromkeys(ids[:: rng.choice((1, 2, 5))], 1_000) if turn % 3 else {},
+            spots={n: (rng.uniform(-30, -3), rng.uniform(-52, -36)) for n in ids},
+        )
+        network = a_network(places, rates, terms)
+        empty = rng.choice((0.2, 0.6, 0.9))
+        free = {sku: [0 if rng.random() < empty else rng.randint(1, 4) for _ in places] for sku in range(6)}
+        lines = [RequestLine(n + 1, n, rng.choice((1, 2)), rng.choice((200, 700))) for n in range(rng.randint(1, 6))]
+        goods = {
+            line.line: Goods(rng.randrange(9_000), rng.choice(("64", "61")), ("category:cold",) * (rng.random() < 0.3))
+            for line in lines
+        }
+        request = Request(order_id=ORDER, channel_id=1, to_state="BA", lines=lines, goods=goods, to_cep=SAO_PAULO)
+        full = plan(request, network, free, None, costs=True)
+        quick = plan(request, network, free, None)
+        assert (quick.parcels, quick.unplaced, quick.cost) == (full.parcels, full.unplaced, full.cost)
+        assert costs_of(read_record(record_json(quick))) == full.basis.costs
+
+
 @settings(max_examples=150, deadline=None)
 @given(networks(), st.lists(st.tuples(orders(), stocks, prices, st.integers(0, 1)), min_size=2, max_size=5))
 def test_what_a_lane_remembers_of_counts_and_prices_changes_no_record(network: Network, turns: list):

@@ -9,7 +9,7 @@ looks for one parcel only, zone by zone, as far as a cheaper one can still come.
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from malha.network.places import locate
 from malha.network.tariff import distance_km
@@ -18,9 +18,14 @@ from malha.routing.model import Network, Request, RequestLine
 from malha.routing.subsets import Asked, Extras
 from malha.routing.terms import MAX_KEPT, Amounts, Goods, OrderTerms, Run, Taxes, runs, unfold
 
+if TYPE_CHECKING:  # what compiled code holds numbers in; it means nothing to the interpreter
+    from mypy_extensions import i64
+
 Prices = Mapping[int, dict[int, int]]  # SKU -> position -> centavos a unit
 Content = Sequence[tuple[int, int]]  # (place of the line in the request, quantity)
 NEVER: Final = 1 << 80
+SHORT: Final = 40  # positions that are looked into one by one, without comparing zones first
+MAX_MASKS: Final = 32  # of positions, that a lane remembers
 NO_CHARGE: dict[int, int] = {}
 NONE: frozenset[int] = frozenset()
 
@@ -51,17 +56,25 @@ def _taxes(
         if what is None:
             continue
         key = "tax", what.ncm
-        rates = lane.kept.get(key)
-        if rates is None:
-            rates = lane.kept[key] = [
-                (0, 0) if rate is None else (rate.basis_points, rate.centavos)
-                for rate in (taxes.rate(origin, target, what.ncm) for origin in lane.states)
-            ]
+        kept: tuple[list[tuple[int, int]], list[int]] | None = lane.kept.get(key)
+        if kept is None:
+            kept = lane.kept[key] = _rates(taxes, what.ncm, lane, target)
+        rates, at = kept
         value = what.value
-        by_zone = [(points * value + 5_000) // 10_000 + fixed for points, fixed in rates]
-        if any(by_zone):
-            found.append((line.line, by_zone))
+        by_rate = [(points * value + 5_000) // 10_000 + fixed for points, fixed in rates]
+        if any(by_rate):
+            found.append((line.line, [by_rate[n] for n in at]))
     return found
+
+
+def _rates(taxes: Taxes, ncm: str, lane: Lane, target: str) -> tuple[list[tuple[int, int]], list[int]]:
+    """Return the different rates of a product, and by zone which of them: states are many, rates are few."""
+    found: dict[tuple[int, int], int] = {}
+    at = []
+    for origin in lane.states:
+        rate = taxes.rate(origin, target, ncm)
+        at.append(found.setdefault((0, 0) if rate is None else (rate.basis_points, rate.centavos), len(found)))
+    return list(found), at
 
 
 def price_of(steps: Sequence[tuple[int, int]], taken: int, capacity: int) -> int:
@@ -157,6 +170,47 @@ def _as_runs(positions: Iterable[int]) -> tuple[Run, ...]:
 # --- what they keep locations from ---
 
 
+class Barred:
+    """Who may not serve an order, or a line of it, whatever it has: masks over positions, 1 where it may.
+
+    Planning in haste has everybody serve them, as one more line; so no stock is copied for it.
+    """
+
+    __slots__ = ("all", "by_line")
+
+    def __init__(self, all_: list[int] | None, by_line: dict[int, list[int]]) -> None:
+        self.all = all_
+        self.by_line = by_line  # by the line's place in the request
+
+
+NOBODY: Final = Barred(None, {})
+
+
+def barred_by(terms: OrderTerms | None, lines: Sequence[RequestLine], lane: Lane) -> Barred:
+    """Return who terms keep from serving: what `bar` leaves out."""
+    if terms is None or not (terms.far or terms.unserved):
+        return NOBODY
+    unserved = dict(terms.unserved)
+    return Barred(
+        _mask(terms.far, lane) if terms.far else None,
+        {n: _mask(unserved[line.line], lane) for n, line in enumerate(lines) if line.line in unserved},
+    )
+
+
+def _mask(barred: tuple[Run, ...], lane: Lane) -> list[int]:
+    # A lane's orders to one place, or of one kind of product, name the same tuple. It is held with what it became, so
+    # no other gets its identity.
+    kept = lane.masks.get(id(barred))
+    if kept is None:
+        if len(lane.masks) >= MAX_MASKS:
+            lane.masks.clear()
+        mask = [1] * len(lane.klass)
+        for position in unfold(barred):
+            mask[position] = 0
+        kept = lane.masks[id(barred)] = mask, barred
+    return kept[0]
+
+
 @lru_cache(maxsize=MAX_KEPT)
 def _places(barred: tuple[Run, ...]) -> list[int]:
     return unfold(barred)
@@ -164,6 +218,8 @@ def _places(barred: tuple[Run, ...]) -> list[int]:
 
 def bar(have: list[list[int]], lines: Sequence[RequestLine], terms: OrderTerms) -> list[list[int]]:
     """Return what positions have of each line, with nothing where they may not serve it."""
+    if not (terms.far or terms.unserved):
+        return have
     unserved = dict(terms.unserved)
     far = _places(terms.far)
     left: list[list[int]] = []
@@ -202,7 +258,20 @@ class Charges:
     less the credit for its aged units, which is at most all that; and the price of its stock.
     """
 
-    __slots__ = ("_by_subset", "_even", "_lane", "_lines", "credit", "prices", "tax", "tolls")
+    __slots__ = (
+        "_aged",
+        "_by_subset",
+        "_even",
+        "_lane",
+        "_least",
+        "_lines",
+        "_most",
+        "_taxes",
+        "credit",
+        "prices",
+        "tax",
+        "tolls",
+    )
 
     def __init__(
         self,
@@ -227,7 +296,15 @@ class Charges:
         self.tolls = dict(known.busy)
         credits_ = {sku: dict(by_position) for sku, by_position in known.credits}
         self.credit: list[dict[int, int]] = [by_unit(line, credits_) for line in lines] if credits_ else []
+        # By line, for its quantity, scaled: what it is taxed by zone.
+        self._taxes: list[list[int] | None] = [
+            None if tax is None else [centavos * line.quantity << SCALE_BITS for centavos in tax]
+            for line, tax in zip(lines, self.tax, strict=True)
+        ]
+        self._aged = sum([1 << n for n, by_position in enumerate(self.credit) if by_position])  # lines with any
         self._by_subset: dict[int, _Subset] = {}
+        self._least: list[int] = []  # by subset: what is added to it at least, scaled
+        self._most: list[int] = []  # by subset: the most that aged stock takes off, scaled
 
     def parcel(self, position: int, row: Row, content: Content) -> int:
         """Return the scaled cost of a parcel, the price of its stock included."""
@@ -324,6 +401,31 @@ class Charges:
 
     # --- for one parcel ---
 
+    def least(self) -> list[int]:
+        """Return what is added at least to a parcel of every subset of lines, scaled; below zero: taken off at most."""
+        found, most = [0], [0]
+        for n, tax in enumerate(self._taxes):
+            credit = 0
+            if self._aged >> n & 1:
+                credit = max(self.credit[n].values()) * self._lines[n].quantity << SCALE_BITS
+            least = (0 if tax is None else min(tax)) - credit
+            found += [before + least for before in found]
+            most += [before + credit for before in most]
+        self._least = found
+        self._most = most
+        return found
+
+    def least_of(self, s: int, row: Row) -> int:
+        """Return the least that a parcel of a subset costs by zones, whoever has its lines; `least` was asked before.
+
+        A subset that is not taxed costs what its row says at least.
+        """
+        subset = self._subset(s)
+        if subset.tax is None:
+            return row.by_class[self._lane.klass[row.ranked[0]]] - self._most[s]
+        self._firsts(subset, row, subset.tax)
+        return subset.least - self._most[s]
+
     def cheapest(self, s: int, serving: list[int] | None, row: Row, asked: Asked, bound: int) -> tuple[int, int]:
         """Return cost and position of the cheapest parcel with the whole lines of a subset; `NEVER` and -1: none.
 
@@ -336,47 +438,100 @@ class Charges:
             asked: what each position has of its lines, and how many are wanted.
             bound: what it costs in several parcels; a parcel that costs more may be passed over.
         """
+        if serving is not None and len(serving) <= SHORT:
+            return self._cheapest_few(s, serving, row)
         subset = self._subset(s)
-        if serving is None:
-            return self._cheapest_down(subset, row, asked, bound)
-        by_class, klass, zone_at = row.by_class, self._lane.klass, self._lane.zone_at
-        tax, aged = subset.tax, subset.aged
-        even = self._even
-        best = alone = NEVER
-        where = -1
-        for position in serving:
-            cost = base = by_class[klass[position]]
-            if tax is not None:
-                cost += tax[zone_at[position]]
-            # Only aged stock takes anything off: others that cost more than the best are not looked into.
-            if cost <= best or (aged and position in aged):
-                cost = self._special(subset, position, cost)
-            if cost < best or (cost == best and base < alone and not even):
-                best, alone, where = cost, base, position
-        return best, where
-
-    def _cheapest_down(self, subset: "_Subset", row: Row, asked: Asked, bound: int) -> tuple[int, int]:
         # Where aged stock takes something off is looked at first, so that it lowers no bound of the others.
         best = self._cheapest_aged(subset, row, asked) if subset.aged else (NEVER, NEVER, -1)
         tax = subset.tax
         if tax is None:
             best = self._walk(subset, row, row.ranked, 0, asked, bound, best)
-            return best[0], best[2]
-        firsts, own = self._zoned(row)
-        lowest = firsts[0] + tax[0]
-        first = 0
-        for zone, base in enumerate(firsts):
+        elif serving is not None:
+            best = self._cheapest_of(subset, row, serving, tax, bound, best)
+        else:
+            best = self._cheapest_down(subset, row, tax, asked, bound, best)
+        return best[0], best[2]
+
+    def _cheapest_few(self, s: int, serving: list[int], row: Row) -> tuple[int, int]:
+        by_class, klass, zone_at = row.by_class, self._lane.klass, self._lane.zone_at
+        content = [(n, line.quantity) for n, line in enumerate(self._lines) if s >> n & 1]
+        taxes = [tax for n, tax in enumerate(self._taxes) if tax is not None and s >> n & 1]
+        aged = s & self._aged != 0
+        least = self._least[s]
+        even = self._even
+        best = alone = NEVER
+        where = -1
+        position: i64
+        for position in serving:
+            k: i64 = klass[position]
+            cost = base = by_class[k]
+            if base + least > best:
+                continue
+            zone: i64 = zone_at[position]
+            for tax in taxes:
+                cost += tax[zone]
+            # Only aged stock takes anything off: others that cost more than the best are not looked into.
+            if cost <= best or aged:
+                cost = self._special(content, position, cost)
+                if cost < best or (cost == best and base < alone and not even):
+                    best, alone, where = cost, base, position
+        return best, where
+
+    def _cheapest_of(
+        self, subset: "_Subset", row: Row, serving: list[int], tax: list[int], bound: int, before: tuple[int, int, int]
+    ) -> tuple[int, int, int]:
+        """Return cost, cost before charges and position of the cheapest of those that serve, if it beats one before."""
+        by_class, klass, zone_at = row.by_class, self._lane.klass, self._lane.zone_at
+        firsts = self._firsts(subset, row, tax)
+        even = self._even
+        best, alone, where = before
+        highest = min(bound, best)
+        position: i64
+        for position in serving:
+            zone: i64 = zone_at[position]
+            if firsts[zone] > highest:
+                continue  # as most are: nothing of what lies elsewhere is looked up for them
+            k: i64 = klass[position]
+            base = by_class[k]
             cost = base + tax[zone]
-            if cost < lowest:
-                lowest = cost
-                first = zone
+            if cost <= highest:
+                cost = self._special(subset.content, position, cost)
+                alike = cost == best and (even or base == alone)
+                if cost < best or (alike and position < where) or (cost == best and base < alone and not even):
+                    best, alone, where = cost, base, position
+                    highest = min(bound, best)
+        return best, alone, where
+
+    def _cheapest_down(
+        self, subset: "_Subset", row: Row, tax: list[int], asked: Asked, bound: int, best: tuple[int, int, int]
+    ) -> tuple[int, int, int]:
+        """Return the same of all positions, zone by zone."""
+        _, own = self._zoned(row)
+        firsts = self._firsts(subset, row, tax)
+        first = subset.first
         best = self._walk(subset, row, own[first], tax[first], asked, bound, best)
         highest = min(bound, best[0])
-        for zone, base in enumerate(firsts):
-            if base + tax[zone] <= highest and zone != first:
+        for zone, least in enumerate(firsts):
+            if least <= highest and zone != first:
                 best = self._walk(subset, row, own[zone], tax[zone], asked, bound, best)
                 highest = min(bound, best[0])
-        return best[0], best[2]
+        return best
+
+    def _firsts(self, subset: "_Subset", row: Row, tax: list[int]) -> list[int]:
+        """Return what the cheapest position of each zone costs with a subset of lines, whoever has them."""
+        if subset.firsts is None:
+            alone, _ = self._zoned(row)
+            subset.firsts = firsts = []
+            least = NEVER
+            zone: i64
+            for zone in range(len(alone)):
+                cost = alone[zone] + tax[zone]
+                firsts.append(cost)
+                if cost < least:
+                    least = cost
+                    subset.first = zone
+            subset.least = least
+        return subset.firsts
 
     def _walk(
         self,
@@ -393,8 +548,10 @@ class Charges:
         even = self._even
         best, alone, where = before
         highest = min(bound, best)
+        position: i64
         for position in positions:
-            base = by_class[klass[position]]
+            k: i64 = klass[position]
+            base = by_class[k]
             cost = base + tax
             if cost > highest:
                 break
@@ -402,7 +559,7 @@ class Charges:
                 if units[position] < wanted:
                     break
             else:
-                cost = self._special(subset, position, cost)
+                cost = self._special(subset.content, position, cost)
                 alike = cost == best and (even or base == alone)
                 if cost < best or (alike and position < where) or (cost == best and base < alone and not even):
                     best, alone, where = cost, base, position
@@ -416,7 +573,9 @@ class Charges:
         for position in sorted(subset.aged):
             if all(units[position] >= wanted for units, wanted in asked):
                 base = row.by_class[lane.klass[position]]
-                cost = self._special(subset, position, base + (subset.tax[lane.zone_at[position]] if subset.tax else 0))
+                cost = self._special(
+                    subset.content, position, base + (subset.tax[lane.zone_at[position]] if subset.tax else 0)
+                )
                 if cost < best or (cost == best and base < alone and not self._even):
                     best, alone, where = cost, base, position
         return best, alone, where
@@ -432,11 +591,11 @@ class Charges:
             row.zoned = [row.by_class[klass[those[0]]] if those else NEVER for those in own], own
         return row.zoned
 
-    def _special(self, subset: "_Subset", position: int, cost: int) -> int:
+    def _special(self, content: list[tuple[int, int]], position: int, cost: int) -> int:
         """Return the cost of a parcel from a position that has charges of its own. `cost` has the tax."""
         cost += self.tolls.get(position, 0) << SCALE_BITS
         credit = worth = 0
-        for n, quantity in subset.content:
+        for n, quantity in content:
             worth += self.prices[n].get(position, 0) * quantity
             if self.credit:
                 credit += self.credit[n].get(position, 0) * quantity
@@ -454,11 +613,8 @@ class Charges:
         low = s & -s
         if s == low:
             n = low.bit_length() - 1
-            quantity = self._lines[n].quantity
-            tax = self.tax[n]
             aged: AbstractSet[int] = set(self.credit[n]) if self.credit else NONE
-            scaled = None if tax is None else [t * quantity << SCALE_BITS for t in tax]
-            return _Subset([(n, quantity)], scaled, aged)
+            return _Subset([(n, self._lines[n].quantity)], self._taxes[n], aged)
         one, rest = self._subset(low), self._subset(s ^ low)
         if one.tax is None or rest.tax is None:
             tax = one.tax if rest.tax is None else rest.tax
@@ -471,11 +627,14 @@ class Charges:
 class _Subset:
     """Lines that travel together: what they are taxed by zone, and where their stock is aged."""
 
-    __slots__ = ("aged", "content", "tax")
+    __slots__ = ("aged", "content", "first", "firsts", "least", "tax")
 
     def __init__(self, content: list[tuple[int, int]], tax: list[int] | None, aged: AbstractSet[int]) -> None:
         self.content = content
         self.tax = tax  # scaled, by zone
+        self.firsts: list[int] | None = None  # by zone: what its cheapest position costs with them (`Charges._firsts`)
+        self.least = 0  # of these
+        self.first = 0  # the zone where it costs that
         self.aged = aged  # positions where aged stock takes something off
 
 

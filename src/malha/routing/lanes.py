@@ -16,7 +16,7 @@ from malha.network.model import EntityKind, LocationStatus, Method
 from malha.network.snapshot import NetworkSnapshot
 from malha.routing.lane_facts import LaneFacts, Onward, Rates
 from malha.routing.model import REASONS, RULES_VERSION, Door, Network, Place, Reason, StockPrices
-from malha.routing.terms import NO_TERMS, Terms, runs
+from malha.routing.terms import NO_TERMS, Run, Terms, runs
 
 # A scaled cost is centavos << 20 | packages: one comparison prefers cheaper, then fewer packages.
 SCALE_BITS: Final = 20
@@ -159,6 +159,7 @@ class Lane:
         "klass",
         "light",
         "limits",
+        "masks",
         "onward",
         "open",
         "pick",
@@ -208,6 +209,7 @@ class Lane:
         self.counted: list[int] = []  # the day's counts that `full` follows from: (position, taken, capacity)
         self.full: list[tuple[int, int, int]] = []
         self.kept: dict[Any, Any] = {}  # what terms said of products and destinations before: `charging`
+        self.masks: dict[int, tuple[list[int], Sequence[Run]]] = {}  # whom terms kept from serving before: `charging`
         self.bounds: dict[Any, Any] = {}  # what routing rules asked before: `ruling.bounded`
 
     def row(self, grams: int, lines: int) -> Row:

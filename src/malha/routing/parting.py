@@ -1,18 +1,18 @@
 """The cheapest plan of an order, or of a rule's preference, looked for no further than it needs. Pure.
 
 `assign` fills the tables of the programme, and finds what every location would cost. `part_lines` finds the same plan
-without that: a parcel that costs more than its lines in several can be part of no cheapest plan, so positions are
-looked at from the cheapest on until one serves or they cost more than that, a few of a thousand.
+without that: most subsets of lines cost too much together, or apart, whoever has them, so they are not looked for
+(`_Plans`); for others positions are looked at from the cheapest on until one serves, a few of a thousand.
 
-What a routing rule closes costs no copy of the stock: a mask over positions, worked out once for a lane, is one more
-line that everybody has to serve. Preferred positions are `Tier`s: a parcel leaves from the first tier that can serve
-it, because one more line from an earlier tier outweighs all money (`ruling.bounded`).
+What routing rules and terms close costs no copy of the stock: a mask over positions, worked out once for a lane, is one
+more line that everybody has to serve. Preferred positions are `Tier`s: a parcel leaves from the first tier that can
+serve it, because one more line from an earlier tier outweighs all money (`ruling.bounded`).
 """
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
-from malha.routing.charging import Charges
+from malha.routing.charging import NOBODY, SHORT, Barred, Charges
 from malha.routing.lanes import SCALE_BITS, Lane, Row
 from malha.routing.siting import forced_at, improve, sites_of, spread
 from malha.routing.subsets import (
@@ -28,13 +28,23 @@ from malha.routing.subsets import (
     unroll,
 )
 
+if TYPE_CHECKING:  # what compiled code holds numbers in; it means nothing to the interpreter
+    from mypy_extensions import i64
+
 NEVER: Final = 1 << 200  # above any preference
 MONEY: Final = 1 << 80  # above any cost of parcels
 SPARSE: Final = 0.7  # of the positions without a unit: then those that have one are written down
+FEW: Final = 80.0  # positions that serve lines together, by estimate: then they are written down
 SAMPLE: Final = 64  # positions that are looked at for that
+# Below so many positions that serve all lines, or with more lines that are charged, most subsets would be looked for
+# sooner or later: then it costs less to look for all of them in order.
+RARE: Final = 0.1
+MOST_CHARGED: Final = 5
 
 # By line: the price of stock by position, and of how many units.
 Worth = list[tuple[dict[int, int], int]]
+
+_numbers: list[Any] = []  # from 0 on
 
 
 class Tier:
@@ -55,72 +65,287 @@ EVERYWHERE = (Tier(None),)
 class _Search:
     """The cheapest parcels of one order from one tier."""
 
-    __slots__ = ("_charges", "_even", "_few", "_have", "_held", "_klass", "_known", "_stride", "_worth")
+    __slots__ = ("_asked", "_charges", "_even", "_few", "_held", "_klass", "_known", "_shares", "_single", "_worth")
 
     def __init__(
         self,
         tier: Tier,
         klass: list[int],
-        have: Asked,
+        asked: list[Asked],
+        everywhere: Asked,
         worth: Worth | None,
         charges: Charges | None,
         *,
         even: bool,
     ) -> None:
+        """Take what a position has to have of each line (`asked`), and of masks whatever it serves (`everywhere`)."""
         self._klass = klass
-        self._have = have
+        self._asked = asked
         self._worth = worth
         self._charges = charges
         self._even = even
-        self._stride = max(1, len(klass) // SAMPLE)
-        subsets = 1 << len(have)
-        self._held: list[Asked] = [[] if tier.mask is None else [(tier.mask, 1)]] * subsets
+        subsets = 1 << len(asked)
+        held = everywhere if tier.mask is None else [(tier.mask, 1), *everywhere]
+        self._held: list[Asked] = [held] * subsets
+        few = tier.few
+        if few is not None:
+            for mask, least in everywhere:
+                few = _having(few, mask, least)
         # By subset: the positions that serve it, where they are few; None: look for them, or not known yet.
-        self._few: list[list[int] | None] = [tier.few] * subsets
+        self._few: list[list[int] | None] = [few] * subsets
         self._known = [True] + [False] * (subsets - 1)
+        self._single: list[list[int] | None] = [None] * len(asked)
+        stride = max(1, len(klass) // SAMPLE)
+        # By subset: how many positions serve it by a sample, as if lines were independent of each other.
+        shares = [_share(held, stride) * len(klass)]
+        for lists in asked:
+            share = _share(lists, stride)
+            shares += [before * share for before in shares]
+        self._shares = shares
+
+    def expected(self, s: int) -> float:
+        """Return how many positions serve a subset, by a sample."""
+        return self._shares[s]
+
+    def is_short(self, s: int) -> bool:
+        """Tell whether so few positions serve a subset that the cheapest of them is found at once."""
+        serving = self._serving(s)
+        return serving is not None and len(serving) <= SHORT
 
     def find(self, s: int, row: Row, bound: int) -> tuple[int, int]:
         """Return cost and position of the cheapest parcel with a subset of lines; it may be passed over beyond a bound.
 
-        `NEVER` and -1: there is none.
+        The position is -1 where it was passed over, the cost then one that none is below; `NEVER`: there is none.
         """
         serving = self._serving(s)
+        if serving is not None and not serving:
+            return NEVER, -1
         if self._charges is not None:
-            found = self._charges.cheapest(s, serving, row, self._held[s], bound)
+            best, where = self._charges.cheapest(s, serving, row, self._held[s], bound)
+            if serving is not None and len(serving) <= SHORT:
+                return best, where  # without a look at the bound
         else:
             extra = None if self._worth is None else [worth for j, worth in enumerate(self._worth) if s >> j & 1]
             if serving is not None:
                 return _cheapest_of(serving, row.by_class, self._klass, extra, even=self._even)
-            found = _cheapest_down(row, self._klass, self._held[s], bound, extra, even=self._even)
-        if found[1] < 0 and bound >= MONEY:
-            self._few[s] = []  # nobody was passed over: nobody serves more lines either
-        return found
+            best, where = _cheapest_down(row, self._klass, self._held[s], bound, extra, even=self._even)
+        if where >= 0 and best <= bound:
+            return best, where
+        if bound < MONEY:
+            return bound + 1, -1
+        self._few[s] = []  # nobody was passed over: nobody serves more lines either
+        return NEVER, -1
 
     def _serving(self, s: int) -> list[int] | None:
         """Return the positions that serve a subset, in order, where they are few; None: look for them."""
         if self._known[s]:
             return self._few[s]
+        self._known[s] = True
         low = s & -s
         rest = s ^ low
-        serving = self._serving(rest)
-        units, wanted = self._have[low.bit_length() - 1]
-        before = self._held[rest]
-        self._held[s] = [(units, wanted), *before]
-        if serving is not None:
-            serving = [position for position in serving if units[position] >= wanted]
-        elif not rest:
-            sample = units[:: self._stride]
-            if sample.count(0) >= SPARSE * len(sample):
-                serving = [position for position, u in enumerate(units) if u >= wanted]
-                for mask, least in before:
-                    serving = [position for position in serving if mask[position] >= least]
-        elif (one := self._serving(low)) is not None:
-            serving = one
-            for others, least in before:
-                serving = [position for position in serving if others[position] >= least]
-        self._few[s] = serving
-        self._known[s] = True
-        return serving
+        before = self._serving(rest)
+        lists = self._asked[low.bit_length() - 1]
+        self._held[s] = lists + self._held[rest]
+        if before is not None:
+            for units, wanted in lists:
+                before = _having(before, units, wanted)
+            self._few[s] = before
+        elif self._shares[s] <= FEW:
+            self._few[s] = self._all_of(s)
+        return self._few[s]
+
+    def _all_of(self, s: int) -> list[int]:
+        """Return the positions that serve a subset, in order: those of its scarcest line that have the others too."""
+        scarce = -1
+        for j in range(len(self._asked)):
+            if s >> j & 1 and (scarce < 0 or self._shares[1 << j] < self._shares[1 << scarce]):
+                scarce = j
+        found = self._single[scarce]
+        if found is None:
+            units, wanted = self._asked[scarce][0]
+            found = _all_having(units, wanted)
+            for mask, least in self._asked[scarce][1:] + self._held[0]:
+                found = _having(found, mask, least)
+            self._single[scarce] = found
+        missing = s ^ 1 << scarce
+        for j in range(len(self._asked)):
+            less = s ^ 1 << j
+            known = self._few[less] if s >> j & 1 and less and self._known[less] else None
+            if known is not None and len(known) < len(found):
+                found = known
+                missing = 1 << j
+        for j, lists in enumerate(self._asked):
+            if missing >> j & 1:
+                for units, wanted in lists:
+                    found = _having(found, units, wanted)
+        return found
+
+
+def _having(positions: list[Any], units: list[int], wanted: int) -> list[Any]:
+    """Return the positions that have as many units.
+
+    Compiled, a number that is taken out of a list is put into another as it is, not made anew.
+    """
+    least: i64 = wanted
+    found = []
+    for position in positions:
+        at: i64 = position
+        here: i64 = units[at]
+        if here >= least:
+            found.append(position)
+    return found
+
+
+def _all_having(units: list[int], wanted: int) -> list[Any]:
+    """Return all positions that have as many units."""
+    global _numbers  # noqa: PLW0603 - other threads plan too: they see one list or the other
+    numbers = _numbers
+    if len(numbers) < len(units):
+        numbers = _numbers = list(range(len(units)))
+    least: i64 = wanted
+    found = []
+    for n, u in enumerate(units):
+        if u >= least:
+            found.append(numbers[n])
+    return found
+
+
+def _share(lists: Asked, stride: int) -> float:
+    """Return the share of positions that have anything of what is asked, by a sample."""
+    share = 1.0
+    for units, _ in lists:
+        sample = units[::stride]
+        share *= 1.0 - sample.count(0) / len(sample)
+    return share
+
+
+def _anybody(lists: Asked) -> bool:
+    """Tell whether a position has all that is asked."""
+    units, wanted = lists[0]
+    others = lists[1:]
+    for position, u in enumerate(units):
+        if u >= wanted:
+            for mask, least in others:
+                if mask[position] < least:
+                    break
+            else:
+                return True
+    return False
+
+
+class _Plans:
+    """The cheapest plans of an order's subsets of lines, worked out as far as they may be part of the cheapest of all.
+
+    A parcel is taken to cost the least that it can, wherever its lines are, until a plan with it would be the cheapest:
+    only then it is looked for. Looking for all of them finds the same, ties included: what ties with the plan found was
+    never taken to cost more, so it would have been chosen where it comes first.
+    """
+
+    __slots__ = ("_charges", "_rough", "_rows", "_searches", "_solved", "_splits", "at", "f", "first", "g", "known")
+
+    def __init__(
+        self, rows: list[Row], searches: list[tuple[int, _Search]], n: int, klass: list[int], charges: Charges | None
+    ) -> None:
+        self._rows = rows
+        self._searches = searches
+        self._splits = tables(n).splits
+        self._charges = charges
+        # What a parcel costs at least, wherever its lines are.
+        beside = [0] * len(rows) if charges is None else charges.least()
+        self.f = [row.by_class[klass[row.ranked[0]]] + more for row, more in zip(rows, beside, strict=True)]
+        self.g = [0] * len(rows)
+        self.at = [-1] * len(rows)  # where the cheapest parcel leaves from
+        self.known = [True] + [False] * (len(rows) - 1)  # where `f` is what the cheapest parcel costs
+        self.first = list(range(len(rows)))  # the part of the cheapest plan that holds its lowest line
+        self._solved = [True] + [False] * (len(rows) - 1)  # where `g` is what the cheapest plan costs
+        self._rough = [charges is not None] * len(rows)  # where `f` is without a look at zones
+
+    def find(self, *, all_: bool) -> None:
+        """Find the cheapest plan for all lines; `all_`: and for every subset of them."""
+        f, g = self.f, self.g
+        f[0] = 0
+        n = len(self._rows).bit_length() - 1
+        many = n > MOST_CHARGED and self._charges is not None
+        if all_ or many or self._searches[-1][1].expected(len(f) - 1) < RARE:
+            self._find_each()
+            return
+        for s, ways in self._splits:
+            if not s & 1:  # what is left beside the part with the lowest line has none of it
+                g[s] = min(f[s], _in_several(s, ways, f, g)[0])
+        self.solve(len(f) - 1, NEVER)
+
+    def _find_each(self) -> None:
+        """Look for the parcels of all subsets, the smaller first; those that cost more than several are passed over."""
+        f, g = self.f, self.g
+        for s, ways in self._splits:
+            bound, part = _in_several(s, ways, f, g)
+            self._find(s, bound)
+            if not self.known[s]:
+                f[s] = NEVER
+            g[s] = min(f[s], bound)
+            if f[s] > bound:
+                self.first[s] = part
+
+    def solve(self, s: int, budget: int) -> None:
+        """Find the cheapest plan for a subset; where it costs more than a budget, only that it does.
+
+        The plan that costs least by what is known is looked into, until all of it is known. A parcel is preferred to
+        several that cost as much, and of several the first.
+        """
+        if self._solved[s]:
+            return
+        f, g, known = self.f, self.g, self.known
+        ways = self._splits[s - 1][1]
+        while True:
+            least, part = _in_several(s, ways, f, g)
+            if f[s] <= least:
+                least = f[s]
+                part = s
+            rest = s ^ part
+            if least > budget:
+                g[s] = least
+                return
+            if not known[part]:
+                self._look(part, budget - g[rest])
+                if rest == 0 and known[s]:
+                    budget = min(budget, f[s])
+            elif not self._solved[rest]:
+                self.solve(rest, budget - f[part])
+            else:
+                g[s] = least
+                self.first[s] = part
+                self._solved[s] = True
+                return
+
+    def _look(self, s: int, bound: int) -> None:
+        """Find what the cheapest parcel with a subset costs, or more of the least that it can."""
+        row = self._rows[s]
+        if self._rough[s] and self._charges is not None:
+            self._rough[s] = False
+            if not self._searches[0][1].is_short(s):
+                least = self._charges.least_of(s, row)
+                if least > self.f[s]:
+                    self.f[s] = least
+                    return
+        self._find(s, bound)
+
+    def _find(self, s: int, bound: int) -> None:
+        """Find what the cheapest parcel with a subset costs, or that it costs more than a bound."""
+        row = self._rows[s]
+        lines = s.bit_count()
+        best, where = NEVER, -1
+        for weight, search in self._searches:
+            floor = weight * lines
+            if floor > bound:
+                best = bound + 1
+                break
+            best, where = search.find(s, row, bound - floor)
+            best += floor
+            if where >= 0 or best < NEVER:
+                break
+        self.f[s] = best
+        self.at[s] = where
+        self.known[s] = where >= 0 or best >= NEVER
 
 
 def assign(
@@ -174,6 +399,7 @@ def part_lines(
     worth: Worth | None = None,
     charges: Charges | None = None,
     tiers: Sequence[Tier] = EVERYWHERE,
+    barred: Barred = NOBODY,
 ) -> tuple[list[Part], list[Row]] | None:
     """Return the parts of the cheapest plan, and the rows, without any position's forced cost.
 
@@ -185,47 +411,42 @@ def part_lines(
         worth: by line, the price of stock by position, and of how many units; None: nothing.
         charges: what parcels cost by terms and the price of stock, `worth` being None; None: there are no terms.
         tiers: where from, the preferred first, each with the positions of all before it or others.
+        barred: who may not serve, whatever it has.
 
     Returns:
         None where nobody can serve one of the lines in full.
     """
-    for units, wanted in zip(have, asked, strict=True):
-        if not any(u >= wanted for u in units):
+    everywhere: Asked = [] if barred.all is None else [(barred.all, 1)]
+    lines: list[Asked] = []
+    for n, (units, wanted) in enumerate(zip(have, asked, strict=True)):
+        mask = barred.by_line.get(n)
+        lists = [(units, wanted)] if mask is None else [(units, wanted), (mask, 1)]
+        if not _anybody(lists + everywhere):
             return None  # before any row is asked for: a record has only those that were looked at
+        lines.append(lists)
     n = len(grams)
     rows = rows_of(lane, grams, [1] * n)
-    lines = list(zip(have, asked, strict=True))
     even = len(tiers) > 1
-    searches = [(tier.weight, _Search(tier, lane.klass, lines, worth, charges, even=even)) for tier in tiers]
-    f, at, g, first = [0], [-1], [0], [0]
-    for s, ways in tables(n).splits:
-        bound, part = _in_several(s, ways, f, g)
-        best, where = NEVER, -1
-        for weight, search in searches:
-            floor = weight * s.bit_count()
-            if floor > bound:
-                break
-            best, where = search.find(s, rows[s], bound - floor)
-            if where >= 0:
-                best += floor
-                break
-        if where < 0:
-            if not ways:
-                return None
-            best = NEVER
-        f.append(best)
-        at.append(where)
-        g.append(min(best, bound))
-        first.append(s if best <= bound else part)
-    if lane.sites and n > 1:
-        return _grouped(lane, rows, lines, worth, charges, tiers, f, at, g), rows
-    return unroll(first, at, len(g) - 1), rows
+    searches = [
+        (tier.weight, _Search(tier, lane.klass, lines, everywhere, worth, charges, even=even)) for tier in tiers
+    ]
+    together = bool(lane.sites) and n > 1
+    plans = _Plans(rows, searches, n, lane.klass, charges)
+    plans.find(all_=together)
+    whole = len(rows) - 1
+    f, at, g = plans.f, plans.at, plans.g
+    if g[whole] >= NEVER:
+        return None
+    if together:
+        return _grouped(lane, rows, lines, everywhere, worth, charges, tiers, f, at, g), rows
+    return unroll(plans.first, at, whole), rows
 
 
 def _grouped(  # noqa: PLR0917 - called once per order: keywords cost
     lane: Lane,
     rows: list[Row],
-    lines: Asked,
+    lines: list[Asked],
+    everywhere: Asked,
     worth: Worth | None,
     charges: Charges | None,
     tiers: Sequence[Tier],
@@ -240,9 +461,9 @@ def _grouped(  # noqa: PLR0917 - called once per order: keywords cost
         return next((tier.weight for tier in tiers if tier.mask is None or tier.mask[position]), None)
 
     def serves(position: int) -> int:
-        if weight_of(position) is None:
+        if weight_of(position) is None or any(mask[position] < least for mask, least in everywhere):
             return 0
-        return sum(1 << j for j, (units, wanted) in enumerate(lines) if units[position] >= wanted)
+        return sum(1 << j for j, lists in enumerate(lines) if all(units[position] >= wanted for units, wanted in lists))
 
     def offer(position: int, s: int) -> tuple[int, int]:
         row = rows[s]

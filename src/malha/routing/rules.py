@@ -19,7 +19,7 @@ from functools import partial
 
 import msgspec
 
-from malha.routing.charging import Charges, Prices, bar, by_unit, order_terms
+from malha.routing.charging import NOBODY, Barred, Charges, Prices, bar, barred_by, by_unit, order_terms
 from malha.routing.hard import priced_line, solve_hard
 from malha.routing.lane_facts import Onward
 from malha.routing.lanes import Bracket, Lane, Row, compile_network, open_lane
@@ -254,33 +254,23 @@ def decide(
     if bound is not None:
         return _within(bound, lane, lines, stock, full, excluded, heavy, prices, version, terms, costs=costs)
     n = len(lines)
-    have, needs = servable(lines, stock, full, excluded, heavy, terms)
+    have, needs = servable(lines, stock, full, excluded, heavy)
     charges = None if terms is None or not terms.charges else Charges(lane, lines, prices, terms)
     spell = partial(_spell, lane, lines, stock, full, excluded, heavy, prices=prices, version=version, terms=terms)
     fits = n <= most_exact(len(lane.open)) and needs == len(stock)
-    if fits and not (len(lane.open) < MANY_LOCATIONS if costs is None else costs):
-        quick = _parted(lane, lines, have, prices, charges)
+    wanted = len(lane.open) < MANY_LOCATIONS if costs is None else costs
+    if fits and not wanted:
+        quick = _parted(lane, lines, have, prices, charges, barred=barred_by(terms, lines, lane))
         if quick is not None:
             shipped, brackets = quick
             return spell(shipped, [], brackets, charges=charges)
-    elif fits:
-        keys = lane.keys(n)
-        bit = 1
-        for line, units in zip(lines, have, strict=True):
-            asked = line.quantity
-            served = [key + bit if u >= asked else key for key, u in zip(keys, units, strict=True)]
-            if served == keys:
-                break  # nobody has the whole line
-            keys = served
-            bit += bit
-        else:
-            extras = None
-            if prices and charges is None:
-                extras = extras_of([priced_line(line, line.quantity, prices) for line in lines])
-            weights = [line.quantity * line.grams for line in lines]
-            parts, forced, rows = assign(lane, weights, [1] * n, keys, extras, charges)
-            brackets = {row.bracket.limit: row.bracket for row in rows}
-            return spell(_shipped(lines, parts, rows), forced, brackets, charges=charges)
+    if terms is not None:
+        have = bar(have, lines, terms)
+    if fits and wanted:
+        found = _with_costs(lane, lines, have, prices, charges)
+        if found is not None:
+            shipped, forced, brackets = found
+            return spell(shipped, forced, brackets, charges=charges)
     if prices and charges is None:
         charges = Charges(lane, lines, prices, None)
     hard = solve_hard(lane, lines, stock, have, charges)
@@ -295,6 +285,7 @@ def _parted(
     charges: Charges | None,
     tiers: Sequence[Tier] = EVERYWHERE,
     keep: int = 0,
+    barred: Barred = NOBODY,
 ) -> tuple[list[Shipment], dict[int, Bracket]] | None:
     """Return the parcels of the cheapest plan, and the brackets looked at; None: nobody has one of the lines in full.
 
@@ -308,11 +299,38 @@ def _parted(
         [_worth(line, prices) for line in lines] if prices and charges is None else None,
         charges,
         tiers,
+        barred,
     )
     if quick is None:
         return None
     parts, rows = quick
     return _shipped(lines, parts, rows), {row.bracket.limit: row.bracket for row in rows}
+
+
+def _with_costs(
+    lane: Lane,
+    lines: Sequence[RequestLine],
+    have: list[list[int]],
+    prices: Prices | None,
+    charges: Charges | None,
+) -> tuple[list[Shipment], list[int], dict[int, Bracket]] | None:
+    """Return what `_parted` does, with what every position would cost; `have` is without what may not be served."""
+    n = len(lines)
+    keys = lane.keys(n)
+    bit = 1
+    for line, units in zip(lines, have, strict=True):
+        asked = line.quantity
+        served = [key + bit if u >= asked else key for key, u in zip(keys, units, strict=True)]
+        if served == keys:
+            return None  # nobody has the whole line
+        keys = served
+        bit += bit
+    extras = None
+    if prices and charges is None:
+        extras = extras_of([priced_line(line, line.quantity, prices) for line in lines])
+    weights = [line.quantity * line.grams for line in lines]
+    parts, forced, rows = assign(lane, weights, [1] * n, keys, extras, charges)
+    return _shipped(lines, parts, rows), forced, {row.bracket.limit: row.bracket for row in rows}
 
 
 def _within(  # noqa: PLR0917 - as `decide`
@@ -391,13 +409,15 @@ def _quickly(  # noqa: PLR0917 - as `decide`
     kits = bound.keep and any(line.components is not None for line in lines)
     if kits or len(lines) > most_exact(len(lane.open)):
         return None
-    have, needs = servable(lines, stock, full, excluded, heavy, terms)
+    have, needs = servable(lines, stock, full, excluded, heavy)
     if needs != len(stock):
         return None
     charges = None
     if terms is not None and terms.charges:
         charges = Charges(lane, lines, prices, terms, even=bool(bound.tiers))
-    parted = _parted(lane, lines, have, prices, charges, tiers_of(bound, lane, len(lines)), bound.keep)
+    tiers = tiers_of(bound, lane, len(lines))
+    barred = barred_by(terms, lines, lane)
+    parted = _parted(lane, lines, have, prices, charges, tiers, bound.keep, barred)
     if parted is None:
         return None
     shipped, brackets = parted
@@ -474,7 +494,7 @@ def servable(
             have.append(columns[0] if len(columns) == 1 else list(map(min, *columns)))
     if full or excluded or heavy:
         have = _without(have, lines, full, (excluded, heavy))
-    if terms is not None and (terms.far or terms.unserved):
+    if terms is not None:
         have = bar(have, lines, terms)
     return have, needs
 
