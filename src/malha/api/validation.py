@@ -14,7 +14,7 @@ from malha.api.errors import MalformedBody
 from malha.platform.days import is_far
 from malha.platform.flaws import Flaw, Invalid
 from malha.platform.i18n import N_, Phrase
-from malha.platform.shapes import NO_YEAR, TOO_BIG, flaws_in, joined
+from malha.platform.shapes import NO_YEAR, NO_YEAR_MEND, TOO_BIG, flaws_in, joined
 
 MARK = b"\xef\xbb\xbf"  # that Windows programs put before UTF-8
 _DIGITS = re.compile(rb"\d{19}")
@@ -125,7 +125,7 @@ def _far(value: Any, at: str) -> Iterator[Flaw]:
     """Yield the days and instants of a read value that are of no year in which anything is sold."""
     if isinstance(value, date):
         if is_far(value):
-            yield Flaw(at, NO_YEAR)
+            yield Flaw(at, NO_YEAR, NO_YEAR_MEND)
     elif isinstance(value, msgspec.Struct):
         for field in msgspec.structs.fields(value):
             yield from _far(getattr(value, field.name), joined(at, field.encode_name))

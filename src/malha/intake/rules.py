@@ -10,7 +10,7 @@ from malha.intake.model import NewOrder
 from malha.platform.days import is_far
 from malha.platform.errors import MalhaError
 from malha.platform.flaws import Flaw, Invalid
-from malha.platform.shapes import NO_YEAR
+from malha.platform.shapes import NO_YEAR, NO_YEAR_MEND
 
 _encode = msgspec.json.Encoder().encode
 
@@ -58,7 +58,7 @@ def refuse_days(order: NewOrder) -> MalhaError | None:
     instants = [("placed_at", order.placed_at), ("promised_at", order.promised_at)]
     for n, payment in enumerate(order.payments):
         instants += [(f"payments/{n}/expires_at", payment.expires_at), (f"payments/{n}/paid_at", payment.paid_at)]
-    flaws = [Flaw(at, NO_YEAR) for at, instant in instants if instant is not None and is_far(instant)]
+    flaws = [Flaw(at, NO_YEAR, NO_YEAR_MEND) for at, instant in instants if instant is not None and is_far(instant)]
     return Invalid(flaws) if flaws else None
 
 

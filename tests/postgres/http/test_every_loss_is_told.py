@@ -563,7 +563,8 @@ async def test_the_customer_of_an_order_that_was(way: str, shop: Shop) -> None:
     async with shop.database.transaction() as tx:
         world = await a_network(tx)
         sku = await a_product(tx, world, "A", stock={"DC": 2})
-        order_id = await an_order(tx, world, [Sold(sku, 2)])
+        paid = "pending" if walk is not_paid else "captured"
+        order_id = await an_order(tx, world, [Sold(sku, 2)], paid=paid)
         await tx.execute("UPDATE sales_order SET buyer_email = 'maria@example.com'")
     assert await told(shop, order_id) == [(Kind.PLACED, "queued")]
     await walk(shop, world, order_id)
