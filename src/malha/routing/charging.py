@@ -473,7 +473,7 @@ class Charges:
             # Only aged stock takes anything off: others that cost more than the best are not looked into.
             if cost <= best or aged:
                 cost = self._special(content, position, cost)
-                if cost < best or (cost == best and base < alone and not even):
+                if cost <= best and _beats(cost, base, position, best, alone, where, even=even):
                     best, alone, where = cost, base, position
         return best, where
 
@@ -496,8 +496,7 @@ class Charges:
             cost = base + tax[zone]
             if cost <= highest:
                 cost = self._special(subset.content, position, cost)
-                alike = cost == best and (even or base == alone)
-                if cost < best or (alike and position < where) or (cost == best and base < alone and not even):
+                if cost <= best and _beats(cost, base, position, best, alone, where, even=even):
                     best, alone, where = cost, base, position
                     highest = min(bound, best)
         return best, alone, where
@@ -560,8 +559,7 @@ class Charges:
                     break
             else:
                 cost = self._special(subset.content, position, cost)
-                alike = cost == best and (even or base == alone)
-                if cost < best or (alike and position < where) or (cost == best and base < alone and not even):
+                if cost <= best and _beats(cost, base, position, best, alone, where, even=even):
                     best, alone, where = cost, base, position
                     highest = min(bound, best)
         return best, alone, where
@@ -576,7 +574,7 @@ class Charges:
                 cost = self._special(
                     subset.content, position, base + (subset.tax[lane.zone_at[position]] if subset.tax else 0)
                 )
-                if cost < best or (cost == best and base < alone and not self._even):
+                if cost <= best and _beats(cost, base, position, best, alone, where, even=self._even):
                     best, alone, where = cost, base, position
         return best, alone, where
 
@@ -636,6 +634,18 @@ class _Subset:
         self.least = 0  # of these
         self.first = 0  # the zone where it costs that
         self.aged = aged  # positions where aged stock takes something off
+
+
+def _beats(cost: int, base: int, position: int, best: int, alone: int, where: int, *, even: bool) -> bool:
+    """Tell whether a parcel is preferred to the best so far, which is from `where` and costs `alone` before charges.
+
+    Of those that cost the same the cheapest before charges, then the first; `even`: the first.
+    """
+    if cost != best:
+        return cost < best
+    if even or base == alone:
+        return position < where
+    return base < alone
 
 
 def _joined(one: list[int], other: list[int]) -> list[int]:
