@@ -94,6 +94,14 @@ def _part(unit: Unit, quantity: int) -> Unit:
     return Unit(unit.order_id, unit.line, unit.part, unit.sku_id, quantity, unit.state, unit.location_id)
 
 
+def _by_line(units: Iterable[Unit]) -> dict[int, list[Unit]]:
+    """Return units by their line: who looks through all of them for each of many contents is not done in minutes."""
+    found: dict[int, list[Unit]] = {}
+    for unit in units:
+        found.setdefault(unit.line, []).append(unit)
+    return found
+
+
 def plan_pick(
     units: Sequence[Unit], picked: Sequence[Picked] | None, short: Sequence[Short]
 ) -> tuple[list[Unit], list[tuple[Unit, Short]]]:
@@ -103,9 +111,10 @@ def plan_pick(
         NotThatMany, Invalid: as `take`.
     """
     taken: dict[tuple[int, int], int] = {}
-    missing = [(unit, wish) for wish in short for unit in take(units, wish, taken)]
+    lines = _by_line(units)
+    missing = [(unit, wish) for wish in short for unit in take(lines.get(wish.line, ()), wish, taken)]
     if picked is not None:
-        return [unit for wish in picked for unit in take(units, wish, taken)], missing
+        return [unit for wish in picked for unit in take(lines.get(wish.line, ()), wish, taken)], missing
     rest = [(u, u.quantity - taken.get((u.line, u.part), 0)) for u in units]
     return [_part(u, quantity) for u, quantity in rest if quantity], missing
 
@@ -175,7 +184,10 @@ def plan_parcels(units: Sequence[Unit], parcels: Sequence[Parcel]) -> list[list[
     if len(parcels) == 1 and parcels[0].contents is None:
         return [[_part(u, u.quantity) for u in units]]
     taken: dict[tuple[int, int], int] = {}
-    packed = [[unit for c in parcel.contents or () for unit in take(units, c, taken)] for parcel in parcels]
+    lines = _by_line(units)
+    packed = [
+        [unit for c in parcel.contents or () for unit in take(lines.get(c.line, ()), c, taken)] for parcel in parcels
+    ]
     for unit in units:
         inside = taken.get((unit.line, unit.part), 0)
         if inside != unit.quantity:
