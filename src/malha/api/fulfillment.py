@@ -449,7 +449,8 @@ async def extend_pickup(work: Work, fulfillment_id: UUID, data: MoreTime) -> Rea
     """Give the customer more time to collect.
 
     When the window has ended and the goods went back to stock, they are set aside again, with a new code, as long as
-    they are there and the order is paid; the cancel is undone.
+    they are there and the order is paid; the cancel is undone. Where they need a fiscal document they are packed, wait
+    for a new one, and get their code when they are made ready.
     """
     until = await pickups.extend(work.tx, fulfillment_id, data.days)
     return Ready(work=await _standing(work, fulfillment_id), until=until)

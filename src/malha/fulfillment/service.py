@@ -368,6 +368,7 @@ async def hand_over(tx: Tx, work_id: UUID, *, code: str, received_by: str) -> Ha
         WrongState: nothing waits for a customer here.
         CodeLocked: too many wrong codes were shown; a new one is needed.
         PickupOver: the window ended; give the customer more time first.
+        DocumentRequired: the document of the goods was cancelled a moment ago.
         OrderStopped: a hold says that nothing leaves.
         LocationFrozen, ZoneFrozen: everything at the location, or some of this, is being counted.
         Invalid: nobody is named as collecting.
@@ -379,7 +380,7 @@ async def hand_over(tx: Tx, work_id: UUID, *, code: str, received_by: str) -> Ha
         raise PickupOver(until=desk.work.pickup_until)
     if desk.work.pickup_misses >= CODE_ATTEMPTS:
         raise CodeLocked
-    await refuse_stopped(tx, desk.order)
+    await _open_gate(tx, desk)
     await refuse_frozen(tx, {(u.sku_id, desk.work.location_id) for u in desk.units})
     shown = "".join(code.split()).encode()
     if not hmac.compare_digest(shown, (desk.work.pickup_code or "").encode()):
