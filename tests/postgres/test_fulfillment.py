@@ -16,6 +16,7 @@ from malha.fulfillment.errors import (
     OrderStopped,
     ReleaseHeld,
     ReleaseUnpaid,
+    ShipmentNotFound,
     ShipmentNotSent,
     WorkNotFound,
     WrongContents,
@@ -284,6 +285,50 @@ async def test_parcels_hold_exactly_what_was_picked(database):
         assert await status_of(tx, order_id) == "shipped"
         await service.deliver(tx, first)
         assert await status_of(tx, order_id) == "delivered"
+
+
+async def test_a_parcel_of_which_everything_was_cancelled_does_not_leave_with_the_others(database):
+    async with database.transaction() as tx:
+        world = await a_network(tx, policy="not_required")
+        sku, other = [await a_product(tx, world, code, stock={"DC": 10}) for code in "AB"]
+        order_id = await an_order(tx, world, [Sold(sku, 2), Sold(other, 1)])
+        [work] = await released(tx, order_id)
+        await service.confirm_pick(tx, work)
+        parcels = [Parcel(contents=[Content(1, 2)]), Parcel(contents=[Content(2, 1)]), Parcel(contents=[])]
+        kept, emptied, second_box = await service.pack(tx, work, parcels)
+        await service.cancel(tx, order_id, reason="changed my mind", wishes=[CancelWish(2, 1)])
+        tracking = [Tracking(kept, "A", "1"), Tracking(emptied, "A", "2"), Tracking(second_box, "A", "3")]
+        assert await service.ship(tx, work, tracking) == [kept, second_box]  # the label of the other was printed before
+        told = await tx.value("SELECT payload -> 'shipments' FROM outbox WHERE type = 'fulfillment.shipped'")
+        assert [parcel["tracking_code"] for parcel in told] == ["1", "3"]
+        with pytest.raises(ShipmentNotSent):
+            await service.deliver(tx, emptied)
+        await service.deliver(tx, kept)
+        assert await status_of(tx, order_id) == "delivered"
+
+
+async def test_a_parcel_that_is_left_alone_needs_no_name(database):
+    async with database.transaction() as tx:
+        world = await a_network(tx, policy="not_required")
+        order_id = await an_order(tx, world, 2)
+        [work] = await released(tx, order_id)
+        await service.confirm_pick(tx, work)
+        _, kept = await service.pack(tx, work, [Parcel(contents=[Content(n, 1)]) for n in (1, 2)])
+        await service.cancel(tx, order_id, reason="changed my mind", wishes=[CancelWish(1, 1)])
+        assert await service.ship(tx, work, [Tracking(tracking_code="X")]) == [kept]
+
+
+async def test_a_box_without_units_of_its_own_is_its_locations_too(database):
+    async with database.transaction() as tx:
+        world = await a_network(tx, policy="not_required")
+        [work] = await released(tx, await an_order(tx, world, 1))
+        await service.confirm_pick(tx, work)
+        _, box = await service.pack(tx, work, [Parcel(contents=[Content(1, 1)]), Parcel(contents=[])])
+        await service.ship(tx, work)
+    store = Actor("person", "ana", "Ana", locations=frozenset({world.locations["S1"]}))
+    async with database.transaction(store) as tx:
+        with pytest.raises(ShipmentNotFound):
+            await service.deliver(tx, box)
 
 
 async def test_nothing_leaves_under_a_stopping_hold(database):

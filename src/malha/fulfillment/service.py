@@ -204,7 +204,7 @@ async def pack(tx: Tx, work_id: UUID, parcels: Sequence[Parcel] = (Parcel(),)) -
 
 
 async def ship(tx: Tx, work_id: UUID, tracking: Sequence[Tracking] = ()) -> list[UUID]:
-    """Let the parcels leave: the stock falls, the ledger says so. Returns the parcels.
+    """Let the parcels leave: the stock falls, the ledger says so. Returns those that hold something still.
 
     Raises:
         WrongMethod: the customer collects.
@@ -220,8 +220,8 @@ async def ship(tx: Tx, work_id: UUID, tracking: Sequence[Tracking] = ()) -> list
     desk.need(WorkState.PACKED)
     await refuse_frozen(tx, {(u.sku_id, desk.work.location_id) for u in desk.units})
     await _open_gate(tx, desk)
-    parcels = await tx.values(writes.SHIPMENTS_OF, {"fulfillment_id": work_id})
-    by_parcel = _assign(tracking, parcels)
+    parcels = await _leaving(tx, desk)
+    by_parcel = _assign(tracking, parcels, await parcels_of(tx, work_id))
     carrier = await tx.value(writes.CARRIER_OF, {"service_id": desk.work.service_id})
     rows = [by_parcel.get(id_, Tracking()) for id_ in parcels]
     await tx.execute(
@@ -251,11 +251,17 @@ async def parcels_of(tx: Tx, work_id: UUID) -> list[UUID]:
     return await tx.values(writes.SHIPMENTS_OF, {"fulfillment_id": work_id})
 
 
-def _assign(tracking: Sequence[Tracking], parcels: Sequence[UUID]) -> dict[UUID, Tracking]:
+async def _leaving(tx: Tx, desk: Desk) -> list[UUID]:
+    row = {"fulfillment_id": desk.work.id, "order_id": desk.order.id}
+    return await tx.values(writes.LEAVING_SHIPMENTS, row)
+
+
+def _assign(tracking: Sequence[Tracking], parcels: Sequence[UUID], packed: Sequence[UUID]) -> dict[UUID, Tracking]:
+    """Return how each parcel travels. What is said of one that was packed and holds nothing any more is no error."""
     if any(t.shipment_id is None for t in tracking) and len(parcels) != 1:
         raise TrackingUnclear(count=len(parcels))
     found = {t.shipment_id or parcels[0]: t for t in tracking}
-    unknown = sorted(found.keys() - set(parcels))
+    unknown = sorted(found.keys() - set(packed))
     if unknown:
         raise ShipmentNotFound(key=unknown[0])
     if len(found) < len(tracking):
@@ -285,13 +291,12 @@ async def _lock_sent(tx: Tx, shipment_id: UUID) -> tuple[UUID, list[Unit]]:
     found = await tx.tuples(writes.FIND_SHIPMENT, {"id": shipment_id})
     if not found:
         raise ShipmentNotFound(key=shipment_id)
-    order_id = found[0][0]
+    order_id, location_id = found[0]
+    if not tx.actor.sees(location_id):
+        raise ShipmentNotFound(key=shipment_id)
     await ordering.lock_order(tx, order_id)
     units = (await ordering.units_of(tx, [order_id]))[order_id]
-    sent = [u for u in units if u.shipment_id == shipment_id]
-    if not all(tx.actor.sees(u.location_id) for u in sent):
-        raise ShipmentNotFound(key=shipment_id)
-    return order_id, sent
+    return order_id, [u for u in units if u.shipment_id == shipment_id]
 
 
 async def deliver(tx: Tx, shipment_id: UUID, *, at: datetime | None = None, received_by: str | None = None) -> None:
@@ -388,7 +393,7 @@ async def hand_over(tx: Tx, work_id: UUID, *, code: str, received_by: str) -> Ha
         left = CODE_ATTEMPTS - desk.work.pickup_misses - 1
         await ordering.record(tx, PickupRefused(**_about(desk), attempts_left=left))
         return HandOver(done=False, attempts_left=left)
-    row = {"fulfillment_id": work_id, "received_by": received_by.strip()}
+    row = {"ids": await _leaving(tx, desk), "received_by": received_by.strip()}
     await tx.execute(writes.HAND_OVER_SHIPMENTS, row)
     shipment_id = desk.units[0].shipment_id
     event = WorkCollected(**_about(desk), shipment_id=shipment_id, units=sum(u.quantity for u in desk.units))
