@@ -300,10 +300,16 @@ async def _pick(tx: Tx, order_id: UUID, form: Form) -> str:
         if unit.fulfillment_id == work_id and unit.state in {"released", "picking"}:
             key = (unit.line, unit.sku_id)
             open_[key] = open_.get(key, 0) + unit.quantity
+    flaws = []
     for (line, sku_id), asked in sorted(open_.items(), key=str):
-        found = _whole(form, f"p{line}.{sku_id}")
-        if found is not None and found < asked:
+        name = f"p{line}.{sku_id}"
+        found = _whole(form, name) if name in form else asked
+        if found is None or found > asked:  # nobody counted that: a field left empty says nothing of what was found
+            says = N_("Write a whole number from {least} to {most}.")
+            flaws.append(Flaw(name, says, facts={"least": 0, "most": asked}))
+        elif found < asked:
             missing.append(Short(line, asked - found, _reason(form), sku_id))
+    refuse(flaws)
     done = await work.confirm_pick(tx, work_id, short=missing)
     return _rerouted(done.placed, done.waiting) if missing else _("Everything picked")
 

@@ -1,0 +1,47 @@
+"""People at work on the page of an order: what they count, what is theirs, what is another location's."""
+
+import pytest
+from tests_http import Shop
+
+from malha.fulfillment import service
+from malha.identity.model import Role
+from malha.ordering import service as ordering
+from malha.platform.ids import UUID
+from malha.testing.builders import Sold, a_network, a_product, an_order
+
+
+async def released(shop: Shop, *places: str, quantity: int = 3) -> tuple[UUID, list[UUID], int]:
+    """An order with a line at each place; return it, its work, and the id of the SKU."""
+    async with shop.database.transaction() as tx:
+        world = await a_network(tx, policy="not_required")
+        sku = await a_product(tx, world, "A", stock=dict.fromkeys(("DC", "S1", "S2"), 10))
+        order_id = await an_order(tx, world, [Sold(sku, quantity, at=place) for place in places])
+        return order_id, [work.id for work in await service.release_order(tx, order_id)], sku
+
+
+async def states(shop: Shop, order_id: UUID) -> list[tuple[str, int]]:
+    async with shop.database.transaction() as tx:
+        return [(u.state.value, u.quantity) for u in (await ordering.units_of(tx, [order_id]))[order_id]]
+
+
+@pytest.mark.parametrize("said", ["", "two", "-1", "1,5", "4"])
+async def test_what_nobody_counted_is_not_picked(shop: Shop, said: str) -> None:
+    order_id, [work], sku = await released(shop, "S1")
+    lead = await shop.session(Role.STORE_LEAD, locations=["S1"])
+    form = {"work": str(work), f"p1.{sku}": said, "reason": "not_in_stock"}
+    answer = await shop.http.post("/orders/1/pick", data=form, headers=lead)
+    assert answer.status_code == 422
+    assert "Write a whole number from 0 to 3." in answer.text
+    assert await states(shop, order_id) == [("released", 3)]
+
+
+async def test_a_form_of_before_a_colleague_picked_is_refused_and_says_what_is_left(shop: Shop) -> None:
+    order_id, [work], sku = await released(shop, "S1")
+    lead = await shop.session(Role.STORE_LEAD, locations=["S1"])
+    key = await shop.key(["fulfillment:work"])
+    two = {"picked": [{"line": 1, "quantity": 2}]}
+    assert (await shop.http.post(f"/v1/fulfillments/{work}/pick", json=two, headers=key)).status_code == 200
+    form = {"work": str(work), f"p1.{sku}": "2", "reason": "not_in_stock"}  # of three
+    answer = await shop.http.post("/orders/1/pick", data=form, headers=lead)
+    assert (answer.status_code, "Write a whole number from 0 to 1." in answer.text) == (422, True)
+    assert sorted(await states(shop, order_id)) == [("picked", 2), ("picking", 1)]
