@@ -372,17 +372,22 @@ async def _time(tx: Tx, order_id: UUID, form: Form) -> str:
     return _("It may be paid until {time}", time=render.moment(until))
 
 
+async def _under_way(tx: Tx, order_id: UUID) -> list[UUID]:
+    """Return the parcels of an order that have left and not arrived, of the locations that the person sees."""
+    seen = {row.id for row in await jobs.of_order(tx, order_id) if tx.actor.sees(row.location_id)}
+    parcels = await jobs.shipments(tx, order_id)
+    return [p.id for p in parcels if p.shipped_at and not p.delivered_at and p.fulfillment_id in seen]
+
+
 async def _deliver(tx: Tx, order_id: UUID, _form: Form) -> str:
-    for parcel in await jobs.shipments(tx, order_id):
-        if parcel.shipped_at and not parcel.delivered_at:
-            await work.deliver(tx, parcel.id)
+    for parcel in await _under_way(tx, order_id):
+        await work.deliver(tx, parcel)
     return _("Delivery recorded")
 
 
 async def _out(tx: Tx, order_id: UUID, _form: Form) -> str:
-    for parcel in await jobs.shipments(tx, order_id):
-        if parcel.shipped_at and not parcel.delivered_at:
-            await work.send_out(tx, parcel.id)
+    for parcel in await _under_way(tx, order_id):
+        await work.send_out(tx, parcel)
     return _("Recorded: out for delivery")
 
 

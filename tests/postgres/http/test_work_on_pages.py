@@ -45,3 +45,22 @@ async def test_a_form_of_before_a_colleague_picked_is_refused_and_says_what_is_l
     answer = await shop.http.post("/orders/1/pick", data=form, headers=lead)
     assert (answer.status_code, "Write a whole number from 0 to 1." in answer.text) == (422, True)
     assert sorted(await states(shop, order_id)) == [("picked", 2), ("picking", 1)]
+
+
+async def test_a_store_tells_of_its_own_parcels_of_an_order_that_others_send_too(shop: Shop) -> None:
+    _, works, _ = await released(shop, "S1", "DC", quantity=1)
+    async with shop.database.transaction() as tx:
+        for work in works:
+            await service.confirm_pick(tx, work)
+            await service.pack(tx, work)
+            await service.ship(tx, work)
+    store = await shop.session(Role.STORE_LEAD, locations=["S1"])
+    assert "/orders/1/deliver" in (await shop.http.get("/orders/1", headers=store)).text
+    for act in ("out", "deliver", "deliver"):
+        assert (await shop.http.post(f"/orders/1/{act}", headers=store)).status_code == 303
+    async with shop.database.transaction() as tx:
+        told = await tx.tuples(
+            "SELECT l.code, s.out_at IS NOT NULL, s.delivered_at IS NOT NULL FROM shipment s "
+            "JOIN fulfillment_order f ON f.id = s.fulfillment_id JOIN location l ON l.id = f.location_id ORDER BY l.code"
+        )
+    assert told == [("DC", False, False), ("S1", True, True)]
