@@ -355,7 +355,7 @@ async def _result(work: Work, fulfillment_id: UUID, rerouted: Rerouted) -> PickR
 
 @command("/fulfillments/{fulfillment_id:uuid}/accept", permission="fulfillment:work", tag=TAG)
 async def accept_work(work: Work, fulfillment_id: UUID) -> WorkStanding:
-    """Take the work on. Pressing twice is one."""
+    """Take the work on. Pressing twice is one; what somebody else has taken on stays theirs (`assignee`)."""
     await service.accept(work.tx, fulfillment_id, assignee=work.actor.name)
     return await _standing(work, fulfillment_id)
 

@@ -263,8 +263,8 @@ def reference_flaws(reference: str) -> list[Flaw]:
 
 
 async def _accept(tx: Tx, _order_id: UUID, form: Form) -> str:
-    await work.accept(tx, _work_id(form), assignee=tx.actor.name)
-    return _("Work accepted")
+    who = await work.accept(tx, _work_id(form), assignee=tx.actor.name)
+    return _("Work accepted") if who == tx.actor.name else _("{name} has taken this work on already", name=who)
 
 
 async def _move_work(tx: Tx, _order_id: UUID, form: Form) -> str:

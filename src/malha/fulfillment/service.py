@@ -86,20 +86,23 @@ __all__ = [
 CODE_ATTEMPTS = 5
 
 
-async def accept(tx: Tx, work_id: UUID, *, assignee: str | None = None) -> None:
-    """Take the work on. Work already accepted stays so: the same press of a button twice is one.
+async def accept(tx: Tx, work_id: UUID, *, assignee: str | None = None) -> str | None:
+    """Take the work on, and return by name who has it. Work already accepted stays so, and whose it is.
+
+    The same press of a button twice is one; of two people who press it, the first has the work.
 
     Raises:
         WrongState: it is past that.
     """
     desk = await take_up(tx, work_id)
+    desk.need(WorkState.OPEN, WorkState.ACCEPTED, WorkState.PICKING)
+    who = None
     if assignee is not None:
-        await tx.execute(writes.SET_ASSIGNEE, {"id": work_id, "assignee": assignee})
-    if desk.work.state in {WorkState.ACCEPTED, WorkState.PICKING}:
-        return
-    desk.need(WorkState.OPEN)
-    event = WorkAccepted(**_about(desk))
-    await _move(tx, desk, rules.moves_to(desk.units, UnitState.PICKING), event)
+        who = await tx.value(writes.SET_ASSIGNEE, {"id": work_id, "assignee": assignee})
+    if desk.work.state is WorkState.OPEN:
+        event = WorkAccepted(**_about(desk))
+        await _move(tx, desk, rules.moves_to(desk.units, UnitState.PICKING), event)
+    return who
 
 
 async def reject(tx: Tx, work_id: UUID, reason: RejectReason, *, note: str = "") -> Rerouted:

@@ -67,8 +67,11 @@ SELECT f.id, f.order_id FROM transfer t JOIN fulfillment_order f ON f.transfer_i
 WHERE t.number = %(number)s::bigint
 """
 
+# Of two who take it on, the first has it.
 SET_ASSIGNEE = """
-UPDATE fulfillment_order SET assignee = %(assignee)s::text, version = version + 1 WHERE id = %(id)s::uuid
+UPDATE fulfillment_order SET assignee = coalesce(nullif(assignee, ''), %(assignee)s::text), version = version + 1
+WHERE id = %(id)s::uuid
+RETURNING assignee
 """
 
 # Work whose rows are locked and that nobody else has by name.

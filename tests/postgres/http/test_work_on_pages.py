@@ -47,6 +47,22 @@ async def test_a_form_of_before_a_colleague_picked_is_refused_and_says_what_is_l
     assert sorted(await states(shop, order_id)) == [("picked", 2), ("picking", 1)]
 
 
+async def test_of_two_people_who_take_work_on_the_first_has_it_and_the_other_is_told(shop: Shop) -> None:
+    _, [work], _ = await released(shop, "S1")
+    ana = await shop.session(Role.STORE_LEAD, email="ana@loja.test")
+    bia = await shop.session(Role.STORE_ASSOCIATE, email="bia@loja.test")
+    form = {"work": str(work)}
+    part = {"hx-request": "true", "hx-target": "order"}
+    first = await shop.http.post("/orders/1/accept", data=form, headers=ana | part)
+    assert "Work accepted" in first.headers["hx-trigger"]
+    again = await shop.http.post("/orders/1/accept", data=form, headers=ana | part)
+    assert "Work accepted" in again.headers["hx-trigger"]
+    second = await shop.http.post("/orders/1/accept", data=form, headers=bia | part)
+    assert "Store_Lead has taken this work on already" in second.headers["hx-trigger"]
+    async with shop.database.transaction() as tx:
+        assert await tx.value("SELECT assignee FROM fulfillment_order") == "Store_Lead"
+
+
 async def test_a_store_tells_of_its_own_parcels_of_an_order_that_others_send_too(shop: Shop) -> None:
     _, works, _ = await released(shop, "S1", "DC", quantity=1)
     async with shop.database.transaction() as tx:
