@@ -1,6 +1,7 @@
 """Work at locations: release under capacity, accept, reject, pick, short pick, pack, gate, ship, pickup."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -29,6 +30,7 @@ from malha.ordering import service as ordering
 from malha.ordering.model import CancelWish, HoldKind
 from malha.payments import service as payments
 from malha.platform.db import SYSTEM, Actor
+from malha.platform.flaws import Invalid
 from malha.platform.ids import new_id
 from malha.testing.builders import Sold, a_network, a_product, an_access_key, an_order
 
@@ -329,6 +331,24 @@ async def test_a_box_without_units_of_its_own_is_its_locations_too(database):
     async with database.transaction(store) as tx:
         with pytest.raises(ShipmentNotFound):
             await service.deliver(tx, box)
+
+
+async def test_a_parcel_arrives_neither_before_its_order_nor_in_a_time_to_come(database):
+    async with database.transaction() as tx:
+        world = await a_network(tx, policy="not_required")
+        [work] = await released(tx, await an_order(tx, world, 1))
+        await service.confirm_pick(tx, work)
+        [parcel] = await service.pack(tx, work)
+        await service.ship(tx, work)
+        now = await tx.now()
+        for at in (now + timedelta(days=1), now - timedelta(days=40), datetime(2999, 1, 1, tzinfo=UTC)):
+            for tell in (service.send_out, service.deliver):
+                with pytest.raises(Invalid):
+                    await tell(tx, parcel, at=at)
+        await service.send_out(tx, parcel, at=now - timedelta(hours=3))  # told together, after it had left
+        await service.deliver(tx, parcel, at=now + timedelta(minutes=5))  # clocks differ
+        told = await tx.tuples("SELECT out_at, delivered_at FROM shipment")
+        assert told == [(now - timedelta(hours=3), now + timedelta(minutes=5))]
 
 
 async def test_nothing_leaves_under_a_stopping_hold(database):

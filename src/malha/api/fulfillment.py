@@ -215,13 +215,13 @@ class HandOverWork(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Out(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """When."""
+    """When: not still to come, and not from before the order."""
 
     out_at: Instant | None = None
 
 
 class Delivered(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """When, and who took it."""
+    """When (not still to come, and not from before the order), and who took it."""
 
     delivered_at: Instant | None = None
     received_by: Annotated[str, Meta(max_length=200)] | None = None

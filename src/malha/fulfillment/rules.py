@@ -1,7 +1,7 @@
 """Pure decisions on work at a location: may an order be released, where work stands, what a pick and a parcel take."""
 
 from collections.abc import Collection, Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from malha.fulfillment.errors import NotThatMany, WrongContents
 from malha.fulfillment.model import ENDED, Content, NotReleased, Parcel, Picked, Short, WorkState
@@ -9,6 +9,9 @@ from malha.ordering.model import GONE, HoldKind, Line, Move, Order, Unit, UnitSt
 from malha.ordering.rules import whole_units
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_
+
+AHEAD = timedelta(minutes=10)  # clocks differ
+BEFORE_ORDER = timedelta(days=1)  # an order may be told late, without its own date
 
 _STATE_OF = {
     UnitState.RELEASED: WorkState.OPEN,
@@ -193,6 +196,20 @@ def plan_parcels(units: Sequence[Unit], parcels: Sequence[Parcel]) -> list[list[
         if inside != unit.quantity:
             raise WrongContents(line=unit.line, picked=unit.quantity, packed=inside)
     return packed
+
+
+def check_told(at: datetime | None, field: str, placed_at: datetime | None, now: datetime) -> list[Flaw]:
+    """Return what is wrong with when a parcel is said to have been somewhere: still to come, or before its order.
+
+    It may be from before it left: what people record late they record in one go.
+    """
+    mend = N_("Check the date and its time zone.")
+    if at is not None and at > now + AHEAD:
+        return [Flaw(field, N_("{at} is still to come."), mend, {"at": at})]
+    if at is not None and placed_at is not None and at < placed_at - BEFORE_ORDER:
+        says = N_("{at} is from before {placed_at}, when the order was placed.")
+        return [Flaw(field, says, mend, {"at": at, "placed_at": placed_at})]
+    return []
 
 
 def moves_to(units: Sequence[Unit], to: UnitState) -> list[Move]:

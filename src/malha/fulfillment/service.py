@@ -56,7 +56,7 @@ from malha.inventory.counts.freezing import refuse_frozen
 from malha.inventory.model import Claim, Reason, Reference
 from malha.ordering import service as ordering
 from malha.ordering.events import OrderEvent
-from malha.ordering.model import Cancellation, CancelWish, Move, Unit, UnitState
+from malha.ordering.model import Cancellation, CancelWish, Move, Order, Unit, UnitState
 from malha.platform.db import Tx
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_, Word
@@ -280,16 +280,18 @@ async def send_out(tx: Tx, shipment_id: UUID, *, at: datetime | None = None) -> 
     Raises:
         ShipmentNotFound: there is no such parcel, or it is outside the actor's locations.
         ShipmentNotSent: it has not left.
+        Invalid: `at` is still to come, or from before the order.
     """
-    order_id, _sent = await _lock_sent(tx, shipment_id)
+    order, _sent = await _lock_sent(tx, shipment_id)
+    refuse(rules.check_told(at, "out_at", order.placed_at, await tx.now()))
     out_at = await tx.value(writes.SEND_OUT_SHIPMENT, {"id": shipment_id, "at": at})
     if out_at is not None:
-        await ordering.record(tx, ShipmentOut(id=order_id, seq=0, shipment_id=shipment_id, out_at=out_at))
+        await ordering.record(tx, ShipmentOut(id=order.id, seq=0, shipment_id=shipment_id, out_at=out_at))
     elif not await tx.value(writes.HAS_LEFT, {"id": shipment_id}):
         raise ShipmentNotSent
 
 
-async def _lock_sent(tx: Tx, shipment_id: UUID) -> tuple[UUID, list[Unit]]:
+async def _lock_sent(tx: Tx, shipment_id: UUID) -> tuple[Order, list[Unit]]:
     """Lock the order of a parcel; return it with the units in the parcel."""
     found = await tx.tuples(writes.FIND_SHIPMENT, {"id": shipment_id})
     if not found:
@@ -297,9 +299,9 @@ async def _lock_sent(tx: Tx, shipment_id: UUID) -> tuple[UUID, list[Unit]]:
     order_id, location_id = found[0]
     if not tx.actor.sees(location_id):
         raise ShipmentNotFound(key=shipment_id)
-    await ordering.lock_order(tx, order_id)
+    order = await ordering.lock_order(tx, order_id)
     units = (await ordering.units_of(tx, [order_id]))[order_id]
-    return order_id, [u for u in units if u.shipment_id == shipment_id]
+    return order, [u for u in units if u.shipment_id == shipment_id]
 
 
 async def deliver(tx: Tx, shipment_id: UUID, *, at: datetime | None = None, received_by: str | None = None) -> None:
@@ -308,8 +310,10 @@ async def deliver(tx: Tx, shipment_id: UUID, *, at: datetime | None = None, rece
     Raises:
         ShipmentNotFound: there is no such parcel, or it is outside the actor's locations.
         ShipmentNotSent: it has not left.
+        Invalid: `at` is still to come, or from before the order.
     """
-    order_id, sent = await _lock_sent(tx, shipment_id)
+    order, sent = await _lock_sent(tx, shipment_id)
+    refuse(rules.check_told(at, "delivered_at", order.placed_at, await tx.now()))
     row = {"id": shipment_id, "at": at, "received_by": received_by}
     delivered_at = await tx.value(writes.DELIVER_SHIPMENT, row)
     if delivered_at is None:
@@ -318,13 +322,13 @@ async def deliver(tx: Tx, shipment_id: UUID, *, at: datetime | None = None, rece
         raise ShipmentNotSent
     moving = [u for u in sent if u.state is UnitState.SHIPPED]
     event = ShipmentDelivered(
-        id=order_id,
+        id=order.id,
         seq=0,
         shipment_id=shipment_id,
         units=sum(u.quantity for u in moving),
         delivered_at=delivered_at,
     )
-    await ordering.move_units(tx, order_id, rules.moves_to(moving, UnitState.DELIVERED), event)
+    await ordering.move_units(tx, order.id, rules.moves_to(moving, UnitState.DELIVERED), event)
 
 
 async def make_ready(tx: Tx, work_id: UUID) -> datetime:
