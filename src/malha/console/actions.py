@@ -31,7 +31,7 @@ from malha.network.places import zone_of
 from malha.network.rules import MOST_PICKUP_DAYS
 from malha.ordering import details, promises, reads, rules, slots
 from malha.ordering import service as ordering
-from malha.ordering.errors import OrderNotFound, TooManyTags
+from malha.ordering.errors import LineNotFound, OrderNotFound, TooManyTags
 from malha.ordering.model import Address, CancelWish, HoldKind, PromiseReason
 from malha.ordering.tracking import tracking_address
 from malha.payments import deadlines
@@ -94,9 +94,9 @@ def _work_id(form: Form) -> UUID:
 
 def _wishes(form: Form) -> list[CancelWish]:
     return [
-        CancelWish(int(name[1:]), quantity)
+        CancelWish(line, quantity)
         for name in form
-        if name.startswith("q") and name[1:].isdigit() and (quantity := _whole(form, name))
+        if name.startswith("q") and (line := whole_in(name[1:], 5)) and (quantity := _whole(form, name))
     ]
 
 
@@ -486,7 +486,10 @@ async def effect_of(tx: Tx, order_id: UUID, wishes: list[CancelWish]) -> Effect:
     lines = (await ordering.lines_of(tx, [order_id]))[order_id]
     units = (await ordering.units_of(tx, [order_id]))[order_id]
     paid = (await payments_reads.totals(tx, [order_id])).get(order_id)
+    unknown = sorted({wish.line for wish in wishes} - {line.line for line in lines})
     try:
+        if unknown:
+            raise LineNotFound(number=order.number, line=unknown[0])
         after = rules.plan_moves(units, rules.plan_cancel(lines, units, wishes)).units
     except MalhaError as error:
         return Effect(refusal=" ".join(web.refusal_text(error)))

@@ -80,3 +80,25 @@ async def test_a_store_tells_of_its_own_parcels_of_an_order_that_others_send_too
             "JOIN fulfillment_order f ON f.id = s.fulfillment_id JOIN location l ON l.id = f.location_id ORDER BY l.code"
         )
     assert told == [("DC", False, False), ("S1", True, True)]
+
+
+@pytest.mark.parametrize("field", ["q7", "q²", "q" + "9" * 5_000, "q99999999999999999999"])
+async def test_a_line_that_an_order_has_not_is_refused_in_words(shop: Shop, field: str) -> None:
+    order_id, _, _ = await released(shop, "S1")
+    desk = await shop.session(Role.CUSTOMER_SERVICE)
+    preview = await shop.http.post("/orders/1/cancel/preview", data={field: "1"}, headers=desk)
+    assert preview.status_code == 200
+    assert "has no line 7" in preview.text or "Nothing is chosen." in preview.text
+    refused = await shop.http.post("/orders/1/cancel", data={field: "1", "reason": "x"}, headers=desk)
+    assert refused.status_code in {404, 422}
+    assert await states(shop, order_id) == [("released", 3)]
+
+
+@pytest.mark.parametrize(
+    ("path", "form"),
+    [("/attention/replay", {"subscriber": "jobs", "key": "²"}), ("/customers/1/merge/2", {"versions": "².²"})],
+)
+async def test_a_number_of_another_script_is_none(shop: Shop, path: str, form: dict[str, str]) -> None:
+    await released(shop, "S1")
+    owner = await shop.session(Role.OWNER)
+    assert (await shop.http.post(path, data=form, headers=owner)).status_code in {404, 409, 422}
