@@ -320,6 +320,17 @@ async def test_a_parcel_that_is_left_alone_needs_no_name(database):
         assert await service.ship(tx, work, [Tracking(tracking_code="X")]) == [kept]
 
 
+async def test_a_blank_says_nothing_of_how_a_parcel_travels(database):
+    async with database.transaction() as tx:
+        world = await a_network(tx, policy="not_required")
+        [work] = await released(tx, await an_order(tx, world, 1))
+        await service.confirm_pick(tx, work)
+        await service.pack(tx, work)
+        await service.ship(tx, work, [Tracking(carrier="  ", tracking_code=" BR1 ", tracking_url="")])
+        told = await tx.tuples("SELECT carrier, tracking_code, tracking_url FROM shipment")
+        assert told == [("Correios", "BR1", None)]
+
+
 async def test_a_box_without_units_of_its_own_is_its_locations_too(database):
     async with database.transaction() as tx:
         world = await a_network(tx, policy="not_required")

@@ -261,6 +261,7 @@ async def _leaving(tx: Tx, desk: Desk) -> list[UUID]:
 
 def _assign(tracking: Sequence[Tracking], parcels: Sequence[UUID], packed: Sequence[UUID]) -> dict[UUID, Tracking]:
     """Return how each parcel travels. What is said of one that was packed and holds nothing any more is no error."""
+    tracking = [_trimmed(t) for t in tracking]
     if any(t.shipment_id is None for t in tracking) and len(parcels) != 1:
         raise TrackingUnclear(count=len(parcels))
     found = {t.shipment_id or parcels[0]: t for t in tracking}
@@ -270,6 +271,12 @@ def _assign(tracking: Sequence[Tracking], parcels: Sequence[UUID], packed: Seque
     if len(found) < len(tracking):
         raise TrackingUnclear(count=len(parcels))
     return found
+
+
+def _trimmed(t: Tracking) -> Tracking:
+    """Return what is said of a parcel without what is blank: that says nothing, and the service's carrier stands."""
+    carrier, code, url = ((text or "").strip() or None for text in (t.carrier, t.tracking_code, t.tracking_url))
+    return Tracking(t.shipment_id, carrier, code, url)
 
 
 async def send_out(tx: Tx, shipment_id: UUID, *, at: datetime | None = None) -> None:

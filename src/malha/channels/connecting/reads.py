@@ -209,8 +209,8 @@ PRICES_SEEN = """
 SELECT (SELECT coalesce(sum(n), 0) FROM revision WHERE name IN ('catalog', 'prices'))::bigint, prices_seen
 FROM connection WHERE id = %(id)s::int
 """
-# What left in parcels, in units as they were sold: of a kit, as many as its components make. What was cancelled after it
-# was packed keeps its parcel, and stayed. By primary keys.
+# What left in parcels, in units as they were sold: of a kit, as many as its components make. What was cancelled after
+# it was packed keeps its parcel, and stayed. By primary keys.
 SHIPPED_LINES = """
 WITH gone AS (
     SELECT u.shipment_id, u.order_id, u.line, u.sku_id, sum(u.quantity)::int AS quantity
