@@ -6,6 +6,7 @@ from tests_http import Shop
 from malha.fulfillment import service
 from malha.identity.model import Role
 from malha.ordering import service as ordering
+from malha.ordering.model import CancelWish
 from malha.platform.ids import UUID
 from malha.testing.builders import Sold, a_network, a_product, an_order
 
@@ -102,3 +103,12 @@ async def test_a_number_of_another_script_is_none(shop: Shop, path: str, form: d
     await released(shop, "S1")
     owner = await shop.session(Role.OWNER)
     assert (await shop.http.post(path, data=form, headers=owner)).status_code in {404, 409, 422}
+
+
+async def test_the_list_of_work_counts_no_units_that_were_cancelled(shop: Shop) -> None:
+    order_id, _, _ = await released(shop, "S1", "S1")
+    async with shop.database.transaction() as tx:
+        await service.cancel(tx, order_id, reason="changed my mind", wishes=[CancelWish(1, 1), CancelWish(2, 3)])
+    key = await shop.key(["orders:read"])
+    [row] = (await shop.http.get("/v1/fulfillments", headers=key)).json()
+    assert (row["units"], row["lines"]) == (2, 1)
