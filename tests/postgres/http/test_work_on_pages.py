@@ -1,5 +1,7 @@
 """People at work on the page of an order: what they count, what is theirs, what is another location's."""
 
+import re
+
 import pytest
 from tests_http import Shop
 
@@ -112,3 +114,17 @@ async def test_the_list_of_work_counts_no_units_that_were_cancelled(shop: Shop) 
     key = await shop.key(["orders:read"])
     [row] = (await shop.http.get("/v1/fulfillments", headers=key)).json()
     assert (row["units"], row["lines"]) == (2, 1)
+
+
+async def test_the_work_on_the_page_is_without_what_was_cancelled(shop: Shop) -> None:
+    order_id, [work], _ = await released(shop, "S1", "S1")
+    lead = await shop.session(Role.STORE_LEAD)
+    async with shop.database.transaction() as tx:
+        await service.confirm_pick(tx, work)
+        await service.cancel(tx, order_id, reason="changed my mind", wishes=[CancelWish(1, 1), CancelWish(2, 3)])
+    page = (await shop.http.get("/orders/1", headers=lead)).text
+    assert re.findall(r'<li><span class="m-num">(\d+) ×</span>', page) == ["2"]
+    async with shop.database.transaction() as tx:
+        await service.cancel(tx, order_id, reason="all of it")
+    page = (await shop.http.get("/orders/1", headers=lead)).text
+    assert re.findall(r'<li><span class="m-num">(\d+) ×</span>', page) == ["3", "3"]  # what it was asked for
