@@ -278,6 +278,10 @@ async def test_parcels_hold_exactly_what_was_picked(database):
         await service.confirm_pick(tx, work)
         with pytest.raises(WrongContents):
             await service.pack(tx, work, [Parcel(contents=[Content(1, 1)]), Parcel(contents=[Content(1, 1)])])
+        with pytest.raises(WrongContents, match="Line 1: 3 units were picked, 5 are in the parcels"):
+            await service.pack(tx, work, [Parcel(contents=[Content(1, 3)]), Parcel(contents=[Content(1, 2)])])
+        with pytest.raises(WrongContents, match="Line 7: 0 units were picked, 1 are in the parcels"):
+            await service.pack(tx, work, [Parcel(contents=[Content(1, 3), Content(7, 1)])])
         first, second = await service.pack(
             tx, work, [Parcel(contents=[Content(1, 1)]), Parcel(contents=[Content(1, 2)])]
         )

@@ -1,6 +1,6 @@
 """Pure decisions on work at a location: may an order be released, where work stands, what a pick and a parcel take."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from malha.fulfillment.errors import NotThatMany, WrongContents
@@ -188,6 +188,7 @@ def plan_parcels(units: Sequence[Unit], parcels: Sequence[Parcel]) -> list[list[
         return [[_part(u, u.quantity) for u in units]]
     taken: dict[tuple[int, int], int] = {}
     lines = _by_line(units)
+    _refuse_too_many(lines, parcels)
     packed = [
         [unit for c in parcel.contents or () for unit in take(lines.get(c.line, ()), c, taken)] for parcel in parcels
     ]
@@ -196,6 +197,17 @@ def plan_parcels(units: Sequence[Unit], parcels: Sequence[Parcel]) -> list[list[
         if inside != unit.quantity:
             raise WrongContents(line=unit.line, picked=unit.quantity, packed=inside)
     return packed
+
+
+def _refuse_too_many(lines: Mapping[int, Sequence[Unit]], parcels: Sequence[Parcel]) -> None:
+    """Say of what all parcels together hold more than was picked, be it of a line that is not here."""
+    inside: dict[tuple[int, int | None], int] = {}
+    for c in (c for parcel in parcels for c in parcel.contents or ()):
+        inside[c.line, c.sku_id] = inside.get((c.line, c.sku_id), 0) + c.quantity
+    for (line, sku_id), packed in inside.items():
+        picked = sum(u.quantity for u in lines.get(line, ()) if sku_id in {None, u.sku_id})
+        if packed > picked:
+            raise WrongContents(line=line, picked=picked, packed=packed)
 
 
 def check_told(at: datetime | None, field: str, placed_at: datetime | None, now: datetime) -> list[Flaw]:
