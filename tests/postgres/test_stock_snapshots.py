@@ -589,6 +589,23 @@ async def test_an_older_snapshot_does_not_slip_past_a_newer_one_that_is_being_ap
     assert (now[1, 1], now[2, 1], now[3, 1]) == (10, 5, 12)
 
 
+@pytest.mark.parametrize("first", ["older", "newer"])
+async def test_what_a_whole_snapshot_does_not_mention_is_empty_though_an_older_one_is_still_to_give_it_units(
+    database: Database, first: str
+) -> None:
+    await a_retailer(database)
+    async with database.transaction() as tx:
+        await moved(tx, {(1, 1): -10, (3, 1): -10}, hours=5)
+    older = await state(database, {(1, 1): 8, (2, 1): 9, (3, 3): 4}, seq=1, as_of=hours_ago(3), apply=False)
+    whole = {(2, 1): 11, (2, 3): 10}
+    newer = await state(database, whole, seq=2, as_of=hours_ago(2), scope=Scope.WHOLE, apply=False)
+    assert (newer.state, newer.absent) == (State.APPLYING, 9)  # S1, and those that have stock; S3 is not spoken of
+    for each in (older, newer) if first == "older" else (newer, older):
+        await applying.apply(database, each.id)
+    now = await on_hand(database)
+    assert [now[sku, 1] for sku in (1, 2, 3, 4)] == [0, 11, 0, 0]
+
+
 async def test_what_is_older_than_a_snapshot_that_is_being_applied_is_not_confirmed(database: Database) -> None:
     await a_retailer(database)
     older = await state(database, {(1, 1): 8}, seq=1, as_of=hours_ago(3), check=True)

@@ -10,6 +10,8 @@ from typing import LiteralString, NamedTuple
 
 from psycopg import sql
 
+from malha.platform.ids import UUID
+
 # --- sources ---
 
 ADD_SOURCE = """
@@ -45,6 +47,9 @@ ON CONFLICT (source_id, location_id) DO UPDATE SET role = excluded.role
 
 # One snapshot of a source at a time is compared and accepted: the next one then sees what this one left to do.
 LOCK_SOURCE = "SELECT last_seq FROM stock_source WHERE id = %(id)s::int FOR NO KEY UPDATE"
+# What is still to be applied of a source, by index stock_snapshot_unfinished. Asked before balances are read: what had
+# ended is in them.
+UNFINISHED = "SELECT id FROM stock_snapshot WHERE source_id = %(id)s::int AND state IN ('waiting', 'applying')"
 
 # --- a file ---
 
@@ -674,7 +679,8 @@ _UNITS = """
 CASE WHEN {said} ~ '^ *[0-9]{{1,15}}([.,]0{{1,2}})? *$'
      THEN split_part(translate(btrim({said}), ',', '.'), '.', 1)::bigint END
 """
-# `seen` is the version of the balance that was compared, where nothing moved since the look back; see APPLY_PART.
+# `seen` is the version of the balance that was compared, where nothing moved since the look back; see APPLY_PART. What
+# is empty and not mentioned is kept where an earlier statement that still has to be applied speaks of it.
 _KEEP_DIFFERING = """
 INSERT INTO stock_snapshot_row (snapshot_id, sku_id, location_id, stated, mentioned, seen)
 SELECT {id}, k.sku_id, k.location_id, k.units, k.mentioned, CASE WHEN m.sku_id IS NULL THEN k.seen END FROM (
@@ -682,7 +688,9 @@ SELECT {id}, k.sku_id, k.location_id, k.units, k.mentioned, CASE WHEN m.sku_id I
     FROM {differing} d CROSS JOIN LATERAL (SELECT {units} AS units) u
     WHERE d.at IS NOT NULL AND {sound} AND u.units <> coalesce(d.on_hand, 0)
     UNION ALL
-    SELECT d.had_sku, d.had_location, 0, false, d.seen FROM {differing} d WHERE d.at IS NULL AND d.on_hand <> 0
+    SELECT d.had_sku, d.had_location, 0, false, d.seen FROM {differing} d
+    WHERE d.at IS NULL AND (d.on_hand <> 0 OR (d.had_sku, d.had_location) IN (
+        SELECT r.sku_id, r.location_id FROM stock_snapshot_row r WHERE r.snapshot_id = ANY ({before})))
 ) k
 LEFT JOIN (
     SELECT DISTINCT sku_id, location_id FROM movement
@@ -697,8 +705,8 @@ _AGAIN = """
     SELECT m.sku_id, m.location_id FROM movement m
     WHERE m.recorded_at > {since} AND m.occurred_at > {from_} AND m.d_on_hand <> 0 AND m.location_id = ANY ({places})
     UNION
-    SELECT r.sku_id, r.location_id FROM stock_snapshot_row r JOIN stock_snapshot o ON o.id = r.snapshot_id
-    WHERE o.source_id = {source} AND o.state IN ('waiting', 'applying') AND r.location_id = ANY ({places})
+    SELECT r.sku_id, r.location_id FROM stock_snapshot_row r
+    WHERE r.snapshot_id = ANY ({before}) AND r.location_id = ANY ({places})
     UNION
     SELECT x.sku_id, x.location_id FROM stock_drift x
     WHERE (x.source_id = {source} OR x.kind = 'late') AND x.state IN ('open', 'counting', 'explained')
@@ -777,12 +785,16 @@ _GTIN_GOOD = """
 
 
 class Again(NamedTuple):
-    """What asks for a second look at a row that is equal: movements, and `keys` of balances with goods under way."""
+    """What asks for a second look at a row that is equal: movements, and `keys` of balances with goods under way.
+
+    `before` are the earlier statements of the source that still had to be applied when the comparison began.
+    """
 
     source: int
     places: Sequence[int]
     since: object
     from_: object
+    before: Sequence[UUID]
     keys: Sequence[tuple[int, int]]
 
     def parts(self) -> dict[str, sql.Composable]:
@@ -792,6 +804,7 @@ class Again(NamedTuple):
             "places": _ids(self.places),
             "since": sql.Literal(self.since),
             "from_": sql.Literal(self.from_),
+            "before": sql.SQL("{}::uuid[]").format(sql.Literal(list(self.before))),
             "skus": _ids([sku for sku, _ in self.keys]),
             "locations": _ids([location for _, location in self.keys]),
         }
@@ -906,9 +919,9 @@ class Stage:
         """Return whether anything stands twice."""
         return self._of("SELECT EXISTS (SELECT FROM {twice})")
 
-    def keep(self, id_: object, places: Sequence[int], since: object) -> sql.Composed:
-        """Keep what differs and is sound."""
-        return self._of(_KEEP_DIFFERING, id=sql.Literal(id_), places=_ids(places), since=sql.Literal(since))
+    def keep(self, id_: object, again: "Again") -> sql.Composed:
+        """Keep what differs and is sound, and what would differ when earlier statements are applied."""
+        return self._of(_KEEP_DIFFERING, id=sql.Literal(id_), **again.parts())
 
     def look_again(self, id_: object, again: "Again") -> sql.Composed:
         """Keep what is equal but needs a look under its lock."""
