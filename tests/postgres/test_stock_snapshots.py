@@ -674,3 +674,38 @@ async def test_lines_of_json_are_held_by_their_own_numbers_and_those_with_a_key_
     now = await on_hand(database)
     assert [now[sku, 1] for sku in (1, 2, 4, 5, 6, 7, 8)] == [11, 10, 10, 7, 10, 7, 0]  # no held row empties a shelf
     assert done.rows == 8
+
+
+async def test_a_line_that_states_its_sku_or_its_location_twice_empties_none_of_those_it_names(
+    database: Database,
+) -> None:
+    await a_retailer(database, skus=12)
+    lines = [
+        '{"sku": "S1", "location": "L1", "on_hand": 11}',
+        '{"sku": "S2", "sku": "S3", "location": "L1", "on_hand": 5}',
+        '{"sku": "S4", "location": "L1", "location": "L2", "on_hand": 5}',
+        '{"sku": "S5", "sku": "S6", "sku": "S5", "location": "L1", "on_hand": 5}',
+        '{"gtin": "7891000315507", "gtin": "", "sku": "S7", "location": "L2", "on_hand": 5}',
+        '{"sku": "NOPE", "sku": "S8", "location": "L1", "on_hand": 5}',
+        '{"sku": "S9", "location": "L1", "on_hand": 4}',
+        '{"sku": "S9", "sku": "S10", "location": "L1", "on_hand": 5}',
+    ]
+    file = "\n".join(lines).encode()
+    more = {"scope": Scope.WHOLE, "media_type": "application/x-ndjson"}
+    done = await state(database, file, seq=1, as_of=hours_ago(2), **more)
+    async with database.transaction() as tx:
+        held = [(h.row, h.sku, h.problem) for h in await reads.held(tx, done.id)]
+        rows = {place.code: place.rows for place in await reads.snapshot_places(tx, done.id)}
+    assert held == [
+        (2, "S3", "key_twice"),
+        (3, "S4", "key_twice"),
+        (4, "S5", "key_twice"),
+        (5, "S7", "key_twice"),
+        (6, "S8", "key_twice"),
+        (7, "S9", "twice"),  # the next line may be of it
+        (8, "S10", "key_twice"),
+    ]
+    now = await on_hand(database)
+    assert [now[sku, 1] for sku in range(1, 13)] == [11, 10, 10, 10, 10, 10, 0, 10, 10, 10, 0, 0]
+    assert [now[sku, 2] for sku in range(1, 13)] == [10, 0, 0, 10, 0, 0, 10, 0, 0, 0, 0, 0]
+    assert (done.rows, done.held, done.unchanged, rows) == (8, 7, 0, {"L1": 6, "L2": 2})

@@ -160,7 +160,7 @@ class _Loaded:
         self.table = table
         self.shape = shape
         self.rows = rows
-        self.count = 0 if rows is None else rows.count
+        self.count = 0 if rows is None else rows.count  # of the file that came
 
 
 class _Intake:
@@ -195,7 +195,7 @@ class _Intake:
         try:
             loaded = _Loaded(stage, number, table, shape, await self._read(file, table, shape))
             if loaded.rows is None:
-                loaded.count = await self._load(stage, table, shape)
+                loaded.count = await self._load(stage, table, shape) - shape.beside
             async with self.db.transaction(self.actor) as tx:
                 note = {"id": self.id, "bytes": file.bytes, "digest": file.digest, "rows": loaded.count}
                 await tx.execute(writes.NOTE_FILE, note)
@@ -216,8 +216,8 @@ class _Intake:
                 await tx.execute(writes.DROP_SNAPSHOT, {"id": self.id})
 
     async def _read(self, file: Arriving, table: Any, shape: Shape) -> Rows | None:
-        """Read a file to be sifted, if it is one of many rows and of a bounded size."""
-        if not self.sift_from * 5 <= file.bytes <= sieve.MOST_BYTES:
+        """Read a file to be sifted, if it is one of many rows and of a bounded size, which are those that came."""
+        if shape.beside or not self.sift_from * 5 <= file.bytes <= sieve.MOST_BYTES:
             return None
         start = table.tell()
         rows = await asyncio.to_thread(sieve.read, table, shape)
@@ -313,7 +313,8 @@ class _Intake:
         await tx.execute(stage.compare(ids, whole=whole, most=most))
         stood, stocked = (await tx.tuples(writes.COUNT_STOCKED, {"locations": ids}))[0]
         fresh, unmatched, unsound, double = (await tx.tuples(stage.shape()))[0]
-        look = not whole or double > 0 or loaded.count - fresh > stood - unmatched
+        beside = loaded.shape.beside
+        look = not whole or double > 0 or beside > 0 or loaded.count - fresh > stood - unmatched
         await tx.execute(stage.twice(ids, look=look))
         await tx.execute(stage.keep(self.id, self._again(ids, [])))
         if fresh:

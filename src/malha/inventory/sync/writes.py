@@ -624,7 +624,7 @@ DELETE FROM stock_delta WHERE (source_id, ref) IN (
 # `row` is given only when the file was read row by row; else a row's place in the table is its place in the file.
 _STAGE = "CREATE UNLOGGED TABLE {stage} ({columns}, row integer) WITH (autovacuum_enabled = off)"
 _LOAD = "COPY {stage} ({columns}) FROM STDIN (FORMAT csv, DELIMITER {delimiter}, HEADER {header}, ENCODING {encoding})"
-_COUNT = "SELECT {location}, count(*)::int FROM {stage} s GROUP BY 1"
+_COUNT = "SELECT {location}, count(*)::int FROM {stage} s WHERE {said} IS DISTINCT FROM '\x03' GROUP BY 1"
 _DROP = "DROP TABLE IF EXISTS {stage}, {differing}, {twice}"
 
 # One pass: what the file says against what is here. Equal texts of numbers are equal numbers, and the cheapest test.
@@ -669,7 +669,7 @@ _TWICE = """
 CREATE UNLOGGED TABLE {twice} AS
 SELECT v.id AS sku_id, p.id AS location_id
 FROM {stage} s JOIN variant v ON {variant} JOIN location p ON p.code = {location} AND p.id = ANY ({places})
-GROUP BY 1, 2 HAVING count(*) > 1
+GROUP BY 1, 2 HAVING count({line}) > 1
 """
 _SOUND = """
 coalesce(d.sku_id IS NOT NULL AND d.location_id IS NOT NULL AND NOT d.is_kit AND NOT d.other_gtin
@@ -734,7 +734,8 @@ ON CONFLICT DO NOTHING
 """
 )
 # A row keeps its place in the file. All rows of what stands twice are held: nobody can know which one is meant. The
-# marks of what could not be read and of what states a key twice are nothing that anybody stated.
+# marks of what could not be read and of what states a key twice are nothing that anybody stated. What a line names
+# beside has its row to be spared from being emptied; the line is held once.
 _HOLD = """
 INSERT INTO stock_snapshot_held (snapshot_id, row, sku, location, stated, problem)
 SELECT {id}, n.row, left(n.sku, 120), left(n.location, 120), translate(left(n.said, 120), '\x01\x02', ''), q.problem
@@ -756,6 +757,7 @@ LEFT JOIN location p ON p.code = n.location AND {seen}
 CROSS JOIN LATERAL (SELECT {units_held} AS units) u
 CROSS JOIN LATERAL (
     SELECT CASE
+        WHEN n.said = '\x03' THEN NULL
         WHEN d.twice THEN 'twice'
         WHEN n.said = '\x01' THEN 'unreadable'
         WHEN n.said = '\x02' THEN 'key_twice'
@@ -848,6 +850,8 @@ class Stage:
             "row": sql.SQL("coalesce(s.row, (row_number() OVER ())::int + 1)")
             if line is None
             else sql.SQL("{}::int").format(sql.Identifier("s", f"c{line}")),
+            # Rows of one line are one: what it names beside does not stand twice by it.
+            "line": sql.SQL("*" if line is None else "DISTINCT {}").format(sql.Identifier("s", f"c{line}")),
             "said": sql.Identifier("s", f"c{columns['on_hand']}"),
             "variant": sql.SQL("v.sku = {}").format(sku) if sku is not None else by_gtin,
             "other_gtin": sql.SQL(
