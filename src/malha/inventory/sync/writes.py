@@ -107,7 +107,7 @@ COUNT_LOCATIONS = "SELECT count(*) FROM location"
 
 COUNT_ZEROED = """
 SELECT count(*)::int FROM stock_snapshot_row r JOIN balance b USING (sku_id, location_id)
-WHERE r.snapshot_id = %(id)s::uuid AND r.stated + r.underway = 0 AND b.on_hand > 0
+WHERE r.snapshot_id = %(id)s::uuid AND r.stated::bigint + r.underway = 0 AND b.on_hand > 0
 """
 
 # --- applying ---
@@ -186,9 +186,9 @@ LEFT JOIN LATERAL (
     SELECT coalesce(sum(m.d_on_hand) FILTER (
                WHERE CASE WHEN m.source_id = %(source)s::int
                           THEN coalesce(m.source_seq > %(seq)s::bigint, m.occurred_at > %(as_of)s::timestamptz)
-                          ELSE m.occurred_at > %(until)s::timestamptz END), 0)::int AS later,
+                          ELSE m.occurred_at > %(until)s::timestamptz END), 0)::bigint AS later,
            coalesce(sum(m.d_on_hand) FILTER (WHERE m.source_id IS DISTINCT FROM %(source)s::int
-               AND m.occurred_at > %(from)s::timestamptz AND m.occurred_at <= %(until)s::timestamptz), 0)::int
+               AND m.occurred_at > %(from)s::timestamptz AND m.occurred_at <= %(until)s::timestamptz), 0)::bigint
                AS in_window,
            count(*) FILTER (WHERE m.source_id IS DISTINCT FROM %(source)s::int
                AND m.occurred_at > %(from)s::timestamptz AND m.occurred_at <= %(until)s::timestamptz) > 0 AS near,
@@ -220,15 +220,21 @@ _NEWS = """       (SELECT coalesce(array_agg(ARRAY[sku_id, location_id] ORDER BY
 # Movements are of the moment the statement speaks of, so that no later statement adds them on top of itself. What a
 # newer statement of the source has looked at is its own: where it found what was there it wrote nothing that would
 # tell. Its place is read under the lock that it had there. Mostly there is none, which index stock_snapshot_seq tells.
+# What no balance can hold is for a person, noted as the most there can be.
 APPLY_PART = (
     """
 WITH decided AS MATERIALIZED (
     SELECT r.sku_id, r.location_id, r.stated, r.underway, b.on_hand, b.allocated, m.later, m.in_window, m.stands,
-           r.stated + r.underway + m.later - b.on_hand AS delta,
+           r.stated + r.underway + m.later - b.on_hand AS delta,  -- m.later is a bigint, and so is this
            CASE WHEN m.stands THEN NULL
                 WHEN p.role = 'secondary' THEN 'compared'
                 WHEN m.near THEN 'window'
-                WHEN r.stated + r.underway + m.later < 0 THEN 'negative' END AS review
+                WHEN r.stated + r.underway + m.later < 0 THEN 'negative'
+                WHEN r.stated + r.underway + m.later > 2147483647
+                     OR abs(r.stated + r.underway + m.later - b.on_hand) > 2147483647
+                     OR r.stated + r.underway + m.later < least(b.on_hand, b.allocated::bigint + b.held + b.safety
+                                                                           + b.fenced - 2147483647)
+                THEN 'beyond' END AS review
     FROM stock_snapshot_row r
     JOIN balance b ON b.sku_id = r.sku_id AND b.location_id = r.location_id
     JOIN stock_source_location p ON p.source_id = %(source)s::int AND p.location_id = r.location_id
@@ -269,8 +275,10 @@ WITH decided AS MATERIALIZED (
                           AND w.occurred_at > %(from)s::timestamptz AND w.occurred_at <= %(until)s::timestamptz
                     ) x WHERE d.delta + x.since = 0))
                 THEN 'explained' ELSE 'open' END,
-           %(as_of)s::timestamptz, %(seq)s::bigint, d.stated, d.on_hand, d.underway, d.later, d.in_window, d.allocated,
-           d.delta
+           %(as_of)s::timestamptz, %(seq)s::bigint, d.stated, d.on_hand, d.underway,
+           greatest(least(d.later, 2147483647), -2147483647)::int,
+           greatest(least(d.in_window, 2147483647), -2147483647)::int, d.allocated,
+           greatest(least(d.delta, 2147483647), -2147483647)::int
     FROM decided d
     WHERE d.review IS NOT NULL AND NOT (d.review = 'compared' AND d.delta = 0)
     ORDER BY d.sku_id, d.location_id
@@ -501,18 +509,19 @@ SELECT count(*) FROM locked
 """
 
 # The source's number as it was stated, with everything that moved since by the clock, whatever the window; a change
-# that was held because it was late is added as it was reported. A count since then is newer and stands.
+# that was held because it was late is added as it was reported. A count since then is newer and stands. Where a balance
+# cannot hold what comes of it, nothing is done but to say at which.
 TAKE_THEIRS = """
 WITH decided AS MATERIALIZED (
     SELECT d.id, d.source_id, d.seq, d.as_of, d.sku_id, d.location_id, s.code, d.kind = 'late' AS late,
            CASE WHEN d.kind = 'late' THEN d.unexplained
                 WHEN m.stands THEN 0
-                ELSE d.theirs + d.underway + coalesce(m.later, 0) - b.on_hand END AS delta
+                ELSE d.theirs::bigint + d.underway + coalesce(m.later, 0) - b.on_hand END AS delta
     FROM stock_drift d
     JOIN balance b ON b.sku_id = d.sku_id AND b.location_id = d.location_id
     JOIN stock_source s ON s.id = d.source_id
     LEFT JOIN LATERAL (
-        SELECT sum(m.d_on_hand)::int AS later,
+        SELECT sum(m.d_on_hand)::bigint AS later,
                coalesce(bool_or(m.reason IN ('count', 'set', 'initial')), false) AS stands
         FROM movement m
         WHERE m.sku_id = d.sku_id AND m.location_id = d.location_id
@@ -529,20 +538,27 @@ WITH decided AS MATERIALIZED (
     SELECT d.* FROM decided d LEFT JOIN newest n ON n.sku_id = d.sku_id AND n.location_id = d.location_id
     WHERE n.id IS NULL OR n.id = d.id OR d.late AND d.as_of >= n.as_of
 ), sums AS (
-    SELECT sku_id, location_id, sum(delta)::int AS delta FROM taken GROUP BY sku_id, location_id
+    SELECT sku_id, location_id, sum(delta)::bigint AS delta, max(abs(delta)) AS furthest
+    FROM taken GROUP BY sku_id, location_id
+), beyond AS (
+    SELECT s.sku_id, s.location_id, s.delta
+    FROM sums s JOIN balance b ON b.sku_id = s.sku_id AND b.location_id = s.location_id
+    WHERE s.furthest > 2147483647 OR abs(s.delta) > 2147483647 OR s.delta > 0 AND b.on_hand + s.delta > 2147483647
+       OR s.delta < 0 AND b.on_hand + s.delta - b.allocated - b.held - b.safety - b.fenced < -2147483647
 ), moved AS (
     UPDATE balance b SET on_hand = b.on_hand + s.delta
     FROM sums s
-    WHERE b.sku_id = s.sku_id AND b.location_id = s.location_id AND s.delta <> 0
+    WHERE b.sku_id = s.sku_id AND b.location_id = s.location_id AND s.delta <> 0 AND NOT EXISTS (SELECT FROM beyond)
     RETURNING b.sku_id, b.location_id, b.on_hand, b.allocated, s.delta,
               b.fenced > greatest(b.on_hand - b.allocated - b.held, 0) AS unfenced
 ), ledger AS (
     INSERT INTO movement (sku_id, location_id, d_on_hand, reason, ref_kind, ref_id, ref_text, actor, occurred_at,
                           source_id, source_seq)
     SELECT sku_id, location_id, delta, 'set', 'drift', id, code, %(actor)s::text, as_of, source_id, seq
-    FROM taken WHERE delta <> 0 ORDER BY sku_id, location_id
+    FROM taken WHERE delta <> 0 AND NOT EXISTS (SELECT FROM beyond) ORDER BY sku_id, location_id
 )
-SELECT (SELECT coalesce(array_agg(ARRAY[sku_id, location_id] ORDER BY sku_id, location_id), '{}')
+SELECT (SELECT ARRAY[sku_id, location_id, delta] FROM beyond ORDER BY sku_id, location_id LIMIT 1),
+       (SELECT coalesce(array_agg(ARRAY[sku_id, location_id] ORDER BY sku_id, location_id), '{}')
         FROM moved WHERE delta > 0),
        (SELECT coalesce(array_agg(ARRAY[sku_id, location_id, on_hand, allocated] ORDER BY sku_id, location_id), '{}')
         FROM moved),
