@@ -313,6 +313,20 @@ async def test_a_change_that_goes_the_other_way_than_its_reason_is_no_change_of_
     assert await report(database, mended) == [("applied", 9)]
 
 
+async def test_a_transfer_may_be_told_by_one_side_alone_and_the_doctor_misses_no_other(database: Database) -> None:
+    """Where the goods went, or came from, may be a place that is not known here."""
+    await a_retailer(database)
+    asked = [
+        Delta(ref="out", sku="S1", location="L1", quantity=-3, reason="transfer", document="TR 1"),
+        Delta(ref="in", sku="S2", location="L2", quantity=4, reason="transfer"),
+    ]
+    async with database.transaction(ACTOR) as tx:
+        assert [r.outcome for r in await deltas.apply_deltas(tx, "ERP", asked)] == [Outcome.APPLIED] * 2
+    assert (await examine(database)).healthy
+    now = await on_hand(database)
+    assert (now[1, 1], now[2, 2]) == (7, 14)
+
+
 async def test_a_late_change_that_the_snapshot_has_is_not_added_again(database: Database) -> None:
     await a_retailer(database)
     at = hours_ago(2)
