@@ -245,22 +245,23 @@ async def test_a_file_that_is_written_anew_under_its_name_before_it_is_put_away_
 ) -> None:
     async with an_erp(database, tmp_path, whole=whole) as erp:
         mark = erp.host.files / "in" / "PEDIDOS.csv.done"
+        first = 1_750_000_000  # stock of a file counts from the file's time
 
         def puts(name: str, text: str, at: int) -> None:
             erp.host.put(name, text, "latin-1", at)
             (mark.parent / f"{name}.done").touch()
 
         await erp.keeps(creates="once")
-        puts("PRODUTOS.csv", PRODUCTS, 1_000)
-        puts("ESTOQUE.csv", "depósito;código;saldo\n01;CAM-AZ;5\n01;CAM-VD;5\n", 1_000)
+        puts("PRODUTOS.csv", PRODUCTS, first)
+        puts("ESTOQUE.csv", "depósito;código;saldo\n01;CAM-AZ;5\n01;CAM-VD;5\n", first)
         await erp.go(16)
-        puts("PEDIDOS.csv", HEAD + a_row("P-1", "CAM-AZ"), 1_000)
+        puts("PEDIDOS.csv", HEAD + a_row("P-1", "CAM-AZ"), first)
         for _ in range(2):  # seen, and taken
             await erp.now_due()
             await pulling.work(erp.runtime, pause_s=0)
         assert (await erp.files())[-1][:3] == ("orders", "PEDIDOS.csv", "taken")
         mark.unlink()  # as who writes anew does: it is no whole file meanwhile
-        erp.host.put("PEDIDOS.csv", HEAD + a_row("P-2", "CAM-AZ"), "latin-1", 1_300)
+        erp.host.put("PEDIDOS.csv", HEAD + a_row("P-2", "CAM-AZ"), "latin-1", first + 300)
         if whole == "marker":
             await erp.go()
             assert erp.host.names("in") == ["PEDIDOS.csv"], "nobody said yet that it is whole"
