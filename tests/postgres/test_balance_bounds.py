@@ -16,8 +16,8 @@ from malha.inventory.buckets import service as buckets
 from malha.inventory.buckets.model import Bucket, Leg
 from malha.inventory.errors import BeyondBalance
 from malha.inventory.model import Claim, Reason, Reference
-from malha.inventory.sync import deltas, reads, sources
-from malha.inventory.sync.model import Delta, SourceDraft
+from malha.inventory.sync import applying, deltas, drift, reads, sources
+from malha.inventory.sync.model import Delta, Drift, SourceDraft
 from malha.platform.db import Database
 from malha.platform.ids import new_id
 
@@ -127,3 +127,66 @@ async def test_changes_that_wait_for_a_person_are_bounded_and_keep_none_from_bei
     async with database.transaction(ACTOR) as tx:
         assert [d.unexplained for d in await reads.drifts(tx, reads.DriftAsked())] == [BOUND]
     assert (await on_hand(database))[1, 1] == 11
+
+
+async def test_a_row_of_a_snapshot_that_no_balance_can_hold_is_for_a_person_and_keeps_no_other(
+    database: Database,
+) -> None:
+    await a_retailer(database, zero_percent=0)
+    async with database.transaction(ACTOR) as tx:
+        await service.receive(tx, [Claim(1, 1, 1_000_000_000)], TEST)  # after as_of: on top of what is stated
+        await service.adjust(tx, [Claim(2, 1, -1_000_000_000)], Reason.LOSS, TEST, hours_ago(5))
+        await service.adjust(tx, [Claim(1, 3, -1_000_000_000)], Reason.LOSS, TEST, hours_ago(5))
+    stock = {(1, 1): MOST, (2, 1): MOST, (3, 1): 4, (1, 3): MOST}
+    done = await state(database, stock, seq=1, as_of=hours_ago(2), check=True)
+    async with database.transaction(ACTOR) as tx:
+        biggest = await reads.biggest(tx, done.id, 2)
+        assert {(e.sku, e.location) for e in biggest} == {("S2", "L1"), ("S1", "L3")}
+        assert (await reads.expected_places(tx, done.id))[1][0] == 3
+        await applying.confirm(tx, done.id, begun)
+    await applying.apply(database, done.id)
+    now = await on_hand(database)
+    assert (now[1, 1], now[2, 1], now[3, 1]) == (1_000_000_010, 10 - 1_000_000_000, 4)
+    async with database.transaction(ACTOR) as tx:
+        found = {(d.sku, d.location): d for d in await reads.drifts(tx, reads.DriftAsked())}
+    assert {key: (d.kind.value, d.theirs, d.unexplained) for key, d in found.items()} == {
+        ("S1", "L1"): ("beyond", MOST, MOST - 10),
+        ("S2", "L1"): ("beyond", MOST, BOUND),
+        ("S1", "L3"): ("compared", MOST, BOUND),
+    }
+    for sku in ("S1", "S2"):
+        with pytest.raises(BeyondBalance) as refused:
+            await take_theirs(database, found[sku, "L1"])
+        assert (refused.value.facts["sku"], refused.value.facts["location"]) == (sku, "L1")
+    now = await on_hand(database)
+    assert (now[1, 1], now[2, 1]) == (1_000_000_010, 10 - 1_000_000_000)
+
+
+async def test_what_was_held_because_it_was_late_is_taken_only_as_far_as_its_balance_reaches(
+    database: Database,
+) -> None:
+    await a_retailer(database)
+    async with database.transaction(ACTOR) as tx:
+        await sources.add_source(tx, SourceDraft(code="POS", name="POS", secondary=["L1"], skew_seconds=30))
+    at = hours_ago(2)
+    await state(database, {(1, 1): 10, (2, 1): 10}, seq=1, as_of=at)
+    rows = [Delta(ref=f"r{n}", sku=f"S{n}", location="L1", quantity=MOST, occurred_at=at) for n in (1, 2)]
+    async with database.transaction(ACTOR) as tx:
+        assert [r.outcome for r in await deltas.apply_deltas(tx, "POS", rows)] == ["review", "review"]
+        await service.receive(tx, [Claim(2, 1, 1_000_000_000)], TEST)
+        found = sorted(await reads.drifts(tx, reads.DriftAsked()), key=lambda d: d.sku)
+    with pytest.raises(BeyondBalance) as refused:
+        await take_theirs(database, *found)
+    assert refused.value.facts == {"sku": "S2", "location": "L1", "quantity": MOST, "on_hand": 1_000_000_010}
+    assert (await on_hand(database))[1, 1] == 10  # all or none
+    await take_theirs(database, found[0])
+    assert (await on_hand(database))[1, 1] == MOST + 10
+
+
+async def take_theirs(database: Database, *found: Drift) -> None:
+    async with database.transaction(ACTOR) as tx:
+        await drift.repair(tx, {d.id: d.version for d in found}, drift.Repair.THEIRS)
+
+
+async def begun(*_: object) -> None:
+    """The test applies it itself."""

@@ -21,8 +21,9 @@ from malha.channels.contract import PricePush, ShipmentPush, ShippedLine
 from malha.channels.model import PushDraft, PushKind
 from malha.flows.subscriptions import SUBSCRIPTIONS
 from malha.fulfillment import service as fulfillment
-from malha.fulfillment.model import Tracking
+from malha.fulfillment.model import Content, Parcel, Tracking
 from malha.ordering import service as ordering
+from malha.ordering.model import CancelWish
 from malha.platform.subscribers import drain
 
 STATES = "SELECT state FROM channel_op ORDER BY number"
@@ -394,6 +395,43 @@ async def test_a_parcel_that_leaves_here_is_told_with_its_lines_and_tracking(sho
     assert told["tracking"] == "BR123"
     await drain(shop.database, SUBSCRIPTIONS)
     assert len(shop.peer.shipments) == 1
+
+
+async def test_a_box_without_units_of_its_own_is_not_told(shop: Linked):
+    async with shop.database.transaction() as tx:
+        await tx.execute("UPDATE establishment SET document_policy = 'not_required'")
+    paid = [{"id": "p1", "method": "pix", "amount": 1000, "state": "captured"}]
+    await shop.receive(shop.peer.webhook(shop.peer.sell("1001", payments=paid)))
+    await shop.handle()
+    async with shop.database.transaction() as tx:
+        order_id = await tx.value("SELECT id FROM sales_order WHERE external_id = '1001'")
+        (work,) = await fulfillment.release_order(tx, order_id)
+        await fulfillment.confirm_pick(tx, work.id)
+        await fulfillment.pack(tx, work.id, [Parcel(contents=[Content(1, 1)]), Parcel(contents=[])])
+        await fulfillment.ship(tx, work.id)
+    await drain(shop.database, SUBSCRIPTIONS)
+    await shop.tell()
+    assert [told["lines"] for told in shop.peer.shipments] == [[{"sku": "A", "quantity": 1, "line": "l1"}]]
+
+
+async def test_what_was_cancelled_after_it_was_packed_is_not_told_as_sent(shop: Linked):
+    async with shop.database.transaction() as tx:
+        await tx.execute("UPDATE establishment SET document_policy = 'not_required'")
+    lines = [{"sku": "A", "quantity": 3, "unit_price": 5, "id": "x"}]
+    paid = [{"id": "p1", "method": "pix", "amount": 15, "state": "captured"}]
+    await shop.receive(shop.peer.webhook(shop.peer.sell("1001", lines=lines, payments=paid)))
+    await shop.handle()
+    async with shop.database.transaction() as tx:
+        order_id = await tx.value("SELECT id FROM sales_order WHERE external_id = '1001'")
+        (work,) = await fulfillment.release_order(tx, order_id)
+        await fulfillment.confirm_pick(tx, work.id)
+        await fulfillment.pack(tx, work.id)
+        await fulfillment.cancel(tx, order_id, reason="one is enough", wishes=[CancelWish(1, 2)])
+        await fulfillment.ship(tx, work.id)
+    await drain(shop.database, SUBSCRIPTIONS)
+    await shop.tell()
+    assert [told["lines"] for told in shop.peer.shipments] == [[{"sku": "A", "quantity": 1, "line": "x"}]]
+    assert [told["lines"] for told in shop.peer.cancellations] == [[{"sku": "A", "quantity": 2, "line": "x"}]]
 
 
 async def test_money_goes_back_once_however_often_it_is_asked_for(shop: Linked):

@@ -103,6 +103,22 @@ async def test_a_company_with_letters_in_its_cnpj_issues_for_its_own_store(datab
         await service.record_document(tx, work, DocumentFacts(access_key=key))
 
 
+async def test_what_was_recorded_is_answered_the_same_though_the_goods_got_another_owner_since(database):
+    async with database.transaction() as tx:
+        world = await a_network(tx)
+        _, work = await packed(tx, world, 1)
+        _, other = await packed(tx, world, 1)
+        facts = DocumentFacts(access_key=an_access_key(world))
+        done = await service.record_document(tx, work, facts)
+        await tx.execute(
+            "UPDATE location SET owner_id = (SELECT id FROM establishment WHERE code = 'RJ1') WHERE code = 'DC'"
+        )
+        again = await service.record_document(tx, work, facts)
+        assert (again.id, again.repeated) == (done.id, True)
+        for key in (facts.access_key, an_access_key(world, number=2)):  # what is new has the issuer of now
+            assert (await refusal(tx, other, DocumentFacts(access_key=key)))[0] == "/access_key"
+
+
 async def test_keys_and_numbers_are_used_once(database):
     async with database.transaction() as tx:
         world = await a_network(tx)

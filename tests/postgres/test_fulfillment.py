@@ -1,6 +1,7 @@
 """Work at locations: release under capacity, accept, reject, pick, short pick, pack, gate, ship, pickup."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -16,6 +17,7 @@ from malha.fulfillment.errors import (
     OrderStopped,
     ReleaseHeld,
     ReleaseUnpaid,
+    ShipmentNotFound,
     ShipmentNotSent,
     WorkNotFound,
     WrongContents,
@@ -28,6 +30,7 @@ from malha.ordering import service as ordering
 from malha.ordering.model import CancelWish, HoldKind
 from malha.payments import service as payments
 from malha.platform.db import SYSTEM, Actor
+from malha.platform.flaws import Invalid
 from malha.platform.ids import new_id
 from malha.testing.builders import Sold, a_network, a_product, an_access_key, an_order
 
@@ -275,6 +278,10 @@ async def test_parcels_hold_exactly_what_was_picked(database):
         await service.confirm_pick(tx, work)
         with pytest.raises(WrongContents):
             await service.pack(tx, work, [Parcel(contents=[Content(1, 1)]), Parcel(contents=[Content(1, 1)])])
+        with pytest.raises(WrongContents, match="Line 1: 3 units were picked, 5 are in the parcels"):
+            await service.pack(tx, work, [Parcel(contents=[Content(1, 3)]), Parcel(contents=[Content(1, 2)])])
+        with pytest.raises(WrongContents, match="Line 7: 0 units were picked, 1 are in the parcels"):
+            await service.pack(tx, work, [Parcel(contents=[Content(1, 3), Content(7, 1)])])
         first, second = await service.pack(
             tx, work, [Parcel(contents=[Content(1, 1)]), Parcel(contents=[Content(1, 2)])]
         )
@@ -284,6 +291,79 @@ async def test_parcels_hold_exactly_what_was_picked(database):
         assert await status_of(tx, order_id) == "shipped"
         await service.deliver(tx, first)
         assert await status_of(tx, order_id) == "delivered"
+
+
+async def test_a_parcel_of_which_everything_was_cancelled_does_not_leave_with_the_others(database):
+    async with database.transaction() as tx:
+        world = await a_network(tx, policy="not_required")
+        sku, other = [await a_product(tx, world, code, stock={"DC": 10}) for code in "AB"]
+        order_id = await an_order(tx, world, [Sold(sku, 2), Sold(other, 1)])
+        [work] = await released(tx, order_id)
+        await service.confirm_pick(tx, work)
+        parcels = [Parcel(contents=[Content(1, 2)]), Parcel(contents=[Content(2, 1)]), Parcel(contents=[])]
+        kept, emptied, second_box = await service.pack(tx, work, parcels)
+        await service.cancel(tx, order_id, reason="changed my mind", wishes=[CancelWish(2, 1)])
+        tracking = [Tracking(kept, "A", "1"), Tracking(emptied, "A", "2"), Tracking(second_box, "A", "3")]
+        assert await service.ship(tx, work, tracking) == [kept, second_box]  # the label of the other was printed before
+        told = await tx.value("SELECT payload -> 'shipments' FROM outbox WHERE type = 'fulfillment.shipped'")
+        assert [parcel["tracking_code"] for parcel in told] == ["1", "3"]
+        with pytest.raises(ShipmentNotSent):
+            await service.deliver(tx, emptied)
+        await service.deliver(tx, kept)
+        assert await status_of(tx, order_id) == "delivered"
+
+
+async def test_a_parcel_that_is_left_alone_needs_no_name(database):
+    async with database.transaction() as tx:
+        world = await a_network(tx, policy="not_required")
+        order_id = await an_order(tx, world, 2)
+        [work] = await released(tx, order_id)
+        await service.confirm_pick(tx, work)
+        _, kept = await service.pack(tx, work, [Parcel(contents=[Content(n, 1)]) for n in (1, 2)])
+        await service.cancel(tx, order_id, reason="changed my mind", wishes=[CancelWish(1, 1)])
+        assert await service.ship(tx, work, [Tracking(tracking_code="X")]) == [kept]
+
+
+async def test_a_blank_says_nothing_of_how_a_parcel_travels(database):
+    async with database.transaction() as tx:
+        world = await a_network(tx, policy="not_required")
+        [work] = await released(tx, await an_order(tx, world, 1))
+        await service.confirm_pick(tx, work)
+        await service.pack(tx, work)
+        await service.ship(tx, work, [Tracking(carrier="  ", tracking_code=" BR1 ", tracking_url="")])
+        told = await tx.tuples("SELECT carrier, tracking_code, tracking_url FROM shipment")
+        assert told == [("Correios", "BR1", None)]
+
+
+async def test_a_box_without_units_of_its_own_is_its_locations_too(database):
+    async with database.transaction() as tx:
+        world = await a_network(tx, policy="not_required")
+        [work] = await released(tx, await an_order(tx, world, 1))
+        await service.confirm_pick(tx, work)
+        _, box = await service.pack(tx, work, [Parcel(contents=[Content(1, 1)]), Parcel(contents=[])])
+        await service.ship(tx, work)
+    store = Actor("person", "ana", "Ana", locations=frozenset({world.locations["S1"]}))
+    async with database.transaction(store) as tx:
+        with pytest.raises(ShipmentNotFound):
+            await service.deliver(tx, box)
+
+
+async def test_a_parcel_arrives_neither_before_its_order_nor_in_a_time_to_come(database):
+    async with database.transaction() as tx:
+        world = await a_network(tx, policy="not_required")
+        [work] = await released(tx, await an_order(tx, world, 1))
+        await service.confirm_pick(tx, work)
+        [parcel] = await service.pack(tx, work)
+        await service.ship(tx, work)
+        now = await tx.now()
+        for at in (now + timedelta(days=1), now - timedelta(days=40), datetime(2999, 1, 1, tzinfo=UTC)):
+            for tell in (service.send_out, service.deliver):
+                with pytest.raises(Invalid):
+                    await tell(tx, parcel, at=at)
+        await service.send_out(tx, parcel, at=now - timedelta(hours=3))  # told together, after it had left
+        await service.deliver(tx, parcel, at=now + timedelta(minutes=5))  # clocks differ
+        told = await tx.tuples("SELECT out_at, delivered_at FROM shipment")
+        assert told == [(now - timedelta(hours=3), now + timedelta(minutes=5))]
 
 
 async def test_nothing_leaves_under_a_stopping_hold(database):

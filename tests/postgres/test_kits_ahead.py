@@ -260,6 +260,26 @@ async def test_caps_of_channels_and_of_policies_count_components(kits: Kits) -> 
     await kits.clean()
 
 
+async def test_a_cap_that_counts_several_components_together_is_offered_as_the_gate_takes_it(kits: Kits) -> None:
+    await kits.allow(kits.cup)
+    await kits.allow(kits.plate)
+    await kits.order_goods(kits.cup, 50, 6)
+    await kits.order_goods(kits.plate, 50, 6)
+    async with kits.shop.database.transaction() as tx:
+        draft = AllotmentDraft(code="MALL", name="Mall", kind=Kind.CAP, quota=10, channels=("mall",))
+        await allotments.put(tx, draft, None)
+    assert await kits.offered() == (0, [(in_days(6), 3)])  # nine of ten units are three sets
+    assert [type(x) for x in await kits.shop.buy(kits.bought(4))] == [OutOfStock]
+    async with kits.shop.database.transaction() as tx:  # of what is there, the cap counts all that a set takes, too
+        dc = kits.shop.world.locations["DC"]
+        await stock.set_on_hand(tx, [Claim(kits.cup, dc, 2)], Reference("count"))
+    assert await kits.offered() == (1, [(in_days(6), 2)])
+    assert [type(x) for x in await kits.shop.buy(kits.bought(4))] == [OutOfStock]
+    await kits.sets(3)
+    assert await kits.offered() == (0, [])
+    await kits.clean()
+
+
 async def test_an_order_that_waited_without_supply_gets_its_kits_when_goods_are_ordered(kits: Kits) -> None:
     await kits.allow(kits.cup)
     (order,) = await kits.shop.sold(

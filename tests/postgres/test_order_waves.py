@@ -267,6 +267,42 @@ async def test_a_solver_that_fails_or_is_killed_changes_nothing(
     assert moved == 0
 
 
+BROKEN = (
+    "CREATE FUNCTION broken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'nobody foresaw this'; END $$",
+    "CREATE TRIGGER broken BEFORE INSERT ON routing_move FOR EACH ROW WHEN (NEW.order_id = '{order}') EXECUTE FUNCTION broken()",
+)
+
+
+async def test_what_nobody_foresaw_in_one_group_keeps_no_other_from_moving_and_the_wave_ends_saying_it(
+    dear: UUID, gate: Gate, retailer: Database
+):
+    await stock(retailer, {(1, 1): 0})
+    other = await place(gate, "other", "A")
+    await stock(retailer, {(1, 1): 5})
+    first, second = sorted([dear, other])
+    proposed = await plan_held(retailer, least=100)
+    assert sorted(step.order_id for (step,) in proposed.groups) == [first, second]
+    async with retailer.transaction() as tx:
+        for statement in BROKEN:
+            await tx.execute(statement.replace("{order}", str(proposed.groups[0][0].order_id)))
+    assert await order_waves.make_wave(retailer, 100) == (1, 100)
+    assert sorted(at for _, at in [*await places(retailer, first), *await places(retailer, second)]) == [1, 2]
+    async with retailer.snapshot() as tx:
+        ((ended, moved, failure),) = await tx.tuples("SELECT ended_at IS NOT NULL, moved, failure FROM routing_wave")
+    assert (ended, moved) == (True, 1)
+    assert failure.startswith("1 of 2 groups: RaiseException: nobody foresaw this")
+
+
+async def test_a_wave_that_cannot_go_on_ends_saying_why(dear: UUID, retailer: Database):
+    with pytest.raises(msgspec.DecodeError):  # what is planned is no plan
+        await order_waves.make_wave(retailer, 100, module="this")
+    async with retailer.snapshot() as tx:
+        ((ended, failure),) = await tx.tuples("SELECT ended_at IS NOT NULL, failure FROM routing_wave")
+    assert ended
+    assert failure.startswith("DecodeError")
+    assert await places(retailer, dear) == [("allocated", 2)]
+
+
 async def test_a_wave_is_not_made_where_it_is_not_wanted_or_nothing_is_held(retailer: Database):
     stop = asyncio.Event()
     await asyncio.wait_for(order_waves.run_waves(retailer, stop, wanted=False, least=1), 30)

@@ -9,7 +9,7 @@ from malha.fiscal.model import DocumentFacts
 from malha.flows import order_to_cash
 from malha.flows.subscriptions import SUBSCRIPTIONS
 from malha.fulfillment import pickups, service
-from malha.fulfillment.errors import PickupGoodsGone, PickupOver, PickupRefunded, WrongState
+from malha.fulfillment.errors import DocumentRequired, PickupGoodsGone, PickupOver, PickupRefunded, WrongState
 from malha.inventory import reads as stock
 from malha.inventory import service as inventory
 from malha.inventory.model import Claim, Reference
@@ -208,6 +208,47 @@ async def test_goods_that_went_back_are_set_aside_again_while_they_are_there(dat
         code = await service.pickup_code(tx, work)
         assert (await service.hand_over(tx, work, code=code, received_by="Maria")).done
         assert await balance(tx, world, sku) == (0, 0)
+
+
+async def test_goods_set_aside_again_wait_for_a_document_where_they_need_one(database):
+    async with database.transaction() as tx:
+        world = await a_network(tx)
+        sku = await a_product(tx, world, "A", stock={"S1": 2})
+        order_id, work = await a_pickup(tx, world, sku, document=1)
+    for _ in range(2):
+        await days_pass(database, 6)
+        await watch(database)
+    async with database.transaction() as tx:
+        [document] = await tx.values("SELECT id FROM fiscal_document")
+        await fiscal.cancel_document(tx, document, reason="Not collected")
+    await watch(database)
+    async with database.transaction() as tx:
+        await pickups.extend(tx, work, 3)
+    await drain(database, SUBSCRIPTIONS)
+    async with database.transaction() as tx:
+        assert await state_of(tx, work) == "packed"
+        assert await balance(tx, world, sku) == (2, 2)
+        told = await tx.values("SELECT type FROM event WHERE key = %(k)s ORDER BY seq", {"k": f"order:{order_id}"})
+        assert told.count("fulfillment.ready") == 1  # no new code is told yet
+        with pytest.raises(DocumentRequired):
+            await service.make_ready(tx, work)
+        await fiscal.record_document(tx, work, DocumentFacts(access_key=an_access_key(world, number=2)))
+        await service.make_ready(tx, work)
+        code = await service.pickup_code(tx, work)
+        assert (await service.hand_over(tx, work, code=code, received_by="Maria")).done
+        assert await balance(tx, world, sku) == (0, 0)
+
+
+async def test_goods_whose_document_was_cancelled_a_moment_ago_are_not_handed_over(database):
+    async with database.transaction() as tx:
+        world = await a_network(tx)
+        sku = await a_product(tx, world, "A", stock={"S1": 2})
+        _, work = await a_pickup(tx, world, sku, document=1)
+        code = await service.pickup_code(tx, work)
+        [document] = await tx.values("SELECT id FROM fiscal_document")
+        await fiscal.cancel_document(tx, document, reason="Wrong")
+        with pytest.raises(DocumentRequired):  # though nobody has restated the work yet
+            await service.hand_over(tx, work, code=code, received_by="Maria")
 
 
 async def test_what_was_cancelled_before_the_window_ended_stays_cancelled(database):

@@ -8,11 +8,11 @@ import pytest
 from malha.flows.subscriptions import SUBSCRIPTIONS
 from malha.fulfillment import outcome_reads, service
 from malha.fulfillment.learning_risks import looked_back
-from malha.fulfillment.model import RejectReason
+from malha.fulfillment.model import Content, Parcel, RejectReason
 from malha.fulfillment.outcome_reads import Wanted
 from malha.ordering import lateness, promises
 from malha.ordering import service as ordering
-from malha.ordering.model import PromiseReason
+from malha.ordering.model import CancelWish, PromiseReason
 from malha.ordering.promised_days import ends, ends_at
 from malha.platform.db import Database
 from malha.platform.ids import UUID
@@ -187,3 +187,19 @@ async def test_a_day_that_is_promised_lasts_until_midnight_of_brazil_and_an_hour
         [came["hour"], came["past midnight"]]
     )
     assert (lived.promises, lived.broken) == (3, 2)
+
+
+async def test_a_parcel_that_was_emptied_by_a_cancel_keeps_no_promise_open(database, outcomes):
+    async with database.transaction() as tx:
+        world = await a_network(tx, policy="not_required")
+        sold = [Sold(await a_product(tx, world, code, stock={"DC": 5})) for code in "AB"]
+        order_id = await an_order(tx, world, sold)
+        await tx.execute(PROMISE, (NOW + timedelta(days=2), order_id))
+        [work] = await service.release_order(tx, order_id)
+        await service.confirm_pick(tx, work.id)
+        kept, _ = await service.pack(tx, work.id, [Parcel(contents=[Content(line, 1)]) for line in (1, 2)])
+        await service.cancel(tx, order_id, reason="changed my mind", wishes=[CancelWish(2, 1)])
+        await service.ship(tx, work.id)
+        await service.deliver(tx, kept, at=NOW)
+    await drain(database, outcomes)
+    assert [(row[6], row[8]) for row in await rows(database)] == [(NOW, True)]

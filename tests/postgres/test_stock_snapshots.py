@@ -313,6 +313,20 @@ async def test_a_change_that_goes_the_other_way_than_its_reason_is_no_change_of_
     assert await report(database, mended) == [("applied", 9)]
 
 
+async def test_a_transfer_may_be_told_by_one_side_alone_and_the_doctor_misses_no_other(database: Database) -> None:
+    """Where the goods went, or came from, may be a place that is not known here."""
+    await a_retailer(database)
+    asked = [
+        Delta(ref="out", sku="S1", location="L1", quantity=-3, reason="transfer", document="TR 1"),
+        Delta(ref="in", sku="S2", location="L2", quantity=4, reason="transfer"),
+    ]
+    async with database.transaction(ACTOR) as tx:
+        assert [r.outcome for r in await deltas.apply_deltas(tx, "ERP", asked)] == [Outcome.APPLIED] * 2
+    assert (await examine(database)).healthy
+    now = await on_hand(database)
+    assert (now[1, 1], now[2, 2]) == (7, 14)
+
+
 async def test_a_late_change_that_the_snapshot_has_is_not_added_again(database: Database) -> None:
     await a_retailer(database)
     at = hours_ago(2)
@@ -589,6 +603,23 @@ async def test_an_older_snapshot_does_not_slip_past_a_newer_one_that_is_being_ap
     assert (now[1, 1], now[2, 1], now[3, 1]) == (10, 5, 12)
 
 
+@pytest.mark.parametrize("first", ["older", "newer"])
+async def test_what_a_whole_snapshot_does_not_mention_is_empty_though_an_older_one_is_still_to_give_it_units(
+    database: Database, first: str
+) -> None:
+    await a_retailer(database)
+    async with database.transaction() as tx:
+        await moved(tx, {(1, 1): -10, (3, 1): -10}, hours=5)
+    older = await state(database, {(1, 1): 8, (2, 1): 9, (3, 3): 4}, seq=1, as_of=hours_ago(3), apply=False)
+    whole = {(2, 1): 11, (2, 3): 10}
+    newer = await state(database, whole, seq=2, as_of=hours_ago(2), scope=Scope.WHOLE, apply=False)
+    assert (newer.state, newer.absent) == (State.APPLYING, 9)  # S1, and those that have stock; S3 is not spoken of
+    for each in (older, newer) if first == "older" else (newer, older):
+        await applying.apply(database, each.id)
+    now = await on_hand(database)
+    assert [now[sku, 1] for sku in (1, 2, 3, 4)] == [0, 11, 0, 0]
+
+
 async def test_what_is_older_than_a_snapshot_that_is_being_applied_is_not_confirmed(database: Database) -> None:
     await a_retailer(database)
     older = await state(database, {(1, 1): 8}, seq=1, as_of=hours_ago(3), check=True)
@@ -657,3 +688,38 @@ async def test_lines_of_json_are_held_by_their_own_numbers_and_those_with_a_key_
     now = await on_hand(database)
     assert [now[sku, 1] for sku in (1, 2, 4, 5, 6, 7, 8)] == [11, 10, 10, 7, 10, 7, 0]  # no held row empties a shelf
     assert done.rows == 8
+
+
+async def test_a_line_that_states_its_sku_or_its_location_twice_empties_none_of_those_it_names(
+    database: Database,
+) -> None:
+    await a_retailer(database, skus=12)
+    lines = [
+        '{"sku": "S1", "location": "L1", "on_hand": 11}',
+        '{"sku": "S2", "sku": "S3", "location": "L1", "on_hand": 5}',
+        '{"sku": "S4", "location": "L1", "location": "L2", "on_hand": 5}',
+        '{"sku": "S5", "sku": "S6", "sku": "S5", "location": "L1", "on_hand": 5}',
+        '{"gtin": "7891000315507", "gtin": "", "sku": "S7", "location": "L2", "on_hand": 5}',
+        '{"sku": "NOPE", "sku": "S8", "location": "L1", "on_hand": 5}',
+        '{"sku": "S9", "location": "L1", "on_hand": 4}',
+        '{"sku": "S9", "sku": "S10", "location": "L1", "on_hand": 5}',
+    ]
+    file = "\n".join(lines).encode()
+    more = {"scope": Scope.WHOLE, "media_type": "application/x-ndjson"}
+    done = await state(database, file, seq=1, as_of=hours_ago(2), **more)
+    async with database.transaction() as tx:
+        held = [(h.row, h.sku, h.problem) for h in await reads.held(tx, done.id)]
+        rows = {place.code: place.rows for place in await reads.snapshot_places(tx, done.id)}
+    assert held == [
+        (2, "S3", "key_twice"),
+        (3, "S4", "key_twice"),
+        (4, "S5", "key_twice"),
+        (5, "S7", "key_twice"),
+        (6, "S8", "key_twice"),
+        (7, "S9", "twice"),  # the next line may be of it
+        (8, "S10", "key_twice"),
+    ]
+    now = await on_hand(database)
+    assert [now[sku, 1] for sku in range(1, 13)] == [11, 10, 10, 10, 10, 10, 0, 10, 10, 10, 0, 0]
+    assert [now[sku, 2] for sku in range(1, 13)] == [10, 0, 0, 10, 0, 0, 10, 0, 0, 0, 0, 0]
+    assert (done.rows, done.held, done.unchanged, rows) == (8, 7, 0, {"L1": 6, "L2": 2})

@@ -492,7 +492,8 @@ ELSEWHERE = {
     " say_connection_listings publish_connection_listings end_connection_listings"
     " import_listings export_listings upload_listings",
     "test_brought_over_http.py": "list_coming list_origins send_work state_origins",
-    "test_refunds_due.py": "list_refunds_due",
+    "test_refunds_due.py": "get_refund_batch list_refund_batches list_refunds_due list_refused_refunds record_refunds"
+    " stop_refund_batch sum_refunds_due",
     "test_order_tags.py": "change_order_tags list_order_tags",
     "test_connection_mapping_api.py": "accept_suggestions consider_channel_variants ignore_channel_variants"
     " list_channel_variants map_channel_variants unmap_channel_variants",

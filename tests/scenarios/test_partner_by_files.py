@@ -145,6 +145,22 @@ async def test_what_is_cancelled_here_is_to_be_left_there_line_by_line_and_then_
     assert await partner.rows("SELECT state, outcome FROM partner_request") == [("ended", "cancelled")]
 
 
+async def test_what_was_cancelled_after_it_was_picked_by_hand_is_not_left_over_when_the_rest_leaves(
+    partner: Partner,
+) -> None:
+    order = await partner.order(A=3)
+    await partner.go()
+    ((row,),) = partner.asked()
+    async with partner.database.transaction() as tx:
+        [work] = await tx.values("SELECT id FROM fulfillment_order")
+        await fulfillment.confirm_pick(tx, work)
+        await fulfillment.cancel(tx, order, wishes=[CancelWish(1, 1)], reason="customer")
+    partner.host.put("SHIP_1.csv", f"request;sku;quantity\n{row['request']};A;2\n")
+    await partner.go()
+    assert not await partner.parked()
+    assert await partner.states(order) == {"shipped": 2, "cancelled": 1}
+
+
 async def test_a_whole_stock_is_rebased_by_what_left_since_and_leaves_no_drift(partner: Partner) -> None:
     await partner.order(A=2)
     await partner.go()

@@ -16,6 +16,7 @@ from malha.api.work import Work, command, query
 from malha.capacity import reads, rules, service
 from malha.capacity.model import (
     MOST_HOLD_S,
+    MOST_REFERENCE,
     MOST_SLOTS,
     Clock,
     Key,
@@ -40,7 +41,7 @@ from malha.platform.ids import UUID
 TAG = "capacity"
 USUAL_DAYS, MOST_DAYS, MOST_LOCATIONS = 7, 31, 200
 Reserved = Literal["pickup", "delivery"]
-Reference = Annotated[str, Meta(min_length=1, max_length=200)]
+Reference = Annotated[str, Meta(min_length=1, max_length=MOST_REFERENCE)]
 
 
 class WeekSlot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,6 +1,6 @@
 """Refusals of the HTTP edge itself: before a use case is reached, or instead of an answer."""
 
-from malha.platform.errors import Conflict, Forbidden, MalhaError
+from malha.platform.errors import Conflict, Forbidden, MalhaError, NotFound
 
 
 class MalformedBody(MalhaError):
@@ -37,6 +37,14 @@ class NoSuchRoute(MalhaError):
     code = "no_such_route"
     says = "There is nothing at {path}."
     mend = "Check the address. All operations are listed at /v1/docs."
+
+
+class NoSuchNumber(NotFound):
+    """An address names something by a number that is larger than any is: nothing has it."""
+
+    code = "no_such_number"
+    says = "There is nothing with the number {key}: none is that large."
+    mend = "Check the number in the address."
 
 
 class MethodNotAllowed(MalhaError):

@@ -215,13 +215,13 @@ class HandOverWork(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Out(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """When."""
+    """When: not still to come, and not from before the order."""
 
     out_at: Instant | None = None
 
 
 class Delivered(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """When, and who took it."""
+    """When (not still to come, and not from before the order), and who took it."""
 
     delivered_at: Instant | None = None
     received_by: Annotated[str, Meta(max_length=200)] | None = None
@@ -355,7 +355,7 @@ async def _result(work: Work, fulfillment_id: UUID, rerouted: Rerouted) -> PickR
 
 @command("/fulfillments/{fulfillment_id:uuid}/accept", permission="fulfillment:work", tag=TAG)
 async def accept_work(work: Work, fulfillment_id: UUID) -> WorkStanding:
-    """Take the work on. Pressing twice is one."""
+    """Take the work on. Pressing twice is one; what somebody else has taken on stays theirs (`assignee`)."""
     await service.accept(work.tx, fulfillment_id, assignee=work.actor.name)
     return await _standing(work, fulfillment_id)
 
@@ -449,7 +449,8 @@ async def extend_pickup(work: Work, fulfillment_id: UUID, data: MoreTime) -> Rea
     """Give the customer more time to collect.
 
     When the window has ended and the goods went back to stock, they are set aside again, with a new code, as long as
-    they are there and the order is paid; the cancel is undone.
+    they are there and the order is paid; the cancel is undone. Where they need a fiscal document they are packed, wait
+    for a new one, and get their code when they are made ready.
     """
     until = await pickups.extend(work.tx, fulfillment_id, data.days)
     return Ready(work=await _standing(work, fulfillment_id), until=until)

@@ -73,6 +73,7 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     errors: list[FieldProblem] = []
 
 
+MOST_NUMBER = 2_147_483_647  # of the shorter kind; the longer one is beyond any that was given, too
 # Facts that are told elsewhere in the answer.
 _OWN_PLACE = frozenset({"problems", "request_id", "retry_after"})
 _encode = msgspec.json.Encoder().encode
@@ -179,7 +180,7 @@ def told(request: Request[Any, Any, Any], error: Exception) -> MalhaError:
     """Return an exception as a refusal that knows its request; log it when its cause may not be shown."""
     scope = cast("dict[str, Any]", request.scope)
     path, request_id = scope["path"], str(scope.get("request_id", ""))
-    refusal = refusal_of(error)
+    refusal = _of_address(error, scope) or refusal_of(error)
     match refusal:
         case errors.NoSuchRoute() | errors.MethodNotAllowed():
             refusal.facts.update(path=path, method=scope["method"])
@@ -195,6 +196,14 @@ def told(request: Request[Any, Any, Any], error: Exception) -> MalhaError:
             pass
     scope["problem"] = refusal.code
     return refusal
+
+
+def _of_address(error: Exception, scope: Mapping[str, Any]) -> MalhaError | None:
+    """Return the refusal of an address whose number no column holds, and which therefore names nothing; else None."""
+    if not isinstance(error, pg.NumericValueOutOfRange):
+        return None
+    numbers = [value for value in scope.get("path_params", {}).values() if isinstance(value, int)]
+    return next((errors.NoSuchNumber(key=number) for number in numbers if abs(number) > MOST_NUMBER), None)
 
 
 def answer_refusal(request: Request[Any, Any, Any], refusal: MalhaError, error: Exception) -> Raw:

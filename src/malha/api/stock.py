@@ -26,6 +26,7 @@ from malha.inventory.model import Claim, Deficit, Reason, Reference, Shortfall
 from malha.inventory.reads import LedgerRow
 from malha.network import reads as network
 from malha.network.errors import OwnerNotAtSite, UnknownChannel, UnknownLocation
+from malha.network.rules import check_addressable
 from malha.payments import deadlines
 from malha.payments.model import TenderKind
 from malha.payments.terms import Awaited
@@ -40,6 +41,7 @@ from malha.platform.shapes import Instant
 
 TAG = "stock"
 MAX_ITEMS = 2_000
+MOST_REFERENCE = 120
 
 Code = Annotated[str, Meta(min_length=1, max_length=80)]
 Quantity = Annotated[int, Meta(ge=0, le=2_000_000_000)]
@@ -188,7 +190,7 @@ class NewHold(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     apart for its buyers.
     """
 
-    reference: Annotated[str, Meta(min_length=1, max_length=120, pattern=r"^[A-Za-z0-9._:-]+$")]
+    reference: Annotated[str, Meta(min_length=1, max_length=MOST_REFERENCE, pattern=r"^[A-Za-z0-9._:-]+$")]
     items: Annotated[list[HeldItem], Meta(min_length=1, max_length=200)]
     seconds: Seconds = 900
     channel: Code | None = None
@@ -466,6 +468,7 @@ async def hold_stock(work: Work, data: NewHold) -> HoldPlaced:
     An order with the same `hold_reference` takes the units over. A hold that is over gives its units back by itself.
     More of a SKU than the channel takes unasked is not held: its order would wait for a person.
     """
+    refuse(list(check_addressable("reference", data.reference, MOST_REFERENCE)))
     keys = await _keys(work, data.items, kits=True)
     channel_id = None
     if data.channel is None and data.customer_group is not None:

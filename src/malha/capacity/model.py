@@ -18,6 +18,7 @@ MOST_SLOTS = 48  # of one kind on one day
 MOST_QUOTA = 1_000_000
 FARTHEST_DAYS = 366  # that a slot can be reserved ahead
 MOST_HOLD_S = 24 * 3600
+MOST_REFERENCE = 200  # characters
 
 # A time of day as it is written: 09:30.
 Clock = Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9](:00)?$")]

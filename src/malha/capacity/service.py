@@ -17,6 +17,7 @@ from malha.capacity import reads, rules, writes
 from malha.capacity.errors import NoSuchSlot, SlotClosed, SlotFull, SlotHoldExists, SlotHoldNotFound
 from malha.capacity.model import (
     FARTHEST_DAYS,
+    MOST_REFERENCE,
     Booking,
     Key,
     Kind,
@@ -31,6 +32,7 @@ from malha.capacity.model import (
 from malha.network import reads as network
 from malha.network.calendar import is_holiday
 from malha.network.model import Location
+from malha.network.rules import check_addressable
 from malha.platform import audit, revisions
 from malha.platform.db import Tx
 from malha.platform.errors import Conflict
@@ -212,10 +214,12 @@ async def hold(
     """Hold a place in a slot for a cart or a promise that is shown, for `seconds` from now (database clock).
 
     Raises:
+        Invalid: the reference could not be named in an address, where it is confirmed and released.
         SlotFull: every place is taken, or the location takes no work then.
         NoSuchSlot: the location states no such slot, or it is over.
         SlotHoldExists: the reference holds a slot already.
     """
+    refuse(list(check_addressable("reference", reference, MOST_REFERENCE)))
     key = Key(place.home, kind.value, day, starts)
     now = await tx.now()
     slot = (await stand(tx, [key])).get(key)

@@ -31,7 +31,7 @@ from malha.network.places import zone_of
 from malha.network.rules import MOST_PICKUP_DAYS
 from malha.ordering import details, promises, reads, rules, slots
 from malha.ordering import service as ordering
-from malha.ordering.errors import OrderNotFound, TooManyTags
+from malha.ordering.errors import LineNotFound, OrderNotFound, TooManyTags
 from malha.ordering.model import Address, CancelWish, HoldKind, PromiseReason
 from malha.ordering.tracking import tracking_address
 from malha.payments import deadlines
@@ -94,9 +94,9 @@ def _work_id(form: Form) -> UUID:
 
 def _wishes(form: Form) -> list[CancelWish]:
     return [
-        CancelWish(int(name[1:]), quantity)
+        CancelWish(line, quantity)
         for name in form
-        if name.startswith("q") and name[1:].isdigit() and (quantity := _whole(form, name))
+        if name.startswith("q") and (line := whole_in(name[1:], 5)) and (quantity := _whole(form, name))
     ]
 
 
@@ -263,8 +263,8 @@ def reference_flaws(reference: str) -> list[Flaw]:
 
 
 async def _accept(tx: Tx, _order_id: UUID, form: Form) -> str:
-    await work.accept(tx, _work_id(form), assignee=tx.actor.name)
-    return _("Work accepted")
+    who = await work.accept(tx, _work_id(form), assignee=tx.actor.name)
+    return _("Work accepted") if who == tx.actor.name else _("{name} has taken this work on already", name=who)
 
 
 async def _move_work(tx: Tx, _order_id: UUID, form: Form) -> str:
@@ -300,10 +300,16 @@ async def _pick(tx: Tx, order_id: UUID, form: Form) -> str:
         if unit.fulfillment_id == work_id and unit.state in {"released", "picking"}:
             key = (unit.line, unit.sku_id)
             open_[key] = open_.get(key, 0) + unit.quantity
+    flaws = []
     for (line, sku_id), asked in sorted(open_.items(), key=str):
-        found = _whole(form, f"p{line}.{sku_id}")
-        if found is not None and found < asked:
+        name = f"p{line}.{sku_id}"
+        found = _whole(form, name) if name in form else asked
+        if found is None or found > asked:  # nobody counted that: a field left empty says nothing of what was found
+            says = N_("Write a whole number from {least} to {most}.")
+            flaws.append(Flaw(name, says, facts={"least": 0, "most": asked}))
+        elif found < asked:
             missing.append(Short(line, asked - found, _reason(form), sku_id))
+    refuse(flaws)
     done = await work.confirm_pick(tx, work_id, short=missing)
     return _rerouted(done.placed, done.waiting) if missing else _("Everything picked")
 
@@ -366,17 +372,22 @@ async def _time(tx: Tx, order_id: UUID, form: Form) -> str:
     return _("It may be paid until {time}", time=render.moment(until))
 
 
+async def _under_way(tx: Tx, order_id: UUID) -> list[UUID]:
+    """Return the parcels of an order that have left and not arrived, of the locations that the person sees."""
+    seen = {row.id for row in await jobs.of_order(tx, order_id) if tx.actor.sees(row.location_id)}
+    parcels = await jobs.shipments(tx, order_id)
+    return [p.id for p in parcels if p.shipped_at and not p.delivered_at and p.fulfillment_id in seen]
+
+
 async def _deliver(tx: Tx, order_id: UUID, _form: Form) -> str:
-    for parcel in await jobs.shipments(tx, order_id):
-        if parcel.shipped_at and not parcel.delivered_at:
-            await work.deliver(tx, parcel.id)
+    for parcel in await _under_way(tx, order_id):
+        await work.deliver(tx, parcel)
     return _("Delivery recorded")
 
 
 async def _out(tx: Tx, order_id: UUID, _form: Form) -> str:
-    for parcel in await jobs.shipments(tx, order_id):
-        if parcel.shipped_at and not parcel.delivered_at:
-            await work.send_out(tx, parcel.id)
+    for parcel in await _under_way(tx, order_id):
+        await work.send_out(tx, parcel)
     return _("Recorded: out for delivery")
 
 
@@ -475,7 +486,10 @@ async def effect_of(tx: Tx, order_id: UUID, wishes: list[CancelWish]) -> Effect:
     lines = (await ordering.lines_of(tx, [order_id]))[order_id]
     units = (await ordering.units_of(tx, [order_id]))[order_id]
     paid = (await payments_reads.totals(tx, [order_id])).get(order_id)
+    unknown = sorted({wish.line for wish in wishes} - {line.line for line in lines})
     try:
+        if unknown:
+            raise LineNotFound(number=order.number, line=unknown[0])
         after = rules.plan_moves(units, rules.plan_cancel(lines, units, wishes)).units
     except MalhaError as error:
         return Effect(refusal=" ".join(web.refusal_text(error)))

@@ -36,6 +36,7 @@ from malha.platform.ids import UUID
 from malha.platform.jobs import FailedJob
 from malha.platform.parking import ParkedKey
 from malha.platform.subscribers import Failing
+from malha.platform.text import whole_in
 from malha.webhooks import service as webhooks
 from malha.webhooks.model import MANAGES, EndpointState, silence_of
 
@@ -220,7 +221,8 @@ async def replay(request: Request[Any, Any, Any]) -> Response[bytes]:
     keys = [str(key)[:300] for key in form.getall("key", [])][:1_000]
     async with web.writing(request) as tx:
         if subscriber == JOBS:
-            done = [str(id_) for id_ in await jobs.retry(tx, [int(key) for key in keys if key.isdigit()])]
+            ids = [number for key in keys if (number := whole_in(key, 18)) is not None]
+            done = [str(id_) for id_ in await jobs.retry(tx, ids)]
         else:
             done = await parking.ask_replays(tx, subscriber, keys)
         if not done:

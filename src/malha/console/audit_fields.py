@@ -443,4 +443,10 @@ FIELDS = {
     "truths": N_("Source of truth at"),
     "weekday": N_("Weekday"),
     "width_mm": N_("Width (mm)"),
+    "attempts_left": N_("Attempts left"),
+    "complete": N_("Every SKU identified"),
+    "document_stands": N_("Under a fiscal document"),
+    "former_state": N_("Former UF"),
+    "out_at": N_("Out for delivery"),
+    "sku_text": N_("SKU as written"),
 }

@@ -18,6 +18,7 @@ from malha.platform.brazil import mask_email, mask_phone
 from malha.platform.db import Tx
 from malha.platform.i18n import N_, _
 from malha.platform.ids import UUID
+from malha.platform.text import whole_in
 
 SHARES = {"email": N_("same e-mail"), "phone": N_("same phone")}
 WORDS = {"name": N_("Name"), "email": N_("E-mail"), "phone": N_("Phone"), "address": N_("Address")}
@@ -132,7 +133,7 @@ async def merge(request: Request[Any, Any, Any], number: FromPath[int], other: F
     _everywhere(request)
     read = filling.filled(await request.form())
     one, _dot, two = read.text("versions", 30).partition(".")
-    versions = (int(one) if one.isdigit() else 0, int(two) if two.isdigit() else 0)
+    versions = whole_in(one, 9) or 0, whole_in(two, 9) or 0
     taken = frozenset(name for name in merging.CHOICES if read.text(name, 10) == "gone")
     async with web.writing(request) as tx:
         kept, gone = await _two(tx, number, other)

@@ -718,7 +718,8 @@ def _line_view(line: LineRow, units: Sequence[UnitRow], names: Mapping[int, str]
 
 
 def _work_view(facts: Facts, row: jobs.WorkRow) -> WorkView:
-    mine = [u for u in facts.units if u.fulfillment_id == row.id]
+    had = [u for u in facts.units if u.fulfillment_id == row.id]
+    mine = [u for u in had if u.state != UnitState.CANCELLED] or had  # nobody packs what was cancelled
     names = {line.line: line.name for line in facts.lines}
     open_ = row.state not in {"closed", "rejected", "cancelled", "ready"}
     awaiting = any(u.state == UnitState.AWAITING_DOCUMENT for u in mine)

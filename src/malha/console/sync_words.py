@@ -29,6 +29,7 @@ KIND: dict[DriftKind, str] = {
     DriftKind.WINDOW: N_("Moved near the time of the snapshot"),
     DriftKind.COMPARED: N_("A secondary source says otherwise"),
     DriftKind.NEGATIVE: N_("More left since than was stated"),
+    DriftKind.BEYOND: N_("More than a balance can hold"),
     DriftKind.LATE: N_("A change that may be in the snapshot"),
 }
 VIEWS: dict[str, tuple[str, tuple[DriftState, ...]]] = {

@@ -27,7 +27,7 @@ from malha.fiscal.model import Covered, DocumentFacts, DocumentPolicy, Flow, Iss
 from malha.ordering import service as ordering
 from malha.ordering.model import GONE, Move, Order, Unit, UnitState, word_of
 from malha.platform import audit
-from malha.platform.brazil import AccessKey
+from malha.platform.brazil import AccessKey, parse_access_key
 from malha.platform.db import Tx
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_
@@ -45,6 +45,7 @@ class _Case(msgspec.Struct):
     units: list[Unit]  # living
     issuer: Issuer
     key: AccessKey
+    found: Standing | None  # the document that has the key already
     packed: list[Covered] = []
     worth: list[int] = []
     done: Recorded | None = None  # had been recorded before
@@ -78,7 +79,7 @@ async def requiring(tx: Tx, location_ids: Iterable[int], method: str) -> set[int
 async def record_document(tx: Tx, fulfillment_id: UUID, facts: DocumentFacts) -> Recorded:
     """Record the authorised document of a packed piece of work: its units may leave.
 
-    The same key for the same work again changes nothing.
+    The same key for the same work again changes nothing, whatever became since of its goods and of who owns them.
 
     Raises:
         WorkNotFound: no units belong to the work.
@@ -109,7 +110,10 @@ async def record_documents(tx: Tx, wanted: Sequence[tuple[UUID, DocumentFacts]])
 
 
 async def _open_cases(tx: Tx, wanted: Sequence[tuple[UUID, DocumentFacts]]) -> list[_Case]:
-    """Lock the orders, and find each work's units and issuer; refuse keys that cannot be theirs."""
+    """Lock the orders, and find each work's units and issuer; refuse keys that cannot be theirs.
+
+    What was recorded for its work already is not checked again: its issuer then may not be that of now.
+    """
     ids = [fulfillment_id for fulfillment_id, _ in wanted]
     orders = await ordering.lock_orders(tx, {u.order_id for u in await ordering.units_of_fulfillments(tx, ids)})
     units: dict[UUID | None, list[Unit]] = {}
@@ -118,30 +122,37 @@ async def _open_cases(tx: Tx, wanted: Sequence[tuple[UUID, DocumentFacts]]) -> l
             units.setdefault(unit.fulfillment_id, []).append(unit)
     places = {i: next((u.location_id for u in own if u.location_id is not None), None) for i, own in units.items()}
     issuers = await issuers_of(tx, [place for place in places.values() if place is not None])
+    read = [parse_access_key(facts.access_key) for _, facts in wanted]
+    texts = {"keys": [key.text for key in read if key is not None]}
+    known = {d.access_key: d for d in await tx.all(Standing, writes.FIND_BY_KEYS, texts)}
     now = await tx.now()
     cases = []
-    for fulfillment_id, facts in wanted:
+    for (fulfillment_id, facts), stated in zip(wanted, read, strict=True):
         place = places.get(fulfillment_id)
         if place is None or not tx.actor.sees(place):
             raise WorkNotFound(key=fulfillment_id)
-        key, flaws = rules.check_key(facts, issuers[place], now)
-        refuse(flaws)
+        key, found = stated, None if stated is None else known.get(stated.text)
+        if not _is_repeated(found, fulfillment_id):
+            key, flaws = rules.check_key(facts, issuers[place], now)
+            refuse(flaws)
         assert key is not None  # noqa: S101  (no flaws: the key was read)
         own = units[fulfillment_id]
-        cases.append(_Case(orders[own[0].order_id], fulfillment_id, facts, own, issuers[place], key))
+        cases.append(_Case(orders[own[0].order_id], fulfillment_id, facts, own, issuers[place], key, found))
     return cases
+
+
+def _is_repeated(found: Standing | None, fulfillment_id: UUID) -> bool:
+    return found is not None and found.source_id == fulfillment_id and found.state == "authorised"
 
 
 async def _refuse_taken(tx: Tx, cases: Sequence[_Case]) -> None:
     """Mark what was recorded before; refuse when a key, a number or a work has a document already."""
-    keys = {"keys": [case.key.text for case in cases]}
-    known = {d.access_key: d for d in await tx.all(Standing, writes.FIND_BY_KEYS, keys)}
     for case in cases:
-        found = known.get(case.key.text)
-        if found is not None and (found.source_id != case.fulfillment_id or found.state != "authorised"):
+        if case.found is None:
+            continue
+        if not _is_repeated(case.found, case.fulfillment_id):
             raise DocumentUsed(access_key=case.key.text)
-        if found is not None:
-            case.done = _recorded(case.order, found, repeated=True)
+        case.done = _recorded(case.order, case.found, repeated=True)
     fresh = [case for case in cases if case.done is None]
     numbers = await tx.tuples(writes.FIND_NUMBERS, _keys(fresh))
     if numbers:

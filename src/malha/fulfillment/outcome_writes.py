@@ -5,6 +5,7 @@
 # without any work has a row of its own. When a pickup was ready is only in the events: the earliest is kept. With what
 # chance a promise was made is in the first decision, for the parcel that decides its day. Where lines are promised for
 # several days, work is measured by those it has, the last of them: not by the day of what went before, or comes later.
+# Parcels leave together; one that did not was emptied by a cancel.
 _STORE = """
 , works AS (
     SELECT f.id AS work_id, o.id AS order_id, o.channel_id, f.location_id, f.method, f.service_id,
@@ -32,7 +33,7 @@ _STORE = """
     LEFT JOIN LATERAL (
         SELECT max(shipped_at) AS shipped_at,
                CASE WHEN bool_and(delivered_at IS NOT NULL) THEN max(delivered_at) END AS delivered_at
-        FROM shipment WHERE fulfillment_id = f.id) p ON true
+        FROM shipment WHERE fulfillment_id = f.id AND shipped_at IS NOT NULL) p ON true
     LEFT JOIN ready r ON r.work_id = f.id
     LEFT JOIN LATERAL (
         SELECT x.foretold, x.said

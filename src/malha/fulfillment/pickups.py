@@ -12,6 +12,7 @@ from datetime import datetime
 import msgspec
 
 from malha.capacity import picking
+from malha.fiscal import service as fiscal
 from malha.fulfillment import writes
 from malha.fulfillment.errors import PickupGoodsGone, PickupRefunded
 from malha.fulfillment.events import PickupExpired, PickupExpiring, PickupExtended, PickupReturned, WorkReady
@@ -135,7 +136,8 @@ def _lines(units: Sequence[Unit]) -> list[tuple[int, int, int]]:
 async def extend(tx: Tx, work_id: UUID, days: int) -> datetime:
     """Give the customer `days` from now, at least until when they were told; return the end of the window.
 
-    Goods that went back to stock are claimed and set aside again, with a new code, as long as they are there.
+    Goods that went back to stock are claimed and set aside again, with a new code, as long as they are there. Where
+    they need a document they wait for a new one, and the code comes when they are ready: the former one was cancelled.
 
     Raises:
         WrongState: nothing waits, or waited, for a customer here.
@@ -144,19 +146,20 @@ async def extend(tx: Tx, work_id: UUID, days: int) -> datetime:
     """
     desk = await take_up(tx, work_id)
     taken_back = desk.work.state is WorkState.CANCELLED and bool(desk.work.pickup_returned)
+    ready = True
     if taken_back:
-        await _take_back(tx, desk)
+        ready = await _take_back(tx, desk)
     else:
         desk.need(WorkState.READY)
     until: datetime = await tx.value(writes.EXTEND_PICKUP, {"id": work_id, "days": days})
     events = [PickupExtended(**about(desk.work), until=until, taken_back=taken_back)]
-    code = [WorkReady(**about(desk.work), until=until, renewed=True)] if taken_back else []
+    code = [WorkReady(**about(desk.work), until=until, renewed=True)] if taken_back and ready else []
     await ordering.record(tx, *events, *code)
     return until
 
 
-async def _take_back(tx: Tx, desk: Desk) -> None:
-    """Claim goods that went back to stock, and undo the cancel of their units."""
+async def _take_back(tx: Tx, desk: Desk) -> bool:
+    """Claim goods that went back to stock, and undo the cancel of their units; tell whether they may be handed over."""
     work = desk.work
     place = {"locations": [work.location_id], "days": [work.capacity_day]}
     await tx.execute(writes.ENSURE_DAYS, place)
@@ -167,6 +170,11 @@ async def _take_back(tx: Tx, desk: Desk) -> None:
     await give_code(tx, work.id)
     await tx.execute(writes.CLEAR_RETURNED, {"id": work.id})
     after = await ordering.take_back(tx, work.order_id, moves)
+    ready = not await fiscal.is_document_required(tx, work.location_id, work.method)
+    if not ready:
+        waiting = [u for u in living(after, work.id) if u.state is UnitState.READY]
+        moves = [Move(u.line, u.part, u.quantity, UnitState.AWAITING_DOCUMENT) for u in waiting]
+        after = await ordering.move_units(tx, work.order_id, moves)
     await restate(tx, [work], after, ended=WorkState.CANCELLED)
     await _refuse_unpaid(tx, work.order_id)
     claims = [Claim(sku, work.location_id, quantity) for _, sku, quantity in wanted]
@@ -174,6 +182,7 @@ async def _take_back(tx: Tx, desk: Desk) -> None:
     taker = Taker(desk.order.channel_id, desk.order.customer_group)
     for short in await inventory.reserve(tx, claims, reference, taker=taker):
         raise PickupGoodsGone(missing=short.asked - max(short.free, 0), quantity=short.asked)
+    return ready
 
 
 def _revived(units: Sequence[Unit], work_id: UUID, wanted: Sequence[tuple[int, int, int]]) -> list[Move]:

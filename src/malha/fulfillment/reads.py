@@ -209,7 +209,7 @@ JOIN establishment e ON e.id = coalesce(l.owner_id, l.establishment_id)
 LEFT JOIN service s ON s.id = f.service_id
 LEFT JOIN LATERAL (
     SELECT sum(quantity) AS units, count(DISTINCT line) AS lines, bool_or(state = 'awaiting_document') AS
-    awaiting_document FROM order_unit WHERE fulfillment_id = f.id
+    awaiting_document FROM order_unit WHERE fulfillment_id = f.id AND state <> 'cancelled'
 ) u ON true
 WHERE f.state NOT IN ('closed', 'rejected', 'cancelled')
   AND (%(locations)s::int[] IS NULL OR f.location_id = ANY(%(locations)s::int[]))

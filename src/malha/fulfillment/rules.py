@@ -1,7 +1,7 @@
 """Pure decisions on work at a location: may an order be released, where work stands, what a pick and a parcel take."""
 
-from collections.abc import Collection, Iterable, Sequence
-from datetime import datetime
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 
 from malha.fulfillment.errors import NotThatMany, WrongContents
 from malha.fulfillment.model import ENDED, Content, NotReleased, Parcel, Picked, Short, WorkState
@@ -9,6 +9,9 @@ from malha.ordering.model import GONE, HoldKind, Line, Move, Order, Unit, UnitSt
 from malha.ordering.rules import whole_units
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_
+
+AHEAD = timedelta(minutes=10)  # clocks differ
+BEFORE_ORDER = timedelta(days=1)  # an order may be told late, without its own date
 
 _STATE_OF = {
     UnitState.RELEASED: WorkState.OPEN,
@@ -94,6 +97,14 @@ def _part(unit: Unit, quantity: int) -> Unit:
     return Unit(unit.order_id, unit.line, unit.part, unit.sku_id, quantity, unit.state, unit.location_id)
 
 
+def _by_line(units: Iterable[Unit]) -> dict[int, list[Unit]]:
+    """Return units by their line: who looks through all of them for each of many contents is not done in minutes."""
+    found: dict[int, list[Unit]] = {}
+    for unit in units:
+        found.setdefault(unit.line, []).append(unit)
+    return found
+
+
 def plan_pick(
     units: Sequence[Unit], picked: Sequence[Picked] | None, short: Sequence[Short]
 ) -> tuple[list[Unit], list[tuple[Unit, Short]]]:
@@ -103,9 +114,10 @@ def plan_pick(
         NotThatMany, Invalid: as `take`.
     """
     taken: dict[tuple[int, int], int] = {}
-    missing = [(unit, wish) for wish in short for unit in take(units, wish, taken)]
+    lines = _by_line(units)
+    missing = [(unit, wish) for wish in short for unit in take(lines.get(wish.line, ()), wish, taken)]
     if picked is not None:
-        return [unit for wish in picked for unit in take(units, wish, taken)], missing
+        return [unit for wish in picked for unit in take(lines.get(wish.line, ()), wish, taken)], missing
     rest = [(u, u.quantity - taken.get((u.line, u.part), 0)) for u in units]
     return [_part(u, quantity) for u, quantity in rest if quantity], missing
 
@@ -175,12 +187,41 @@ def plan_parcels(units: Sequence[Unit], parcels: Sequence[Parcel]) -> list[list[
     if len(parcels) == 1 and parcels[0].contents is None:
         return [[_part(u, u.quantity) for u in units]]
     taken: dict[tuple[int, int], int] = {}
-    packed = [[unit for c in parcel.contents or () for unit in take(units, c, taken)] for parcel in parcels]
+    lines = _by_line(units)
+    _refuse_too_many(lines, parcels)
+    packed = [
+        [unit for c in parcel.contents or () for unit in take(lines.get(c.line, ()), c, taken)] for parcel in parcels
+    ]
     for unit in units:
         inside = taken.get((unit.line, unit.part), 0)
         if inside != unit.quantity:
             raise WrongContents(line=unit.line, picked=unit.quantity, packed=inside)
     return packed
+
+
+def _refuse_too_many(lines: Mapping[int, Sequence[Unit]], parcels: Sequence[Parcel]) -> None:
+    """Say of what all parcels together hold more than was picked, be it of a line that is not here."""
+    inside: dict[tuple[int, int | None], int] = {}
+    for c in (c for parcel in parcels for c in parcel.contents or ()):
+        inside[c.line, c.sku_id] = inside.get((c.line, c.sku_id), 0) + c.quantity
+    for (line, sku_id), packed in inside.items():
+        picked = sum(u.quantity for u in lines.get(line, ()) if sku_id in {None, u.sku_id})
+        if packed > picked:
+            raise WrongContents(line=line, picked=picked, packed=packed)
+
+
+def check_told(at: datetime | None, field: str, placed_at: datetime | None, now: datetime) -> list[Flaw]:
+    """Return what is wrong with when a parcel is said to have been somewhere: still to come, or before its order.
+
+    It may be from before it left: what people record late they record in one go.
+    """
+    mend = N_("Check the date and its time zone.")
+    if at is not None and at > now + AHEAD:
+        return [Flaw(field, N_("{at} is still to come."), mend, {"at": at})]
+    if at is not None and placed_at is not None and at < placed_at - BEFORE_ORDER:
+        says = N_("{at} is from before {placed_at}, when the order was placed.")
+        return [Flaw(field, says, mend, {"at": at, "placed_at": placed_at})]
+    return []
 
 
 def moves_to(units: Sequence[Unit], to: UnitState) -> list[Move]:

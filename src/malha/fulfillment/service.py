@@ -56,7 +56,7 @@ from malha.inventory.counts.freezing import refuse_frozen
 from malha.inventory.model import Claim, Reason, Reference
 from malha.ordering import service as ordering
 from malha.ordering.events import OrderEvent
-from malha.ordering.model import Cancellation, CancelWish, Move, Unit, UnitState
+from malha.ordering.model import Cancellation, CancelWish, Move, Order, Unit, UnitState
 from malha.platform.db import Tx
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_, Word
@@ -86,20 +86,23 @@ __all__ = [
 CODE_ATTEMPTS = 5
 
 
-async def accept(tx: Tx, work_id: UUID, *, assignee: str | None = None) -> None:
-    """Take the work on. Work already accepted stays so: the same press of a button twice is one.
+async def accept(tx: Tx, work_id: UUID, *, assignee: str | None = None) -> str | None:
+    """Take the work on, and return by name who has it. Work already accepted stays so, and whose it is.
+
+    The same press of a button twice is one; of two people who press it, the first has the work.
 
     Raises:
         WrongState: it is past that.
     """
     desk = await take_up(tx, work_id)
+    desk.need(WorkState.OPEN, WorkState.ACCEPTED, WorkState.PICKING)
+    who = None
     if assignee is not None:
-        await tx.execute(writes.SET_ASSIGNEE, {"id": work_id, "assignee": assignee})
-    if desk.work.state in {WorkState.ACCEPTED, WorkState.PICKING}:
-        return
-    desk.need(WorkState.OPEN)
-    event = WorkAccepted(**_about(desk))
-    await _move(tx, desk, rules.moves_to(desk.units, UnitState.PICKING), event)
+        who = await tx.value(writes.SET_ASSIGNEE, {"id": work_id, "assignee": assignee})
+    if desk.work.state is WorkState.OPEN:
+        event = WorkAccepted(**_about(desk))
+        await _move(tx, desk, rules.moves_to(desk.units, UnitState.PICKING), event)
+    return who
 
 
 async def reject(tx: Tx, work_id: UUID, reason: RejectReason, *, note: str = "") -> Rerouted:
@@ -204,7 +207,7 @@ async def pack(tx: Tx, work_id: UUID, parcels: Sequence[Parcel] = (Parcel(),)) -
 
 
 async def ship(tx: Tx, work_id: UUID, tracking: Sequence[Tracking] = ()) -> list[UUID]:
-    """Let the parcels leave: the stock falls, the ledger says so. Returns the parcels.
+    """Let the parcels leave: the stock falls, the ledger says so. Returns those that hold something still.
 
     Raises:
         WrongMethod: the customer collects.
@@ -220,8 +223,8 @@ async def ship(tx: Tx, work_id: UUID, tracking: Sequence[Tracking] = ()) -> list
     desk.need(WorkState.PACKED)
     await refuse_frozen(tx, {(u.sku_id, desk.work.location_id) for u in desk.units})
     await _open_gate(tx, desk)
-    parcels = await tx.values(writes.SHIPMENTS_OF, {"fulfillment_id": work_id})
-    by_parcel = _assign(tracking, parcels)
+    parcels = await _leaving(tx, desk)
+    by_parcel = _assign(tracking, parcels, await parcels_of(tx, work_id))
     carrier = await tx.value(writes.CARRIER_OF, {"service_id": desk.work.service_id})
     rows = [by_parcel.get(id_, Tracking()) for id_ in parcels]
     await tx.execute(
@@ -251,16 +254,29 @@ async def parcels_of(tx: Tx, work_id: UUID) -> list[UUID]:
     return await tx.values(writes.SHIPMENTS_OF, {"fulfillment_id": work_id})
 
 
-def _assign(tracking: Sequence[Tracking], parcels: Sequence[UUID]) -> dict[UUID, Tracking]:
+async def _leaving(tx: Tx, desk: Desk) -> list[UUID]:
+    row = {"fulfillment_id": desk.work.id, "order_id": desk.order.id}
+    return await tx.values(writes.LEAVING_SHIPMENTS, row)
+
+
+def _assign(tracking: Sequence[Tracking], parcels: Sequence[UUID], packed: Sequence[UUID]) -> dict[UUID, Tracking]:
+    """Return how each parcel travels. What is said of one that was packed and holds nothing any more is no error."""
+    tracking = [_trimmed(t) for t in tracking]
     if any(t.shipment_id is None for t in tracking) and len(parcels) != 1:
         raise TrackingUnclear(count=len(parcels))
     found = {t.shipment_id or parcels[0]: t for t in tracking}
-    unknown = sorted(found.keys() - set(parcels))
+    unknown = sorted(found.keys() - set(packed))
     if unknown:
         raise ShipmentNotFound(key=unknown[0])
     if len(found) < len(tracking):
         raise TrackingUnclear(count=len(parcels))
     return found
+
+
+def _trimmed(t: Tracking) -> Tracking:
+    """Return what is said of a parcel without what is blank: that says nothing, and the service's carrier stands."""
+    carrier, code, url = ((text or "").strip() or None for text in (t.carrier, t.tracking_code, t.tracking_url))
+    return Tracking(t.shipment_id, carrier, code, url)
 
 
 async def send_out(tx: Tx, shipment_id: UUID, *, at: datetime | None = None) -> None:
@@ -271,27 +287,28 @@ async def send_out(tx: Tx, shipment_id: UUID, *, at: datetime | None = None) -> 
     Raises:
         ShipmentNotFound: there is no such parcel, or it is outside the actor's locations.
         ShipmentNotSent: it has not left.
+        Invalid: `at` is still to come, or from before the order.
     """
-    order_id, _sent = await _lock_sent(tx, shipment_id)
+    order, _sent = await _lock_sent(tx, shipment_id)
+    refuse(rules.check_told(at, "out_at", order.placed_at, await tx.now()))
     out_at = await tx.value(writes.SEND_OUT_SHIPMENT, {"id": shipment_id, "at": at})
     if out_at is not None:
-        await ordering.record(tx, ShipmentOut(id=order_id, seq=0, shipment_id=shipment_id, out_at=out_at))
+        await ordering.record(tx, ShipmentOut(id=order.id, seq=0, shipment_id=shipment_id, out_at=out_at))
     elif not await tx.value(writes.HAS_LEFT, {"id": shipment_id}):
         raise ShipmentNotSent
 
 
-async def _lock_sent(tx: Tx, shipment_id: UUID) -> tuple[UUID, list[Unit]]:
+async def _lock_sent(tx: Tx, shipment_id: UUID) -> tuple[Order, list[Unit]]:
     """Lock the order of a parcel; return it with the units in the parcel."""
     found = await tx.tuples(writes.FIND_SHIPMENT, {"id": shipment_id})
     if not found:
         raise ShipmentNotFound(key=shipment_id)
-    order_id = found[0][0]
-    await ordering.lock_order(tx, order_id)
-    units = (await ordering.units_of(tx, [order_id]))[order_id]
-    sent = [u for u in units if u.shipment_id == shipment_id]
-    if not all(tx.actor.sees(u.location_id) for u in sent):
+    order_id, location_id = found[0]
+    if not tx.actor.sees(location_id):
         raise ShipmentNotFound(key=shipment_id)
-    return order_id, sent
+    order = await ordering.lock_order(tx, order_id)
+    units = (await ordering.units_of(tx, [order_id]))[order_id]
+    return order, [u for u in units if u.shipment_id == shipment_id]
 
 
 async def deliver(tx: Tx, shipment_id: UUID, *, at: datetime | None = None, received_by: str | None = None) -> None:
@@ -300,8 +317,10 @@ async def deliver(tx: Tx, shipment_id: UUID, *, at: datetime | None = None, rece
     Raises:
         ShipmentNotFound: there is no such parcel, or it is outside the actor's locations.
         ShipmentNotSent: it has not left.
+        Invalid: `at` is still to come, or from before the order.
     """
-    order_id, sent = await _lock_sent(tx, shipment_id)
+    order, sent = await _lock_sent(tx, shipment_id)
+    refuse(rules.check_told(at, "delivered_at", order.placed_at, await tx.now()))
     row = {"id": shipment_id, "at": at, "received_by": received_by}
     delivered_at = await tx.value(writes.DELIVER_SHIPMENT, row)
     if delivered_at is None:
@@ -310,13 +329,13 @@ async def deliver(tx: Tx, shipment_id: UUID, *, at: datetime | None = None, rece
         raise ShipmentNotSent
     moving = [u for u in sent if u.state is UnitState.SHIPPED]
     event = ShipmentDelivered(
-        id=order_id,
+        id=order.id,
         seq=0,
         shipment_id=shipment_id,
         units=sum(u.quantity for u in moving),
         delivered_at=delivered_at,
     )
-    await ordering.move_units(tx, order_id, rules.moves_to(moving, UnitState.DELIVERED), event)
+    await ordering.move_units(tx, order.id, rules.moves_to(moving, UnitState.DELIVERED), event)
 
 
 async def make_ready(tx: Tx, work_id: UUID) -> datetime:
@@ -368,6 +387,7 @@ async def hand_over(tx: Tx, work_id: UUID, *, code: str, received_by: str) -> Ha
         WrongState: nothing waits for a customer here.
         CodeLocked: too many wrong codes were shown; a new one is needed.
         PickupOver: the window ended; give the customer more time first.
+        DocumentRequired: the document of the goods was cancelled a moment ago.
         OrderStopped: a hold says that nothing leaves.
         LocationFrozen, ZoneFrozen: everything at the location, or some of this, is being counted.
         Invalid: nobody is named as collecting.
@@ -379,7 +399,7 @@ async def hand_over(tx: Tx, work_id: UUID, *, code: str, received_by: str) -> Ha
         raise PickupOver(until=desk.work.pickup_until)
     if desk.work.pickup_misses >= CODE_ATTEMPTS:
         raise CodeLocked
-    await refuse_stopped(tx, desk.order)
+    await _open_gate(tx, desk)
     await refuse_frozen(tx, {(u.sku_id, desk.work.location_id) for u in desk.units})
     shown = "".join(code.split()).encode()
     if not hmac.compare_digest(shown, (desk.work.pickup_code or "").encode()):
@@ -387,7 +407,7 @@ async def hand_over(tx: Tx, work_id: UUID, *, code: str, received_by: str) -> Ha
         left = CODE_ATTEMPTS - desk.work.pickup_misses - 1
         await ordering.record(tx, PickupRefused(**_about(desk), attempts_left=left))
         return HandOver(done=False, attempts_left=left)
-    row = {"fulfillment_id": work_id, "received_by": received_by.strip()}
+    row = {"ids": await _leaving(tx, desk), "received_by": received_by.strip()}
     await tx.execute(writes.HAND_OVER_SHIPMENTS, row)
     shipment_id = desk.units[0].shipment_id
     event = WorkCollected(**_about(desk), shipment_id=shipment_id, units=sum(u.quantity for u in desk.units))

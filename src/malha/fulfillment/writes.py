@@ -67,8 +67,11 @@ SELECT f.id, f.order_id FROM transfer t JOIN fulfillment_order f ON f.transfer_i
 WHERE t.number = %(number)s::bigint
 """
 
+# Of two who take it on, the first has it.
 SET_ASSIGNEE = """
-UPDATE fulfillment_order SET assignee = %(assignee)s::text, version = version + 1 WHERE id = %(id)s::uuid
+UPDATE fulfillment_order SET assignee = coalesce(nullif(assignee, ''), %(assignee)s::text), version = version + 1
+WHERE id = %(id)s::uuid
+RETURNING assignee
 """
 
 # Work whose rows are locked and that nobody else has by name.
@@ -278,6 +281,19 @@ SELECT * FROM unnest(%(ids)s::uuid[], %(fulfillments)s::uuid[], %(orders)s::uuid
 
 SHIPMENTS_OF = "SELECT id FROM shipment WHERE fulfillment_id = %(fulfillment_id)s::uuid ORDER BY id"
 
+# Those that leave: not what holds nothing any more, as all in it was cancelled. A box of goods that are counted in
+# another one holds none from the start, and leaves.
+LEAVING_SHIPMENTS = """
+SELECT s.id
+FROM shipment s
+LEFT JOIN (
+    SELECT shipment_id, bool_or(state <> 'cancelled') AS full FROM order_unit
+    WHERE order_id = %(order_id)s::uuid GROUP BY shipment_id
+) u ON u.shipment_id = s.id
+WHERE s.fulfillment_id = %(fulfillment_id)s::uuid AND coalesce(u.full, true)
+ORDER BY s.id
+"""
+
 SEND_SHIPMENTS = """
 UPDATE shipment s
 SET carrier = coalesce(w.carrier, s.carrier), tracking_code = w.code, tracking_url = w.url, shipped_at = now()
@@ -289,7 +305,7 @@ CARRIER_OF = "SELECT carrier FROM service WHERE id = %(service_id)s::int"
 
 HAND_OVER_SHIPMENTS = """
 UPDATE shipment SET shipped_at = now(), delivered_at = now(), received_by = %(received_by)s::text
-WHERE fulfillment_id = %(fulfillment_id)s::uuid
+WHERE id = ANY (%(ids)s::uuid[])
 """
 
 CARRIERS_OF = "SELECT id, carrier FROM service WHERE id = ANY (%(services)s::int[])"
@@ -302,7 +318,11 @@ FROM unnest(%(ids)s::uuid[], %(receivers)s::text[]) AS w(id, received_by)
 WHERE s.id = w.id
 """
 
-FIND_SHIPMENT = "SELECT order_id, fulfillment_id FROM shipment WHERE id = %(id)s::uuid"
+# With the location whose work it is, for a parcel need not hold any units.
+FIND_SHIPMENT = """
+SELECT s.order_id, f.location_id FROM shipment s JOIN fulfillment_order f ON f.id = s.fulfillment_id
+WHERE s.id = %(id)s::uuid
+"""
 
 # Under the order's lock; conditional, so that the same fact again changes nothing. Who found nobody at home goes out
 # again on another day: that is another fact.

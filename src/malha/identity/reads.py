@@ -36,7 +36,7 @@ SELECT id, name, prefix, permissions, everywhere, created_at, created_by, expire
        ARRAY(SELECT c.code FROM api_key_location l JOIN location c ON c.id = l.location_id
              WHERE l.key_id = k.id ORDER BY c.code) AS locations
 FROM api_key k
-WHERE (%(id)s::int IS NULL OR id = %(id)s::int)
+WHERE (%(id)s::bigint IS NULL OR id = %(id)s::bigint)
   AND (%(within)s::int[] IS NULL OR NOT everywhere AND NOT EXISTS (
          SELECT FROM api_key_location l WHERE l.key_id = k.id AND l.location_id <> ALL(%(within)s::int[])))
 ORDER BY id

@@ -14,7 +14,7 @@ import msgspec
 
 from malha.intake import beyond, dropping, ruled
 from malha.intake.allotting import Allotting
-from malha.intake.covering import Covering, by_line
+from malha.intake.covering import Capped, Covering, by_line
 from malha.intake.reference import Card, Reference
 from malha.inventory import atp
 from malha.inventory.ahead import service as ahead
@@ -303,20 +303,24 @@ class _Told:
                 found[sku][place] = columns[sku][at] - kits * per
         return found
 
-    def beside(self, card: Card) -> dict[int, list[tuple[frozenset[int], int]]]:
-        """Return by SKU what caps let through beside what is available, each with its locations (empty: all)."""
+    def beside(self, card: Card) -> list[Capped]:
+        """Return what caps let through beside what is available, of all the components of a kit that count together."""
         left = self.left(card)
-        found: dict[int, list[tuple[frozenset[int], int]]] = {}
+        sold: dict[int, Column] = {}
         for sku in card.stocked:
             column = self._there.available.get(sku, [0] * len(self._ids))
             kept = left.get(sku, {})
-            sold = [units - kept.get(place, 0) for place, units in zip(self._ids, column, strict=True)]
-            found[sku] = [
-                (cap.locations, max(0, self._standing.room.get(cap.counter(sku), cap.quota) - inside))
-                for cap in self._caps
-                if cap.counts(sku)
-                for inside in [sum(n for place, n in zip(self._ids, sold, strict=True) if cap.locations_count(place))]
-            ]
+            sold[sku] = [units - kept.get(place, 0) for place, units in zip(self._ids, column, strict=True)]
+        found = []
+        for cap in self._caps:
+            together: dict[tuple[int, int], list[int]] = {}
+            for sku in sold:
+                if cap.counts(sku):
+                    together.setdefault(cap.counter(sku), []).append(sku)
+            inside = [n for n, place in enumerate(self._ids) if cap.locations_count(place)]
+            for counter, skus in together.items():
+                units = self._standing.room.get(counter, cap.quota) - sum(sold[sku][n] for sku in skus for n in inside)
+                found.append(Capped(frozenset(skus), cap.locations, max(0, units)))
         return found
 
     def _capped(self, sku: int, column: Column) -> tuple[Column, int, set[str]]:

@@ -6,7 +6,7 @@ the order has units wins. What is decided here is checked again by the condition
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -25,7 +25,14 @@ MOST_KITS = 1_000_000_000
 
 Balance = tuple[int, int]  # (sku_id, location_id)
 There = Mapping[int, Mapping[int, int]]  # units by SKU and location
-Capped = Mapping[int, Sequence[tuple[frozenset[int], int]]]  # by SKU: locations (empty: all) and units
+
+
+class Capped(NamedTuple):
+    """Units that a cap lets through of some SKUs together, at its locations (empty: at all)."""
+
+    skus: frozenset[int]
+    places: frozenset[int]
+    units: int
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -128,7 +135,7 @@ class Covering:
         self.room = dict(room)
 
     def offers(
-        self, goods: Goods, channel_id: int, locations: Collection[int], there: There, capped: Capped
+        self, goods: Goods, channel_id: int, locations: Collection[int], there: There, capped: Sequence[Capped]
     ) -> list[tuple[date, int]]:
         """Return how many units of a SKU may be promised from supply to some locations, by the day they can go on.
 
@@ -137,16 +144,17 @@ class Covering:
             channel_id: who sells.
             locations: where.
             there: units by SKU and location that the kits which are available leave; of kits only.
-            capped: by SKU the units that caps let through at their locations (empty: at all) beside what is there.
+            capped: what caps let through of it, or of the components of a kit, beside what is there.
         """
         parts = self.parts(goods, channel_id)
         if not parts:
             return []
         if goods.components is not None:
             return self._kits_offered(goods.components, parts, locations, there, capped)
-        sku_id, policy, own = goods.id, parts[goods.id], capped.get(goods.id, ())
-        within = [frozenset[int](), *(places for places, _ in own)]
-        rooms = [self.room.get(policy.id, 0), *(most for _, most in own)]
+        sku_id, policy = goods.id, parts[goods.id]
+        own = [cap for cap in capped if sku_id in cap.skus]
+        within = [frozenset[int](), *(cap.places for cap in own)]
+        rooms = [self.room.get(policy.id, 0), *(cap.units for cap in own)]
         days: dict[date, int] = {}
         for line in self.lines.get(sku_id, ()):
             mine = [n for n, places in enumerate(within) if not places or line.location_id in places]
@@ -164,11 +172,15 @@ class Covering:
         parts: Mapping[int, Policy],
         locations: Collection[int],
         there: There,
-        capped: Capped,
+        capped: Sequence[Capped],
     ) -> list[tuple[date, int]]:
         """Return how many kits may be promised by day: the earliest day first, at each location what it can make."""
         larder = _Larder(self, parts, there)
-        limits = [_Limit(sku, per, places, most) for sku, per in components for places, most in capped.get(sku, ())]
+        limits = [
+            _Limit(sum(counted), cap.places, cap.units)
+            for cap in capped
+            if (counted := [per for sku, per in components if sku in cap.skus])
+        ]
         after = max((p.release_on for p in parts.values() if p.release_on is not None), default=None)
         days: dict[date, int] = {}
         for day in larder.days(sku for sku, _ in components):
@@ -364,12 +376,12 @@ class Covering:
 
 
 class _Limit:
-    """What a cap lets through of a component at its locations (empty: at all)."""
+    """What a cap lets through of components at its locations (empty: at all), and how many of them a kit has."""
 
-    __slots__ = ("left", "per", "places", "sku")
+    __slots__ = ("left", "per", "places")
 
-    def __init__(self, sku: int, per: int, places: frozenset[int], left: int) -> None:
-        self.sku, self.per, self.places, self.left = sku, per, places, left
+    def __init__(self, per: int, places: frozenset[int], left: int) -> None:
+        self.per, self.places, self.left = per, places, left
 
 
 class _Larder:

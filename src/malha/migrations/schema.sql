@@ -2770,7 +2770,7 @@ CREATE TABLE stock_drift (
     count_id uuid,
     CONSTRAINT stock_drift_pkey PRIMARY KEY (id),
     CONSTRAINT stock_drift_source_id_sku_id_location_id_key UNIQUE (source_id, sku_id, location_id),
-    CONSTRAINT stock_drift_kind_check CHECK ((kind = ANY (ARRAY['window'::text, 'compared'::text, 'negative'::text, 'late'::text]))),
+    CONSTRAINT stock_drift_kind_check CHECK ((kind = ANY (ARRAY['window'::text, 'compared'::text, 'negative'::text, 'beyond'::text, 'late'::text]))),
     CONSTRAINT stock_drift_state_check CHECK ((state = ANY (ARRAY['open'::text, 'explained'::text, 'agreed'::text, 'theirs'::text, 'ours'::text, 'counting'::text, 'counted'::text])))
 );
 

@@ -111,10 +111,10 @@ def plan_moves(units: Sequence[Unit], moves: Sequence[Move]) -> MovePlan:
             raise IllegalTransition(state=word_of(unit.state), to=word_of(move.to))
         left[key] -= move.quantity
         arriving.append((key, _moved(unit, move)))
-    rows = {key: msgspec.structs.replace(unit, quantity=left[key]) for key, unit in before.items() if left[key]}
+    rows = _Rows(before, left)
     for key, unit in arriving:
-        _settle(rows, before, key, unit)
-    after = [rows[key] for key in sorted(rows)]
+        rows.settle(key, unit)
+    after = [rows.rows[key] for key in sorted(rows.rows)]
     return MovePlan(
         changed=[u for u in after if (u.line, u.part) in before and before[u.line, u.part] != u],
         added=[u for u in after if (u.line, u.part) not in before],
@@ -122,21 +122,35 @@ def plan_moves(units: Sequence[Unit], moves: Sequence[Move]) -> MovePlan:
     )
 
 
-def _settle(
-    rows: dict[tuple[int, int], Unit],
-    before: Mapping[tuple[int, int], Unit],
-    key: tuple[int, int],
-    unit: Unit,
-) -> None:
-    """Give moved units their row: the one they left empty, else one that is equal, else a new part of their line."""
-    twin = next((k for k, u in rows.items() if _alike(u, unit)), None)
-    if key not in rows:
-        rows[key] = unit
-    elif twin is not None:
-        rows[twin] = msgspec.structs.replace(rows[twin], quantity=rows[twin].quantity + unit.quantity)
-    else:
-        part = 1 + max(p for line, p in (*rows, *before) if line == unit.line)
-        rows[unit.line, part] = msgspec.structs.replace(unit, part=part)
+class _Rows:
+    """The rows while moves settle, found by what makes units equal: a wholesale order has many thousands of them."""
+
+    __slots__ = ("_last", "_twins", "rows")
+
+    def __init__(self, before: Mapping[tuple[int, int], Unit], left: Mapping[tuple[int, int], int]) -> None:
+        self.rows: dict[tuple[int, int], Unit] = {}
+        self._twins: dict[Unit, tuple[int, int]] = {}  # the first row of equal units
+        self._last: dict[int, int] = {}  # the last part of each line
+        for (line, part), unit in before.items():
+            self._last[line] = max(part, self._last.get(line, part))
+            if left[line, part]:
+                self._put((line, part), msgspec.structs.replace(unit, quantity=left[line, part]))
+
+    def settle(self, key: tuple[int, int], unit: Unit) -> None:
+        """Give moved units their row: the one they left empty, else one that is equal, else a new part of the line."""
+        twin = self._twins.get(_kind_of(unit))
+        if key not in self.rows:
+            self._put(key, unit)
+        elif twin is not None:
+            there = self.rows[twin]
+            self.rows[twin] = msgspec.structs.replace(there, quantity=there.quantity + unit.quantity)
+        else:
+            part = self._last[unit.line] = self._last[unit.line] + 1
+            self._put((unit.line, part), msgspec.structs.replace(unit, part=part))
+
+    def _put(self, key: tuple[int, int], unit: Unit) -> None:
+        self.rows[key] = unit
+        self._twins.setdefault(_kind_of(unit), key)
 
 
 def _moved(unit: Unit, move: Move) -> Unit:
@@ -163,8 +177,9 @@ def _moved(unit: Unit, move: Move) -> Unit:
     )
 
 
-def _alike(a: Unit, b: Unit) -> bool:
-    return a == msgspec.structs.replace(b, part=a.part, quantity=a.quantity)
+def _kind_of(unit: Unit) -> Unit:
+    """Return what equal units have in common: all but their row and how many they are."""
+    return msgspec.structs.replace(unit, part=0, quantity=0)
 
 
 # --- cancel ---

@@ -33,16 +33,21 @@ _BATCH = """
 SELECT id, number, reference, sought, state, orders, recorded, refused, actor, person, begun_at, ended_at
 FROM refund_batch
 """
-BATCH = f"{_BATCH} WHERE number = %(number)s::int AND (%(actor)s::text IS NULL OR actor = %(actor)s::text)"
+BATCH = f"{_BATCH} WHERE number = %(number)s::bigint AND (%(actor)s::text IS NULL OR actor = %(actor)s::text)"
 BATCH_BY_ID = f"{_BATCH} WHERE id = %(id)s::uuid"
 # By the unique index on numbers, backwards.
 BATCHES = f"""{_BATCH}
-WHERE (%(actor)s::text IS NULL OR actor = %(actor)s::text) ORDER BY number DESC LIMIT %(limit)s::int
+WHERE (%(actor)s::text IS NULL OR actor = %(actor)s::text)
+  AND (%(before)s::bigint IS NULL OR number < %(before)s::bigint)
+ORDER BY number DESC LIMIT %(limit)s::int
 """
 # The partial index of what was refused, the newest order first.
 REFUSED = """
-SELECT o.number, o.currency, b.due, b.why FROM refund_batch_order b JOIN sales_order o ON o.id = b.order_id
-WHERE b.batch_id = %(id)s::uuid AND b.outcome = 'refused' ORDER BY b.order_id DESC LIMIT %(limit)s::int
+SELECT b.order_id, o.number, o.currency, b.due, b.why
+FROM refund_batch_order b JOIN sales_order o ON o.id = b.order_id
+WHERE b.batch_id = %(id)s::uuid AND b.outcome = 'refused'
+  AND (%(after)s::uuid IS NULL OR b.order_id < %(after)s::uuid)
+ORDER BY b.order_id DESC LIMIT %(limit)s::int
 """
 
 
@@ -85,6 +90,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
 class Refused(msgspec.Struct, frozen=True):
     """An order of which a batch recorded nothing, and why, as the refusal said it."""
 
+    order_id: UUID
     number: int
     currency: str
     due: int
@@ -123,15 +129,15 @@ async def batch_by_id(tx: Tx, batch_id: UUID) -> Batch | None:
     return await tx.maybe(Batch, BATCH_BY_ID, {"id": batch_id})
 
 
-async def batches(tx: Tx, limit: int = LISTED) -> list[Batch]:
-    """Return the newest batches; who is limited to locations sees their own."""
-    return await tx.all(Batch, BATCHES, {"actor": _own(tx), "limit": limit})
+async def batches(tx: Tx, limit: int = LISTED, *, before: int | None = None) -> list[Batch]:
+    """Return the newest batches, or those before a number; who is limited to locations sees their own."""
+    return await tx.all(Batch, BATCHES, {"actor": _own(tx), "limit": limit, "before": before})
 
 
 def _own(tx: Tx) -> str | None:
     return None if tx.actor.locations is None else tx.actor.label
 
 
-async def refused(tx: Tx, batch_id: UUID, limit: int) -> list[Refused]:
-    """Return the orders of which a batch recorded nothing, the newest first."""
-    return await tx.all(Refused, REFUSED, {"id": batch_id, "limit": limit})
+async def refused(tx: Tx, batch_id: UUID, limit: int, *, after: UUID | None = None) -> list[Refused]:
+    """Return the orders of which a batch recorded nothing, the newest first, from after one of them."""
+    return await tx.all(Refused, REFUSED, {"id": batch_id, "limit": limit, "after": after})

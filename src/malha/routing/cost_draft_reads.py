@@ -12,7 +12,7 @@ from malha.routing.cost_draft_model import CostDraft, Drafted, Labour, Standing
 DRAFTS = """
 SELECT id, note, content, version, created_at, created_by, changed_at, promoted_at, promoted_by, before, taken_back_at,
        taken_back_by
-FROM routing_cost_draft WHERE %(id)s::int IS NULL OR id = %(id)s::int
+FROM routing_cost_draft WHERE %(id)s::bigint IS NULL OR id = %(id)s::bigint
 ORDER BY id DESC LIMIT %(limit)s::int
 """
 

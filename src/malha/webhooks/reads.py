@@ -12,7 +12,7 @@ from malha.webhooks.catalogue import Names
 from malha.webhooks.model import DeliveryState, Endpoint
 
 ENDPOINTS = "SELECT * FROM webhook_endpoint ORDER BY name, id"
-ENDPOINT = "SELECT * FROM webhook_endpoint WHERE id = %(id)s::int"
+ENDPOINT = "SELECT * FROM webhook_endpoint WHERE id = %(id)s::bigint"
 ACTIVE = "SELECT * FROM webhook_endpoint WHERE state = 'active' ORDER BY id"
 # Where something may go now: an index-only look at what is in line of each active endpoint.
 DUE = """
@@ -42,7 +42,7 @@ SELECT w.id,
         ORDER BY d.position LIMIT 1) AS oldest_at,
        (SELECT count(*) FROM (SELECT FROM webhook_delivery d WHERE d.endpoint_id = w.id AND d.state = 'failed'
                               LIMIT 100001) AS x) AS failed
-FROM webhook_endpoint w WHERE %(id)s::int IS NULL OR w.id = %(id)s::int
+FROM webhook_endpoint w WHERE %(id)s::bigint IS NULL OR w.id = %(id)s::bigint
 """
 # A day of minutes for each endpoint: primary key range.
 MINUTES = """

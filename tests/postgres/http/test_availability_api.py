@@ -134,6 +134,9 @@ async def test_a_cart_of_a_group_holds_what_is_set_apart_for_its_buyers(sold: Sh
     assert [(row["remaining"], row["drawn"]) for row in fenced] == [(3, 5)]
     await post(sold, "/v1/holds/vip/release", {}, 204)
     assert (await told(sold, customer_group="vip"))["CUP"]["DC"] == (10, 10)
+    for dots in (".", ".."):  # an address with them is another one
+        no_address = await post(sold, "/v1/holds", {**cart, "reference": dots}, 422)
+        assert [flaw["at"] for flaw in no_address["errors"]] == ["/reference"]
     alone = await post(sold, "/v1/holds", {**cart, "channel": None, "reference": "x", "customer_group": "vip"}, 422)
     assert [flaw["at"] for flaw in alone["errors"]] == ["/channel"]
 

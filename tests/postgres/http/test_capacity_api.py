@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import datetime, timedelta
+from urllib.parse import quote
 
 import pytest
 from tests_http import Shop
@@ -104,6 +105,20 @@ async def test_a_cart_holds_a_slot_once_and_its_order_has_it(sold: Shop) -> None
     assert refused["facts"]["alternatives"][0]["starts"] == "10:00"
     await send(sold, "POST", f"/v1/orders/{order['id']}/cancel", {"reason": "mudou de ideia"})
     assert (await taken(sold))["09:00"] == (0, 0, 1)
+
+
+@pytest.mark.parametrize("reference", ["cart/1", "..", ".", "/", "a\nb", "x" * 201])
+async def test_a_reference_that_no_address_can_have_holds_nothing(sold: Shop, reference: str) -> None:
+    refused = await send(sold, "POST", "/v1/slot-holds", CART | {"reference": reference}, 422)
+    assert [flaw["at"] for flaw in refused["errors"]] == ["/reference"]
+    assert await taken(sold) == {"09:00": (0, 0, 1), "10:00": (0, 0, 2)}
+
+
+@pytest.mark.parametrize("reference", ["..a", "carrinho nº 1", "x" * 200, "a?b#c%2F"])
+async def test_what_is_held_under_a_reference_is_released_by_it(sold: Shop, reference: str) -> None:
+    await send(sold, "POST", "/v1/slot-holds", CART | {"reference": reference}, 201)
+    await send(sold, "POST", f"/v1/slot-holds/{quote(reference, safe='')}/release")
+    assert await taken(sold) == {"09:00": (0, 0, 1), "10:00": (0, 0, 2)}
 
 
 async def test_a_hold_is_confirmed_for_an_order_that_is_there_or_given_back(sold: Shop) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -13,6 +14,7 @@ from tests_http import Shop, open_shop
 
 from malha.identity.model import PERMISSIONS
 from malha.platform.db import Database
+from malha.platform.ids import UUID
 from malha.testing.builders import a_network, a_product
 
 LISTS = ["/v1/audit", "/v1/variants", "/v1/customers", "/v1/locations", "/v1/orders", "/v1/people", "/v1/stock", "/v1/stock/A-1/DC/movements"]  # fmt: skip
@@ -149,3 +151,31 @@ async def test_no_body_breaks_anything(shop: Shop) -> None:
             for kind in ("application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/json"):
                 answer = await shop.http.post(path, headers={**session, "content-type": kind}, content=body)
                 assert answer.status_code < 500, (path, kind, body[:60], answer.text)
+
+
+@pytest.mark.parametrize("number", [2**31, 2**63, 10**30])
+async def test_a_number_that_is_larger_than_any_is_of_nothing_wherever_an_address_has_it(
+    shop: Shop, number: int
+) -> None:
+    key, session = await shop.key(list(PERMISSIONS)), await shop.session()
+    wrong = []
+    for route in Path(__file__).with_name("routes.txt").read_text().splitlines():
+        method, path, _ = route.split()
+        if ":int}" not in path:
+            continue
+        address = re.sub(r"{\w+:(\w+)}", lambda part: str(number) if part[1] == "int" else str(UUID(int=1)), path)
+        headers = {**(key if path.startswith("/v1/") else session), "if-match": '"1"'}
+        body = {} if method == "GET" else {"content": b"{}", "headers": {"content-type": "application/json"}}
+        answer = await shop.http.request(method, address, **{**body, "headers": {**body.get("headers", {}), **headers}})
+        # A body that lacks something is told first.
+        if answer.status_code >= 500 or "value_refused" in answer.text or (method == "GET" and not answer.is_error):
+            wrong.append(f"{method} {path}: {answer.status_code} {answer.text[:200]}")
+    assert not wrong
+
+
+@pytest.mark.parametrize(("number", "code"), [(2**31, "rule_set_not_found"), (2**63, "no_such_number")])
+async def test_a_rule_set_of_a_number_that_is_larger_than_any_is_not_there(shop: Shop, number: int, code: str) -> None:
+    key = await shop.key(list(PERMISSIONS))
+    for method, path in (("GET", ""), ("DELETE", ""), ("POST", "/withdraw")):
+        answer = await shop.http.request(method, f"/v1/routing-rules/{number}{path}", headers=key)
+        assert (answer.status_code, answer.json()["code"]) == (404, code)

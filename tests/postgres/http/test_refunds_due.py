@@ -216,3 +216,92 @@ async def test_a_person_stops_what_is_being_recorded(retailer: Shop) -> None:
     assert await listed(retailer, key) == {one["number"]: 500}
     elsewhere = await retailer.session(Role.STORE_LEAD, locations=["JPA"], email="jpa@loja.test")
     assert (await retailer.http.get(there, headers=elsewhere)).status_code == 404
+
+
+async def test_a_program_has_all_that_a_search_finds_recorded_asks_how_far_it_is_and_reads_what_was_refused(
+    retailer: Shop,
+) -> None:
+    http, key = retailer.http, await retailer.key(EVERYTHING)
+    orders = [await sold(retailer, key, f"o{n}", 10_000, 1_000 + n) for n in range(5)]
+    found = (await http.get("/v1/refunds-due/sums?q=site", headers=key)).json()
+    assert found["sums"] == [{"currency": "BRL", "orders": 5, "due": 5_010}]
+    asked = {"reference": "lot 9", "q": "site", "mark": found["mark"]}
+    once = {**key, "idempotency-key": "lot-9"}
+    begun = await http.post("/v1/refunds-due/batches", json=asked, headers=once)
+    assert begun.status_code == 201, begun.text
+    there = begun.headers["location"]
+    again = await http.post("/v1/refunds-due/batches", json=asked, headers=once)
+    assert (again.status_code, again.json()) == (201, begun.json())
+    batch = (await http.get(there, headers=key)).json()
+    assert batch == begun.json()
+    told = {"state": "going", "orders": 5, "recorded": 0, "refused": 0, "left": 5, "q": "site", "reference": "lot 9"}
+    assert batch.items() >= told.items()
+    assert (batch["sums"], batch["ended_at"]) == (found["sums"], None)
+    assert (await http.get("/v1/refunds-due/sums", headers=key)).json() == {"sums": [], "mark": ""}  # it has them
+    for order in orders[1:4]:
+        paid = (await http.get(f"/v1/orders/{order['id']}/payments", headers=key)).json()["tenders"][1]
+        by_hand = {"position": 2, "kind": "refunded", "amount": paid["amount"], "reference": "by hand"}
+        answer = await http.post(f"/v1/orders/{order['id']}/payments", json=by_hand, headers=key)
+        assert answer.status_code == 200, answer.text
+    await worked(retailer)
+    batch = (await http.get(there, headers=key)).json()
+    assert batch.items() >= {"state": "done", "recorded": 2, "refused": 3, "left": 0}.items()
+    rows: list[dict[str, Any]] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        page = await http.get(f"{there}/refused", params={"limit": 2, "cursor": cursor}, headers=key)
+        assert page.status_code == 200, page.text
+        rows += page.json()["items"]
+        cursor = page.json()["next"]
+    assert [(row["order"], row["order_id"], row["due"]) for row in rows] == [
+        (orders[n]["number"], orders[n]["id"], 1_000 + n) for n in (3, 2, 1)
+    ]
+    assert f"Nothing is to be given back of order {orders[3]['number']}." in rows[0]["why"]
+    assert await listed(retailer, key) == {}
+
+
+async def test_batches_of_refunds_are_listed_stopped_and_refused_as_the_page_does(retailer: Shop) -> None:
+    http, key = retailer.http, await retailer.key(EVERYTHING)
+    reader = await retailer.key({"orders:read"})
+    near = await retailer.key(EVERYTHING, locations=["JPA"])
+    one = await sold(retailer, key, "one", 10_000, 500)
+    seen = (await http.get("/v1/refunds-due/sums", headers=reader)).json()["mark"]
+    two = await sold(retailer, key, "two", 10_000, 600)
+
+    async def begin(of: dict[str, str], **said: object) -> tuple[int, Any]:
+        body = {"reference": "lot", "mark": seen, **said}
+        answer = await http.post("/v1/refunds-due/batches", json=body, headers=of)
+        return answer.status_code, answer.json().get("code", answer.json().get("number"))
+
+    assert await begin(key) == (409, "refunds_changed")
+    assert await begin(reader) == (403, "forbidden")
+    assert (await begin(key, reference=" "))[0] == 422
+    assert await begin(key, mark="") == (409, "refunds_changed")
+    assert await begin(near) == (409, "no_refunds_found")  # theirs are none
+    numbers = []
+    for name in ("one", "two"):
+        seen = (await http.get(f"/v1/refunds-due/sums?q={name}", headers=key)).json()["mark"]
+        status, number = await begin(key, q=name)
+        assert status == 201
+        numbers.append(number)
+    first, second = (f"/v1/refunds-due/batches/{number}" for number in numbers)
+    page = (await http.get("/v1/refunds-due/batches?limit=1", headers=reader)).json()
+    assert [row["number"] for row in page["items"]] == [numbers[1]]
+    page = (await http.get("/v1/refunds-due/batches", params={"cursor": page["next"]}, headers=reader)).json()
+    assert ([row["number"] for row in page["items"]], page["next"]) == ([numbers[0]], None)
+    assert (await http.get("/v1/refunds-due/batches", headers=near)).json()["items"] == []
+    assert (await http.get(first, headers=near)).status_code == 404
+    assert (await http.get(f"{first}/refused", headers=near)).status_code == 404
+    assert (await http.post(f"{first}/stop", headers=near)).status_code == 404
+    assert (await http.post(f"{first}/stop", headers=reader)).status_code == 403
+    stopped = await http.post(f"{first}/stop", headers=key)
+    assert stopped.status_code == 200, stopped.text
+    assert stopped.json().items() >= {"state": "stopped", "recorded": 0, "left": 1}.items()
+    assert (await http.post(f"{first}/stop", headers=key)).json()["code"] == "refund_batch_ended"
+    assert (await http.get("/v1/refunds-due/batches/2147483648", headers=key)).json()[
+        "code"
+    ] == "refund_batch_not_found"
+    await worked(retailer)
+    assert (await http.get(second, headers=reader)).json()["state"] == "done"
+    assert await listed(retailer, key) == {one["number"]: 500}
+    assert two["number"] not in await listed(retailer, key)

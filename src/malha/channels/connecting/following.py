@@ -43,8 +43,10 @@ async def note_operations(tx: Tx, events: list[Recorded]) -> None:
     lines = await reads.order_lines(tx, sorted({e.id for e in cancelled})) if cancelled else {}
     ops: list[NewOp] = []
     for id_, (event, parcel) in parcels.items():
+        if not sent.get(id_):
+            continue  # a box of goods that are counted in another one: channels know parcels by their units
         place = places.get(event.facts()["location_id"], "")
-        ops += [_shipment(to, event, id_, parcel, sent.get(id_, []), place) for to in _others(bound[event.id], event)]
+        ops += [_shipment(to, event, id_, parcel, sent[id_], place) for to in _others(bound[event.id], event)]
     for event in cancelled:
         ops += [_cancel(to, event, lines.get(event.id, {})) for to in _others(bound[event.id], event)]
     able = registry.connectors()

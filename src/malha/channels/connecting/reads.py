@@ -209,12 +209,13 @@ PRICES_SEEN = """
 SELECT (SELECT coalesce(sum(n), 0) FROM revision WHERE name IN ('catalog', 'prices'))::bigint, prices_seen
 FROM connection WHERE id = %(id)s::int
 """
-# What left in parcels, in units as they were sold: of a kit, as many as its components make. By primary keys.
+# What left in parcels, in units as they were sold: of a kit, as many as its components make. What was cancelled after
+# it was packed keeps its parcel, and stayed. By primary keys.
 SHIPPED_LINES = """
 WITH gone AS (
     SELECT u.shipment_id, u.order_id, u.line, u.sku_id, sum(u.quantity)::int AS quantity
     FROM shipment s JOIN order_unit u ON u.order_id = s.order_id AND u.shipment_id = s.id
-    WHERE s.id = ANY (%(ids)s::uuid[]) GROUP BY 1, 2, 3, 4
+    WHERE s.id = ANY (%(ids)s::uuid[]) AND u.state <> 'cancelled' GROUP BY 1, 2, 3, 4
 )
 SELECT g.shipment_id::text, coalesce(v.sku, l.sku_text), min(g.quantity / coalesce(c.quantity, 1))::int,
        coalesce(l.external_id, '')

@@ -20,6 +20,7 @@ from malha.fulfillment import bringing, parting
 from malha.fulfillment import service as fulfillment
 from malha.fulfillment.errors import DocumentRequired
 from malha.fulfillment.model import Content, Parcel, Picked, RejectReason, Short, Tracking
+from malha.fulfillment.work import living
 from malha.inventory.buckets.model import Bucket
 from malha.inventory.supply import service as supply
 from malha.inventory.supply.errors import ReceiptDiffers
@@ -118,7 +119,7 @@ async def _pack(tx: Tx, connection: Linked, told: ShipmentTold, key: str) -> UUI
         await _say(tx, root.fulfillment_id, key)  # by hand; the partner says that it left
         return root.fulfillment_id
     units = (await ordering.units_of(tx, [root.order_id]))[root.order_id]
-    open_ = [u for u in units if u.fulfillment_id == root.fulfillment_id and u.sku_id is not None]
+    open_ = [u for u in living(units, root.fulfillment_id) if u.sku_id is not None]
     left = {(u.line, u.sku_id or 0): 0 for u in open_}
     for u in open_:
         if u.state in {UnitState.RELEASED, UnitState.PICKING} or root.work_state == "picked":

@@ -44,6 +44,7 @@ async def repair(tx: Tx, versions: Mapping[UUID, int], how: Repair) -> list[Drif
     Raises:
         DriftNotFound: one does not exist, or is at a location the actor does not see.
         DriftSettled: one changed or was settled meanwhile.
+        BeyondBalance: a balance cannot hold theirs with what moved since.
     """
     ids = list(versions)
     found = {drift.id: drift for drift in await reads.drifts_by_id(tx, ids)}
@@ -57,7 +58,8 @@ async def repair(tx: Tx, versions: Mapping[UUID, int], how: Repair) -> list[Drif
         await standing.come(tx, {d.sku_id for d in found.values()})
         await inventory.lock_fences(tx, [Claim(d.sku_id, d.location_id, 1) for d in found.values()])
         await tx.value(writes.LOCK_DRIFTED, {"ids": ids})
-        moved = (await tx.tuples(writes.TAKE_THEIRS, {"ids": ids, "actor": tx.actor.label}))[0]
+        beyond, *moved = (await tx.tuples(writes.TAKE_THEIRS, {"ids": ids, "actor": tx.actor.label}))[0]
+        await inventory.refuse_beyond(tx, [] if beyond is None else [Claim(*beyond)])
         await follow(tx, *moved)
     settle = {"ids": ids, "state": _STATE[how].value, "actor": tx.actor.label}
     await tx.execute(writes.SETTLE_DRIFTS, settle)

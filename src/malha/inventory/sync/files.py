@@ -12,6 +12,7 @@ import json
 import tempfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice, product
 from typing import Any, BinaryIO, Self
 
 import msgspec
@@ -24,8 +25,10 @@ GZIP = b"\x1f\x8b"
 MAX_RATIO = 200
 FREE_BYTES = 1 << 20  # small files may unpack to this much, whatever the ratio
 PIECE = 1 << 20
+MOST_BESIDE = 100  # of one line: a line of a thousand keys stays one line
 UNREADABLE = "\x01"  # in place of the quantity of a row that could not be read
 KEY_TWICE = "\x02"  # and of one that states a key twice
+NAMED_TOO = "\x03"  # a row beside that one: another SKU or place that it names, of which it says nothing else
 LINE = "line"  # a column of tables that were made here: where each row stands in the file that came
 
 COLUMNS = (
@@ -50,6 +53,7 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
     """What a file's table looks like: encoding as PostgreSQL calls it, columns by where they stand.
 
     A column `LINE` says where each row stands in the file that came; without one it is where it stands in the table.
+    `beside` is how many of its rows are `NAMED_TOO`: none that anybody sent.
     """
 
     header: list[str]
@@ -57,6 +61,7 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
     delimiter: str
     encoding: str
     trimmed: bool
+    beside: int = 0
 
 
 class Arriving:
@@ -132,9 +137,9 @@ class Arriving:
         self._file.seek(0)
         start = self._file.read(64).lstrip(b"\xef\xbb\xbf \t\r\n")
         self._file.seek(0)
-        owned, lined = True, False
+        owned, lined, beside = True, False, 0
         if "json" in media_type or start.startswith(b"{"):
-            made, owned = _from_json(self._file)
+            made, owned, beside = _from_json(self._file)
             lined = True
             self._replace(made)
         elif workbook.is_workbook(self._file):
@@ -159,6 +164,7 @@ class Arriving:
             delimiter=table.delimiter,
             encoding="UTF8" if encoding == "utf-8-sig" else "WIN1252",
             trimmed=self._spaces,
+            beside=beside,
         )
         self._file.seek(0)
         if encoding == "utf-8-sig" and self._file.read(3) != b"\xef\xbb\xbf":
@@ -186,7 +192,9 @@ class Arriving:
         out.seek(0)
         self._replace(out)
         columns = {name: i for i, name in enumerate(names)}
-        return out, Shape(header=names, columns=columns, delimiter=";", encoding="UTF8", trimmed=True)
+        return out, Shape(
+            header=names, columns=columns, delimiter=";", encoding="UTF8", trimmed=True, beside=shape.beside
+        )
 
     def _replace(self, file: BinaryIO) -> None:
         if file is not self._file:
@@ -225,16 +233,17 @@ class _Line(msgspec.Struct, frozen=True):
     on_hand: int | float | str | None = None
 
 
-def _from_json(file: BinaryIO) -> tuple[BinaryIO, bool]:
-    """Turn lines of JSON objects with the names of `COLUMNS` into a table, and say whether any names an owner.
+def _from_json(file: BinaryIO) -> tuple[BinaryIO, bool, int]:
+    """Turn lines of JSON objects with the names of `COLUMNS` into a table; see `Shape` for what stands beside its rows.
 
     A line that is none, or that states a key twice, becomes a broken row; each row says on which line it stood.
+    Returned with it is whether any names an owner, and how many rows stand beside those of the lines.
     """
     out: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 -- the caller closes it
     text = io.TextIOWrapper(out, encoding="utf-8", newline="")
     writer = csv.writer(text, delimiter=";", lineterminator="\n")
     writer.writerow([LINE, "sku", "gtin", "location", "on_hand", "owner"])
-    owned = False
+    owned, beside = False, 0
     decode = msgspec.json.Decoder().decode
     for number, line in enumerate(file, 1):
         if line.isspace():
@@ -242,31 +251,57 @@ def _from_json(file: BinaryIO) -> tuple[BinaryIO, bool]:
         try:
             keys = decode(line)
             said = msgspec.convert(keys, _Line)
-            units = KEY_TWICE if _states_twice(line, len(keys)) else _units(said.on_hand)
+            stated = _stated_twice(line, len(keys))
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             writer.writerow([number, "", "", "", UNREADABLE, ""])
             continue
         owned = owned or bool(said.owner)
+        units = _units(said.on_hand) if stated is None else KEY_TWICE
         cells: Sequence[Any] = [number, said.sku, said.gtin, said.location, units, said.owner or ""]
         writer.writerow([str(cell).replace("\x00", "") for cell in cells])
+        for sku, gtin, location, owner in _named_too(said, stated or ()):
+            beside += 1
+            owned = owned or bool(owner)
+            cells = [number, sku, gtin, location, NAMED_TOO, owner]
+            writer.writerow([str(cell).replace("\x00", "") for cell in cells])
     text.flush()
     text.detach()
     out.seek(0)
-    return out, owned
+    return out, owned, beside
 
 
-def _states_twice(line: bytes, keys: int) -> bool:
-    """Tell whether an object states a key twice, of which decoding keeps the last; `keys` are those it kept."""
+def _stated_twice(line: bytes, keys: int) -> list[tuple[str, Any]] | None:
+    """Return keys and values of an object that states a key twice, of which decoding keeps the last; else None.
+
+    `keys` is how many it kept.
+    """
     if line.count(b":") == keys:  # a colon for each: there are no others
-        return False
+        return None
     twice = False
 
-    def look(pairs: list[tuple[str, Any]]) -> None:
+    def look(pairs: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
         nonlocal twice
         twice = twice or len({name for name, _ in pairs}) < len(pairs)
+        return pairs
 
-    json.loads(line, object_pairs_hook=look)
-    return twice
+    stated: list[tuple[str, Any]] = json.loads(line, object_pairs_hook=look)
+    return stated if twice else None
+
+
+def _named_too(said: _Line, stated: Sequence[tuple[str, Any]]) -> Iterator[tuple[str, str, str, str]]:
+    """Yield SKU, GTIN, location and owner that a line names beside those that were kept: `MOST_BESIDE` at most."""
+    texts: dict[str, set[str]] = {}
+    for name, value in stated:
+        if isinstance(value, str) and value.strip():
+            texts.setdefault(name, set()).add(value)
+    goods = [*((sku, "") for sku in texts.get("sku", ())), *(("", gtin) for gtin in texts.get("gtin", ()))]
+    owners = texts.get("owner") or {""}
+    found = product(sorted(goods), sorted(texts.get("location", ())), sorted(owners))
+    kept = (said.sku or "", "" if said.sku else said.gtin), said.location, said.owner or ""
+    for each in islice(found, MOST_BESIDE):
+        if each != kept:
+            (sku, gtin), location, owner = each
+            yield sku, gtin, location, owner
 
 
 def _units(said: float | str | None) -> int | float | str:

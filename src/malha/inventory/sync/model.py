@@ -107,6 +107,7 @@ class DriftKind(StrEnum):
     WINDOW = "window"  # something moved so near to as_of that nobody can say on which side
     COMPARED = "compared"  # a secondary source, which is never applied
     NEGATIVE = "negative"  # what left since is more than was stated
+    BEYOND = "beyond"  # with what came since it is more than a balance can hold
     LATE = "late"  # a change reported so near to the last snapshot that it may be in it
 
 

@@ -117,8 +117,8 @@ WHERE n.id = %(id)s::uuid
 """
 # What would change at each location: units by what is there now, before what moved since is added on top.
 EXPECTED_PLACES = """
-SELECT r.location_id, count(*)::int, coalesce(sum(greatest(r.stated + r.underway - b.on_hand, 0)), 0)::bigint,
-       coalesce(sum(greatest(b.on_hand - r.stated - r.underway, 0)), 0)::bigint
+SELECT r.location_id, count(*)::int, coalesce(sum(greatest(r.stated::bigint + r.underway - b.on_hand, 0)), 0)::bigint,
+       coalesce(sum(greatest(b.on_hand::bigint - r.stated - r.underway, 0)), 0)::bigint
 FROM stock_snapshot_row r JOIN balance b USING (sku_id, location_id)
 WHERE r.snapshot_id = %(id)s::uuid AND (%(scope)s::int[] IS NULL OR r.location_id = ANY (%(scope)s::int[]))
 GROUP BY 1
@@ -140,7 +140,7 @@ ORDER BY r.sku_id, r.location_id LIMIT %(limit)s::int
 """
 )
 # The biggest differences first; read once, when a person looks at a snapshot that waits.
-BIGGEST = _EXPECTED + "ORDER BY abs(r.stated + r.underway - b.on_hand) DESC, v.sku, l.code LIMIT %(limit)s::int"
+BIGGEST = _EXPECTED + "ORDER BY abs(r.stated::bigint + r.underway - b.on_hand) DESC, v.sku, l.code LIMIT %(limit)s::int"
 # By day: what the snapshots of a source had to correct at a location. A row per snapshot and location, few a day.
 TREND = """
 SELECT (n.as_of AT TIME ZONE %(zone)s::text)::date AS day, sum(p.rows)::bigint, sum(p.changed + p.reviewed)::bigint,
@@ -233,7 +233,7 @@ JOIN stock_drift d ON d.source_id = g.source_id AND d.sku_id = g.sku_id AND d.lo
 )
 SUM_OF_DRIFTS = (
     """
-SELECT count(*)::int, coalesce(sum(d.theirs), 0)::bigint, coalesce(sum(d.underway + d.later), 0)::bigint,
+SELECT count(*)::int, coalesce(sum(d.theirs), 0)::bigint, coalesce(sum(d.underway::bigint + d.later), 0)::bigint,
        coalesce(sum(d.in_window), 0)::bigint, coalesce(sum(d.ours), 0)::bigint, coalesce(sum(d.unexplained), 0)::bigint
 FROM stock_drift d
 JOIN stock_source s ON s.id = d.source_id

@@ -160,7 +160,7 @@ class _Loaded:
         self.table = table
         self.shape = shape
         self.rows = rows
-        self.count = 0 if rows is None else rows.count
+        self.count = 0 if rows is None else rows.count  # of the file that came
 
 
 class _Intake:
@@ -173,6 +173,7 @@ class _Intake:
         self.said = said
         self.sift_from = sift_from
         self.id = new_id()
+        self.before: list[UUID] = []  # earlier statements that are still to be applied
 
     async def take(self, file: Arriving, table: Any, shape: Shape, underway: Underway, begin: Begin) -> Snapshot:
         said = self.said
@@ -194,7 +195,7 @@ class _Intake:
         try:
             loaded = _Loaded(stage, number, table, shape, await self._read(file, table, shape))
             if loaded.rows is None:
-                loaded.count = await self._load(stage, table, shape)
+                loaded.count = await self._load(stage, table, shape) - shape.beside
             async with self.db.transaction(self.actor) as tx:
                 note = {"id": self.id, "bytes": file.bytes, "digest": file.digest, "rows": loaded.count}
                 await tx.execute(writes.NOTE_FILE, note)
@@ -215,8 +216,8 @@ class _Intake:
                 await tx.execute(writes.DROP_SNAPSHOT, {"id": self.id})
 
     async def _read(self, file: Arriving, table: Any, shape: Shape) -> Rows | None:
-        """Read a file to be sifted, if it is one of many rows and of a bounded size."""
-        if not self.sift_from * 5 <= file.bytes <= sieve.MOST_BYTES:
+        """Read a file to be sifted, if it is one of many rows and of a bounded size, which are those that came."""
+        if shape.beside or not self.sift_from * 5 <= file.bytes <= sieve.MOST_BYTES:
             return None
         start = table.tell()
         rows = await asyncio.to_thread(sieve.read, table, shape)
@@ -312,9 +313,10 @@ class _Intake:
         await tx.execute(stage.compare(ids, whole=whole, most=most))
         stood, stocked = (await tx.tuples(writes.COUNT_STOCKED, {"locations": ids}))[0]
         fresh, unmatched, unsound, double = (await tx.tuples(stage.shape()))[0]
-        look = not whole or double > 0 or loaded.count - fresh > stood - unmatched
+        beside = loaded.shape.beside
+        look = not whole or double > 0 or beside > 0 or loaded.count - fresh > stood - unmatched
         await tx.execute(stage.twice(ids, look=look))
-        await tx.execute(stage.keep(self.id, ids, self._since() - LOOK_BACK))
+        await tx.execute(stage.keep(self.id, self._again(ids, [])))
         if fresh:
             await tx.execute(writes.ENSURE_NEW, {"id": self.id})
         moving = await underway(tx, self.source.leaves, self.said.as_of, ids)
@@ -337,8 +339,9 @@ class _Intake:
             await tx.execute(stage.compare(ids, whole=whole, most=False, left=sifted.left))
             fresh, _unmatched, unsound, _double = (await tx.tuples(stage.shape()))[0]
             await tx.execute(stage.twice(ids, look=True))
-            await tx.execute(stage.keep(self.id, ids, self._since() - LOOK_BACK))
-            await tx.execute(stage.look_again(self.id, self._again(ids, moving)))
+            again = self._again(ids, moving)
+            await tx.execute(stage.keep(self.id, again))
+            await tx.execute(stage.look_again(self.id, again))
             twice = bool(await tx.value(stage.any_twice()))
         if fresh or None in sifted.versions:
             await tx.execute(writes.ENSURE_NEW, {"id": self.id})
@@ -349,7 +352,7 @@ class _Intake:
 
     def _again(self, ids: Sequence[int], moving: Sequence[tuple[int, int, int]]) -> Again:
         keys = [(sku, place) for sku, place, _units in moving]
-        return Again(self.source.id, ids, self._since() - LOOK_BACK, self._since(), keys)
+        return Again(self.source.id, ids, self._since() - LOOK_BACK, self._since(), self.before, keys)
 
     async def _compare(self, tx: Tx, loaded: "_Loaded", digest: bytes, underway: Underway, begin: Begin) -> Snapshot:
         """Find what differs, and accept. The source's lock is held meanwhile, no other."""
@@ -358,6 +361,7 @@ class _Intake:
         known = await _known(tx, self.actor, source, said, digest)
         if known is not None:
             return known
+        self.before = await tx.values(writes.UNFINISHED, {"id": source.id})
         await tx.connection.execute(writes.ROOM)
         counts = loaded.rows.counts() if loaded.rows else dict(await tx.tuples(loaded.stage.count()))
         places = self._places(counts)

@@ -10,6 +10,8 @@ from typing import LiteralString, NamedTuple
 
 from psycopg import sql
 
+from malha.platform.ids import UUID
+
 # --- sources ---
 
 ADD_SOURCE = """
@@ -45,6 +47,9 @@ ON CONFLICT (source_id, location_id) DO UPDATE SET role = excluded.role
 
 # One snapshot of a source at a time is compared and accepted: the next one then sees what this one left to do.
 LOCK_SOURCE = "SELECT last_seq FROM stock_source WHERE id = %(id)s::int FOR NO KEY UPDATE"
+# What is still to be applied of a source, by index stock_snapshot_unfinished. Asked before balances are read: what had
+# ended is in them.
+UNFINISHED = "SELECT id FROM stock_snapshot WHERE source_id = %(id)s::int AND state IN ('waiting', 'applying')"
 
 # --- a file ---
 
@@ -102,7 +107,7 @@ COUNT_LOCATIONS = "SELECT count(*) FROM location"
 
 COUNT_ZEROED = """
 SELECT count(*)::int FROM stock_snapshot_row r JOIN balance b USING (sku_id, location_id)
-WHERE r.snapshot_id = %(id)s::uuid AND r.stated + r.underway = 0 AND b.on_hand > 0
+WHERE r.snapshot_id = %(id)s::uuid AND r.stated::bigint + r.underway = 0 AND b.on_hand > 0
 """
 
 # --- applying ---
@@ -181,9 +186,9 @@ LEFT JOIN LATERAL (
     SELECT coalesce(sum(m.d_on_hand) FILTER (
                WHERE CASE WHEN m.source_id = %(source)s::int
                           THEN coalesce(m.source_seq > %(seq)s::bigint, m.occurred_at > %(as_of)s::timestamptz)
-                          ELSE m.occurred_at > %(until)s::timestamptz END), 0)::int AS later,
+                          ELSE m.occurred_at > %(until)s::timestamptz END), 0)::bigint AS later,
            coalesce(sum(m.d_on_hand) FILTER (WHERE m.source_id IS DISTINCT FROM %(source)s::int
-               AND m.occurred_at > %(from)s::timestamptz AND m.occurred_at <= %(until)s::timestamptz), 0)::int
+               AND m.occurred_at > %(from)s::timestamptz AND m.occurred_at <= %(until)s::timestamptz), 0)::bigint
                AS in_window,
            count(*) FILTER (WHERE m.source_id IS DISTINCT FROM %(source)s::int
                AND m.occurred_at > %(from)s::timestamptz AND m.occurred_at <= %(until)s::timestamptz) > 0 AS near,
@@ -215,15 +220,21 @@ _NEWS = """       (SELECT coalesce(array_agg(ARRAY[sku_id, location_id] ORDER BY
 # Movements are of the moment the statement speaks of, so that no later statement adds them on top of itself. What a
 # newer statement of the source has looked at is its own: where it found what was there it wrote nothing that would
 # tell. Its place is read under the lock that it had there. Mostly there is none, which index stock_snapshot_seq tells.
+# What no balance can hold is for a person, noted as the most there can be.
 APPLY_PART = (
     """
 WITH decided AS MATERIALIZED (
     SELECT r.sku_id, r.location_id, r.stated, r.underway, b.on_hand, b.allocated, m.later, m.in_window, m.stands,
-           r.stated + r.underway + m.later - b.on_hand AS delta,
+           r.stated + r.underway + m.later - b.on_hand AS delta,  -- m.later is a bigint, and so is this
            CASE WHEN m.stands THEN NULL
                 WHEN p.role = 'secondary' THEN 'compared'
                 WHEN m.near THEN 'window'
-                WHEN r.stated + r.underway + m.later < 0 THEN 'negative' END AS review
+                WHEN r.stated + r.underway + m.later < 0 THEN 'negative'
+                WHEN r.stated + r.underway + m.later > 2147483647
+                     OR abs(r.stated + r.underway + m.later - b.on_hand) > 2147483647
+                     OR r.stated + r.underway + m.later < least(b.on_hand, b.allocated::bigint + b.held + b.safety
+                                                                           + b.fenced - 2147483647)
+                THEN 'beyond' END AS review
     FROM stock_snapshot_row r
     JOIN balance b ON b.sku_id = r.sku_id AND b.location_id = r.location_id
     JOIN stock_source_location p ON p.source_id = %(source)s::int AND p.location_id = r.location_id
@@ -264,8 +275,10 @@ WITH decided AS MATERIALIZED (
                           AND w.occurred_at > %(from)s::timestamptz AND w.occurred_at <= %(until)s::timestamptz
                     ) x WHERE d.delta + x.since = 0))
                 THEN 'explained' ELSE 'open' END,
-           %(as_of)s::timestamptz, %(seq)s::bigint, d.stated, d.on_hand, d.underway, d.later, d.in_window, d.allocated,
-           d.delta
+           %(as_of)s::timestamptz, %(seq)s::bigint, d.stated, d.on_hand, d.underway,
+           greatest(least(d.later, 2147483647), -2147483647)::int,
+           greatest(least(d.in_window, 2147483647), -2147483647)::int, d.allocated,
+           greatest(least(d.delta, 2147483647), -2147483647)::int
     FROM decided d
     WHERE d.review IS NOT NULL AND NOT (d.review = 'compared' AND d.delta = 0)
     ORDER BY d.sku_id, d.location_id
@@ -496,18 +509,19 @@ SELECT count(*) FROM locked
 """
 
 # The source's number as it was stated, with everything that moved since by the clock, whatever the window; a change
-# that was held because it was late is added as it was reported. A count since then is newer and stands.
+# that was held because it was late is added as it was reported. A count since then is newer and stands. Where a balance
+# cannot hold what comes of it, nothing is done but to say at which.
 TAKE_THEIRS = """
 WITH decided AS MATERIALIZED (
     SELECT d.id, d.source_id, d.seq, d.as_of, d.sku_id, d.location_id, s.code, d.kind = 'late' AS late,
            CASE WHEN d.kind = 'late' THEN d.unexplained
                 WHEN m.stands THEN 0
-                ELSE d.theirs + d.underway + coalesce(m.later, 0) - b.on_hand END AS delta
+                ELSE d.theirs::bigint + d.underway + coalesce(m.later, 0) - b.on_hand END AS delta
     FROM stock_drift d
     JOIN balance b ON b.sku_id = d.sku_id AND b.location_id = d.location_id
     JOIN stock_source s ON s.id = d.source_id
     LEFT JOIN LATERAL (
-        SELECT sum(m.d_on_hand)::int AS later,
+        SELECT sum(m.d_on_hand)::bigint AS later,
                coalesce(bool_or(m.reason IN ('count', 'set', 'initial')), false) AS stands
         FROM movement m
         WHERE m.sku_id = d.sku_id AND m.location_id = d.location_id
@@ -524,20 +538,27 @@ WITH decided AS MATERIALIZED (
     SELECT d.* FROM decided d LEFT JOIN newest n ON n.sku_id = d.sku_id AND n.location_id = d.location_id
     WHERE n.id IS NULL OR n.id = d.id OR d.late AND d.as_of >= n.as_of
 ), sums AS (
-    SELECT sku_id, location_id, sum(delta)::int AS delta FROM taken GROUP BY sku_id, location_id
+    SELECT sku_id, location_id, sum(delta)::bigint AS delta, max(abs(delta)) AS furthest
+    FROM taken GROUP BY sku_id, location_id
+), beyond AS (
+    SELECT s.sku_id, s.location_id, s.delta
+    FROM sums s JOIN balance b ON b.sku_id = s.sku_id AND b.location_id = s.location_id
+    WHERE s.furthest > 2147483647 OR abs(s.delta) > 2147483647 OR s.delta > 0 AND b.on_hand + s.delta > 2147483647
+       OR s.delta < 0 AND b.on_hand + s.delta - b.allocated - b.held - b.safety - b.fenced < -2147483647
 ), moved AS (
     UPDATE balance b SET on_hand = b.on_hand + s.delta
     FROM sums s
-    WHERE b.sku_id = s.sku_id AND b.location_id = s.location_id AND s.delta <> 0
+    WHERE b.sku_id = s.sku_id AND b.location_id = s.location_id AND s.delta <> 0 AND NOT EXISTS (SELECT FROM beyond)
     RETURNING b.sku_id, b.location_id, b.on_hand, b.allocated, s.delta,
               b.fenced > greatest(b.on_hand - b.allocated - b.held, 0) AS unfenced
 ), ledger AS (
     INSERT INTO movement (sku_id, location_id, d_on_hand, reason, ref_kind, ref_id, ref_text, actor, occurred_at,
                           source_id, source_seq)
     SELECT sku_id, location_id, delta, 'set', 'drift', id, code, %(actor)s::text, as_of, source_id, seq
-    FROM taken WHERE delta <> 0 ORDER BY sku_id, location_id
+    FROM taken WHERE delta <> 0 AND NOT EXISTS (SELECT FROM beyond) ORDER BY sku_id, location_id
 )
-SELECT (SELECT coalesce(array_agg(ARRAY[sku_id, location_id] ORDER BY sku_id, location_id), '{}')
+SELECT (SELECT ARRAY[sku_id, location_id, delta] FROM beyond ORDER BY sku_id, location_id LIMIT 1),
+       (SELECT coalesce(array_agg(ARRAY[sku_id, location_id] ORDER BY sku_id, location_id), '{}')
         FROM moved WHERE delta > 0),
        (SELECT coalesce(array_agg(ARRAY[sku_id, location_id, on_hand, allocated] ORDER BY sku_id, location_id), '{}')
         FROM moved),
@@ -619,7 +640,7 @@ DELETE FROM stock_delta WHERE (source_id, ref) IN (
 # `row` is given only when the file was read row by row; else a row's place in the table is its place in the file.
 _STAGE = "CREATE UNLOGGED TABLE {stage} ({columns}, row integer) WITH (autovacuum_enabled = off)"
 _LOAD = "COPY {stage} ({columns}) FROM STDIN (FORMAT csv, DELIMITER {delimiter}, HEADER {header}, ENCODING {encoding})"
-_COUNT = "SELECT {location}, count(*)::int FROM {stage} s GROUP BY 1"
+_COUNT = "SELECT {location}, count(*)::int FROM {stage} s WHERE {said} IS DISTINCT FROM '\x03' GROUP BY 1"
 _DROP = "DROP TABLE IF EXISTS {stage}, {differing}, {twice}"
 
 # One pass: what the file says against what is here. Equal texts of numbers are equal numbers, and the cheapest test.
@@ -664,7 +685,7 @@ _TWICE = """
 CREATE UNLOGGED TABLE {twice} AS
 SELECT v.id AS sku_id, p.id AS location_id
 FROM {stage} s JOIN variant v ON {variant} JOIN location p ON p.code = {location} AND p.id = ANY ({places})
-GROUP BY 1, 2 HAVING count(*) > 1
+GROUP BY 1, 2 HAVING count({line}) > 1
 """
 _SOUND = """
 coalesce(d.sku_id IS NOT NULL AND d.location_id IS NOT NULL AND NOT d.is_kit AND NOT d.other_gtin
@@ -674,7 +695,8 @@ _UNITS = """
 CASE WHEN {said} ~ '^ *[0-9]{{1,15}}([.,]0{{1,2}})? *$'
      THEN split_part(translate(btrim({said}), ',', '.'), '.', 1)::bigint END
 """
-# `seen` is the version of the balance that was compared, where nothing moved since the look back; see APPLY_PART.
+# `seen` is the version of the balance that was compared, where nothing moved since the look back; see APPLY_PART. What
+# is empty and not mentioned is kept where an earlier statement that still has to be applied speaks of it.
 _KEEP_DIFFERING = """
 INSERT INTO stock_snapshot_row (snapshot_id, sku_id, location_id, stated, mentioned, seen)
 SELECT {id}, k.sku_id, k.location_id, k.units, k.mentioned, CASE WHEN m.sku_id IS NULL THEN k.seen END FROM (
@@ -682,7 +704,9 @@ SELECT {id}, k.sku_id, k.location_id, k.units, k.mentioned, CASE WHEN m.sku_id I
     FROM {differing} d CROSS JOIN LATERAL (SELECT {units} AS units) u
     WHERE d.at IS NOT NULL AND {sound} AND u.units <> coalesce(d.on_hand, 0)
     UNION ALL
-    SELECT d.had_sku, d.had_location, 0, false, d.seen FROM {differing} d WHERE d.at IS NULL AND d.on_hand <> 0
+    SELECT d.had_sku, d.had_location, 0, false, d.seen FROM {differing} d
+    WHERE d.at IS NULL AND (d.on_hand <> 0 OR (d.had_sku, d.had_location) IN (
+        SELECT r.sku_id, r.location_id FROM stock_snapshot_row r WHERE r.snapshot_id = ANY ({before})))
 ) k
 LEFT JOIN (
     SELECT DISTINCT sku_id, location_id FROM movement
@@ -697,8 +721,8 @@ _AGAIN = """
     SELECT m.sku_id, m.location_id FROM movement m
     WHERE m.recorded_at > {since} AND m.occurred_at > {from_} AND m.d_on_hand <> 0 AND m.location_id = ANY ({places})
     UNION
-    SELECT r.sku_id, r.location_id FROM stock_snapshot_row r JOIN stock_snapshot o ON o.id = r.snapshot_id
-    WHERE o.source_id = {source} AND o.state IN ('waiting', 'applying') AND r.location_id = ANY ({places})
+    SELECT r.sku_id, r.location_id FROM stock_snapshot_row r
+    WHERE r.snapshot_id = ANY ({before}) AND r.location_id = ANY ({places})
     UNION
     SELECT x.sku_id, x.location_id FROM stock_drift x
     WHERE (x.source_id = {source} OR x.kind = 'late') AND x.state IN ('open', 'counting', 'explained')
@@ -726,7 +750,8 @@ ON CONFLICT DO NOTHING
 """
 )
 # A row keeps its place in the file. All rows of what stands twice are held: nobody can know which one is meant. The
-# marks of what could not be read and of what states a key twice are nothing that anybody stated.
+# marks of what could not be read and of what states a key twice are nothing that anybody stated. What a line names
+# beside has its row to be spared from being emptied; the line is held once.
 _HOLD = """
 INSERT INTO stock_snapshot_held (snapshot_id, row, sku, location, stated, problem)
 SELECT {id}, n.row, left(n.sku, 120), left(n.location, 120), translate(left(n.said, 120), '\x01\x02', ''), q.problem
@@ -748,6 +773,7 @@ LEFT JOIN location p ON p.code = n.location AND {seen}
 CROSS JOIN LATERAL (SELECT {units_held} AS units) u
 CROSS JOIN LATERAL (
     SELECT CASE
+        WHEN n.said = '\x03' THEN NULL
         WHEN d.twice THEN 'twice'
         WHEN n.said = '\x01' THEN 'unreadable'
         WHEN n.said = '\x02' THEN 'key_twice'
@@ -777,12 +803,16 @@ _GTIN_GOOD = """
 
 
 class Again(NamedTuple):
-    """What asks for a second look at a row that is equal: movements, and `keys` of balances with goods under way."""
+    """What asks for a second look at a row that is equal: movements, and `keys` of balances with goods under way.
+
+    `before` are the earlier statements of the source that still had to be applied when the comparison began.
+    """
 
     source: int
     places: Sequence[int]
     since: object
     from_: object
+    before: Sequence[UUID]
     keys: Sequence[tuple[int, int]]
 
     def parts(self) -> dict[str, sql.Composable]:
@@ -792,6 +822,7 @@ class Again(NamedTuple):
             "places": _ids(self.places),
             "since": sql.Literal(self.since),
             "from_": sql.Literal(self.from_),
+            "before": sql.SQL("{}::uuid[]").format(sql.Literal(list(self.before))),
             "skus": _ids([sku for sku, _ in self.keys]),
             "locations": _ids([location for _, location in self.keys]),
         }
@@ -835,6 +866,8 @@ class Stage:
             "row": sql.SQL("coalesce(s.row, (row_number() OVER ())::int + 1)")
             if line is None
             else sql.SQL("{}::int").format(sql.Identifier("s", f"c{line}")),
+            # Rows of one line are one: what it names beside does not stand twice by it.
+            "line": sql.SQL("*" if line is None else "DISTINCT {}").format(sql.Identifier("s", f"c{line}")),
             "said": sql.Identifier("s", f"c{columns['on_hand']}"),
             "variant": sql.SQL("v.sku = {}").format(sku) if sku is not None else by_gtin,
             "other_gtin": sql.SQL(
@@ -906,9 +939,9 @@ class Stage:
         """Return whether anything stands twice."""
         return self._of("SELECT EXISTS (SELECT FROM {twice})")
 
-    def keep(self, id_: object, places: Sequence[int], since: object) -> sql.Composed:
-        """Keep what differs and is sound."""
-        return self._of(_KEEP_DIFFERING, id=sql.Literal(id_), places=_ids(places), since=sql.Literal(since))
+    def keep(self, id_: object, again: "Again") -> sql.Composed:
+        """Keep what differs and is sound, and what would differ when earlier statements are applied."""
+        return self._of(_KEEP_DIFFERING, id=sql.Literal(id_), **again.parts())
 
     def look_again(self, id_: object, again: "Again") -> sql.Composed:
         """Keep what is equal but needs a look under its lock."""

@@ -35,7 +35,7 @@ SELECT (SELECT number FROM routing_rule_set WHERE id = ("""
 
 # By primary key.
 CONTENT_OF = """
-SELECT number, content::text FROM routing_rule_set WHERE id = %(id)s::int
+SELECT number, content::text FROM routing_rule_set WHERE id = %(id)s::bigint
 """
 
 # What decides now, is to decide, or decides again when later ones end as they say; not what was replaced for good.
@@ -58,7 +58,7 @@ SELECT id, number, status, note, content, version, based_on, effective_from, eff
     + IN_FORCE
     + """), 0) AS in_force
 FROM routing_rule_set
-WHERE (%(id)s::int IS NULL OR id = %(id)s::int) AND (%(number)s::int IS NULL OR number = %(number)s::int)
+WHERE (%(id)s::bigint IS NULL OR id = %(id)s::bigint) AND (%(number)s::bigint IS NULL OR number = %(number)s::bigint)
 ORDER BY (status = 'draft') DESC, number DESC NULLS LAST, id DESC
 LIMIT %(most)s::int
 """
