@@ -41,6 +41,19 @@ def test_a_server_loads_nothing_to_paint_with():
     assert done.stdout.strip() == "[]"
 
 
+def test_a_server_that_is_started_with_plain_options_loads_nothing_that_reads_others():
+    said = (
+        "import malha.cli.serve as s, malha.cli.main as m; s.serve = lambda settings, migrate: print(settings.port) or 0\n"
+        "try: m.main(['serve', '--port', '8123', '--no-worker'])\n"
+        "except SystemExit as ended: print(ended.code)\n"
+        "import sys"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", f"{said}; {ASK}"], capture_output=True, text=True, check=True, timeout=120
+    )
+    assert done.stdout.split("\n")[:3] == ["8123", "0", "[]"]
+
+
 def test_what_a_server_does_without_is_found_again_afterwards():
     done = subprocess.run(
         [sys.executable, "-m", "malha.cli.main", "serve", "--no-such-option"],

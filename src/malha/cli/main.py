@@ -73,12 +73,11 @@ def main(arguments: list[str] | None = None) -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     arguments = sys.argv[1:] if arguments is None else arguments
     wanted = next((argument for argument in arguments if not argument.startswith("-")), None)
-    if wanted in STAYING and not sys.stderr.isatty():
-        from malha.cli.sparing import import_plainly  # noqa: PLC0415 -- only for these
-
-        import_plainly()
     try:
-        build(wanted)(arguments, prog_name="malha")
+        if wanted not in STAYING or not _stay(wanted, arguments):
+            build(wanted)(arguments, prog_name="malha")
+    except typer.Exit as ended:
+        raise SystemExit(ended.exit_code) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
     except Exception as error:
@@ -87,6 +86,21 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         sys.stderr.write(f"malha: {sentence}\n")
         raise SystemExit(USAGE_ERROR) from None
+
+
+def _stay(wanted: str, arguments: list[str]) -> bool:
+    """Run a command whose process stays with as little in memory as it needs; False: Typer has to read its options."""
+    from malha.cli import sparing  # noqa: PLC0415 -- only for these
+
+    sparing.share_one_arena()
+    if not sys.stderr.isatty():
+        sparing.import_plainly()
+    command = importlib.import_module(COMMANDS[wanted][0]).command
+    options = sparing.options_of(command, arguments[1:]) if arguments[0] == wanted else None
+    if options is None:
+        return False
+    command(**options)
+    return True
 
 
 def _sentence(error: BaseException) -> str | None:
