@@ -288,6 +288,16 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
         yield
 
 
+def end_streams(app: Litestar) -> None:
+    """Have the streams of live pages end, and those who wait for events be answered: this process is to end.
+
+    They would otherwise go on until it is killed. Whoever listened comes again, to another process or the next one.
+    """
+    stop: asyncio.Event | None = app.state.services.extra.get("stop")
+    if stop is not None:
+        stop.set()
+
+
 async def _write_used_keys(services: Services) -> None:
     while True:
         await asyncio.sleep(WRITE_USED_KEYS_S)

@@ -207,6 +207,24 @@ async def test_a_key_beside_an_external_id_names_one_request_and_no_other(gate: 
         await gate.submit(an_order("5"), idempotency_key="k" * 300)
 
 
+@pytest.mark.parametrize(
+    ("first", "other"),
+    [
+        (lambda: an_order(None), lambda: an_order(None, channel="back")),
+        (lambda: an_order(None), lambda: an_order("1")),
+        (lambda: an_order("1"), lambda: an_order(None)),
+    ],
+    ids=["another channel", "with an external id now", "without an external id now"],
+)
+async def test_a_key_names_one_order_whatever_else_would_tell_two_apart(gate: Gate, first: Any, other: Any) -> None:
+    placed = await gate.submit(first(), idempotency_key="k1")
+    with pytest.raises(KeyReused):
+        await gate.submit(other(), idempotency_key="k1")
+    assert (await gate.submit(first(), idempotency_key="k1")).id == placed.id
+    at_once = [gate.enqueue(order(), idempotency_key="k2") for order in (first, other)]
+    assert sorted(type(outcome).__name__ for outcome in await asyncio.gather(*at_once)) == ["KeyReused", "Placed"]
+
+
 async def test_the_same_key_in_flight_is_refused_and_may_be_asked_again(gate: Gate) -> None:
     first = gate.enqueue(an_order(None), idempotency_key="k1")
     with pytest.raises(InFlight):

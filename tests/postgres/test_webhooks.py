@@ -309,6 +309,29 @@ async def test_what_fails_is_tried_again_under_the_same_id_and_its_attempts_are_
     assert "ana@" not in attempts[0].answer
 
 
+@pytest.mark.parametrize(
+    ("more", "body"),
+    [
+        ({}, b"<html>" + b"x" * (1 << 21)),
+        ({"content-encoding": "br"}, b"\x1b\x00\xf8"),
+        ({"content-encoding": "gzip"}, b"?"),
+    ],
+    ids=["a page of two megabytes", "packed", "packed badly"],
+)
+async def test_an_answer_of_200_is_a_delivery_whatever_comes_with_it(shop, sink, more, body):
+    """It used to be sent again for days, to a server that had taken it each time."""
+    id_ = await shop.listens("order.*")
+    sink.answer = lambda _sent: (200, more, body)
+    await shop.order()
+    assert await shop.told() == 1
+    (row,) = await shop.rows(id_)
+    assert (row.state, row.attempts, row.status) == ("delivered", 1, 200)
+    sink.answer = lambda _sent: (410, more, body)
+    await shop.order()
+    await shop.told()
+    assert (await shop.endpoint(id_)).state == "disabled"
+
+
 async def test_a_delivery_is_given_up_after_the_whole_schedule_and_can_be_replayed(shop, sink):
     id_ = await shop.listens("order.*")
     sink.answer = lambda _sent: (404, {}, b"")

@@ -125,6 +125,46 @@ def test_it_answers_and_stops_clean(home: Path) -> None:
     assert "child_killed" not in events  # all ended when they were told to
 
 
+A_KEY = """
+import asyncio
+from malha.cli.runtime import runtime
+from malha.identity import service
+from malha.platform.db import Database
+
+async def make(url, retailer):
+    async with Database(url, retailer) as database, database.transaction() as tx:
+        made = await service.create_key(tx, name="listener", permissions=["orders:read", "stock:read"])
+    print(made.secret)
+
+with runtime(role="test", migrate=False) as settings:
+    asyncio.run(make(settings.database_url, settings.retailer))
+"""
+
+
+def test_open_live_pages_and_readers_of_events_hold_no_stop_up_and_are_ended_in_order(home: Path) -> None:
+    """Somebody always has a page open: each restart waited ten seconds for it, and then killed what it had not ended."""
+    with Server(home) as server:
+        script = [sys.executable, "-c", A_KEY]
+        made = subprocess.run(script, env=environment(home), capture_output=True, text=True, check=True)
+        head = f"HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {made.stdout.split()[-1]}\r\n\r\n"
+        streams = []
+        for path in ("/events/orders", "/events/stock?skus=1", "/v1/events/stream", "/v1/events?after=0&wait=25"):
+            streams.append(socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE_S))
+            streams[-1].sendall(f"GET {path} {head}".encode())
+        for stream in streams[:3]:
+            assert stream.recv(4_096).startswith(b"HTTP/1.1 200")
+        assert server.stop() == 0
+        for stream in streams:
+            with stream:
+                said = b""
+                while piece := stream.recv(4_096):
+                    said += piece
+                assert said.endswith((b"0\r\n\r\n", b"}"))  # whole, not torn off
+    events = [json.loads(line)["event"] for line in server.said.splitlines() if line.startswith("{")]
+    assert "child_killed" not in events
+    assert "request_failed" not in events
+
+
 def test_every_killed_process_comes_back(home: Path) -> None:
     with Server(home) as server:
         database = server.children("postgres")[0]

@@ -98,6 +98,19 @@ async def test_an_endless_answer_ends_the_connection():
         assert sink.connections == 2
 
 
+async def test_of_an_answer_whose_status_counts_the_beginning_is_returned_and_the_connection_ends():
+    async with webhook_sink() as sink, Kept(Outward(("127.0.0.1/32",), limit=100)) as kept:
+        sink.answer = lambda _sent: (200, {}, b"x" * 1_000_000)
+        answer = await kept.send("POST", sink.url, body=b"{}", again=True, cut=True)
+        assert (answer.status, answer.body) == (200, b"x" * 100)
+        sink.answer = lambda _sent: (503, {"content-encoding": "gzip", "retry-after": "7"}, b"no gzip")
+        answer = await kept.send("POST", sink.url, body=b"{}", again=True, cut=True)
+        assert (answer.status, answer.headers["retry-after"], answer.body) == (503, "7", b"")
+        sink.answer = lambda _sent: (200, {}, b"y" * 100)
+        answer = await kept.send("POST", sink.url, body=b"{}", again=True, cut=True)
+        assert (answer.body, sink.connections) == (b"y" * 100, 3)
+
+
 async def test_what_must_not_be_sent_twice_goes_over_a_new_connection_each_time():
     async with webhook_sink() as sink, Kept(HERE) as kept:
         for _ in range(3):

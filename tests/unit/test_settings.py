@@ -64,6 +64,24 @@ def test_a_wrong_setting_says_which_what_and_how_to_mend_it(name: str, value: st
     assert sentence in str(refusal.value)
 
 
+@pytest.mark.parametrize(
+    "of", ["u:hunt%er2@h/x", "u:hunt@er2@h/x", "u:hunt/a?er2=1@h/x", "u:hunter2@[::1/x", "u:hunter2@h/x?colour=red"]
+)
+def test_an_address_of_a_database_that_cannot_be_read_is_refused_in_a_sentence_without_its_password(of: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        given(DATABASE_URL=f"postgresql://{of}")
+    said = str(refused.value)
+    assert said.startswith("DATABASE_URL is (not shown), which cannot be used.")
+    assert "%40" in said or "colour" in said
+    assert "hunt" not in said
+    assert "er2" not in said
+
+
+def test_a_password_with_strange_characters_is_taken_as_it_is_written() -> None:
+    url = "postgresql://u:p%40ss%25@h:5433/x"
+    assert given(DATABASE_URL=url).database_url == url
+
+
 def test_a_secret_is_never_repeated_in_an_error() -> None:
     with pytest.raises(SettingsError) as refusal:
         given(MALHA_SECRET_KEY="hunter2")

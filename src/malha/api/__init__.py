@@ -48,5 +48,6 @@ What the pattern does, so that no operation does it again:
   change, `work.tag(new_version)`. 412 and 428 are answered by themselves.
 * Return a struct (200), `work.created(location)` makes it 201, None is 204. `status=201` where it always is.
 * `transaction=False` for operations that open their own (`async with work.transaction() as tx`): imports, the gate.
-* Refusals are `MalhaError`s; they become `application/problem+json` in the caller's language.
+* Refusals are `MalhaError`s; they become `application/problem+json` in the caller's language. What a refused operation
+  wrote is undone, unless it refuses with `work.refuse_counted(...)`: a wrong code stays a code that was tried.
 """

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from litestar.types import ASGIApp, HTTPReceiveMessage, Receive, Scope, Send
 
-from malha.api.errors import BodyEncoded, BodyTooSlow, FormTooLarge
+from malha.api.errors import BodyBroken, BodyEncoded, BodyTooSlow, FormTooLarge
 from malha.platform.csrf import SAFE_METHODS
 
 FORM_BYTES = 64 * 1024  # of somebody who is not signed in: a log-in, an address, never a file
@@ -42,12 +42,15 @@ class Body:
         self._complete = self._announced == 0 or (self._announced is None and b"transfer-encoding" not in headers)
 
     async def receive(self) -> HTTPReceiveMessage:
-        """Hand on what comes."""
-        message = cast("dict[str, Any]", await self._receive())
-        self._taken += len(message.get("body", b""))
-        # The server does not say of the last piece of an announced length that it is the last.
-        if self._taken == self._announced or not message.get("more_body", False):
-            self._complete = True
+        """Hand on what comes.
+
+        Raises:
+            BodyBroken: the client went, or its connection did, before the body was there.
+        """
+        waited = not self._complete
+        message = await self._next()
+        if waited and message["type"] == "http.disconnect":
+            raise BodyBroken
         return cast("HTTPReceiveMessage", message)
 
     async def ended(self) -> bool:
@@ -63,8 +66,16 @@ class Body:
         return True
 
     async def _more(self) -> bool:
-        await self.receive()
+        await self._next()
         return not self._complete
+
+    async def _next(self) -> dict[str, Any]:
+        message = cast("dict[str, Any]", await self._receive())
+        self._taken += len(message.get("body", b""))
+        # The server does not say of the last piece of an announced length that it is the last.
+        if self._taken == self._announced or not message.get("more_body", False):
+            self._complete = True
+        return message
 
 
 class Bodies:

@@ -83,6 +83,15 @@ class FormTooLarge(MalhaError):
     mend = "Send less at a time, or sign in first."
 
 
+class BodyBroken(MalhaError):
+    """The connection ended before the body did, or a piece of it is none."""
+
+    status = 400
+    code = "body_broken"
+    says = "The body broke off before its end."
+    mend = "Send the request again, with its whole body."
+
+
 class BodyTooSlow(MalhaError):
     """The body did not arrive in time; it was not read to its end."""
 

@@ -462,23 +462,13 @@ async def get_pickup_code(work: Work, fulfillment_id: UUID) -> PickupCode:
     return PickupCode(await service.pickup_code(work.tx, fulfillment_id))
 
 
-@command(
-    "/fulfillments/{fulfillment_id:uuid}/hand-over",
-    permission="fulfillment:work",
-    transaction=False,
-    idempotent=False,
-    tag=TAG,
-)
+@command("/fulfillments/{fulfillment_id:uuid}/hand-over", permission="fulfillment:work", tag=TAG)
 async def hand_over(work: Work, fulfillment_id: UUID, data: HandOverWork) -> WorkStanding:
     """Hand the goods to who shows the code. Five wrong codes lock it until a new one is given."""
-    async with work.transaction() as tx:
-        shown = await service.hand_over(tx, fulfillment_id, code=data.code, received_by=data.received_by)
-    if not shown.done:  # the miss is committed before it is refused
-        raise WrongCode(left=shown.attempts_left)
-    async with work.transaction() as tx:
-        order_id = await service.order_of(tx, fulfillment_id)
-        row = next(row for row in await reads.of_order(tx, order_id) if row.id == fulfillment_id)
-    return WorkStanding(id=row.id, state=row.state, version=row.version)
+    shown = await service.hand_over(work.tx, fulfillment_id, code=data.code, received_by=data.received_by)
+    if not shown.done:
+        work.refuse_counted(WrongCode(left=shown.attempts_left))
+    return await _standing(work, fulfillment_id)
 
 
 @command("/shipments/{shipment_id:uuid}/out-for-delivery", permission="fulfillment:work", idempotent=False, tag=TAG)

@@ -11,7 +11,7 @@ import msgspec
 from litestar import Litestar, Request
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from malha.api.bodies import bounded, refuse_encoded
+from malha.api.bodies import GRACE_S, bounded, refuse_encoded
 from malha.api.errors import BodyTooLarge
 from malha.api.problem import answer_problem
 from malha.api.replies import Raw
@@ -33,8 +33,9 @@ _encode = msgspec.json.Encoder().encode
 class Lane:
     """Wraps the application."""
 
-    def __init__(self, app: Litestar, inner: ASGIApp, services: Services) -> None:
+    def __init__(self, app: Litestar, inner: ASGIApp, services: Services, *, grace_s: float = GRACE_S) -> None:
         self._app = app
+        self._grace_s = grace_s
         self._inner = inner
         self._services = services
         self._limit = services.settings.upload_limit_mb * 1024 * 1024
@@ -104,10 +105,11 @@ class Lane:
         The server cannot say of that message that it is the last one, but a body of the announced length has no more to
         come: asking again, under a time limit, costs more than decoding the order.
         """
-        message = cast("dict[str, Any]", await receive())
+        more = bounded(facts, receive, grace_s=self._grace_s)
+        message = cast("dict[str, Any]", await more())
         body: bytes = message.get("body", b"")
         if message.get("more_body") and b"%d" % len(body) != length:
-            parts, size, more = [body], len(body), bounded(facts, receive)
+            parts, size = [body], len(body)
             while message.get("more_body") and size <= self._limit:
                 message = cast("dict[str, Any]", await more())
                 parts.append(message.get("body", b""))

@@ -517,9 +517,9 @@ async def list_drift(
     `site` is the code of a location: those of all owners whose goods are at its site.
     """
     size = paging.bounded(limit)
-    after = paging.position(cursor, "drift", (datetime, str))
+    after = paging.position(cursor, "drift", (datetime, UUID))
     asked = await _wanted(work.tx, status, site, source=source, location=location, kind=kind and kind.value)
-    before = (after[0], UUID(after[1])) if after else None
+    before = None if after is None else (after[0], after[1])
     found = [_drift(row) for row in await reads.drifts(work.tx, asked, before=before, limit=size + 1)]
     return paging.page_of(found, size, "drift", lambda row: (row.found_at, str(row.id)))
 

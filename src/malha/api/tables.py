@@ -9,13 +9,13 @@ from typing import Any, cast
 
 import msgspec
 
-from malha.api.replies import Pieces
+from malha.api.replies import Pieces, Raw
 from malha.api.work import Work, command, query
 from malha.exchange import kinds, reads, service, undoing
 from malha.exchange.at_once import import_at_once
 from malha.exchange.model import EVERYWHERE, KINDS, Kind, Run, State
 from malha.identity.model import SIGNED_IN
-from malha.platform import audit
+from malha.platform import audit, idempotency
 from malha.platform.i18n import N_, _
 from malha.platform.ids import UUID
 from malha.platform.imports import Mode, Report
@@ -23,6 +23,7 @@ from malha.platform.sheets import Format
 from malha.platform.tabular import as_csv
 
 TABLES = ("text/csv", Format.XLSX.media_type)
+_encode = msgspec.json.Encoder().encode
 
 
 class RowProblem(msgspec.Struct, frozen=True):
@@ -63,13 +64,38 @@ def report_of(report: Report, language: str) -> ImportReport:
 
 
 async def _import(work: Work, kind: Kind, data: bytes, mode: Mode, name: str) -> ImportReport:
+    """Import a table, once for each Idempotency-Key where it is written.
+
+    An import has no transaction of its own in which its answer could be kept: it is kept after. One that was cut off is
+    carried out again, as is the same table sent at the same moment.
+    """
+    asked = None
+    key = work.request.headers.get("idempotency-key")
+    if key is not None and mode is not Mode.PREVIEW:
+        asked = idempotency.command(work.actor.label, key, f"POST {work.request.url.path} {mode}", data)
+        async with work.transaction() as tx:
+            kept = await idempotency.begin(tx, asked)
+        if kept is not None:
+            return cast("ImportReport", Raw(kept.body, kept.status, {"idempotent-replayed": "true"}))
     allowed = work.services.settings.outward_allow
     file = io.BytesIO(data)
     report = await import_at_once(work.database, kind, file, mode=mode, actor=work.actor, name=name, allowed=allowed)
-    return report_of(report, work.language)
+    told = report_of(report, work.language)
+    if asked is not None and report.applied:
+        async with work.transaction() as tx:
+            await idempotency.keep(tx, asked, idempotency.Reply(200, {}, _encode(_without_rows(told))))
+    return told
 
 
-@command("/products:import", permission="catalog:write", transaction=False, media_type=TABLES, tag="catalog")
+def _without_rows(report: ImportReport) -> ImportReport:
+    """Return a report without what its rows said, which may be of people; how many were wrong stays."""
+    more = report.more_problems + len(report.problems)
+    return msgspec.structs.replace(report, problems=[], more_problems=more)
+
+
+@command(
+    "/products:import", permission="catalog:write", transaction=False, reads_key=True, media_type=TABLES, tag="catalog"
+)
 async def import_products(work: Work, data: bytes, mode: Mode = Mode.PREVIEW, name: str = "") -> ImportReport:
     """Import products from a table, one row per SKU.
 
@@ -90,7 +116,9 @@ async def export_all_products(work: Work, format: Format = Format.CSV) -> bytes:
     return _export(work, Kind.PRODUCTS, format)
 
 
-@command("/prices:import", permission="catalog:write", transaction=False, media_type=TABLES, tag="catalog")
+@command(
+    "/prices:import", permission="catalog:write", transaction=False, reads_key=True, media_type=TABLES, tag="catalog"
+)
 async def import_prices(work: Work, data: bytes, mode: Mode = Mode.PREVIEW, name: str = "") -> ImportReport:
     """Import prices from a table of SKUs and prices; a SKU that is not there is refused, never made.
 
@@ -105,7 +133,7 @@ async def export_all_prices(work: Work, format: Format = Format.CSV) -> bytes:  
     return _export(work, Kind.PRICES, format)
 
 
-@command("/stock:import", permission="stock:write", transaction=False, media_type=TABLES, tag="stock")
+@command("/stock:import", permission="stock:write", transaction=False, reads_key=True, media_type=TABLES, tag="stock")
 async def import_stock(work: Work, data: bytes, mode: Mode = Mode.PREVIEW, name: str = "") -> ImportReport:
     """Import what is physically there, one row per SKU and location; the ledger gets the differences."""
     return await _import(work, Kind.STOCK, data, mode, name)
@@ -122,6 +150,7 @@ async def export_all_stock(work: Work, format: Format = Format.CSV) -> bytes:  #
     permission="stock:write",
     everywhere=True,
     transaction=False,
+    reads_key=True,
     media_type=TABLES,
     tag="allotments",
 )
@@ -144,6 +173,7 @@ async def export_fence_rows(work: Work, format: Format = Format.CSV) -> bytes:  
     permission="stock:write",
     everywhere=True,
     transaction=False,
+    reads_key=True,
     media_type=TABLES,
     tag="safety",
 )
@@ -162,7 +192,12 @@ async def export_safety_rules(work: Work, format: Format = Format.CSV) -> bytes:
 
 
 @command(
-    "/ahead-policies:import", permission="catalog:write", transaction=False, media_type=TABLES, tag="selling ahead"
+    "/ahead-policies:import",
+    permission="catalog:write",
+    transaction=False,
+    reads_key=True,
+    media_type=TABLES,
+    tag="selling ahead",
 )
 async def import_ahead_policies(work: Work, data: bytes, mode: Mode = Mode.PREVIEW, name: str = "") -> ImportReport:
     """Import policies of selling ahead: a row states one whole, of a product or SKU and a channel or all.
@@ -184,6 +219,7 @@ async def export_ahead_policies(work: Work, format: Format = Format.CSV) -> byte
     permission="network:write",
     everywhere=True,
     transaction=False,
+    reads_key=True,
     media_type=TABLES,
     tag="connections",
 )
@@ -202,7 +238,9 @@ async def export_listings(work: Work, format: Format = Format.CSV) -> bytes:  # 
     return _export(work, Kind.LISTINGS, format)
 
 
-@command("/locations:import", permission="network:write", transaction=False, media_type=TABLES, tag="network")
+@command(
+    "/locations:import", permission="network:write", transaction=False, reads_key=True, media_type=TABLES, tag="network"
+)
 async def import_locations(work: Work, data: bytes, mode: Mode = Mode.PREVIEW, name: str = "") -> ImportReport:
     """Import locations from a table; a row that gives a CNPJ makes its establishment too."""
     return await _import(work, Kind.LOCATIONS, data, mode, name)
@@ -219,6 +257,7 @@ async def export_all_locations(work: Work, format: Format = Format.CSV) -> bytes
     permission="customers:write",
     everywhere=True,
     transaction=False,
+    reads_key=True,
     media_type=TABLES,
     tag="customers",
 )

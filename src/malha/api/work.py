@@ -12,7 +12,7 @@ import typing
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import date, datetime
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NoReturn, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -32,6 +32,7 @@ from malha.identity.service import Keys
 from malha.platform import idempotency, signing
 from malha.platform.days import is_far
 from malha.platform.db import Actor, Database, Tx
+from malha.platform.errors import MalhaError
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_, current_language
 from malha.platform.settings import Settings
@@ -128,6 +129,14 @@ class Operation(msgspec.Struct, frozen=True):
         return self
 
 
+class _Counted(Exception):
+    """A refusal whose operation commits."""
+
+    def __init__(self, refusal: MalhaError) -> None:
+        self.refusal = refusal
+        super().__init__(refusal)
+
+
 class Work:
     """One request being carried out: who asks, in which transaction, and what goes into the answer besides its body."""
 
@@ -198,6 +207,14 @@ class Work:
         """Answer 201 and where the new record is; a code in its path is encoded here."""
         self.status = 201
         self._headers["location"] = quote(location, safe="/")
+
+    def refuse_counted(self, refusal: MalhaError) -> NoReturn:
+        """Refuse, and let stay what was written until here: a wrong code counts as one that was tried.
+
+        Raises:
+            Exception: what the wrapper of the operation turns into the refusal, once all is committed.
+        """
+        raise _Counted(refusal)
 
     def keep(self, reply: Any) -> None:
         """Keep this for repeated sends of the same Idempotency-Key, instead of the answer itself.
@@ -348,27 +365,40 @@ def command(
             if not transaction:
                 done = await fn(work, **given)
                 return typing.cast("ASGIApp", done) if isinstance(done, Raw) else _answer(_body(done, work), work)
-            key = request.headers.get("idempotency-key") if keyed else None
-            async with work.database.transaction(work.actor) as tx:
-                work._tx = tx  # noqa: SLF001 -- set here and nowhere else
-                if key is None:
-                    return _answer(_body(await fn(work, **given), work), work)
-                asked = idempotency.command(
-                    work.actor.label, key, f"{request.method} {_target(request)}", await request.body()
-                )
-                kept = await idempotency.begin(tx, asked)
-                if kept is not None:
-                    replayed = {**kept.headers, "idempotent-replayed": "true"}
-                    return typing.cast("ASGIApp", Raw(kept.body, kept.status, replayed))
-                body = _body(await fn(work, **given), work)
-                stored = body if work._kept is None else _encode(work._kept)  # noqa: SLF001
-                headers = dict(work._headers)  # noqa: SLF001
-                await idempotency.keep(tx, asked, idempotency.Reply(work.status, headers, stored))
-            return _answer(body, work)
+            return await _carried_out(request, work, functools.partial(fn, work, **given), keyed=keyed)
 
         return _route(run, fn, operation, streamed=streamed, everywhere=everywhere)
 
     return declare
+
+
+async def _carried_out(
+    request: Request[Any, Any, Any], work: Work, act: Callable[[], Awaitable[Any]], *, keyed: bool
+) -> ASGIApp:
+    """Carry a command out in one transaction, once for each key, and return its answer."""
+    key = request.headers.get("idempotency-key") if keyed else None
+    asked = refusal = None
+    if key is not None:
+        target = f"{request.method} {_target(request)}"
+        asked = idempotency.command(work.actor.label, key, target, await request.body())
+    async with work.database.transaction(work.actor) as tx:
+        work._tx = tx  # noqa: SLF001 -- set here and nowhere else
+        kept = None if asked is None else await idempotency.begin(tx, asked)
+        if kept is not None:
+            replayed = {**kept.headers, "idempotent-replayed": "true"}
+            return typing.cast("ASGIApp", Raw(kept.body, kept.status, replayed))
+        body = b""
+        try:
+            body = _body(await act(), work)
+        except _Counted as counted:
+            refusal = counted.refusal
+        if asked is not None and refusal is None:
+            stored = body if work._kept is None else _encode(work._kept)  # noqa: SLF001
+            headers = dict(work._headers)  # noqa: SLF001
+            await idempotency.keep(tx, asked, idempotency.Reply(work.status, headers, stored))
+    if refusal is not None:
+        raise refusal
+    return _answer(body, work)
 
 
 def _target(request: Request[Any, Any, Any]) -> str:

@@ -41,7 +41,7 @@ _SERVED = (  # the application, and what its processes would each import by them
     "uvloop",
     "prometheus_client.multiprocess",
 )
-WEB_PATIENCE_S = 10.0  # open streams (live pages) do not end by themselves
+WEB_PATIENCE_S = 10.0  # with answers that are under way
 WORKER_PATIENCE_S = 30.0
 
 
@@ -164,13 +164,15 @@ def _web(settings: Settings, app: Any, listening: Listeners, number: int) -> Chi
             asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
             tracing(settings, f"web:{number}") as traced,
         ):
-            runner.run(_answer(settings, traced(app), listening.of(number)))
+            from malha.app import end_streams  # noqa: PLC0415 -- imported before the fork
+
+            runner.run(_answer(settings, traced(app), listening.of(number), lambda: end_streams(app)))
 
     return Child(f"web:{number}", run, patience_s=WEB_PATIENCE_S)
 
 
-async def _answer(settings: Settings, app: Any, listening: socket.socket) -> None:
-    """Serve the application until SIGTERM."""
+async def _answer(settings: Settings, app: Any, listening: socket.socket, leave: Callable[[], None]) -> None:
+    """Serve the application until SIGTERM; `leave` is called then, before what is being answered is waited for."""
     import signal  # noqa: PLC0415
 
     from granian.constants import Interfaces  # noqa: PLC0415
@@ -193,6 +195,7 @@ async def _answer(settings: Settings, app: Any, listening: socket.socket) -> Non
     def stop() -> None:
         told.set()
         end_soon(loop, WEB_PATIENCE_S)
+        leave()
         server.leave(loop)
 
     for number in (signal.SIGTERM, signal.SIGINT):

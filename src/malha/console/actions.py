@@ -374,21 +374,22 @@ async def _time(tx: Tx, order_id: UUID, form: Form) -> str:
 
 async def _under_way(tx: Tx, order_id: UUID) -> list[UUID]:
     """Return the parcels of an order that have left and not arrived, of the locations that the person sees."""
-    seen = {row.id for row in await jobs.of_order(tx, order_id) if tx.actor.sees(row.location_id)}
     parcels = await jobs.shipments(tx, order_id)
-    return [p.id for p in parcels if p.shipped_at and not p.delivered_at and p.fulfillment_id in seen]
+    return jobs.under_way(parcels, await jobs.of_order(tx, order_id), tx.actor.locations)
 
 
 async def _deliver(tx: Tx, order_id: UUID, _form: Form) -> str:
-    for parcel in await _under_way(tx, order_id):
+    parcels = await _under_way(tx, order_id)
+    for parcel in parcels:
         await work.deliver(tx, parcel)
-    return _("Delivery recorded")
+    return _("Delivery recorded") if parcels else _("Nothing was recorded: no parcel of yours is on its way.")
 
 
 async def _out(tx: Tx, order_id: UUID, _form: Form) -> str:
-    for parcel in await _under_way(tx, order_id):
-        await work.send_out(tx, parcel)
-    return _("Recorded: out for delivery")
+    new = [await work.send_out(tx, parcel) for parcel in await _under_way(tx, order_id)]
+    if any(new):
+        return _("Recorded: out for delivery")
+    return _("Nothing was recorded: it was said within the last 12 hours, or no parcel of yours is on its way.")
 
 
 ACTS: dict[str, tuple[str, Act]] = {

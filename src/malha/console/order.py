@@ -48,6 +48,7 @@ from malha.platform import brazil
 from malha.platform.clock import now
 from malha.platform.db import Tx
 from malha.platform.i18n import N_, _, n_
+from malha.platform.ids import UUID
 from malha.promising import reads as promising
 from malha.promising.slipping import SLIP_WORDS, Slip
 from malha.routing import reads as routing
@@ -82,6 +83,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     unanswered: bool = False  # a vendor, seen or not, is still to answer
     slip: slip_reads.OneSlip | None = None
     slot: order_slot.SlotView = order_slot.SlotView()
+    under_way: Sequence[UUID] = ()  # parcels of the reader's locations
+    to_go_out: Sequence[UUID] = ()  # of these, those not out for delivery
     room: Mapping[int, list[Slot]] = {}  # picking slots that are free, by the location whose work may move there
 
     @property
@@ -228,6 +231,8 @@ async def read(tx: Tx, number: int, scope: tuple[int, ...] | None) -> Facts:
     work = await jobs.of_order(tx, header.id)
     drops = await drop_reads.drops_of_order(tx, header.id)
     seen = [row for row in drops if scope is None or row.location_id in scope]
+    shipments = await jobs.shipments(tx, header.id)
+    under_way = jobs.under_way(shipments, work, scope)
     return Facts(
         header=header,
         lines=await reads.lines(tx, header.id),
@@ -238,7 +243,9 @@ async def read(tx: Tx, number: int, scope: tuple[int, ...] | None) -> Facts:
         tags=(await reads.tags(tx, [header.id])).get(header.id, []),
         timeline=await reads.timeline(tx, header.id),
         work=work,
-        shipments=await jobs.shipments(tx, header.id),
+        shipments=shipments,
+        under_way=under_way,
+        to_go_out=await jobs.still_to_go_out(tx, under_way),
         documents=await fiscal.of_order(tx, header.id),
         tenders=await payments.tenders(tx, header.id),
         entries=await payments.entries(tx, header.id),
@@ -583,7 +590,7 @@ def next_step(  # noqa: C901, PLR0911, PLR0912 -- a list of cases in a person's 
             icon="player-play",
             hint=_("Asks {place} to pick it now.", place=_asked_now(facts, units)),
         )
-    if states and states <= GONE and UnitState.SHIPPED in states:
+    if states and states <= GONE and facts.under_way:
         return Step(act="deliver", label=_("Record delivery"), icon="circle-check", permission="fulfillment:work")
     return None
 

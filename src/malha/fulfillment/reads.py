@@ -1,6 +1,6 @@
 """Work at locations and parcels, as people look at them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, datetime, time
 from typing import TypeVar
 
@@ -186,6 +186,12 @@ SHIPMENTS_OF_ORDER = """
 SELECT id, fulfillment_id, carrier, tracking_code, tracking_url, weight_grams, shipped_at, delivered_at, received_by
 FROM shipment WHERE order_id = %(id)s::uuid ORDER BY shipped_at NULLS LAST, id
 """
+# By primary key; as `writes.SEND_OUT_SHIPMENT` takes them.
+STILL_TO_GO_OUT = """
+SELECT id FROM shipment
+WHERE id = ANY(%(ids)s::uuid[]) AND shipped_at IS NOT NULL AND delivered_at IS NULL
+  AND (out_at IS NULL OR out_at < now() - interval '12 hours')
+"""
 # The partial index on tracking codes; a code of a carrier that counts anew may be of several parcels.
 ORDERS_OF_TRACKING = """
 SELECT DISTINCT order_id FROM (
@@ -347,6 +353,17 @@ def _seated(row: Seated) -> Seated:
 async def shipments(tx: Tx, order_id: UUID) -> list[ShipmentRow]:
     """Return the parcels of an order."""
     return await tx.all(ShipmentRow, SHIPMENTS_OF_ORDER, {"id": order_id})
+
+
+def under_way(parcels: Sequence[ShipmentRow], work: Sequence[WorkRow], scope: Collection[int] | None) -> list[UUID]:
+    """Return the parcels that have left and not arrived, of work at the locations of a scope (None is all)."""
+    seen = {row.id for row in work if scope is None or row.location_id in scope}
+    return [p.id for p in parcels if p.shipped_at and not p.delivered_at and p.fulfillment_id in seen]
+
+
+async def still_to_go_out(tx: Tx, ids: Sequence[UUID]) -> list[UUID]:
+    """Return which of some parcels under way were not taken out for delivery in the last 12 hours."""
+    return await tx.values(STILL_TO_GO_OUT, {"ids": list(ids)}) if ids else []
 
 
 async def orders_of_tracking(tx: Tx, codes: Sequence[str]) -> list[UUID]:

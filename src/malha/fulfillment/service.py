@@ -279,8 +279,10 @@ def _trimmed(t: Tracking) -> Tracking:
     return Tracking(t.shipment_id, carrier, code, url)
 
 
-async def send_out(tx: Tx, shipment_id: UUID, *, at: datetime | None = None) -> None:
-    """Record that a parcel was taken out for delivery, which its customer hears; within 12 hours again changes nothing.
+async def send_out(tx: Tx, shipment_id: UUID, *, at: datetime | None = None) -> bool:
+    """Record that a parcel was taken out for delivery, which its customer hears; return whether that was new.
+
+    Within 12 hours again changes nothing.
 
     Nothing happens either when it has arrived by now: carriers tell late.
 
@@ -296,6 +298,7 @@ async def send_out(tx: Tx, shipment_id: UUID, *, at: datetime | None = None) -> 
         await ordering.record(tx, ShipmentOut(id=order.id, seq=0, shipment_id=shipment_id, out_at=out_at))
     elif not await tx.value(writes.HAS_LEFT, {"id": shipment_id}):
         raise ShipmentNotSent
+    return out_at is not None
 
 
 async def _lock_sent(tx: Tx, shipment_id: UUID) -> tuple[Order, list[Unit]]:

@@ -174,8 +174,8 @@ class Gate:
             raise InFlight
         if self.waiting >= self._max_waiting or self._bytes + self._aside_bytes + size > self._max_waiting_bytes:
             raise Overloaded
-        both = idempotency_key is not None and order.external_id is not None
-        request_key = f"{actor.label}:{idempotency_key}" if both else None
+        # Where it takes the place of an external id, too: that one is of a channel, and a key names one request in all.
+        request_key = None if idempotency_key is None else f"{actor.label}:{idempotency_key}"
         submission = Submission(
             order, external_id, rules.hash_of(order), new_id(), actor.label, request_key, release_now
         )

@@ -113,7 +113,7 @@ class Submission(msgspec.Struct, frozen=True):
     body_hash: str
     id: UUID
     actor: str = "system"  # label of who submitted it
-    request_key: str | None = None  # actor and Idempotency-Key, when that came beside an external id
+    request_key: str | None = None  # actor and Idempotency-Key
     release_now: bool = False  # imports of history: no window in which the customer changes his mind
 
 

@@ -61,7 +61,7 @@ FROM unnest(%(channels)s::int[], %(keys)s::text[]) AS w(channel_id, external_id)
 JOIN sales_order o ON o.channel_id = w.channel_id AND o.external_id = w.external_id
 """
 
-# By the partial unique index on request_key; asked only for orders that come with a key and an external id.
+# By the partial unique index on request_key; asked only for orders that come with a key.
 FIND_BY_REQUEST_KEYS = """
 SELECT request_key, body_hash FROM sales_order WHERE request_key = ANY (%(keys)s::text[])
 """

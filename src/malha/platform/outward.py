@@ -302,8 +302,12 @@ class Kept:
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
         again: bool = False,
+        cut: bool = False,
     ) -> Answer:
         """Send one request and return the answer; see `Outward.send`.
+
+        `cut`: the status is what counts. Of an answer that is larger than the limit its beginning is returned, and
+        nothing of one that is packed; both end the connection.
 
         `again`: the same request twice does no harm. Only such a one goes over a connection that waited: where the
         other side turns out to have closed it, the request is sent once more, over a new one. Others get a new one at
@@ -345,16 +349,16 @@ class Kept:
                 waiting = await self._waiting(origin) if again else None
                 if waiting is not None:
                     try:
-                        return await self._exchange(origin, waiting, request(), waited=True)
+                        return await self._exchange(origin, waiting, request(), waited=True, cut=cut)
                     except _ClosedMeanwhile:
                         sent = False
-                return await self._exchange(origin, self._new(origin), request())
+                return await self._exchange(origin, self._new(origin), request(), cut=cut)
         except _KEPT_FAILURES as error:
             kind = OutwardUnanswered if sent else OutwardUnreachable
             raise kind(host=host, answer=_said(error)) from None
 
     async def _exchange(
-        self, origin: _Origin, kept: "_Open", request: httpcore.Request, *, waited: bool = False
+        self, origin: _Origin, kept: "_Open", request: httpcore.Request, *, waited: bool = False, cut: bool = False
     ) -> Answer:
         connection = kept.connection
         whole = False
@@ -364,8 +368,7 @@ class Kept:
             except _CLOSED as error:  # before any of an answer
                 raise _ClosedMeanwhile if waited else error from None
             try:
-                answer = await self._read(origin[1], response)
-                whole = True
+                answer, whole = await self._read(origin[1], response, cut=cut)
             finally:
                 await response.aclose()
         finally:
@@ -382,14 +385,20 @@ class Kept:
         mine = len(self._idle.get(origin, ()))
         return mine < self._most_of_one and sum(map(len, self._idle.values())) < self._most_idle
 
-    async def _read(self, host: str, response: httpcore.Response) -> Answer:
+    async def _read(self, host: str, response: httpcore.Response, *, cut: bool) -> tuple[Answer, bool]:
+        """Return an answer, and whether all of it was read."""
         said = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
         if 300 <= response.status < 400:
             raise OutwardUnanswered(host=host, answer=f"{response.status}, a redirect")
-        read = _Body(host, response.status, said.get("content-encoding", ""), self._outward.limit)
+        packing = said.get("content-encoding", "")
+        if cut and packing.strip().lower() not in {"", "identity"}:
+            return Answer(response.status, said, b""), False
+        read = _Body(host, response.status, packing, self._outward.limit, cut=cut)
         async for piece in response.aiter_stream():
             read.take(piece)
-        return Answer(response.status, said, bytes(read.data))
+            if read.is_over:
+                return Answer(response.status, said, bytes(read.data[: self._outward.limit])), False
+        return Answer(response.status, said, bytes(read.data)), True
 
     async def _waiting(self, origin: _Origin) -> "_Open | None":
         """Return a connection that waits and may be used, the one that was used last; None if there is none."""
@@ -447,24 +456,29 @@ class _Open(NamedTuple):
 class _Body:
     """An answer's body as it comes, unpacked if need be, within bounds whatever it was packed into."""
 
-    def __init__(self, host: str, status: int, packing: str, limit: int) -> None:
-        self._host, self._status, self._limit = host, status, limit
+    def __init__(self, host: str, status: int, packing: str, limit: int, *, cut: bool = False) -> None:
+        self._host, self._status, self._limit, self._cut = host, status, limit, cut
         packing = packing.strip().lower()
         self._unpack = zlib.decompressobj(_GZIP) if packing in {"gzip", "x-gzip"} else None
         if self._unpack is None and packing not in {"identity", ""}:
             raise OutwardUnanswered(host=host, answer=f"{status}, packed as {packing[:40]}")
         self.data = bytearray()
 
+    @property
+    def is_over(self) -> bool:
+        """Tell whether more came than an answer may have."""
+        return len(self.data) > self._limit
+
     def take(self, piece: bytes) -> None:
         """Add a piece.
 
         Raises:
-            OutwardUnanswered: more came than an answer may have.
+            OutwardUnanswered: more came than an answer may have, and it is not to be cut there.
         """
         # As it came: a client would unpack each piece whole, however large it becomes.
         room = self._limit + 1 - len(self.data)
         self.data += piece if self._unpack is None else self._unpack.decompress(piece, room)
-        if len(self.data) > self._limit:
+        if self.is_over and not self._cut:
             raise OutwardUnanswered(host=self._host, answer=f"{self._status}, an endless answer")
 
 

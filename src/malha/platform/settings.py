@@ -311,6 +311,9 @@ _MEND = {
     "outward_allow": "Separate hosts or networks by commas, like sms.intern.example:8080,10.2.0.0/16.",
     "trusted_proxies": "Separate addresses or networks by commas, like 10.0.0.0/8,127.0.0.1.",
 }
+UNREADABLE_DATABASE = (
+    "It is no address of a database: of a user or a password, characters like @ / : % are written as %40 %2F %3A %25."
+)
 _FIELDS = {field.name: field for field in msgspec.structs.fields(Settings)}
 
 
@@ -411,14 +414,31 @@ def _check(name: str, value: Any) -> None:
     elif name in {"trusted_proxies", "outward_allow"}:
         for part in value:
             (_check_network if name == "trusted_proxies" else _check_allowed)(part)
-    elif name == "database_url" and not value.startswith(("postgresql://", "postgres://")):
-        raise ValueError("Only PostgreSQL is supported.")
+    elif name == "database_url":
+        _check_database(value)
     elif name in {"public_url", "otlp_endpoint"} and not re.match(r"https?://[^/\s]+(/\S*)?$", value):
         raise ValueError("It is no web address.")
     elif name in {"secret_key", "secret_key_previous"} and len(value) < SECRET_LENGTH:
         raise ValueError("It is too short.")
     else:
         _check_mail(name, value)
+
+
+def _check_database(url: str) -> None:
+    if not url.startswith(("postgresql://", "postgres://")):
+        raise ValueError("Only PostgreSQL is supported.")
+    from psycopg import ProgrammingError  # noqa: PLC0415 -- costs time only where it is set
+    from psycopg.conninfo import conninfo_to_dict  # noqa: PLC0415
+
+    try:
+        parts = conninfo_to_dict(url)
+    except ProgrammingError as error:
+        # Most of what libpq says of an address quotes it, with the password; of a parameter it names the parameter.
+        said = str(error).strip()
+        named = said.startswith("invalid URI query parameter") and "@" not in url.partition("?")[2]
+        raise ValueError(f"libpq says: {said}." if named else UNREADABLE_DATABASE) from None
+    if "@" in str(parts.get("host", ""))[1:]:  # a socket without a file begins with one
+        raise ValueError(UNREADABLE_DATABASE)
 
 
 def _check_network(entry: str) -> None:

@@ -99,10 +99,17 @@ class Tail:
     def __init__(self) -> None:
         self._listeners: set[Listener] = set()
         self._wake = asyncio.Event()
+        self._ended = False
 
     def subscribe(self, since: int | None = None, *, room: int = QUEUE) -> Listener:
-        """Return a listener told of every event after `since` (None: from now on), `room` events at most waiting."""
+        """Return a listener told of every event after `since` (None: from now on), `room` events at most waiting.
+
+        Where the tail has ended, as the process is to, it ends at once.
+        """
         listener = Listener(self, since, room)
+        if self._ended:
+            listener.close()
+            return listener
         self._listeners.add(listener)
         self._wake.set()
         return listener
@@ -130,6 +137,7 @@ class Tail:
                     async with asyncio.timeout(UNTOLD_SECONDS):
                         await self._wake.wait()
         finally:
+            self._ended = True
             stopping.cancel()
             for listener in list(self._listeners):
                 listener.close()

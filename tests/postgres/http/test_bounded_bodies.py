@@ -7,10 +7,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 from tests_http import Shop
 
-from malha.api.bodies import FORM_BYTES, REST_BYTES, SLOWEST, bounded
+from malha.api.bodies import FORM_BYTES, REST_BYTES, SLOWEST, Bodies, bounded
+from malha.api.edge import Edge
 from malha.api.errors import BodyTooSlow
+from malha.api.lane import Lane
 
 MEGABYTE = 1024 * 1024
+PATIENCE_S = 60.0
 
 
 class Endless:
@@ -159,6 +162,43 @@ async def test_a_body_that_comes_too_slowly_is_given_up() -> None:
 
     with pytest.raises(BodyTooSlow):
         await bounded({}, never, grace_s=0.0)()
+
+
+async def test_an_order_of_which_nothing_ever_comes_is_given_up_too(shop: Shop) -> None:
+    async def never() -> dict:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    services = shop.app.state.services
+    key = await shop.key(["intake:submit"])
+    inner = Bodies(shop.app.asgi_handler)
+    shop.app.asgi_handler = Edge(Lane(shop.app, inner, services, grace_s=0.0), services.settings, services.cookie.name)
+    async with asyncio.timeout(PATIENCE_S):
+        answer = await asked(shop, "/v1/orders", never, **key, **{"content-length": "200"})
+    assert answer["status"] == 408
+
+
+@pytest.mark.parametrize(
+    "length", [{"content-length": "200"}, {"transfer-encoding": "chunked"}], ids=["whole", "pieces"]
+)
+@pytest.mark.parametrize("path", ["/v1/orders", "/v1/orders:batch", "/v1/customers", "/v1/stock:import"])
+async def test_a_body_that_breaks_off_is_the_clients_fault_and_none_of_the_program(
+    shop: Shop, path: str, length: dict[str, str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A phone that loses its network is no fault to be woken for: nothing of it is in the log."""
+    coming = [
+        {"type": "http.request", "body": b'{"name":', "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+
+    async def receive() -> dict:
+        return coming.pop(0)
+
+    mine = await shop.key(["intake:submit", "customers:write", "stock:write"])
+    answer = await asked(shop, path, receive, **mine, **length)
+    assert answer["status"] == 400
+    assert not coming
+    assert "request_failed" not in "".join(capfd.readouterr())
 
 
 async def test_who_sends_at_a_decent_pace_gets_the_time_it_takes() -> None:

@@ -57,6 +57,46 @@ async def test_customer_service_sees_what_was_not_collected_and_sets_it_aside_ag
     assert "Kept until" in page
 
 
+async def a_pickup_that_is_ready(shop: Shop) -> tuple[str, str]:
+    """Work whose goods wait for their customer, and the code."""
+    async with shop.database.transaction() as tx:
+        world = await a_network(tx, policy="not_required")
+        sku = await a_product(tx, world, "A", stock={"S1": 5})
+        [work] = await service.release_order(tx, await an_order(tx, world, [Sold(sku, 2, at="S1")], method="pickup"))
+        await service.confirm_pick(tx, work.id)
+        await service.pack(tx, work.id)
+        await service.make_ready(tx, work.id)
+        return f"/v1/fulfillments/{work.id}/hand-over", await service.pickup_code(tx, work.id)
+
+
+async def test_a_till_whose_answer_was_lost_asks_again_and_hears_that_the_goods_were_handed_over(shop: Shop) -> None:
+    hand_over, code = await a_pickup_that_is_ready(shop)
+    till = {**await shop.key(["fulfillment:work"]), "idempotency-key": "till-7"}
+    body = {"code": code, "received_by": "Ana"}
+    first = await shop.http.post(hand_over, json=body, headers=till)
+    again = await shop.http.post(hand_over, json=body, headers=till)
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert (again.content, again.headers["idempotent-replayed"]) == (first.content, "true")
+    other = await shop.http.post(hand_over, json={**body, "received_by": "Rui"}, headers=till)
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+    async with shop.database.transaction() as tx:
+        left = "SELECT -sum(d_on_hand) FROM movement WHERE reason = 'hand_over'"
+        assert await tx.value(left) == 2
+
+
+async def test_a_wrong_code_counts_although_it_is_refused_and_leaves_the_key_of_its_request_free(shop: Shop) -> None:
+    hand_over, code = await a_pickup_that_is_ready(shop)
+    till = {**await shop.key(["fulfillment:work"]), "idempotency-key": "till-8"}
+    left = []
+    for _ in range(2):
+        wrong = await shop.http.post(hand_over, json={"code": "0", "received_by": "Ana"}, headers=till)
+        assert (wrong.status_code, wrong.json()["code"]) == (403, "wrong_pickup_code")
+        left.append(wrong.json()["facts"]["left"])
+    assert left == [4, 3]
+    right = await shop.http.post(hand_over, json={"code": code, "received_by": "Ana"}, headers=till)
+    assert right.status_code == 200
+
+
 async def test_a_filter_that_does_not_exist_is_refused_instead_of_ignored(shop: Shop) -> None:
     key = await shop.key(["orders:read"])
     answer = await shop.http.get("/v1/orders?external_id=W-1", headers=key)

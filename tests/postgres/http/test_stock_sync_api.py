@@ -2,7 +2,9 @@
 
 import gzip
 import io
+import json
 import sys
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -200,6 +202,20 @@ async def test_sources_changes_and_disagreements(stated: Shop) -> None:
     assert len(file.text.splitlines()) == 3
     trend = (await stated.http.get("/v1/stock/sources/ERP/trend", headers=stated.headers)).json()
     assert [(day["rows"], day["differed"]) for day in trend] == [(2, 2)]
+
+
+@pytest.mark.parametrize("swap", ["x", "\x00", "", 7])
+async def test_a_cursor_of_disagreements_that_was_tampered_with_is_refused(stated: Shop, swap: object) -> None:
+    assert (await stated.http.post("/v1/stock/sources", json=SOURCE, headers=stated.headers)).status_code == 201
+    await put(stated, b"sku;location;on_hand\nS1;L3;4\nS2;L3;4\n", 1)
+    page = (await stated.http.get("/v1/stock/drift", params={"limit": 1}, headers=stated.headers)).json()
+    name, found_at, _id = json.loads(urlsafe_b64decode(page["next"] + "=="))
+    turned = await stated.http.get("/v1/stock/drift", params={"cursor": page["next"]}, headers=stated.headers)
+    assert {one["id"] for one in turned.json()["items"]}.isdisjoint(one["id"] for one in page["items"])
+    assert len(turned.json()["items"]) == 1
+    made = urlsafe_b64encode(json.dumps([name, found_at, swap]).encode()).rstrip(b"=").decode()
+    refused = await stated.http.get("/v1/stock/drift", params={"cursor": made}, headers=stated.headers)
+    assert (refused.status_code, refused.json()["code"]) == (422, "bad_cursor")
 
 
 async def test_who_is_limited_to_a_location_states_nothing_elsewhere(stated: Shop) -> None:

@@ -47,6 +47,42 @@ async def test_a_file_is_uploaded_checked_applied_and_its_refused_rows_come_back
     assert [run["number"] for run in (await stocked.http.get("/v1/imports", headers=key)).json()] == [now["number"]]
 
 
+async def test_a_table_whose_answer_was_lost_is_sent_again_and_puts_nothing_back(stocked: Shop) -> None:
+    """The answer to a long table is what networks lose; meanwhile stock was counted, which the repeat must not undo."""
+    key = {**await stocked.key(["stock:write", "stock:read"]), "idempotency-key": "night-1"}
+    table = b"sku;location;on_hand\nA;DC;9\nNOPE;DC;1\n"
+
+    async def on_hand() -> int:
+        async with stocked.database.transaction() as tx:
+            return int(await tx.value("SELECT sum(on_hand) FROM balance"))
+
+    first = await stocked.http.post("/v1/stock:import?mode=valid", content=table, headers=key)
+    assert (first.status_code, first.json()["changed"], first.json()["bad"], await on_hand()) == (200, 1, 1, 9)
+    counted = {"items": [{"sku": "A", "location": "DC", "quantity": 4}]}
+    assert (
+        await stocked.http.post("/v1/stock:set", json=counted, headers={**key, "idempotency-key": "count"})
+    ).status_code == 200
+    again = await stocked.http.post("/v1/stock:import?mode=valid", content=table, headers=key)
+    assert (again.status_code, again.headers["idempotent-replayed"], await on_hand()) == (200, "true", 4)
+    assert again.json() == {**first.json(), "problems": [], "more_problems": 1}  # what a row said is not kept
+    other = await stocked.http.post("/v1/stock:import?mode=valid", content=table + b"A;S1;1\n", headers=key)
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+
+
+async def test_a_table_that_wrote_nothing_leaves_its_key_free(stocked: Shop) -> None:
+    key = {**await stocked.key(["stock:write", "stock:read"]), "idempotency-key": "night-2"}
+    looked = await stocked.http.post("/v1/stock:import", content=b"sku;location;on_hand\nA;DC;9\n", headers=key)
+    assert (looked.status_code, looked.json()["applied"]) == (200, False)
+    refused = await stocked.http.post(
+        "/v1/stock:import?mode=all", content=b"sku;location;on_hand\nA;DC;9\nNOPE;DC;1\n", headers=key
+    )
+    assert (refused.status_code, refused.json()["applied"]) == (200, False)
+    mended = await stocked.http.post(
+        "/v1/stock:import?mode=all", content=b"sku;location;on_hand\nA;DC;9\n", headers=key
+    )
+    assert (mended.status_code, mended.json()["applied"], "idempotent-replayed" in mended.headers) == (200, True, False)
+
+
 async def test_a_form_without_scripts_leads_from_the_file_to_its_columns(stocked: Shop) -> None:
     planner = await stocked.session(Role.PLANNER)
     file = {"file": ("saldos.csv", b"sku;local;saldo\nA;DC;9\n", "text/csv")}

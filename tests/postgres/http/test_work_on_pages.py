@@ -85,6 +85,33 @@ async def test_a_store_tells_of_its_own_parcels_of_an_order_that_others_send_too
     assert told == [("DC", False, False), ("S1", True, True)]
 
 
+async def test_nobody_is_offered_to_tell_again_of_a_parcel_what_was_told(shop: Shop) -> None:
+    """A store whose parcel arrived was offered to record that again, and again, while another's was under way."""
+    _, works, _ = await released(shop, "S1", "DC", quantity=1)
+    async with shop.database.transaction() as tx:
+        for work in works:
+            await service.confirm_pick(tx, work)
+            await service.pack(tx, work)
+            await service.ship(tx, work)
+    store = await shop.session(Role.STORE_LEAD, locations=["S1"])
+    all_places = await shop.session(Role.OWNER)
+    part = {"hx-request": "true", "hx-target": "order"}
+
+    async def offered(who: dict[str, str]) -> set[str]:
+        return set(re.findall(r"/orders/1/(out|deliver)", (await shop.http.get("/orders/1", headers=who)).text))
+
+    async def says(act: str) -> str:
+        return (await shop.http.post(f"/orders/1/{act}", headers=store | part)).headers["hx-trigger"]
+
+    assert await offered(store) == {"out", "deliver"}
+    assert "Recorded: out for delivery" in await says("out")
+    assert (await offered(store), await offered(all_places)) == ({"deliver"}, {"out", "deliver"})
+    assert "Nothing was recorded" in await says("out")
+    assert "Delivery recorded" in await says("deliver")
+    assert (await offered(store), await offered(all_places)) == (set(), {"out", "deliver"})
+    assert "Nothing was recorded" in await says("deliver")
+
+
 @pytest.mark.parametrize("field", ["q7", "q²", "q" + "9" * 5_000, "q99999999999999999999"])
 async def test_a_line_that_an_order_has_not_is_refused_in_words(shop: Shop, field: str) -> None:
     order_id, _, _ = await released(shop, "S1")
