@@ -16,14 +16,16 @@ from malha.intake import reference as known
 from malha.intake.gate import Gate
 from malha.intake.model import NewLine, NewOrder, NewSlot, Placed
 from malha.intake.reference import reference_in
+from malha.inventory import service as inventory
+from malha.inventory.model import Claim
 from malha.network import reads as network
 from malha.network.model import Location
 from malha.ordering import service as ordering
 from malha.ordering import slots
 from malha.ordering.errors import NothingToPromise
 from malha.ordering.model import CancelWish, HoldKind, PromiseReason
-from malha.platform.address import Address
 from malha.platform import revisions
+from malha.platform.address import Address
 from malha.platform.clock import now
 from malha.platform.db import Database
 from malha.platform.errors import MalhaError
@@ -349,3 +351,15 @@ async def test_a_slot_of_a_day_that_is_no_holiday_after_all_keeps_no_other_order
     assert (with_it.holds, without.holds) == ([], [])
     with pytest.raises(SlotFull):
         await shop.submit(6, slot=named)
+
+
+async def test_a_place_whose_hold_expired_is_still_its_orders_where_the_goods_are_held_as_well(shop: Shop) -> None:
+    """Nobody needed it; goods that are held have the order placed under locks, which let expired holds go."""
+    async with shop.database.transaction() as tx:
+        await service.hold(tx, shop.place, Kind.PICKUP, DAY, NINE, reference="cart-1", seconds=600)
+        await tx.execute("UPDATE capacity_reservation SET expires_at = now() - interval '1 second'")
+        (cup,) = await tx.values("SELECT id FROM variant WHERE sku = 'CUP'")
+        assert await inventory.place_hold(tx, "cart-1", [Claim(cup, shop.place.id, 1)], seconds=600) == []
+    placed = await shop.submit(1, slot=slot(hold="cart-1"), hold_reference="cart-1")
+    assert placed.holds == []
+    assert await shop.tuples(TAKEN) == [(NINE, 0, 1)]

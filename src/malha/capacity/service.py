@@ -49,11 +49,12 @@ Deltas = Mapping[Key, tuple[int, int]]  # held, confirmed
 # --- how slots stand ---
 
 
-async def stand(tx: Tx, keys: Collection[Key], *, lock: bool = False) -> dict[Key, Slot]:
+async def stand(tx: Tx, keys: Collection[Key], *, lock: bool = False, keep: Collection[UUID] = ()) -> dict[Key, Slot]:
     """Return slots with what is left of them; a slot that no location states is absent.
 
     With `lock` their counters are made, locked in key order, given the quotas that are stated now and rid of expired
-    holds: what is left stays left until the transaction ends. Take reservations, if any, before: their locks come first.
+    holds, those in `keep` apart: what is left stays left until the transaction ends. Take reservations, if any, before:
+    their locks come first.
     """
     wanted = sorted(set(keys))
     if not wanted:
@@ -63,7 +64,7 @@ async def stand(tx: Tx, keys: Collection[Key], *, lock: bool = False) -> dict[Ke
         now_stated = await _ensure(tx, wanted, places)
         counted = await tx.tuples(writes.LOCK_SLOTS, columns_of(wanted))
         await _follow(tx, now_stated, {Key(*row[:4]): (row[4], row[5]) for row in counted})
-        expired = await tx.tuples(writes.EXPIRE_HOLDS, columns_of(wanted))
+        expired = await tx.tuples(writes.EXPIRE_HOLDS, columns_of(wanted) | {"keep": sorted(keep)})
         await _apply(tx, _sum((Key(*row), (-1, 0)) for row in expired))
     kinds = sorted({Kind(key.kind) for key in wanted})
     days = {key.day for key in wanted}
