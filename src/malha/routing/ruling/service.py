@@ -4,6 +4,7 @@ A draft changes under its version. What is published never changes: it comes int
 comes back by being published anew, under a new number.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 
 import msgspec
@@ -19,6 +20,7 @@ from malha.routing.ruling.checks import flaws_of
 from malha.routing.ruling.errors import (
     EffectiveInThePast,
     EndsBeforeItBegins,
+    GroupGone,
     GroupInRules,
     RuleSetEnded,
     RuleSetInForce,
@@ -154,16 +156,19 @@ async def end_at(tx: Tx, id_: int, until: datetime | None) -> RuleSet:
         RuleSetNotPublished: it is a draft.
         EndsBeforeItBegins: it would end before now, or before it begins.
         RuleSetEnded: it has ended, or was withdrawn.
+        GroupGone: one that it replaced would decide again, and a group of locations that it names is gone.
     """
     refuse_limited(tx)
     await tx.execute(writes.LOCK_NUMBERS)
     before = await show(tx, id_)
+    lasted = set(await reads.lasting(tx))
     if before.status is Status.DRAFT or before.effective_from is None:
         raise RuleSetNotPublished(key=id_)
     if until is not None and until <= max(before.effective_from, await tx.now()):
         raise EndsBeforeItBegins
     if await tx.value(writes.END_AT, {"id": id_, "until": until}) is None:
         raise RuleSetEnded(number=before.number)
+    await _check_back(tx, lasted)
     after = await show(tx, id_)
     await _note(tx, "change", after, before=_shown(before), after=_shown(after))
     return after
@@ -267,6 +272,15 @@ async def _draft(tx: Tx, id_: int) -> RuleSet:
     if found.status is not Status.DRAFT:
         raise RuleSetPublished(number=found.number)
     return found
+
+
+async def _check_back(tx: Tx, lasted: Collection[int]) -> None:
+    """Refuse to let rule sets decide again that name groups which were deleted since they were replaced for good."""
+    back = {number: content for number, content in (await reads.lasting(tx)).items() if number not in lasted}
+    known = {group.code for group in await network.location_groups(tx)} if back else set()
+    for number, content in sorted(back.items()):
+        if gone := content.groups - known:
+            raise GroupGone(number=number, codes=", ".join(sorted(gone)))
 
 
 async def _check(tx: Tx, content: Content) -> None:
