@@ -15,6 +15,7 @@ from malha.platform import audit
 from malha.platform.db import Tx
 from malha.platform.errors import Conflict
 from malha.platform.flaws import refuse
+from malha.platform.i18n import N_, Word
 from malha.routing.ruling import reads, writes
 from malha.routing.ruling.checks import flaws_of
 from malha.routing.ruling.errors import (
@@ -73,7 +74,7 @@ async def save_draft(tx: Tx, id_: int, content: Content, version: int, *, note: 
     said = before.note if note is None else note.strip()
     row = {"id": id_, "version": version, "note": said, "content": _encode(content).decode()}
     if await tx.value(writes.UPDATE_DRAFT, row) is None:
-        raise Conflict(what="routing_rules", key=str(id_))
+        raise Conflict(what=Word(N_("Routing rules")), key=str(id_))
     after = await show(tx, id_)
     await _note(tx, "change", after, before=_shown(before), after=_shown(after))
     return after
@@ -88,7 +89,7 @@ async def drop_draft(tx: Tx, id_: int, version: int) -> None:
     refuse_limited(tx)
     before = await _draft(tx, id_)
     if await tx.value(writes.DELETE_DRAFT, {"id": id_, "version": version}) is None:
-        raise Conflict(what="routing_rules", key=str(id_))
+        raise Conflict(what=Word(N_("Routing rules")), key=str(id_))
     await _note(tx, "delete", before, before=_shown(before))
 
 
@@ -123,7 +124,7 @@ async def publish(
         raise EndsBeforeItBegins
     row = {"id": id_, "version": version, "at": effective_from, "until": effective_until, "by": tx.actor.name}
     if await tx.value(writes.PUBLISH, row) is None:
-        raise Conflict(what="routing_rules", key=str(id_))
+        raise Conflict(what=Word(N_("Routing rules")), key=str(id_))
     after = await show(tx, id_)
     await _note(tx, "publish", after, after=_shown(after))
     return after
