@@ -164,6 +164,31 @@ async def test_a_rule_set_ends_by_itself_and_the_one_before_it_is_back(gate: Gat
         assert (await service.end_at(tx, usual.id, None)).effective_until is None
 
 
+async def test_what_a_promotion_replaced_ends_as_it_was_to_when_the_promotion_is_taken_back(retailer: Database):
+    """Rules of a campaign do not last for ever because others were promoted in the midst of it, and taken back."""
+    ana = Actor("person", "ana", "Ana")
+    usual = await published(retailer, Content())
+    until = datetime.now(UTC) + timedelta(days=1)
+    async with retailer.transaction(ana) as tx:
+        draft = await service.start_draft(tx, Content(runs=[Run(name="Campaign")]))
+        campaign = await service.publish(tx, draft.id, draft.version, effective_until=until)
+    async with retailer.transaction(ana) as tx:
+        tried = await service.start_draft(tx, Content(runs=[Run(name="Tried")]))
+        beside = await reads.standing(tx)
+    async with retailer.transaction(ana) as tx:
+        promoted = await service.promote(tx, tried.id, tried.version, beside)
+        assert promoted.number is not None
+    async with retailer.transaction(ana) as tx:
+        back = await service.take_back(tx, promoted.number, beside.live)
+        assert back is not None
+        assert (back.number, back.effective_until, back.in_force) == (campaign.number, until, True)
+    async with retailer.transaction(ana) as tx:
+        await tx.execute(
+            "UPDATE routing_rule_set SET effective_until = statement_timestamp() WHERE id = %s", [campaign.id]
+        )
+        assert (await reads.standing(tx)).live == usual.number, "not what was taken back"
+
+
 async def test_rules_do_not_end_where_those_that_come_back_name_a_group_that_is_gone(retailer: Database):
     """What was replaced for good holds no group; it would send its orders nowhere."""
     ana = Actor("person", "ana", "Ana")

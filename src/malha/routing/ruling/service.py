@@ -200,6 +200,9 @@ async def promote(
 async def take_back(tx: Tx, number: int, before: int | None) -> RuleSet | None:
     """Undo a promotion in one step: what stood before comes back under a new number.
 
+    Where that ends by itself, what was promoted ends now instead: what stood before decides again until its own end,
+    and after it whatever was to decide then.
+
     Args:
         tx: its rules are locked until it ends.
         number: what was promoted. Before its time it is withdrawn, and None returned.
@@ -207,6 +210,7 @@ async def take_back(tx: Tx, number: int, before: int | None) -> RuleSet | None:
 
     Raises:
         RulesMovedOn: something else was published since.
+        GroupGone: see `end_at`.
         SharedByAll, RuleSetNotFound, Invalid: as `publish`.
     """
     refuse_limited(tx)
@@ -217,10 +221,24 @@ async def take_back(tx: Tx, number: int, before: int | None) -> RuleSet | None:
     if not found.in_force:
         await withdraw(tx, found.id)
         return None
+    stood = None if before is None else await reads.by_number(tx, before)
+    if stood is not None and stood.effective_until is not None:
+        return await _end_now(tx, found)
     if before is not None:
         return await roll_back(tx, before, note=found.note)
     draft = await start_draft(tx, Content())
     return await publish(tx, draft.id, draft.version)
+
+
+async def _end_now(tx: Tx, found: RuleSet) -> RuleSet | None:
+    """End a rule set in force; return what decides from now on, if anything does."""
+    lasted = set(await reads.lasting(tx))
+    await tx.value(writes.END_NOW, {"id": found.id})
+    await _check_back(tx, lasted)
+    ended = await show(tx, found.id)
+    await _note(tx, "change", ended, before=_shown(found), after=_shown(ended))
+    live = (await reads.standing(tx)).live
+    return None if live is None else await reads.by_number(tx, live)
 
 
 async def withdraw(tx: Tx, id_: int) -> RuleSet:
