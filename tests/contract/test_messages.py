@@ -1,5 +1,9 @@
 """Everything the product can say, it can say in Portuguese, with the same facts."""
 
+import ast
+from pathlib import Path
+
+import malha
 from malha.platform import messages as catalogues
 from malha.platform.errors import MalhaError
 from malha.platform.messages import LOCALES, Message, messages, missing, problems, translations
@@ -54,3 +58,16 @@ def test_wrong_entries_are_named(tmp_path, monkeypatch) -> None:
 
 def test_every_language_has_a_folder() -> None:
     assert {path.name for path in LOCALES.iterdir() if path.is_dir()} == {"en", "pt_BR"}
+
+
+def test_what_somebody_else_changed_is_named_in_the_readers_language() -> None:
+    """`Conflict` names a thing as people do: by a message id, not by the name of a table."""
+    plain = [
+        f"{path.name}:{call.lineno}"
+        for path in sorted(Path(malha.__file__).parent.rglob("*.py"))
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "Conflict"
+        for said in call.keywords
+        if said.arg == "what" and isinstance(said.value, ast.Constant)
+    ]
+    assert plain == []

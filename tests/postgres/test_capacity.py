@@ -335,3 +335,23 @@ def test_a_slot_never_has_less_than_nothing_left() -> None:
     slot = Slot(key=Key(1, "pickup", DAY, NINE), ends=TEN, quota=1, confirmed=3)
     assert slot.left == 0
     assert msgspec.structs.replace(slot, quota=5, open=False).left == 0
+
+
+async def test_a_day_that_is_no_holiday_after_all_has_the_places_that_are_stated(
+    shop: tuple[Database, Location],
+) -> None:
+    database, place = shop
+    holiday = date(now().year + 1, 1, 1)
+    here = key(place, day=holiday)
+    async with database.transaction() as tx:
+        await tx.execute("UPDATE location SET holiday_calendar = '-' WHERE code = 'S1'")
+        await service.book(tx, new_id(), await place_of(tx, "S1"), here)
+        await tx.execute("UPDATE location SET holiday_calendar = 'BR' WHERE code = 'S1'")
+        await service.set_templates(tx, await place_of(tx, "S1"), {Kind.PICKUP: WEEK})
+    async with database.transaction() as tx:
+        await tx.execute("UPDATE location SET holiday_calendar = '-' WHERE code = 'S1'")
+        place = await place_of(tx, "S1")
+        await service.hold(tx, place, Kind.PICKUP, holiday, NINE, reference="cart-1", seconds=60)
+    async with database.transaction() as tx:
+        with pytest.raises(SlotFull):
+            await service.hold(tx, place, Kind.PICKUP, holiday, NINE, reference="cart-2", seconds=60)

@@ -1,7 +1,7 @@
 """Orders and slots: named at intake, full, held by a cart, moved, lost with their goods, given back by a cancel."""
 
 import asyncio
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
 
@@ -16,12 +16,15 @@ from malha.intake import reference as known
 from malha.intake.gate import Gate
 from malha.intake.model import NewLine, NewOrder, NewSlot, Placed
 from malha.intake.reference import reference_in
+from malha.inventory import service as inventory
+from malha.inventory.model import Claim
 from malha.network import reads as network
 from malha.network.model import Location
 from malha.ordering import service as ordering
 from malha.ordering import slots
 from malha.ordering.errors import NothingToPromise
 from malha.ordering.model import CancelWish, HoldKind, PromiseReason
+from malha.platform import revisions
 from malha.platform.address import Address
 from malha.platform.clock import now
 from malha.platform.db import Database
@@ -321,3 +324,42 @@ async def test_picking_slots_stand_before_the_daily_capacity_for_routing_and_for
     monkeypatch.setattr(known, "REFRESH_SECONDS", 0.0)
     later = await shop.submit(8, **values)
     assert later.lines[0].location == "S1"
+
+
+async def test_a_slot_of_a_day_that_is_no_holiday_after_all_keeps_no_other_order_out(shop: Shop) -> None:
+    """Its counter followed what was stated while the day was one; a batch in which one order names it goes through."""
+    holiday = date(now().year + 1, 1, 1)
+    named = NewSlot(day=holiday, starts="09:00")
+    week = {Kind.PICKUP: [Template(weekday, NINE, TEN, 2) for weekday in range(1, 8)]}
+
+    async def keep_holidays_of(calendar: str) -> None:
+        params = {"calendar": calendar}
+        async with shop.database.transaction() as tx:
+            await tx.execute("UPDATE location SET holiday_calendar = %(calendar)s WHERE code = 'S1'", params)
+            await revisions.bump(tx, "network")
+            place = await network.location_by_code(tx, "S1")
+            assert place is not None
+            if calendar == "BR":
+                await service.set_templates(tx, place, week)
+
+    await keep_holidays_of("BR")
+    await keep_holidays_of("-")
+    await shop.submit(1, slot=named)
+    await keep_holidays_of("BR")
+    await keep_holidays_of("-")
+    with_it, without = await asyncio.gather(shop.submit(2, slot=named), shop.submit(4))
+    assert (with_it.holds, without.holds) == ([], [])
+    with pytest.raises(SlotFull):
+        await shop.submit(6, slot=named)
+
+
+async def test_a_place_whose_hold_expired_is_still_its_orders_where_the_goods_are_held_as_well(shop: Shop) -> None:
+    """Nobody needed it; goods that are held have the order placed under locks, which let expired holds go."""
+    async with shop.database.transaction() as tx:
+        await service.hold(tx, shop.place, Kind.PICKUP, DAY, NINE, reference="cart-1", seconds=600)
+        await tx.execute("UPDATE capacity_reservation SET expires_at = now() - interval '1 second'")
+        (cup,) = await tx.values("SELECT id FROM variant WHERE sku = 'CUP'")
+        assert await inventory.place_hold(tx, "cart-1", [Claim(cup, shop.place.id, 1)], seconds=600) == []
+    placed = await shop.submit(1, slot=slot(hold="cart-1"), hold_reference="cart-1")
+    assert placed.holds == []
+    assert await shop.tuples(TAKEN) == [(NINE, 0, 1)]

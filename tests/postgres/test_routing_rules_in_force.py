@@ -17,7 +17,8 @@ from malha.flows.subscriptions import SUBSCRIPTIONS
 from malha.intake import replanning
 from malha.intake.gate import Gate
 from malha.intake.model import Buyer, Placed
-from malha.network.model import Method
+from malha.network import ownership
+from malha.network.model import LocationGroupDraft, Method
 from malha.notifications import reads as messages
 from malha.notifications.model import Kind
 from malha.ordering import service as ordering
@@ -37,6 +38,7 @@ from malha.routing.ruling import reads, service
 from malha.routing.ruling.errors import (
     EffectiveInThePast,
     EndsBeforeItBegins,
+    GroupGone,
     RuleSetEnded,
     RuleSetInForce,
     RuleSetPublished,
@@ -45,6 +47,7 @@ from malha.routing.ruling.model import Content, Row, Rule, RuleSet, Run, Status,
 from malha.testing.builders import in_days
 
 NORTH = Where(locations=["L2", "L3"])
+NORTHERN = LocationGroupDraft(name="North", locations=["L2", "L3"])
 
 
 @pytest.fixture
@@ -159,6 +162,54 @@ async def test_a_rule_set_ends_by_itself_and_the_one_before_it_is_back(gate: Gat
         ended = await service.end_at(tx, usual.id, now + timedelta(days=2))
         assert (ended.effective_until, ended.in_force) == (now + timedelta(days=2), False)
         assert (await service.end_at(tx, usual.id, None)).effective_until is None
+
+
+async def test_what_a_promotion_replaced_ends_as_it_was_to_when_the_promotion_is_taken_back(retailer: Database):
+    """Rules of a campaign do not last for ever because others were promoted in the midst of it, and taken back."""
+    ana = Actor("person", "ana", "Ana")
+    usual = await published(retailer, Content())
+    until = datetime.now(UTC) + timedelta(days=1)
+    async with retailer.transaction(ana) as tx:
+        draft = await service.start_draft(tx, Content(runs=[Run(name="Campaign")]))
+        campaign = await service.publish(tx, draft.id, draft.version, effective_until=until)
+    async with retailer.transaction(ana) as tx:
+        tried = await service.start_draft(tx, Content(runs=[Run(name="Tried")]))
+        beside = await reads.standing(tx)
+    async with retailer.transaction(ana) as tx:
+        promoted = await service.promote(tx, tried.id, tried.version, beside)
+        assert promoted.number is not None
+    async with retailer.transaction(ana) as tx:
+        back = await service.take_back(tx, promoted.number, beside.live)
+        assert back is not None
+        assert (back.number, back.effective_until, back.in_force) == (campaign.number, until, True)
+    async with retailer.transaction(ana) as tx:
+        await tx.execute(
+            "UPDATE routing_rule_set SET effective_until = statement_timestamp() WHERE id = %s", [campaign.id]
+        )
+        assert (await reads.standing(tx)).live == usual.number, "not what was taken back"
+
+
+async def test_rules_do_not_end_where_those_that_come_back_name_a_group_that_is_gone(retailer: Database):
+    """What was replaced for good holds no group; it would send its orders nowhere."""
+    ana = Actor("person", "ana", "Ana")
+    grouped = Content(runs=[Run(name="All", rules=[Rule(name="Both", where=Where(groups=["NORTH"]))])])
+    async with retailer.transaction() as tx:
+        await ownership.put_group(tx, "NORTH", NORTHERN, None)
+    async with retailer.transaction(ana) as tx:
+        draft = await service.start_draft(tx, grouped)
+        first = await service.publish(tx, draft.id, draft.version)
+    second = await published(retailer, Content())
+    async with retailer.transaction(ana) as tx:
+        await service.let_go_of_group(tx, "NORTH")
+        await ownership.remove_group(tx, "NORTH", 1)
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    with pytest.raises(GroupGone) as refused:
+        async with retailer.transaction(ana) as tx:
+            await service.end_at(tx, second.id, tomorrow)
+    assert refused.value.facts == {"number": first.number, "codes": "NORTH"}
+    async with retailer.transaction(ana) as tx:
+        await ownership.put_group(tx, "NORTH", NORTHERN, None)
+        assert (await service.end_at(tx, second.id, tomorrow)).effective_until == tomorrow
 
 
 async def test_a_row_of_the_table_sends_an_order_by_its_run_and_the_explanation_names_the_row(

@@ -27,6 +27,7 @@ from malha.capacity.model import (
     Reservation,
     Slot,
     Template,
+    Window,
     columns_of,
 )
 from malha.network import reads as network
@@ -48,20 +49,22 @@ Deltas = Mapping[Key, tuple[int, int]]  # held, confirmed
 # --- how slots stand ---
 
 
-async def stand(tx: Tx, keys: Collection[Key], *, lock: bool = False) -> dict[Key, Slot]:
+async def stand(tx: Tx, keys: Collection[Key], *, lock: bool = False, keep: Collection[UUID] = ()) -> dict[Key, Slot]:
     """Return slots with what is left of them; a slot that no location states is absent.
 
-    With `lock` their counters are made, locked in key order and rid of expired holds: what is left stays left until
-    the transaction ends. Take reservations, if any, before: their locks come first.
+    With `lock` their counters are made, locked in key order, given the quotas that are stated now and rid of expired
+    holds, those in `keep` apart: what is left stays left until the transaction ends. Take reservations, if any, before:
+    their locks come first.
     """
     wanted = sorted(set(keys))
     if not wanted:
         return {}
     places = await network.locations_by_id(tx, {key.location_id for key in wanted})
     if lock:
-        await _ensure(tx, wanted, places)
-        await tx.tuples(writes.LOCK_SLOTS, columns_of(wanted))
-        expired = await tx.tuples(writes.EXPIRE_HOLDS, columns_of(wanted))
+        now_stated = await _ensure(tx, wanted, places)
+        counted = await tx.tuples(writes.LOCK_SLOTS, columns_of(wanted))
+        await _follow(tx, now_stated, {Key(*row[:4]): (row[4], row[5]) for row in counted})
+        expired = await tx.tuples(writes.EXPIRE_HOLDS, columns_of(wanted) | {"keep": sorted(keep)})
         await _apply(tx, _sum((Key(*row), (-1, 0)) for row in expired))
     kinds = sorted({Kind(key.kind) for key in wanted})
     days = {key.day for key in wanted}
@@ -81,12 +84,12 @@ async def ensure(tx: Tx, keys: Collection[Key]) -> None:
         await _ensure(tx, sorted(keys), await network.locations_by_id(tx, {key.location_id for key in keys}))
 
 
-async def _ensure(tx: Tx, keys: Sequence[Key], places: Mapping[int, Location]) -> None:
-    """Make the counters of slots that are stated, under the locks of what states them."""
+async def _ensure(tx: Tx, keys: Sequence[Key], places: Mapping[int, Location]) -> list[tuple[Key, Window, str]]:
+    """Make the counters of slots that are stated, under the locks of what states them; return what is stated."""
     await tx.tuples(writes.SHARE_PLANS, {"locations": sorted(places)})
     days = [key.day for key in keys]
     plans = await reads.plans(tx, places, min(days), max(days))
-    rows = []
+    rows: list[tuple[Key, Window, str]] = []
     for key in keys:
         if key.location_id not in plans:
             continue
@@ -108,6 +111,21 @@ async def _ensure(tx: Tx, keys: Sequence[Key], places: Mapping[int, Location]) -
             "measures": [measure for _, _, measure in rows],
         }
         await tx.execute(writes.ENSURE_SLOTS, columns | more)
+    return rows
+
+
+async def _follow(
+    tx: Tx, now_stated: Sequence[tuple[Key, Window, str]], counted: Mapping[Key, tuple[time, int]]
+) -> None:
+    """Let locked counters follow what is stated: another holiday calendar of the location is in no counter yet."""
+    other = [(key, w, measure) for key, w, measure in now_stated if counted.get(key) != (w.ends, w.quota)]
+    if other:
+        more = {
+            "ends": [w.ends for _, w, _ in other],
+            "quotas": [w.quota for _, w, _ in other],
+            "measures": [measure for _, _, measure in other],
+        }
+        await tx.execute(writes.SET_QUOTAS, columns_of([key for key, _, _ in other]) | more)
 
 
 def _sum(changes: Iterable[tuple[Key, tuple[int, int]]]) -> dict[Key, tuple[int, int]]:

@@ -228,7 +228,8 @@ FROM locked l WHERE r.id = l.id AND r.state = 'confirmed'
 RETURNING r.id, r.location_id, r.kind, r.day, r.starts, r.ends, r.state, r.reference, r.order_id, r.expires_at
 """
 
-# Those that another transaction has are left to it: nobody waits for a reservation with a counter locked.
+# Those that another transaction has are left to it: nobody waits for a reservation with a counter locked. Those that
+# this one is about to confirm are kept.
 EXPIRE_HOLDS = """
 UPDATE capacity_reservation r SET state = 'expired', ended_at = now()
 WHERE r.id IN (
@@ -236,7 +237,7 @@ WHERE r.id IN (
     JOIN unnest(%(locations)s::int[], %(kinds)s::text[], %(days)s::date[], %(starts)s::time[])
          AS w(location_id, kind, day, starts)
       ON e.location_id = w.location_id AND e.kind = w.kind AND e.day = w.day AND e.starts = w.starts
-    WHERE e.state = 'held' AND e.expires_at <= clock_timestamp()
+    WHERE e.state = 'held' AND e.expires_at <= clock_timestamp() AND e.id <> ALL (%(keep)s::uuid[])
     ORDER BY e.id
     FOR UPDATE OF e SKIP LOCKED
 ) AND r.state = 'held'

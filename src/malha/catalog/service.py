@@ -33,7 +33,7 @@ from malha.platform import audit, revisions
 from malha.platform.db import Tx
 from malha.platform.errors import Conflict
 from malha.platform.flaws import Flaw, refuse
-from malha.platform.i18n import N_
+from malha.platform.i18n import N_, Word
 from malha.platform.outward import OutwardRefused, inward
 
 # Which of some SKUs have units somewhere, by SKU: the catalogue itself does not know of stock.
@@ -510,7 +510,7 @@ async def update_product(
     refuse_limited(tx)
     code = draft.code.strip()
     if await lock_product(tx, code, kits=any(v.parts for v in draft.variants)) != version:
-        raise Conflict(what="product", key=code)
+        raise Conflict(what=Word(N_("Product")), key=code)
     before = await _product(tx, code)
     refuse(list(rules.check_read_back(draft, before)))
     ((kept, owned),) = await ownership.kept_of(tx, {code: before}, [rules.tidy_product(draft)])

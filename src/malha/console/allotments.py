@@ -36,7 +36,7 @@ from malha.platform.sheets import Kind as Cells
 from malha.platform.text import fold
 
 KIND = {Kind.FENCE: N_("Fence"), Kind.CAP: N_("Cap")}
-RUNNING = Sign(N_("Running"), "done", "ring")
+RUNNING = Sign(N_("In force"), "done", "ring")
 PLANNED = Sign(N_("Not started"), "neutral", "clock")
 ENDED = Sign(N_("Ended"), "neutral", "x")
 MOST_ROWS = 2_000

@@ -99,13 +99,16 @@ def read_file(
 
     Raises:
         UnreadableTable, EmptyTable: it is no table.
-        Invalid: cells of it cannot be read, or it has more rows than `most`.
+        Invalid: it has columns that nobody knows, cells of it cannot be read, or it has more rows than `most`.
     """
     columns = tuple(tabular.Column(c.name, _heads(c), c.read, required=c.name == required) for c in cells)
     rows: list[Mapping[str, Any]] = []
     lines: list[int] = []
     flaws: list[Flaw] = []
     with workbook.opened(raw, columns) as table:
+        # A row whose condition stands in a column that is not read would count for everything.
+        says, mend = N_("There is no column {column}."), N_("Look at the file that this page exports.")
+        refuse([Flaw("file", says, mend, {"column": name[:80]}) for name in table.unknown[:MOST_PROBLEMS]])
         for row in table:
             flaws += [Flaw("file", flaw.says, flaw.mend, {**flaw.facts, "line": row.line}) for flaw in row.flaws]
             if not row.flaws:

@@ -20,7 +20,7 @@ from malha.network.model import Channel, EntityKind, Establishment, LegalEntity,
 from malha.network.service import refuse_limited
 from malha.platform.db import Tx
 from malha.platform.errors import Conflict
-from malha.platform.i18n import N_, _
+from malha.platform.i18n import N_, Word, _
 from malha.platform.sheets import Column
 from malha.platform.text import fold
 from malha.routing.lanes import barred
@@ -195,7 +195,7 @@ async def channel_save(request: Request[Any, Any, Any], code: FromPath[str]) -> 
     async with web.writing(request) as tx:
         refuse_limited(tx)
         if await service.lock(tx, "channel", code) != read.version():
-            raise Conflict(what="channel", key=code)
+            raise Conflict(what=Word(N_("Channel")), key=code)
         await ownership.set_channel_owners(tx, code, roots)
     return web.go_on(request, "/stock-owners", _("Saved: whose goods the channel sells"))
 
@@ -234,7 +234,7 @@ async def location_save(request: Request[Any, Any, Any], code: FromPath[str]) ->
     async with web.writing(request) as tx:
         refuse_limited(tx)
         if await service.lock(tx, "location", code) != read.version():
-            raise Conflict(what="location", key=code)
+            raise Conflict(what=Word(N_("Location")), key=code)
         await ownership.set_owner(tx, code, read.text("owner", 80) or None)
     return web.go_on(request, "/stock-owners", _("Saved: whose goods the location keeps"))
 

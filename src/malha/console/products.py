@@ -38,7 +38,7 @@ from malha.inventory.ahead.reads import PolicyRow
 from malha.platform import i18n
 from malha.platform.db import Tx
 from malha.platform.errors import Conflict
-from malha.platform.i18n import N_, _
+from malha.platform.i18n import N_, Word, _
 from malha.platform.sheets import Column, Kind
 
 PAGE_SIZE = 50
@@ -301,7 +301,7 @@ async def as_seen(tx: Tx, code: str, form: Filled, *, kits: bool = False) -> tup
     version = await service.lock_product(tx, code, kits=kits)
     product = await product_of(tx, code)
     if form.text("seen", 30) != seen(product):
-        raise Conflict(what="product", key=code)
+        raise Conflict(what=Word(N_("Product")), key=code)
     return product, version
 
 

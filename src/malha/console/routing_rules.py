@@ -27,7 +27,7 @@ from malha.platform.clock import now
 from malha.platform.db import Tx
 from malha.platform.errors import Conflict
 from malha.platform.flaws import Invalid
-from malha.platform.i18n import N_, _
+from malha.platform.i18n import N_, Word, _
 from malha.platform.sheets import Column, Kind
 from malha.platform.text import fold
 from malha.routing.ruling import reads, service
@@ -218,7 +218,7 @@ def _compared(found: RuleSet, everything: list[RuleSet]) -> RuleSet | None:
 def _edit(found: RuleSet, read: Filled) -> list[Run]:
     """Return the runs of a draft that nobody changed since the form was opened."""
     if found.version != read.version():
-        raise Conflict(what="routing_rules", key=str(found.id))
+        raise Conflict(what=Word(N_("Routing rules")), key=str(found.id))
     return list(found.content.runs)
 
 

@@ -23,7 +23,7 @@ from malha.network.service import refuse_limited
 from malha.platform.db import Tx
 from malha.platform.errors import Conflict
 from malha.platform.flaws import Flaw, Invalid
-from malha.platform.i18n import N_, _, n_
+from malha.platform.i18n import N_, Word, _, n_
 from malha.platform.tabular import BadCell
 from malha.routing.ruling import service
 from malha.routing.ruling.errors import RuleSetPublished
@@ -208,7 +208,7 @@ async def table_save(request: Asking, id: FromPath[int]) -> Response[Any]:  # no
 async def _save(tx: Tx, found: RuleSet, version: int, table: Table, places: Sequence[int]) -> None:
     """Save a table; what is wrong with a row is told by the cell of the form, or the line of the file."""
     if found.version != version:
-        raise Conflict(what="routing_rules", key=str(found.id))
+        raise Conflict(what=Word(N_("Routing rules")), key=str(found.id))
     try:
         content: Content = msgspec.structs.replace(found.content, table=table)
         await service.save_draft(tx, found.id, content, version)

@@ -16,6 +16,7 @@ from malha.customers.model import Customer, Merge
 from malha.platform import audit
 from malha.platform.db import Tx
 from malha.platform.errors import Conflict
+from malha.platform.i18n import N_, Word
 from malha.platform.ids import UUID, new_id
 
 _PERSONAL = ("name", "address")
@@ -56,7 +57,7 @@ async def merge(
     """
     kept, gone = await both(tx, kept_id, gone_id)
     if (kept.version, gone.version) != versions:
-        raise Conflict(what="customer", key=kept.number)
+        raise Conflict(what=Word(N_("Customer")), key=kept.number)
     merged = rules.put_together(kept, gone, taken)
     await tx.execute(writes.REMOVE_CUSTOMERS, {"ids": [gone.id]})  # its e-mail or document may become the other's
     await writes.set_all(tx, [merged])

@@ -21,6 +21,7 @@ from malha.platform.clock import now
 from malha.platform.db import Tx
 from malha.platform.errors import Conflict
 from malha.platform.flaws import Flaw, refuse
+from malha.platform.i18n import N_, Word
 from malha.platform.ids import UUID, new_id
 
 B = TypeVar("B", Buyer, CustomerDraft)
@@ -347,7 +348,7 @@ async def update_customer(tx: Tx, customer_id: UUID, draft: CustomerDraft, versi
     current = await lock_customer(tx, customer_id, draft)
     before = await customer_of(tx, customer_id)
     if current != version:
-        raise Conflict(what="customer", key=before.number)
+        raise Conflict(what=Word(N_("Customer")), key=before.number)
     _refuse_clash(people, draft, customer_id)
     fields = {name: getattr(draft, name) for name in draft.__struct_fields__}
     fields["address"] = lines.stated_address(before.address, draft.address)

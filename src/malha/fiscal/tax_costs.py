@@ -13,7 +13,7 @@ from malha.platform.brazil import STATES
 from malha.platform.db import Tx
 from malha.platform.errors import Conflict
 from malha.platform.flaws import Flaw, refuse
-from malha.platform.i18n import N_
+from malha.platform.i18n import N_, Word
 
 MOST_ROWS = 20_000
 MOST_CENTAVOS = 100_000_000
@@ -62,7 +62,7 @@ async def replace(tx: Tx, rows: Sequence[TaxCost], version: int | None) -> int:
     before = await reads.version(tx)
     after = await revisions.bump(tx, reads.REVISION)  # locks: what follows is one writer's
     if version is not None and (version != before or after not in {before + 1, 1}):
-        raise Conflict(what="tax costs", key="")
+        raise Conflict(what=Word(N_("Tax costs")), key="")
     was = len(await reads.tax_costs(tx))
     await tx.execute(writes.CLEAR_TAX_COSTS)
     await tx.execute(

@@ -49,7 +49,7 @@ async def change_policy(tx: Tx, most_decisions: int, version: int) -> ReroutePol
     before = await short_reads.policy(tx)
     wanted = {"most": most_decisions, "by": tx.actor.label, "version": version}
     if await tx.value(short_writes.PUT_POLICY, wanted) is None:
-        raise Conflict(what="reroute_policy", key="reroute_policy")
+        raise Conflict(what=Word(N_("Rules of re-routing")), key="")
     after = await short_reads.policy(tx)
     await audit.record(
         tx, action="change", entity="reroute_policy", entity_id="reroute_policy", before=before, after=after

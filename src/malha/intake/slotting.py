@@ -61,7 +61,8 @@ class Slotting:
         references = sorted(set(self._references.values()))
         if references:
             self._holds = await (service.lock_holds if lock else reads.holds)(tx, references)
-        self._slots = await service.stand(tx, set(self._keys.values()), lock=lock)
+        named = [hold.id for hold in self._holds.values()]  # one that expired will do, as nobody needed its place
+        self._slots = await service.stand(tx, set(self._keys.values()), lock=lock, keep=named)
         self._left = {key: slot.left for key, slot in self._slots.items()}
         if not lock:  # the first orders of a slot would else be refused, and their whole batch done again
             await service.ensure(tx, [key for key, slot in self._slots.items() if not slot.counted])

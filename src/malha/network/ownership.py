@@ -17,7 +17,7 @@ from malha.platform import audit, revisions
 from malha.platform.db import Tx
 from malha.platform.errors import Conflict, MalhaError, NotFound
 from malha.platform.flaws import Flaw, refuse
-from malha.platform.i18n import N_
+from malha.platform.i18n import N_, Word
 
 
 class UnknownLocationGroup(NotFound):
@@ -67,7 +67,7 @@ async def put_group(tx: Tx, code: str, draft: LocationGroupDraft, version: int |
     row = {"code": code, "name": draft.name.strip(), "version": version}
     group = await tx.value(writes.INSERT_GROUP if version is None else writes.UPDATE_GROUP, row)
     if group is None:
-        raise Conflict(what="location group", key=code)
+        raise Conflict(what=Word(N_("Location group")), key=code)
     await tx.execute(writes.CLEAR_MEMBERS, {"group": group})
     await tx.execute(writes.ADD_MEMBERS, {"group": group, "codes": draft.locations})
     await revisions.bump(tx, reads.REVISION)
@@ -88,7 +88,7 @@ async def remove_group(tx: Tx, code: str, version: int) -> None:
     """
     service.refuse_limited(tx)
     if await lock_group(tx, code) != version:
-        raise Conflict(what="location group", key=code)
+        raise Conflict(what=Word(N_("Location group")), key=code)
     (before,) = await reads.location_groups(tx, [code])
     await tx.execute(writes.CLEAR_MEMBERS_OF, {"code": code})
     try:

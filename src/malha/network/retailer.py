@@ -15,6 +15,7 @@ from malha.platform import audit
 from malha.platform.db import Tx
 from malha.platform.errors import Conflict
 from malha.platform.flaws import refuse
+from malha.platform.i18n import N_, Word
 
 
 async def current(tx: Tx) -> Retailer:
@@ -41,7 +42,7 @@ async def change(tx: Tx, draft: RetailerDraft, version: int) -> Retailer:
     before = await current(tx)
     facts = {**msgspec.structs.asdict(draft), "languages": list(draft.languages), "version": version}
     if not await tx.execute(writes.PUT_RETAILER, facts):
-        raise Conflict(what="retailer", key=before.name)
+        raise Conflict(what=Word(N_("Retailer")), key=before.name)
     after = await current(tx)
     await audit.record(tx, action="change", entity="retailer", entity_id="retailer", before=before, after=after)
     return after

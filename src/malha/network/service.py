@@ -39,7 +39,7 @@ from malha.platform import audit, revisions
 from malha.platform.db import Statement, Tx
 from malha.platform.errors import Conflict, NotFound
 from malha.platform.flaws import Flaw, refuse
-from malha.platform.i18n import N_
+from malha.platform.i18n import N_, Word
 
 D = TypeVar("D", EstablishmentDraft, LocationDraft, ChannelDraft, ServiceDraft)
 
@@ -84,7 +84,7 @@ async def _free_or_current(
     elif current is None:
         raise unknown(key=draft.code)
     elif current != version:
-        raise Conflict(what=what, key=draft.code)
+        raise Conflict(what=Word(what), key=draft.code)
 
 
 _LOCKS: dict[str, tuple[Statement, type[NotFound]]] = {
@@ -148,7 +148,7 @@ async def put_establishments(tx: Tx, drafts: Sequence[EstablishmentDraft]) -> li
 async def create_establishment(tx: Tx, draft: EstablishmentDraft) -> Establishment:
     """Create one establishment. Refuses a taken code or CNPJ, and values that are not valid."""
     lock = writes.LOCK_ESTABLISHMENT
-    await _free_or_current(tx, lock, draft, None, unknown=UnknownEstablishment, what="establishment")
+    await _free_or_current(tx, lock, draft, None, unknown=UnknownEstablishment, what=N_("Establishment"))
     await put_establishments(tx, [draft])
     created = (await reads.establishments_by_code(tx, [draft.code]))[draft.code]
     await audit.record(tx, action="create", entity="establishment", entity_id=draft.code, after=created)
@@ -158,7 +158,7 @@ async def create_establishment(tx: Tx, draft: EstablishmentDraft) -> Establishme
 async def update_establishment(tx: Tx, draft: EstablishmentDraft, version: int) -> Establishment:
     """Change one establishment that still has `version`."""
     lock = writes.LOCK_ESTABLISHMENT
-    await _free_or_current(tx, lock, draft, version, unknown=UnknownEstablishment, what="establishment")
+    await _free_or_current(tx, lock, draft, version, unknown=UnknownEstablishment, what=N_("Establishment"))
     before = (await reads.establishments_by_code(tx, [draft.code]))[draft.code]
     await put_establishments(tx, [draft])
     after = (await reads.establishments_by_code(tx, [draft.code]))[draft.code]
@@ -182,7 +182,7 @@ async def update_legal_entity(tx: Tx, root: str, draft: LegalEntityDraft, versio
     refuse(list(rules.check_text("name", draft.name)))
     facts = {"root": root, "name": draft.name.strip(), "kind": draft.kind, "version": version}
     if not await tx.execute(writes.UPDATE_LEGAL_ENTITY, facts):
-        raise Conflict(what="company", key=before.name)
+        raise Conflict(what=Word(N_("Company")), key=before.name)
     await revisions.bump(tx, reads.REVISION)
     after = msgspec.structs.replace(before, name=draft.name.strip(), kind=draft.kind, version=version + 1)
     await audit.record(tx, action="change", entity="legal_entity", entity_id=root, before=before, after=after)
@@ -228,7 +228,7 @@ async def put_locations(tx: Tx, drafts: Sequence[LocationDraft]) -> list[Saved]:
 
 async def create_location(tx: Tx, draft: LocationDraft) -> Location:
     """Create one location. Refuses a taken code, an unknown establishment, and values that are not valid."""
-    await _free_or_current(tx, writes.LOCK_LOCATION, draft, None, unknown=UnknownLocation, what="location")
+    await _free_or_current(tx, writes.LOCK_LOCATION, draft, None, unknown=UnknownLocation, what=N_("Location"))
     await put_locations(tx, [draft])
     created = await _location(tx, draft.code)
     await audit.record(tx, action="create", entity="location", entity_id=draft.code, after=created)
@@ -237,7 +237,7 @@ async def create_location(tx: Tx, draft: LocationDraft) -> Location:
 
 async def update_location(tx: Tx, draft: LocationDraft, version: int) -> Location:
     """Change one location that still has `version`."""
-    await _free_or_current(tx, writes.LOCK_LOCATION, draft, version, unknown=UnknownLocation, what="location")
+    await _free_or_current(tx, writes.LOCK_LOCATION, draft, version, unknown=UnknownLocation, what=N_("Location"))
     before = await _own_location(tx, draft.code)
     await put_locations(tx, [draft])
     after = await _location(tx, draft.code)
@@ -309,7 +309,7 @@ async def set_location_status(
         await sites.lock(tx, [code])
         facts = await sites.reopened(tx, before)
     if not await tx.tuples(writes.SET_LOCATION_STATUS, {"code": code, "version": version, **facts}):
-        raise Conflict(what="location", key=code)
+        raise Conflict(what=Word(N_("Location")), key=code)
     if others:
         await _set_status_of(tx, others, list(LocationStatus), facts)
     after = await _location(tx, code)
@@ -445,7 +445,7 @@ async def put_channels(tx: Tx, drafts: Sequence[ChannelDraft]) -> list[Saved]:
 
 async def create_channel(tx: Tx, draft: ChannelDraft) -> Saved:
     """Create one channel. Refuses a taken code and values that are not valid."""
-    await _free_or_current(tx, writes.LOCK_CHANNEL, draft, None, unknown=UnknownChannel, what="channel")
+    await _free_or_current(tx, writes.LOCK_CHANNEL, draft, None, unknown=UnknownChannel, what=N_("Channel"))
     saved = (await put_channels(tx, [draft]))[0]
     await audit.record(tx, action="create", entity="channel", entity_id=draft.code, after=draft)
     return saved
@@ -453,7 +453,7 @@ async def create_channel(tx: Tx, draft: ChannelDraft) -> Saved:
 
 async def update_channel(tx: Tx, draft: ChannelDraft, version: int) -> Saved:
     """Change one channel that still has `version`."""
-    await _free_or_current(tx, writes.LOCK_CHANNEL, draft, version, unknown=UnknownChannel, what="channel")
+    await _free_or_current(tx, writes.LOCK_CHANNEL, draft, version, unknown=UnknownChannel, what=N_("Channel"))
     network = await reads.snapshot(tx)
     channel = network.channel(draft.code)
     before = channel and reads.channel_draft(channel, network)
@@ -486,7 +486,7 @@ async def put_services(tx: Tx, drafts: Sequence[ServiceDraft]) -> list[Saved]:
 
 async def create_service(tx: Tx, draft: ServiceDraft) -> Saved:
     """Create one shipping service with its tariff. Refuses a taken code and values that are not valid."""
-    await _free_or_current(tx, writes.LOCK_SERVICE, draft, None, unknown=UnknownService, what="service")
+    await _free_or_current(tx, writes.LOCK_SERVICE, draft, None, unknown=UnknownService, what=N_("Shipping service"))
     saved = (await put_services(tx, [draft]))[0]
     await audit.record(tx, action="create", entity="service", entity_id=draft.code, after=_told(draft))
     return saved
@@ -494,7 +494,7 @@ async def create_service(tx: Tx, draft: ServiceDraft) -> Saved:
 
 async def update_service(tx: Tx, draft: ServiceDraft, version: int) -> Saved:
     """Change one service that still has `version`; its tariff is replaced."""
-    await _free_or_current(tx, writes.LOCK_SERVICE, draft, version, unknown=UnknownService, what="service")
+    await _free_or_current(tx, writes.LOCK_SERVICE, draft, version, unknown=UnknownService, what=N_("Shipping service"))
     before = next(s for s in await reads.services(tx) if s.code == draft.code)
     old = _told(reads.service_draft(before, await reads.rates(tx)))
     saved = (await put_services(tx, [draft]))[0]

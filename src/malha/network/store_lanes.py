@@ -16,7 +16,7 @@ from malha.platform import audit, revisions
 from malha.platform.db import Tx
 from malha.platform.errors import Conflict
 from malha.platform.flaws import Flaw, refuse
-from malha.platform.i18n import N_
+from malha.platform.i18n import N_, Word
 
 MOST_DAYS = 60
 MOST_PRICE = 100_000_000
@@ -66,7 +66,7 @@ async def state(tx: Tx, code: str, drafts: Sequence[StoreLaneDraft], version: in
     refuse(_flaws_of(place, drafts, known))
     held: int = await tx.value(writes.LOCK_PLACE, {"to_id": place.home})
     if version is not None and (held if place.home == place.id else place.version) != version:
-        raise Conflict(what="location", key=code)
+        raise Conflict(what=Word(N_("Location")), key=code)
     before = await origins_of(tx, place)
     await tx.execute(writes.CLEAR, {"to_id": place.home})
     rows = {

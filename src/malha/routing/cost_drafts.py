@@ -16,6 +16,7 @@ from malha.platform import audit
 from malha.platform.db import Tx
 from malha.platform.errors import Conflict
 from malha.platform.flaws import Flaw, refuse
+from malha.platform.i18n import N_, Word
 from malha.routing import cost_draft_reads as reads
 from malha.routing import cost_draft_writes as writes
 from malha.routing import cost_reads, costs
@@ -56,7 +57,7 @@ async def save_draft(tx: Tx, id_: int, content: Drafted, version: int, *, note: 
     said = before.note if note is None else note.strip()
     row = {"id": id_, "version": version, "note": said, "content": _encode(content).decode()}
     if await tx.value(writes.UPDATE_DRAFT, row) is None:
-        raise Conflict(what="routing_cost_draft", key=str(id_))
+        raise Conflict(what=Word(N_("Draft of costs")), key=str(id_))
     after = await show(tx, id_)
     await _note(tx, "change", after, before=before, after=after)
     return after
@@ -71,7 +72,7 @@ async def drop_draft(tx: Tx, id_: int, version: int) -> None:
     refuse_limited(tx)
     before = await _open(tx, id_)
     if await tx.value(writes.DELETE_DRAFT, {"id": id_, "version": version}) is None:
-        raise Conflict(what="routing_cost_draft", key=str(id_))
+        raise Conflict(what=Word(N_("Draft of costs")), key=str(id_))
     await _note(tx, "delete", before, before=before)
 
 

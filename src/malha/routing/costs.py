@@ -14,7 +14,7 @@ from malha.platform import audit, revisions
 from malha.platform.db import Tx
 from malha.platform.errors import Conflict
 from malha.platform.flaws import Flaw, refuse
-from malha.platform.i18n import N_
+from malha.platform.i18n import N_, Word
 from malha.routing import cost_reads as reads
 from malha.routing import cost_writes as writes
 from malha.routing.cost_model import Costs, Markdown
@@ -36,7 +36,7 @@ async def set_costs(tx: Tx, stated: Costs, version: int | None) -> int:
     refuse_limited(tx)
     known = await network.snapshot(tx)
     refuse(list(flaws_of(stated, known.location_ids, known.channel_ids)))
-    after = await _turn(tx, reads.COSTS_REVISION, "routing costs", version)
+    after = await _turn(tx, reads.COSTS_REVISION, N_("Routing costs"), version)
     before = await reads.costs(tx)
     await tx.execute(writes.SET_COSTS, {"costs": _encode(stated).decode()})
     await audit.record(tx, action="change", entity="routing_costs", entity_id="all", before=before, after=stated)
@@ -54,7 +54,7 @@ async def set_markdowns(tx: Tx, rows: Sequence[Markdown], version: int | None) -
     """
     refuse_limited(tx)
     refuse(await flaws_of_markdowns(tx, rows))
-    after = await _turn(tx, reads.MARKDOWNS_REVISION, "credits for aged stock", version)
+    after = await _turn(tx, reads.MARKDOWNS_REVISION, N_("Credits for aged stock"), version)
     was = len(await reads.markdowns(tx))
     await tx.execute(writes.CLEAR_CREDITS)
     await tx.values(
@@ -109,7 +109,7 @@ async def _turn(tx: Tx, name: str, what: str, version: int | None) -> int:
     before = await revisions.current(tx, name)
     after = await revisions.bump(tx, name)  # locks until the commit
     if version is not None and (version != before or after != before + 1):
-        raise Conflict(what=what, key="")
+        raise Conflict(what=Word(what), key="")
     return after
 
 

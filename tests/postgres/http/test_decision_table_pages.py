@@ -127,6 +127,19 @@ async def test_a_table_goes_out_as_a_file_and_comes_back_the_same(retailer: Shop
     assert (await content(retailer, at, key))["table"] == before
 
 
+async def test_a_file_with_columns_that_nobody_knows_changes_nothing(retailer: Shop) -> None:
+    """Without its condition a row would take every order; a file of something else would leave empty rows."""
+    key, person, at = await a_draft(retailer)
+    await retailer.http.post(f"{at}/table", data=GRID, headers=person)
+    before = (await content(retailer, at, key))["table"]
+    for file, column in ((b"chanels;run\nsite;All\n", "chanels"), (b"sku;price\nA;1\n", "price")):
+        files = {"file": ("t.csv", file)}
+        answer = await retailer.http.post(f"{at}/table:import", data={"version": "2"}, files=files, headers=person)
+        assert answer.status_code == 422, answer.text
+        assert f"There is no column {column}." in answer.text
+    assert (await content(retailer, at, key))["table"] == before
+
+
 async def test_the_page_says_what_rows_took_and_which_are_never_reached(retailer: Shop) -> None:
     key = await retailer.key(BOTH)
     await placed(retailer, ("CAMA", 1))

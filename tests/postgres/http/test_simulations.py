@@ -13,7 +13,7 @@ from malha.identity.model import Role
 from malha.platform import jobs
 from malha.platform.clock import now
 from malha.platform.ids import UUID
-from malha.simulation import reads, service
+from malha.simulation import reads, service, writes
 
 __all__ = ["retailer"]
 
@@ -415,3 +415,15 @@ async def test_orders_that_no_bound_speaks_of_are_counted_by_reason(retailer: Sh
     ((_day, found),) = gap["days"].items()
     assert (found["orders"], found["compared"]) == (2, 1)
     assert sum(gap["beyond"].values()) == 1
+
+
+async def test_one_that_runs_is_not_said_to_be_in_force(retailer: Shop) -> None:
+    """Nothing that it tries decides orders; in Portuguese both had the same words."""
+    run = await started(retailer)
+    async with retailer.database.transaction() as tx:
+        assert await tx.value(writes.KEEP_PACE, {"id": UUID(run["id"]), "done": 0})
+    headers = {**await retailer.session(), "accept-language": "pt-BR"}
+    head = (await retailer.http.get(f"/simulations/{run['id']}", headers=headers)).text.split('id="run-head"')[1]
+    shown = head.split('class="m-sim-changes"')[0]
+    assert "Em andamento" in shown
+    assert "Em vigor" not in shown

@@ -18,6 +18,8 @@ from malha.channels.connecting.field_rules import FieldRule
 from malha.channels.feeds.model import Mapped, Origin
 from malha.channels.listings import service as listings
 from malha.platform.db import Database, Tx
+from malha.routing.ruling import service as ruling
+from malha.routing.ruling.model import Content, Run
 
 HERE = f"/connections/{CODE}"
 SAID = [Mapped(target="title", origin=Origin.TEMPLATE, value="{name} {sku}")]
@@ -119,3 +121,17 @@ async def test_another_conflict_is_told_as_it_was(made: Any) -> None:
     assert answer.status_code == 409
     assert "another tab" not in answer.text
     assert "A field has one owner" in answer.text
+
+
+async def test_a_draft_of_routing_rules_is_named_as_readers_name_it(made: Any) -> None:
+    world, shop, headers = made
+    async with world.database.transaction() as tx:
+        draft = await ruling.start_draft(tx)
+        await ruling.save_draft(tx, draft.id, Content(runs=[Run(name="Another's")]), draft.version)
+    script = {**headers, "hx-request": "true", "x-slot": "#refusal"}
+    form = {"version": str(draft.version), "name": "Mine"}
+    answer = await shop.http.post(f"/routing-rules/{draft.id}/runs:new", data=form, headers=script)
+    assert (answer.status_code, f"Routing rules {draft.id} was changed" in answer.text) == (409, True)
+    portuguese = {**script, "accept-language": "pt-BR"}
+    answer = await shop.http.post(f"/routing-rules/{draft.id}/runs:new", data=form, headers=portuguese)
+    assert f"Outra pessoa alterou Regras de roteamento {draft.id} nesse meio-tempo" in answer.text

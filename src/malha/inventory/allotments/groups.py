@@ -14,7 +14,7 @@ from malha.platform import audit
 from malha.platform.db import Tx
 from malha.platform.errors import Conflict
 from malha.platform.flaws import Flaw, refuse
-from malha.platform.i18n import N_
+from malha.platform.i18n import N_, Word
 
 MOST = 80  # characters of a code, as orders may state it
 NEEDED = N_("It must not be empty.")
@@ -83,7 +83,7 @@ async def put(tx: Tx, code: str, draft: CustomerGroupDraft, version: int | None)
     if not await tx.values(writes.INSERT_GROUP if version is None else writes.UPDATE_GROUP, row):
         if version is None:
             raise CustomerGroupTaken(key=code)
-        raise Conflict(what="customer group", key=code)
+        raise Conflict(what=Word(N_("Customer group")), key=code)
     after = await group(tx, code)
     action = "create" if before is None else "change"
     await audit.record(tx, action=action, entity="customer_group", entity_id=code, before=before, after=after)
@@ -104,7 +104,7 @@ async def remove(tx: Tx, code: str, version: int) -> None:
     if before.allotments:
         raise CustomerGroupInUse(key=code, allotments=", ".join(before.allotments))
     if not await tx.values(writes.DELETE_GROUP, {"code": code, "version": version}):
-        raise Conflict(what="customer group", key=code)
+        raise Conflict(what=Word(N_("Customer group")), key=code)
     await audit.record(tx, action="delete", entity="customer_group", entity_id=code, before=before)
 
 

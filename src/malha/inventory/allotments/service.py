@@ -29,7 +29,7 @@ from malha.platform import audit, revisions
 from malha.platform.db import Database, Tx
 from malha.platform.errors import Conflict
 from malha.platform.flaws import Flaw, refuse
-from malha.platform.i18n import N_
+from malha.platform.i18n import N_, Word
 
 MOST_ROWS = 20_000
 MOST_UNITS = 2_000_000_000
@@ -82,7 +82,7 @@ async def put(tx: Tx, draft: AllotmentDraft, version: int | None) -> Allotment:
     else:
         id_ = before.id
         if not await tx.values(writes.UPDATE_ALLOTMENT, row | {"id": id_, "version": version}):
-            raise Conflict(what="allotment", key=draft.code)
+            raise Conflict(what=Word(N_("Allotment")), key=draft.code)
     await tx.execute(writes.KNOW_GROUPS, {"codes": row["customer_groups"]})
     await _put_parts(tx, id_, draft, found)
     if draft.kind is Kind.FENCE:
@@ -107,7 +107,7 @@ def _refuse_state(draft: AllotmentDraft, before: Allotment | None, version: int 
     if before.state is State.ENDED:
         raise AllotmentEnded(key=draft.code)
     if before.version != version:
-        raise Conflict(what="allotment", key=draft.code)
+        raise Conflict(what=Word(N_("Allotment")), key=draft.code)
     # What counted on a cap, and what drew from a fence, was remembered for what it was.
     if (before.kind, before.per_sku) != (draft.kind, draft.per_sku):
         where = "kind" if before.kind != draft.kind else "per_sku"

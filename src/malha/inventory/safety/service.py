@@ -19,6 +19,7 @@ from malha.platform import audit, revisions
 from malha.platform.db import Database, Tx
 from malha.platform.errors import Conflict
 from malha.platform.flaws import refuse
+from malha.platform.i18n import N_, Word
 
 REVISION = "safety"
 SKUS_AT_ONCE = 100
@@ -44,7 +45,7 @@ async def put(tx: Tx, draft: SafetyRuleDraft, version: int | None) -> SafetyRule
         raise SafetyRuleCodeTaken(key=draft.code)
     statement = writes.INSERT_RULE if version is None else writes.UPDATE_RULE
     if not await tx.values(statement, row | {"version": version}):
-        raise Conflict(what="safety rule", key=draft.code)
+        raise Conflict(what=Word(N_("Safety rule")), key=draft.code)
     after = next(r for r in await reads.all_rules(tx) if r.code == draft.code)
     action = "create" if before is None else "change"
     await audit.record(tx, action=action, entity="safety_rule", entity_id=draft.code, before=before, after=after)
@@ -62,7 +63,7 @@ async def remove(tx: Tx, code: str, version: int) -> None:
     if before is None:
         raise UnknownSafetyRule(key=code)
     if not await tx.values(writes.DELETE_RULE, {"code": code, "version": version}):
-        raise Conflict(what="safety rule", key=code)
+        raise Conflict(what=Word(N_("Safety rule")), key=code)
     await audit.record(tx, action="delete", entity="safety_rule", entity_id=code, before=before)
 
 

@@ -90,3 +90,12 @@ class GroupInRules(MalhaError):
     code = "location_group_in_routing_rules"
     says = "Group {key} cannot be deleted: the routing rules {numbers} name it."
     mend = "Publish rules that do not name it, or withdraw those that are to come."
+
+
+class GroupGone(MalhaError):
+    """What would decide again sends orders to places that nobody knows any more."""
+
+    status = 409
+    code = "rule_set_names_a_group_that_is_gone"
+    says = "The rule set {number} would decide again then, and the location groups {codes} that it names are gone."
+    mend = "Publish rules that are to decide afterwards, or make those groups again."

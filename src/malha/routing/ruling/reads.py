@@ -110,9 +110,14 @@ async def in_force(tx: Tx, known: NetworkSnapshot) -> Rules | None:
     return None if found.empty else await compiled(tx, number, found, known)
 
 
+async def lasting(tx: Tx) -> dict[int, Content]:
+    """Return rule sets that decide, are to decide, or decide again when others end, by their numbers."""
+    return {number: _decode(content) for number, content in await tx.tuples(LASTING)}
+
+
 async def naming_group(tx: Tx, code: str) -> list[int]:
     """Return the numbers of rule sets that decide, or are to decide, and name a group of locations."""
-    return [number for number, content in await tx.tuples(LASTING) if code in _decode(content).groups]
+    return [number for number, content in (await lasting(tx)).items() if code in content.groups]
 
 
 async def standing(tx: Tx) -> Standing:

@@ -4,6 +4,7 @@ A draft changes under its version. What is published never changes: it comes int
 comes back by being published anew, under a new number.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 
 import msgspec
@@ -14,11 +15,13 @@ from malha.platform import audit
 from malha.platform.db import Tx
 from malha.platform.errors import Conflict
 from malha.platform.flaws import refuse
+from malha.platform.i18n import N_, Word
 from malha.routing.ruling import reads, writes
 from malha.routing.ruling.checks import flaws_of
 from malha.routing.ruling.errors import (
     EffectiveInThePast,
     EndsBeforeItBegins,
+    GroupGone,
     GroupInRules,
     RuleSetEnded,
     RuleSetInForce,
@@ -71,7 +74,7 @@ async def save_draft(tx: Tx, id_: int, content: Content, version: int, *, note: 
     said = before.note if note is None else note.strip()
     row = {"id": id_, "version": version, "note": said, "content": _encode(content).decode()}
     if await tx.value(writes.UPDATE_DRAFT, row) is None:
-        raise Conflict(what="routing_rules", key=str(id_))
+        raise Conflict(what=Word(N_("Routing rules")), key=str(id_))
     after = await show(tx, id_)
     await _note(tx, "change", after, before=_shown(before), after=_shown(after))
     return after
@@ -86,7 +89,7 @@ async def drop_draft(tx: Tx, id_: int, version: int) -> None:
     refuse_limited(tx)
     before = await _draft(tx, id_)
     if await tx.value(writes.DELETE_DRAFT, {"id": id_, "version": version}) is None:
-        raise Conflict(what="routing_rules", key=str(id_))
+        raise Conflict(what=Word(N_("Routing rules")), key=str(id_))
     await _note(tx, "delete", before, before=_shown(before))
 
 
@@ -121,7 +124,7 @@ async def publish(
         raise EndsBeforeItBegins
     row = {"id": id_, "version": version, "at": effective_from, "until": effective_until, "by": tx.actor.name}
     if await tx.value(writes.PUBLISH, row) is None:
-        raise Conflict(what="routing_rules", key=str(id_))
+        raise Conflict(what=Word(N_("Routing rules")), key=str(id_))
     after = await show(tx, id_)
     await _note(tx, "publish", after, after=_shown(after))
     return after
@@ -154,16 +157,19 @@ async def end_at(tx: Tx, id_: int, until: datetime | None) -> RuleSet:
         RuleSetNotPublished: it is a draft.
         EndsBeforeItBegins: it would end before now, or before it begins.
         RuleSetEnded: it has ended, or was withdrawn.
+        GroupGone: one that it replaced would decide again, and a group of locations that it names is gone.
     """
     refuse_limited(tx)
     await tx.execute(writes.LOCK_NUMBERS)
     before = await show(tx, id_)
+    lasted = set(await reads.lasting(tx))
     if before.status is Status.DRAFT or before.effective_from is None:
         raise RuleSetNotPublished(key=id_)
     if until is not None and until <= max(before.effective_from, await tx.now()):
         raise EndsBeforeItBegins
     if await tx.value(writes.END_AT, {"id": id_, "until": until}) is None:
         raise RuleSetEnded(number=before.number)
+    await _check_back(tx, lasted)
     after = await show(tx, id_)
     await _note(tx, "change", after, before=_shown(before), after=_shown(after))
     return after
@@ -194,6 +200,9 @@ async def promote(
 async def take_back(tx: Tx, number: int, before: int | None) -> RuleSet | None:
     """Undo a promotion in one step: what stood before comes back under a new number.
 
+    Where that ends by itself, what was promoted ends now instead: what stood before decides again until its own end,
+    and after it whatever was to decide then.
+
     Args:
         tx: its rules are locked until it ends.
         number: what was promoted. Before its time it is withdrawn, and None returned.
@@ -201,6 +210,7 @@ async def take_back(tx: Tx, number: int, before: int | None) -> RuleSet | None:
 
     Raises:
         RulesMovedOn: something else was published since.
+        GroupGone: see `end_at`.
         SharedByAll, RuleSetNotFound, Invalid: as `publish`.
     """
     refuse_limited(tx)
@@ -211,10 +221,24 @@ async def take_back(tx: Tx, number: int, before: int | None) -> RuleSet | None:
     if not found.in_force:
         await withdraw(tx, found.id)
         return None
+    stood = None if before is None else await reads.by_number(tx, before)
+    if stood is not None and stood.effective_until is not None:
+        return await _end_now(tx, found)
     if before is not None:
         return await roll_back(tx, before, note=found.note)
     draft = await start_draft(tx, Content())
     return await publish(tx, draft.id, draft.version)
+
+
+async def _end_now(tx: Tx, found: RuleSet) -> RuleSet | None:
+    """End a rule set in force; return what decides from now on, if anything does."""
+    lasted = set(await reads.lasting(tx))
+    await tx.value(writes.END_NOW, {"id": found.id})
+    await _check_back(tx, lasted)
+    ended = await show(tx, found.id)
+    await _note(tx, "change", ended, before=_shown(found), after=_shown(ended))
+    live = (await reads.standing(tx)).live
+    return None if live is None else await reads.by_number(tx, live)
 
 
 async def withdraw(tx: Tx, id_: int) -> RuleSet:
@@ -267,6 +291,15 @@ async def _draft(tx: Tx, id_: int) -> RuleSet:
     if found.status is not Status.DRAFT:
         raise RuleSetPublished(number=found.number)
     return found
+
+
+async def _check_back(tx: Tx, lasted: Collection[int]) -> None:
+    """Refuse to let rule sets decide again that name groups which were deleted since they were replaced for good."""
+    back = {number: content for number, content in (await reads.lasting(tx)).items() if number not in lasted}
+    known = {group.code for group in await network.location_groups(tx)} if back else set()
+    for number, content in sorted(back.items()):
+        if gone := content.groups - known:
+            raise GroupGone(number=number, codes=", ".join(sorted(gone)))
 
 
 async def _check(tx: Tx, content: Content) -> None:

@@ -45,6 +45,14 @@ WHERE id = %(id)s::int AND status = 'published' AND (effective_until IS NULL OR 
 RETURNING number
 """
 
+# By primary key, under LOCK_NUMBERS.
+END_NOW = """
+UPDATE routing_rule_set
+SET effective_until = statement_timestamp(), version = version + 1, changed_at = now()
+WHERE id = %(id)s::int AND status = 'published'
+RETURNING number
+"""
+
 # Only before its time: what decided an order stays as it was.
 WITHDRAW = """
 UPDATE routing_rule_set SET status = 'withdrawn', version = version + 1, changed_at = now()
