@@ -90,6 +90,8 @@ FROM customer WHERE number > %(after)s::bigint ORDER BY number LIMIT %(limit)s::
 
 # What led to a profile that is gone, by primary key.
 ALIASES = "SELECT value, customer_id FROM customer_alias WHERE value = ANY(%(values)s::text[])"
+# Index customer_alias_customer.
+ALIASES_TO = "SELECT value FROM customer_alias WHERE customer_id = ANY(%(customers)s::uuid[])"
 
 _MERGE = """
 SELECT id, at, person, kept_id, gone_id, gone_number, kept_before, gone_before, kept_version, orders, undone_at
@@ -214,8 +216,13 @@ async def walk(tx: Tx, *, after: int = 0, limit: int = 1000) -> list[Customer]:
 
 
 async def aliases(tx: Tx, values: Sequence[str]) -> dict[str, UUID]:
-    """Return whose profile documents and e-mails of profiles that are gone lead to."""
+    """Return whose profile the aliases (`rules.aliases_of`) of profiles that are gone lead to."""
     return dict(await tx.tuples(ALIASES, {"values": list(values)})) if values else {}
+
+
+async def aliases_to(tx: Tx, customers: Sequence[UUID]) -> list[str]:
+    """Return what leads to profiles besides what they have themselves."""
+    return await tx.values(ALIASES_TO, {"customers": list(customers)})
 
 
 async def merges_into(tx: Tx, customer_id: UUID) -> list[Merge]:
