@@ -133,11 +133,18 @@ def _sums(moved: Mapping[UUID, tuple[PaymentState, Sums]]) -> dict[str, Any]:
 async def add_tender(tx: Tx, order_id: UUID, tender: NewTender) -> Standing:
     """Record that the customer pays with something more. `position` is given by us, `order_id` is the argument's.
 
+    A payment that has a reference is known by it and its kind: told again it adds no tender, and what happened on it
+    since is recorded on the one there is.
+
     Raises:
         Invalid: the amount is not between 1 centavo and 10 billion, or the currency's.
+        FactDiffers: the payment was recorded with another amount.
     """
     order = await ordering.lock_order(tx, order_id)
     _check_amount(tender.amount)
+    key = {"order_id": order_id, "kind": tender.kind, "reference": tender.reference}
+    if tender.reference is not None and (known := await tx.tuples(writes.FIND_TENDER, key)):
+        return await _told_again(tx, order, tender, *known[0])
     tenders = (await _tenders_of(tx, [order_id]))[order_id]
     position = 1 + max((t.position for t in tenders), default=0)
     id_ = new_id()
@@ -158,6 +165,18 @@ async def add_tender(tx: Tx, order_id: UUID, tender: NewTender) -> Standing:
         )
         return await record_fact(tx, order_id, fact)
     return _standing(order, [*tenders, added], state)
+
+
+async def _told_again(tx: Tx, order: Order, tender: NewTender, position: int, amount: int) -> Standing:
+    reference = tender.reference or ""
+    if amount != tender.amount:
+        recorded, said = Money(amount, order.currency), Money(tender.amount, order.currency)
+        raise FactDiffers(reference=reference, recorded=recorded, amount=said)
+    if tender.state not in _SETTLED:
+        return msgspec.structs.replace(await standing(tx, order.id), repeated=True)
+    kind = _SETTLED[tender.state]
+    fact = Fact(position=position, kind=kind, amount=amount, reference=reference, occurred_at=tender.occurred_at)
+    return await record_fact(tx, order.id, fact)
 
 
 async def record_fact(tx: Tx, order_id: UUID, fact: Fact) -> Standing:
