@@ -16,7 +16,7 @@ from malha.ordering import service as ordering
 from malha.ordering.model import HoldKind, Order, OrderStatus
 from malha.ordering.rules import is_untouched
 from malha.payments import rules, writes
-from malha.payments.errors import FactDiffers, NoRefundDue, RefundDueDiffers, TenderNotFound
+from malha.payments.errors import FactDiffers, NoRefundDue, ReferenceTaken, RefundDueDiffers, TenderNotFound
 from malha.payments.events import (
     PaymentAuthorised,
     PaymentCaptured,
@@ -243,7 +243,7 @@ async def record_given_back(tx: Tx, order_id: UUID, reference: str, *, seen: int
     Raises:
         NoRefundDue: nothing is to be given back.
         RefundDueDiffers: what is due is no longer what was seen.
-        FactDiffers: a refund of another amount is recorded under this reference.
+        FactDiffers, ReferenceTaken: a refund was recorded under this reference before.
     """
     order = await ordering.lock_order(tx, order_id)
     tenders = (await _tenders_of(tx, [order_id]))[order_id]
@@ -255,7 +255,9 @@ async def record_given_back(tx: Tx, order_id: UUID, reference: str, *, seen: int
         raise RefundDueDiffers(number=order.number, seen=then, due=now)
     for position, amount in rules.shares_of_refund(due, tenders):
         fact = Fact(position=position, kind=FactKind.REFUNDED, amount=amount, reference=reference)
-        await record_fact(tx, order_id, fact)
+        # What is due was given back after what is recorded: the same amount again is no repetition of it.
+        if (await record_fact(tx, order_id, fact)).repeated:
+            raise ReferenceTaken(number=order.number, reference=reference)
     return due
 
 
