@@ -9,7 +9,7 @@ import pytest
 from linked_world import CODE, Linked, linked
 from tests.waiting import waiting
 
-from malha.channels.connecting import following, reads, reconciling, service, stuck_reads
+from malha.channels.connecting import following, reads, reconciling, service, stuck_reads, writes
 from malha.flows.subscriptions import SUBSCRIPTIONS
 from malha.fulfillment import service as fulfillment
 from malha.ordering import service as ordering
@@ -199,6 +199,7 @@ async def test_a_dead_refund_counts_until_it_is_dropped_so_that_it_can_be_sent_a
     assert (await left_beside(shop))[0] == str(Money(0, "BRL"))
 
 
+CONNECTION = "SELECT id FROM connection"
 BURY = "UPDATE channel_op SET state = 'dead', cause = 'invalid' WHERE key = %s::uuid RETURNING key"
 
 
@@ -245,6 +246,21 @@ async def test_dead_refunds_of_one_order_are_bounded_together(shop: Linked):
         assert refused.value.flaws[0].facts["stuck"] == Money(2000, "BRL")
         await service.drop(tx, CODE, ops=keys[1:])
         assert await service.replay(tx, CODE, ops=keys[:1]) == 1
+
+
+async def test_a_refund_asked_for_again_while_it_is_sent_again_does_not_wait_for_it(shop: Linked):
+    await sold(shop)
+    key = await ask(shop, 3000, "r1")
+    await shop.rows(BURY, (key,))
+    order_id = await ours(shop)
+    async with shop.database.transaction() as again:
+        # Half of `service.replay`: the operation first, then the order that it is of.
+        await again.values(writes.REPLAY_OPS, {"connection_id": (await again.value(CONNECTION)), "keys": [key]})
+        asked = asyncio.create_task(ask(shop, 3000, "r1"))
+        while not asked.done() and not await waiting(shop.database):
+            await asyncio.sleep(0.01)
+        await ordering.lock_order(again, order_id)
+    assert await asked is None, "it was asked for already"
 
 
 async def test_a_refund_sent_again_counts_what_is_recorded_at_the_same_moment(shop: Linked):

@@ -1,11 +1,17 @@
 """Two profiles of one person put together and told apart: what each was, their orders, and who orders next."""
 
+import asyncio
+
 import pytest
+from tests.waiting import waiting
 
 from malha.customers import merging, reads, service
 from malha.customers.errors import CustomersDiffer, MergeUndone, SameCustomer
 from malha.customers.model import Buyer, CustomerDraft
-from malha.ordering.merging import merge_customers, unmerge_customers
+from malha.notifications import reads as wished
+from malha.notifications import wishes
+from malha.notifications.merging import merge_customers, unmerge_customers
+from malha.notifications.model import Channel, ConsentSource, Purpose
 from malha.platform.errors import Conflict
 from malha.testing.builders import a_network, an_order
 
@@ -70,6 +76,69 @@ async def test_who_orders_with_what_the_gone_profile_had_is_the_one_that_stayed(
         await tx.execute("DELETE FROM customer WHERE id = %(id)s::uuid", {"id": stranger[0]})
         await unmerge_customers(tx, done.id)
         assert await service.link(tx, [Buyer(name="Ana", email="trabalho@x.example")]) == [other.id]
+
+
+async def test_what_the_kept_profile_gave_up_for_the_others_still_leads_to_it(database):
+    async with database.transaction() as tx:
+        ana = await profile(tx, name="Ana", document=CPF, email="ana@x.example")
+        other = await profile(tx, name="A. Prates", email="trabalho@x.example")
+        await merge_customers(tx, ana.id, other.id, (1, 1), frozenset({"email"}))
+        assert await service.link(tx, [Buyer(name="Ana", email="ana@x.example")]) == [ana.id]
+
+
+async def test_a_telephone_of_the_gone_profile_leads_to_the_kept_one_under_the_name_it_had(database):
+    async with database.transaction() as tx:
+        ana = await profile(tx, name="Ana Prates", document=CPF, phone="+5511987654321")
+        other = await profile(tx, name="Aninha", phone="+5511912345678")
+        done = await merge_customers(tx, ana.id, other.id, (1, 1))
+        aninha = Buyer(name="aninha", phone="(11) 91234-5678")
+        assert await service.link(tx, [aninha]) == [ana.id]
+        # A telephone is a family's, and two documents are two people.
+        for stranger in (
+            Buyer(name="Rui", phone=aninha.phone),
+            Buyer(name="Aninha", document=OTHER_CPF, phone=aninha.phone),
+        ):
+            found = await service.link(tx, [stranger])
+            assert found != [ana.id]
+            await tx.execute("DELETE FROM customer WHERE id = %(id)s::uuid", {"id": found[0]})
+        await unmerge_customers(tx, done.id)
+        assert await service.link(tx, [aninha]) == [other.id]
+
+
+async def test_an_order_that_comes_while_its_profile_goes_into_another_finds_that_one(database):
+    async with database.transaction() as tx:
+        first = await profile(tx, name="A", email="a@x.example")
+        second = await profile(tx, name="B", email="b@x.example")
+        third = await profile(tx, name="C", document=CPF)
+        await merge_customers(tx, second.id, first.id, (1, 1))
+
+    async def comes():
+        async with database.transaction() as tx:
+            return await service.link(tx, [Buyer(name="A", email="a@x.example")])
+
+    async with database.transaction() as tx:
+        await merge_customers(tx, third.id, second.id, (1, 1))
+        coming = asyncio.create_task(comes())
+        while not coming.done() and not await waiting(database):
+            await asyncio.sleep(0.01)
+    assert await coming == [third.id]
+
+
+async def test_a_no_of_either_profile_counts_for_the_one_that_stays_and_goes_back_with_the_other(database):
+    no, yes = {(Purpose.TRANSACTIONAL, Channel.WHATSAPP): False}, {(Purpose.MARKETING, Channel.EMAIL): True}
+    async with database.transaction() as tx:
+        ana = await profile(tx, name="Ana", document=CPF)
+        other = await profile(tx, name="A. Prates", email="trabalho@x.example")
+        await wishes.set_wishes(tx, ana.id, yes, source=ConsentSource.CALL, proof="protocol 1")
+        await wishes.set_wishes(tx, other.id, no, source=ConsentSource.CALL, proof="protocol 2")
+        done = await merge_customers(tx, ana.id, other.id, (1, 1))
+        assert await wished.standing(tx, ana.id) == no | yes
+        assert (await wished.preference(tx, ana.id)).declined == (Channel.WHATSAPP,)
+        assert {c.proof for c in await wished.consents(tx, ana.id)} == {"protocol 1", "protocol 2"}
+        await unmerge_customers(tx, done.id)
+        assert (await wished.standing(tx, ana.id), await wished.standing(tx, other.id)) == (yes, no)
+        assert not (await wished.preference(tx, ana.id)).declined
+        assert (await wished.preference(tx, other.id)).declined == (Channel.WHATSAPP,)
 
 
 async def test_a_chain_of_merges_is_undone_from_its_end(database):

@@ -10,7 +10,7 @@ from malha.payments import giving_back, reads, service
 from malha.payments import giving_back_reads as together
 from malha.payments.errors import BatchEnded, BatchNotFound, NoRefundsFound, RefundsChanged
 from malha.payments.giving_back_reads import Batch
-from malha.payments.model import NewTender
+from malha.payments.model import Fact, FactKind, NewTender
 from malha.platform.db import Actor, Database
 from malha.platform.ids import UUID
 from malha.testing.builders import World, a_network, an_order
@@ -99,6 +99,23 @@ async def test_all_that_a_search_finds_is_recorded_and_nothing_else(till: Till) 
         trail = await tx.tuples("SELECT action, entity, entity_id, actor_name FROM audit WHERE entity = 'refund_batch'")
         assert await tx.values("SELECT DISTINCT actor FROM payment_entry WHERE kind = 'refunded'") == ["person:bia"]
     assert trail == [("record_refunds", "refund_batch", str(number), "Bia")]
+
+
+async def test_a_second_refund_of_as_much_is_not_taken_for_the_first_of_the_same_reference(till: Till) -> None:
+    order_id = await till.owing(500)
+    assert (await till.work(await till.begin())).recorded == 1
+    async with till.database.transaction() as tx:
+        # Paid by the same means once more: another capture of the tender of which the first was given back.
+        await tx.execute("UPDATE tender SET amount = 1000 WHERE position = 2")
+        again = Fact(position=2, kind=FactKind.CAPTURED, amount=500, reference="once more")
+        await service.record_fact(tx, order_id, again)
+    number = await till.begin()
+    batch = await till.work(number)
+    assert (batch.recorded, batch.refused) == (0, 1)
+    assert "was recorded under lot 1 before. Give this one a reference of its own." in (await till.refused(number))[0]
+    assert await till.due() == {order_id: 500}
+    assert (await till.work(await till.begin(reference="lot 2"))).recorded == 1
+    assert await till.due() == {}
 
 
 async def test_nothing_is_recorded_that_the_person_did_not_see(till: Till) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import msgspec
 import pytest
 
 from malha.ordering import service as ordering
@@ -84,6 +85,28 @@ async def test_the_same_fact_twice_is_recorded_once_and_with_another_amount_refu
         with pytest.raises(FactDiffers):
             await service.record_fact(tx, order_id, a_fact("captured", 701))
         assert await tx.value("SELECT count(*) FROM payment_entry") == 1
+
+
+async def test_a_payment_that_is_told_again_under_its_reference_is_no_second_one(database):
+    async with database.transaction() as tx:
+        world = await a_network(tx)
+        sku = await a_product(tx, world, "A", stock={"DC": 5})
+        order_id = await an_order(tx, world, [Sold(sku, 1, price=1000)], paid=None)
+        pix = NewTender(order_id=order_id, position=0, kind="pix", amount=1000, reference="E2E-1")
+        paid = msgspec.structs.replace(pix, state="captured")
+        told = [await service.add_tender(tx, order_id, tender) for tender in (pix, pix, paid, paid, pix)]
+        assert [(s.state, s.captured, s.repeated) for s in told] == [
+            ("pending", 0, False), ("pending", 0, True), ("paid", 1000, False), ("paid", 1000, True),
+            ("paid", 1000, True),
+        ]  # fmt: skip
+        assert await tx.values("SELECT amount FROM tender") == [1000]
+        with pytest.raises(FactDiffers):
+            await service.add_tender(tx, order_id, msgspec.structs.replace(paid, amount=900))
+        # Another payment has another reference, or none; of another kind it may have the same.
+        for other in ({"reference": "E2E-2"}, {"reference": None}, {"kind": "boleto"}):
+            await service.add_tender(tx, order_id, msgspec.structs.replace(paid, **other))
+        assert (await service.standing(tx, order_id)).refund_due == 3000
+        assert await sums_agree(tx)
 
 
 async def test_of_many_refunds_of_the_last_cent_at_once_one_is_recorded(database):

@@ -90,12 +90,13 @@ async def test_an_order_is_found_by_what_a_person_may_know_of_it(
         assert set(await finding_reads.find(tx, "sku-1")) == {order_id, other}
 
 
+class Corrected(Told, frozen=True, kw_only=True):
+    TYPE: ClassVar[str] = "order.buyer_changed"
+
+
 async def test_a_corrected_buyer_is_found_by_the_new_name_only(
     database: Database, projections: list[Subscription]
 ) -> None:
-    class Corrected(Told, frozen=True, kw_only=True):
-        TYPE: ClassVar[str] = "order.buyer_changed"
-
     async with database.transaction() as tx:
         await a_network(tx)
         order_id = await an_order(tx, name="Jose Errado")
@@ -130,6 +131,40 @@ async def test_orders_of_one_person_get_one_customer_and_those_of_nobody_none(
     async with database.transaction() as tx:
         assert dict(await tx.tuples("SELECT order_id, customer_id FROM order_customer")) == linked
         assert await tx.value("SELECT count(*) FROM customer") == 1
+
+
+async def test_an_order_follows_its_buyer_when_the_document_was_anothers(
+    database: Database, projections: list[Subscription]
+) -> None:
+    async with database.transaction() as tx:
+        await a_network(tx)
+        kept = await an_order(tx, name="João da Silva", document="52998224725", email="joao@example.com")
+        wrong = await an_order(tx, external_id="w-2", name="Ana Lima", document="52998224725")
+        late = await an_order(tx, external_id="w-3", name="Rui Reis", email="rui@example.com")
+        await outbox.add(tx, *[Told(id=order_id, seq=1) for order_id in (kept, wrong, late)])
+    await drain(database, projections)
+    async with database.transaction() as tx:
+        correct = "UPDATE sales_order SET buyer_document = %s::text WHERE id = %s::uuid"
+        await tx.execute(correct, ("11144477735", wrong))
+        await tx.execute(correct, ("39053344705", late))
+        await tx.execute("UPDATE sales_order SET buyer_name = 'João Silva' WHERE id = %s::uuid", (kept,))
+        await outbox.add(tx, *[Corrected(id=order_id, seq=2) for order_id in (kept, wrong, late)])
+    await drain(database, projections)
+    owners = """
+        SELECT k.order_id, c.name, c.document FROM order_customer k JOIN customer c ON c.id = k.customer_id
+    """
+    expected = {
+        (kept, "João da Silva", "52998224725"),
+        (wrong, "Ana Lima", "11144477735"),
+        (late, "Rui Reis", "39053344705"),  # who had none: the profile was theirs all along
+    }
+    async with database.transaction() as tx:
+        assert set(await tx.tuples(owners)) == expected
+        assert await tx.value("SELECT count(*) FROM customer") == 3
+        await tx.execute("UPDATE subscriber SET position = 0")
+    await drain(database, projections)
+    async with database.transaction() as tx:
+        assert set(await tx.tuples(owners)) == expected
 
 
 async def test_an_orders_locations_are_written_and_stay_when_its_units_move_on(

@@ -81,7 +81,11 @@ async def get_payments(work: Work, order_id: UUID) -> PaymentView:
 
 @command("/orders/{order_id:uuid}/tenders", permission="payments:record", tag=TAG)
 async def add_tender(work: Work, order_id: UUID, data: AddTender) -> Standing:
-    """Record that the customer pays with something more, or something else."""
+    """Record that the customer pays with something more, or something else.
+
+    Of one kind, `reference` tells payments of an order apart: the same one again adds nothing, with another amount it
+    is refused. What happened on it since (`state`) is recorded on the tender there is.
+    """
     await open_order(work, order_id)
     tender = NewTender(
         order_id=order_id,

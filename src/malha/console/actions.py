@@ -31,8 +31,8 @@ from malha.network.places import zone_of
 from malha.network.rules import MOST_PICKUP_DAYS
 from malha.ordering import details, promises, reads, rules, slots
 from malha.ordering import service as ordering
-from malha.ordering.errors import LineNotFound, OrderNotFound, TooManyTags
-from malha.ordering.model import Address, CancelWish, HoldKind, PromiseReason
+from malha.ordering.errors import LineNotFound, OrderChanged, OrderNotFound, TooManyTags
+from malha.ordering.model import Address, CancelWish, HoldKind, Order, PromiseReason
 from malha.ordering.tracking import tracking_address
 from malha.payments import deadlines
 from malha.payments import reads as payments_reads
@@ -103,6 +103,12 @@ def _wishes(form: Form) -> list[CancelWish]:
 async def _cancel(tx: Tx, order_id: UUID, form: Form) -> str:
     wishes = _wishes(form)
     refuse([] if wishes else [Flaw("lines", N_("Choose at least one unit to cancel."))])
+    # Of two people who are asked for the same one of three, the second sees first what the other did.
+    seen = {wish.line: count for wish in wishes if (count := _whole(form, f"of{wish.line}")) is not None}
+    if seen:
+        order = await ordering.lock_order(tx, order_id)
+        here = await page.still_here(tx, order_id)
+        _refuse_changed(order, form, any(here.get(line) != count for line, count in seen.items()))
     done = await work.cancel(tx, order_id, reason=forms.said(form, "reason", 200), wishes=wishes)
     await payments.restate(tx, [order_id])
     units = sum(done.lines.values())
@@ -153,9 +159,23 @@ async def _tags(tx: Tx, order_id: UUID, form: Form) -> str:
 
 
 async def _address(tx: Tx, order_id: UUID, form: Form) -> str:
+    order = await ordering.lock_order(tx, order_id)
+    mark = forms.said(form, "mark", 8)
+    _refuse_changed(order, form, bool(mark) and mark != page.address_mark(order.ship_to))
     said = {name: forms.said(form, name, 200) for name in Address.__struct_fields__ if name in form}
-    await ordering.change_address(tx, order_id, Address(**said))
+    country = (order.ship_to or {}).get("country", "BR")  # which the form does not ask for
+    await ordering.change_address(tx, order_id, Address(**{"country": country, **said}))
     return _("Address changed")
+
+
+def _refuse_changed(order: Order, form: Form, changed: bool) -> None:
+    """Refuse an act on what somebody else changed since the person looked.
+
+    Raises:
+        OrderChanged: it is so.
+    """
+    if changed:
+        raise OrderChanged(number=order.number, version=order.seq, expected=_whole(form, "version") or 0)
 
 
 def promised_day(form: Form, name: str = "day") -> date | None:

@@ -12,7 +12,7 @@ from malha.customers import merging, reads, rules
 from malha.customers.errors import UnknownCustomer
 from malha.customers.model import Customer, CustomerRow
 from malha.identity.errors import NeedsEverywhere
-from malha.ordering import merging as orders
+from malha.notifications.merging import merge_customers, unmerge_customers
 from malha.platform.address import Address
 from malha.platform.brazil import mask_email, mask_phone
 from malha.platform.db import Tx
@@ -137,7 +137,7 @@ async def merge(request: Request[Any, Any, Any], number: FromPath[int], other: F
     taken = frozenset(name for name in merging.CHOICES if read.text(name, 10) == "gone")
     async with web.writing(request) as tx:
         kept, gone = await _two(tx, number, other)
-        await orders.merge_customers(tx, kept.id, gone.id, versions, taken)
+        await merge_customers(tx, kept.id, gone.id, versions, taken)
     return web.go_on(request, f"/customers/{number}", _("The two profiles are one now"))
 
 
@@ -158,7 +158,7 @@ async def distinct(request: Request[Any, Any, Any], number: FromPath[int], other
 
 @post("/customers/{number:int}/unmerge/{merge_id:uuid}", opt={"permission": "customers:write"}, status_code=200)
 async def unmerge(request: Request[Any, Any, Any], number: FromPath[int], merge_id: FromPath[UUID]) -> Response[Any]:
-    """Tell two profiles apart again; the orders that followed go back.
+    """Tell two profiles apart again; the orders and wishes that followed go back.
 
     Raises:
         UnknownMerge, MergeUndone, CustomersDiffer: it cannot be, or not any more.
@@ -166,7 +166,7 @@ async def unmerge(request: Request[Any, Any, Any], number: FromPath[int], merge_
     """
     _everywhere(request)
     async with web.writing(request) as tx:
-        await orders.unmerge_customers(tx, merge_id)
+        await unmerge_customers(tx, merge_id)
     return web.go_on(request, f"/customers/{number}", _("They are two profiles again"))
 
 

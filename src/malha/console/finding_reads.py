@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from malha.customers.reads import REVEAL, SHOWN, is_identity
 from malha.customers.rules import search_words
 from malha.platform.brazil import mask_document
 from malha.platform.db import Tx
@@ -26,14 +27,16 @@ LIMIT %(most)s::int
 """
 
 # A number by its unique index; then the trigram index, by the two longest words, the newest of what it finds.
-CUSTOMERS = """
+CUSTOMERS = f"""
 SELECT c.number, c.name, c.document, coalesce(c.address ->> 'city', '') AS city
 FROM customer c WHERE c.number = %(number)s::bigint
 UNION ALL
 (SELECT f.number, f.name, f.document, f.city FROM (
     SELECT c.number, c.name, c.document, coalesce(c.address ->> 'city', '') AS city FROM customer c
     WHERE c.folded LIKE %(longest)s::text AND c.folded LIKE %(second)s::text
-      AND c.folded LIKE ALL (%(patterns)s::text[]) AND c.number IS DISTINCT FROM %(number)s::bigint
+      AND c.folded LIKE ALL (%(patterns)s::text[])
+      AND (%(reveals)s::boolean OR {SHOWN} LIKE ALL (%(patterns)s::text[]))
+      AND c.number IS DISTINCT FROM %(number)s::bigint
     LIMIT %(looked_at)s::int
 ) f ORDER BY f.number DESC)
 LIMIT %(most)s::int
@@ -131,12 +134,16 @@ async def variants(tx: Tx, text: str, most: int) -> list[Goods]:
 
 
 async def customers(tx: Tx, text: str, most: int) -> list[Buyer]:
-    """Return the customers whose number, name, document, e-mail or telephone fits, masked."""
+    """Return the customers whose number, name, document, e-mail or telephone fits, masked.
+
+    Whole identities fit for everybody; for parts of them see `customers.reads.find`.
+    """
     words = search_words(text)
     if not words:
         return []
     number = whole_in(text, 18)
-    return _masked(await tx.all(Buyer, CUSTOMERS, {**_terms(words, most), "number": number}))
+    reveals = tx.actor.may(REVEAL) or await is_identity(tx, text)
+    return _masked(await tx.all(Buyer, CUSTOMERS, {**_terms(words, most), "number": number, "reveals": reveals}))
 
 
 async def locations(tx: Tx, scope: Sequence[int] | None) -> list[Spot]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
+from zlib import crc32
 
 import msgspec
 from litestar import Request, get
@@ -29,7 +30,8 @@ from malha.inventory.ahead.model import ClaimState
 from malha.inventory.vendors.model import DropState
 from malha.notifications import reads as notifications
 from malha.notifications.model import KINDS, TELLER_WORDS, Kind, Teller
-from malha.ordering import reads
+from malha.ordering import reads, rules
+from malha.ordering import service as ordering
 from malha.ordering.errors import OrderNotFound
 from malha.ordering.model import (
     AUTOMATIC_HOLDS,
@@ -60,6 +62,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     header: Header
     lines: list[LineRow]
     units: list[UnitRow]
+    here: Mapping[int, int]  # sold units by line that are neither cancelled nor gone; a kit is one of them
     holds: list[HoldRow]
     notes: list[NoteRow]
     details: OrderDetails | None
@@ -208,6 +211,7 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True):
     email: str
     paid_sign: Sign | None
     cancellable: int
+    address_mark: str
     untouched: bool
     to_come: list[LineView]
     instead: dict[int, substituting.Choice]  # by line: what could stand in for units that wait
@@ -237,6 +241,7 @@ async def read(tx: Tx, number: int, scope: tuple[int, ...] | None) -> Facts:
         header=header,
         lines=await reads.lines(tx, header.id),
         units=units,
+        here=await still_here(tx, header.id),
         holds=await reads.holds(tx, header.id),
         notes=await reads.notes(tx, header.id),
         details=await reads.details(tx, header.id),
@@ -264,6 +269,17 @@ async def read(tx: Tx, number: int, scope: tuple[int, ...] | None) -> Facts:
         slot=await order_slot.view(tx, header.id),
         room=await moving.choices(tx, {row.location_id for row in work if row.state in moving.MOVABLE}),
     )
+
+
+async def still_here(tx: Tx, order_id: UUID) -> dict[int, int]:
+    """Return by line how many sold units of an order may be asked to be cancelled."""
+    units = (await ordering.units_of(tx, [order_id]))[order_id]
+    return {line.line: rules.still_here(line, units) for line in (await ordering.lines_of(tx, [order_id]))[order_id]}
+
+
+def address_mark(address: Mapping[str, Any] | None) -> str:
+    """Return what tells whether an address is still the one that a form was filled with."""
+    return f"{crc32(msgspec.json.encode(address, order='sorted')):08x}"
 
 
 def _count(units: Sequence[UnitRow], states: Any = None) -> int:
@@ -694,7 +710,7 @@ def _can(facts: Facts, step: Step | None) -> Answer:
     return Answer(**base, says=step.label, more=step.hint)
 
 
-def _line_view(line: LineRow, units: Sequence[UnitRow], names: Mapping[int, str]) -> LineView:
+def _line_view(line: LineRow, units: Sequence[UnitRow], here: int, names: Mapping[int, str]) -> LineView:
     mine = [u for u in units if u.line == line.line]
     whole = sum(u.quantity for u in mine) or 1
     segments, words_, x = [], [], 0.0
@@ -718,7 +734,7 @@ def _line_view(line: LineRow, units: Sequence[UnitRow], names: Mapping[int, str]
         discount=line.discount,
         segments=segments,
         says=", ".join(words_),
-        cancellable=sum(u.quantity for u in mine if u.state not in GONE and u.state != UnitState.CANCELLED),
+        cancellable=here,
         places=_places([u for u in mine if u.state != UnitState.CANCELLED]),
         replaces=names.get(line.replaces or 0, ""),
     )
@@ -778,7 +794,7 @@ def view_of(facts: Facts, names: timeline.Names, instead: Sequence[substituting.
     fraud = any(hold.kind == HoldKind.FRAUD for hold in facts.open_holds)
     sign = words.REVIEW if fraud else words.STATUS[header.status]
     called = {line.line: line.name for line in facts.lines}
-    lines = [_line_view(line, facts.units, called) for line in facts.lines]
+    lines = [_line_view(line, facts.units, facts.here.get(line.line, 0), called) for line in facts.lines]
     shown = {u.state for u in facts.units}
     families: dict[str, list[str]] = {}
     for state in words.UNIT_ORDER:
@@ -806,7 +822,8 @@ def view_of(facts: Facts, names: timeline.Names, instead: Sequence[substituting.
         phone=brazil.mask_phone(header.buyer_phone) if header.buyer_phone else "",
         email=brazil.mask_email(header.buyer_email) if header.buyer_email else "",
         paid_sign=words.PAYMENT.get(facts.paid.state) if facts.paid else None,
-        cancellable=sum(line.cancellable for line in lines),
+        cancellable=sum(u.quantity for u in facts.living if u.state not in GONE),
+        address_mark=address_mark(header.ship_to),
         untouched=all(u.state in WAITING or u.state == UnitState.ALLOCATED for u in facts.living),
         to_come=[line for line in lines if line.line in coming],
         instead={choice.line: choice for choice in instead},

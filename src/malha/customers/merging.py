@@ -35,7 +35,9 @@ async def both(tx: Tx, kept: UUID, gone: UUID) -> tuple[Customer, Customer]:
     if kept == gone:
         raise SameCustomer
     found = await reads.by_ids(tx, [kept, gone])
-    await writes.lock_identities(tx, rules.buckets_of(found.values()))
+    # Who orders with what led to one of them finds it by that alone.
+    led = {rules.bucket_of_alias(value) for value in await reads.aliases_to(tx, [kept, gone])}
+    await writes.lock_identities(tx, sorted({*rules.buckets_of(found.values()), *led}))
     await tx.tuples(writes.LOCK_CUSTOMERS, {"ids": sorted([kept, gone])})
     found = await reads.by_ids(tx, [kept, gone])
     for id_ in (kept, gone):
@@ -79,7 +81,8 @@ async def merge(
     )
     # What led to the profile that goes, its own aliases too, leads to the one that stays.
     await tx.execute(writes.MOVE_ALIASES, {"from": gone.id, "to": kept.id})
-    values = sorted({value for value in (gone.document, gone.email) if value} - {after.document, after.email})
+    # So does what it had itself and gave up for the other one's.
+    values = sorted({*rules.aliases_of(gone), *rules.aliases_of(kept)} - {*rules.aliases_of(after)})
     await tx.execute(writes.ADD_ALIASES, {"values": values, "customer": kept.id, "merge": merge_id})
     await audit.record(
         tx, action="merge", entity="customer", entity_id=kept.id, before=kept, after=after, personal=_PERSONAL

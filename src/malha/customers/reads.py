@@ -19,6 +19,7 @@ from malha.platform.db import Tx
 from malha.platform.ids import UUID
 from malha.platform.text import literal
 
+REVEAL = "customers:reveal"
 FOUND_LIMIT = 1_000  # customers a search looks at; one that finds more is too wide to be read anyway
 RECENT = 20_000  # customers a search looks through one by one, before it asks the index about all of them
 
@@ -68,16 +69,25 @@ SELECT id FROM customer WHERE email = %(email)s::text
 UNION
 SELECT id FROM customer WHERE phone = %(phone)s::text
 """
+# What lists show of a profile (`masked`), folded: only that answers parts of words to who may not see the rest. Else
+# the hidden digits of a CPF were read by asking for them one after the other.
+SHOWN: LiteralString = """concat_ws(' ', lower(regexp_replace(normalize(c.name, NFKD), '[\\u0300-\\u036f]', '', 'g')),
+    CASE WHEN length(c.document) = 14 THEN lower(c.document) ELSE substr(c.document, 4, 6) END,
+    left(c.email, 1), '@' || split_part(c.email, '@', 2), substr(c.phone, 4, 2), right(c.phone, 4))"""
 # What many have, the newest have too: a frequent name is found among them at once. Unique index on number, backwards.
-FIND_RECENT = """
-SELECT c.id FROM (SELECT id, number, folded FROM customer ORDER BY number DESC LIMIT %(recent)s::int) c
+FIND_RECENT = f"""
+SELECT c.id
+FROM (SELECT id, number, folded, name, document, email, phone FROM customer
+      ORDER BY number DESC LIMIT %(recent)s::int) c
 WHERE c.folded LIKE ALL(%(patterns)s::text[])
+  AND (%(reveals)s::boolean OR {SHOWN} LIKE ALL(%(patterns)s::text[]))
 ORDER BY c.number DESC LIMIT %(most)s::int
 """
 # Trigram index, by the two longest words: LIKE ALL cannot use it, so it only filters what they found.
-FIND_TEXT = """
+FIND_TEXT = f"""
 SELECT c.id FROM customer c
 WHERE c.folded LIKE %(longest)s::text AND c.folded LIKE %(second)s::text AND c.folded LIKE ALL(%(patterns)s::text[])
+  AND (%(reveals)s::boolean OR {SHOWN} LIKE ALL(%(patterns)s::text[]))
 ORDER BY c.number DESC LIMIT %(most)s::int
 """
 
@@ -90,6 +100,8 @@ FROM customer WHERE number > %(after)s::bigint ORDER BY number LIMIT %(limit)s::
 
 # What led to a profile that is gone, by primary key.
 ALIASES = "SELECT value, customer_id FROM customer_alias WHERE value = ANY(%(values)s::text[])"
+# Index customer_alias_customer.
+ALIASES_TO = "SELECT value FROM customer_alias WHERE customer_id = ANY(%(customers)s::uuid[])"
 
 _MERGE = """
 SELECT id, at, person, kept_id, gone_id, gone_number, kept_before, gone_before, kept_version, orders, undone_at
@@ -168,23 +180,33 @@ async def find(tx: Tx, query: str) -> list[UUID] | None:
     """Return the customers a person may mean, newest first, at most `FOUND_LIMIT`; None where nothing is asked.
 
     A whole CPF, CNPJ, e-mail or telephone answers from its index, however it is typed; so it answers completely.
-    Anything else is looked for by parts of words in name, document, e-mail and telephone.
+    Anything else is looked for by parts of words in name, document, e-mail and telephone; of these three, for who may
+    not see personal data, in what lists show of them.
     """
     if not (words := patterns(query)):
         return None
+    if known := await _of_identity(tx, query):
+        return known
+    words.sort(key=len, reverse=True)
+    asked = {"patterns": words, "most": FOUND_LIMIT, "reveals": tx.actor.may(REVEAL)}
+    recent = await tx.values(FIND_RECENT, {**asked, "recent": RECENT})
+    if len(recent) == FOUND_LIMIT:
+        return recent
+    return await tx.values(FIND_TEXT, {**asked, "longest": words[0], "second": words[min(1, len(words) - 1)]})
+
+
+async def _of_identity(tx: Tx, query: str) -> list[UUID]:
     identity = {
         "document": normalise_document(query),
         "email": normalise_email(query),
         "phone": normalise_phone(query),
     }
-    if any(identity.values()) and (known := await tx.values(FIND_IDENTITY, identity)):
-        return known
-    words.sort(key=len, reverse=True)
-    asked = {"patterns": words, "most": FOUND_LIMIT}
-    recent = await tx.values(FIND_RECENT, {**asked, "recent": RECENT})
-    if len(recent) == FOUND_LIMIT:
-        return recent
-    return await tx.values(FIND_TEXT, {**asked, "longest": words[0], "second": words[min(1, len(words) - 1)]})
+    return await tx.values(FIND_IDENTITY, identity) if any(identity.values()) else []
+
+
+async def is_identity(tx: Tx, query: str) -> bool:
+    """Tell whether a text is the whole CPF, CNPJ, e-mail or telephone of a customer."""
+    return bool(await _of_identity(tx, query))
 
 
 def patterns(query: str) -> list[str]:
@@ -214,8 +236,13 @@ async def walk(tx: Tx, *, after: int = 0, limit: int = 1000) -> list[Customer]:
 
 
 async def aliases(tx: Tx, values: Sequence[str]) -> dict[str, UUID]:
-    """Return whose profile documents and e-mails of profiles that are gone lead to."""
+    """Return whose profile the aliases (`rules.aliases_of`) of profiles that are gone lead to."""
     return dict(await tx.tuples(ALIASES, {"values": list(values)})) if values else {}
+
+
+async def aliases_to(tx: Tx, customers: Sequence[UUID]) -> list[str]:
+    """Return what leads to profiles besides what they have themselves."""
+    return await tx.values(ALIASES_TO, {"customers": list(customers)})
 
 
 async def merges_into(tx: Tx, customer_id: UUID) -> list[Merge]:

@@ -112,7 +112,7 @@ def buckets_of(buyers: Iterable[Buyer | CustomerDraft | Customer]) -> list[int]:
     bounds the locks of a large import.
     """
     identities = {value for b in buyers for value in (b.document, b.email, b.phone) if value}
-    return sorted({crc32(value.encode()) % BUCKETS for value in identities})
+    return sorted({_bucket(value) for value in identities})
 
 
 def is_one_identity(one: Customer, other: Customer) -> bool:
@@ -149,6 +149,24 @@ def best_match(buyer: Buyer | CustomerDraft, candidates: Sequence[Customer]) -> 
 
     best = max(candidates, key=rank, default=None)
     return best if best is not None and strength(best) else None
+
+
+def aliases_of(customer: Buyer | CustomerDraft | Customer) -> list[str]:
+    """Return by what a profile is found after it went: document, e-mail, and its telephone together with its name.
+
+    A telephone alone is the whole family's. `bucket_of_alias` names the lock that all who speak of one take.
+    """
+    said = [value for value in (customer.document, customer.email) if value]
+    return [*said, f"{customer.phone} {fold(customer.name)}"] if customer.phone and customer.name else said
+
+
+def bucket_of_alias(value: str) -> int:
+    """Return the lock bucket of an alias: its document's, e-mail's or telephone's."""
+    return _bucket(value.partition(" ")[0])
+
+
+def _bucket(identity: str) -> int:
+    return crc32(identity.encode()) % BUCKETS
 
 
 def has_something(value: object) -> bool:

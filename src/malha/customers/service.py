@@ -55,10 +55,15 @@ class _People:
         return rules.best_match(buyer, [self.current[i] for i in ids]) or self._by_alias(buyer)
 
     def _by_alias(self, buyer: Buyer | CustomerDraft) -> Customer | None:
-        """Return the profile that one which is gone was put together with; another document is another person."""
-        for value in filter(None, (buyer.document, buyer.email)):
+        """Return the profile that one which is gone was put together with; another document is another person.
+
+        So is another e-mail, where only telephone and name lead to it.
+        """
+        for value in rules.aliases_of(buyer):
             found = self.current.get(self._aliases[value]) if value in self._aliases else None
-            if found is not None and (value == buyer.document or not (buyer.document and found.document)):
+            if found is None or (value != buyer.document and buyer.document and found.document):
+                continue
+            if value in {buyer.document, buyer.email} or not (buyer.email and found.email):
                 return found
         return None
 
@@ -92,7 +97,7 @@ async def _people(tx: Tx, buyers: Sequence[B]) -> _People:
     emails: list[str] = sorted({b.email for b in buyers if b.email})
     phones: list[str] = sorted({b.phone for b in buyers if b.phone})
     found = await reads.candidates(tx, documents=documents, emails=emails, phones=phones)
-    aliases = await reads.aliases(tx, [*documents, *emails])
+    aliases = await reads.aliases(tx, sorted({value for b in buyers for value in rules.aliases_of(b)}))
     known = {customer.id for customer in found}
     if more := [id_ for id_ in set(aliases.values()) if id_ not in known]:
         found += (await reads.by_ids(tx, more)).values()

@@ -5,14 +5,15 @@ order is held, so that nothing leaves, and a person decides: who sees the hold c
 customer why. What has left can only come back.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 from malha.fulfillment import service
+from malha.fulfillment.errors import CancelOvertaken
 from malha.ordering import rules
 from malha.ordering import service as ordering
 from malha.ordering.errors import NothingToCancel, UnitsLeft
-from malha.ordering.model import GONE, CancelWish, HoldKind, Line, Unit, UnitState
+from malha.ordering.model import CancelWish, HoldKind, Line, Unit
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
 
@@ -32,11 +33,17 @@ def at_once(line: Line, units: Sequence[Unit]) -> int:
 
 def on_request(line: Line, units: Sequence[Unit]) -> int:
     """Return for how many sold units of a line a shopper may ask: all that are neither gone nor cancelled."""
-    return rules.whole_units(line, [u for u in units if u.state not in GONE and u.state is not UnitState.CANCELLED])
+    return rules.still_here(line, units)
 
 
 async def ask_to_cancel(
-    tx: Tx, order_id: UUID, wishes: Sequence[CancelWish] | None, *, reason: str, note: str
+    tx: Tx,
+    order_id: UUID,
+    wishes: Sequence[CancelWish] | None,
+    *,
+    reason: str,
+    note: str,
+    seen: Mapping[int, int] | None = None,
 ) -> Outcome:
     """Cancel units, or ask for it, as an order stands now. `wishes` None: everything that has not left.
 
@@ -48,15 +55,19 @@ async def ask_to_cancel(
         wishes: What to cancel, in sold units per line.
         reason: Why, for the timeline, where it is cancelled at once.
         note: What to tell the person who decides, where it is not.
+        seen: Of how many sold units of a line the asker chose, by line.
 
     Raises:
         OrderNotFound: there is no such order.
+        CancelOvertaken: it is another number by now.
         UnitsLeft: more is asked for than is still there.
         NothingToCancel: everything has left or is cancelled.
     """
     await ordering.lock_order(tx, order_id)
     lines = {line.line: line for line in (await ordering.lines_of(tx, [order_id]))[order_id]}
     units = (await ordering.units_of(tx, [order_id]))[order_id]
+    if any(n not in lines or on_request(lines[n], units) != count for n, count in (seen or {}).items()):
+        raise CancelOvertaken
     asked = _quantities(lines, units, wishes)
     if all(at_once(lines[number], units) >= quantity for number, quantity in asked.items()):
         chosen = [CancelWish(number, quantity) for number, quantity in asked.items()]

@@ -11,6 +11,14 @@ class WorkNotFound(NotFound):
     mend = "Check the identifier, and that you work for its location."
 
 
+class CancelOvertaken(Conflict):
+    """Units were cancelled or left since the asker chose among them: sent twice, a wish would count twice."""
+
+    code = "cancel_overtaken"
+    says = "What can be cancelled of this order changed meanwhile."
+    mend = "Look at what is left of it before you cancel more."
+
+
 class ShipmentNotFound(NotFound):
     """There is no such parcel."""
 

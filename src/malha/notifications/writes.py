@@ -143,6 +143,18 @@ FROM jsonb_to_recordset(%(rows)s::jsonb) AS r (id uuid, customer_id uuid, purpos
 ON CONFLICT (key) DO NOTHING
 RETURNING id
 """
+# Two profiles became one: what one said, under the other, with its time and its proof. The index on customers; keys of
+# copies name the merge, so that they can be taken away, and the original, so that there is one of each.
+COPY_CONSENTS = """
+INSERT INTO message_consent (id, customer_id, purpose, channel, given, source, proof, at, recorded_at, recorded_by, key)
+SELECT gen_random_uuid(), %(kept)s::uuid, purpose, channel, given, source, proof, at, recorded_at, recorded_by,
+       'merge:' || %(merge)s::text || ':' || id
+FROM message_consent WHERE customer_id = %(gone)s::uuid ORDER BY at, id
+"""
+DROP_COPIES = """
+DELETE FROM message_consent
+WHERE customer_id = %(kept)s::uuid AND starts_with(key, 'merge:' || %(merge)s::text || ':')
+"""
 # What counts for sending follows the ledger: the newest word on each means.
 FOLLOW_CONSENTS = """
 INSERT INTO message_preference (customer_id, declined, source)

@@ -6,8 +6,10 @@ of words are looked for among the newest orders, and among all of them only when
 """
 
 from collections.abc import Sequence
+from typing import LiteralString
 
 from malha.catalog import reads as catalog
+from malha.customers.reads import REVEAL
 from malha.platform.brazil import normalise_cnpj, normalise_phone
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
@@ -59,20 +61,36 @@ ORDER BY s.placed_at DESC LIMIT %(most)s::int
 FIND_TAG = """
 SELECT order_id FROM order_tag WHERE key = %(key)s::text ORDER BY placed_at DESC, order_id DESC LIMIT %(most)s::int
 """
+# An order's text with as much of its buyer's document, e-mail and telephone as lists show: only that answers parts of
+# words to who may not see the rest. Asked of what was found by the whole text, by primary key.
+_DOCUMENT = "CASE WHEN length(o.bare) = 14 THEN lower(o.bare) ELSE substr(o.bare, 4, 6) END"
+_PHONE = "concat_ws(' ', left(o.area, 2), right(o.buyer_phone, 4))"
+_SHOWN: LiteralString = f"""(%(reveals)s::boolean OR EXISTS (
+    SELECT FROM (
+        SELECT x.*, regexp_replace(x.buyer_document, '[^[:alnum:]]', '', 'g') AS bare,
+               regexp_replace(x.buyer_phone, '^[+]55', '') AS area
+        FROM sales_order x WHERE x.id = s.order_id) o
+    WHERE replace(replace(replace(replace(replace(s.document,
+        coalesce(nullif(lower(o.buyer_document), ''), chr(1)), coalesce({_DOCUMENT}, '')),
+        coalesce(nullif(lower(o.bare), ''), chr(1)), coalesce({_DOCUMENT}, '')),
+        coalesce(nullif(lower(o.buyer_email), ''), chr(1)), '@' || coalesce(split_part(o.buyer_email, '@', 2), '')),
+        coalesce(nullif(lower(o.buyer_phone), ''), chr(1)), coalesce({_PHONE}, '')),
+        coalesce(nullif(regexp_replace(o.buyer_phone, '[^[:alnum:]]', '', 'g'), ''), chr(1)), coalesce({_PHONE}, ''))
+    LIKE ALL(%(patterns)s::text[])))"""
 # What many orders have, the newest have too: a word of a thousand orders is found among them at once, and one that the
 # index would answer with half of the table never gets there. Primary key, backwards: ids begin with the time.
-FIND_RECENT = """
+FIND_RECENT = f"""
 SELECT s.order_id
 FROM (SELECT * FROM order_search ORDER BY order_id DESC LIMIT %(recent)s::int OFFSET %(behind)s::int) s
-WHERE s.document LIKE ALL(%(patterns)s::text[])
+WHERE s.document LIKE ALL(%(patterns)s::text[]) AND {_SHOWN}
 ORDER BY s.placed_at DESC LIMIT %(most)s::int
 """
 # Trigram index, by the two longest words: LIKE ALL cannot use it, so it only filters what they found. Newest first,
 # because a search that finds too many is asked for what is going on now.
-FIND_TEXT = """
+FIND_TEXT = f"""
 SELECT s.order_id FROM order_search s
 WHERE s.document LIKE %(longest)s::text AND s.document LIKE %(second)s::text
-  AND s.document LIKE ALL(%(patterns)s::text[])
+  AND s.document LIKE ALL(%(patterns)s::text[]) AND {_SHOWN}
 ORDER BY s.placed_at DESC LIMIT %(most)s::int
 """
 
@@ -82,7 +100,8 @@ async def find(tx: Tx, text: str) -> list[UUID]:
 
     A number, a channel's own id or an order's id answers from an index at once; so does a CPF or CNPJ, an e-mail, a
     telephone, a SKU or a GTIN, whatever punctuation it is typed with. Tags are found whole. Names are looked for by all
-    their words, and then by parts of words.
+    their words, and then by parts of words. Parts of a document, an e-mail or a telephone that lists do not show find
+    orders for who may see personal data.
     """
     asked = text.strip().removeprefix("#")
     if not asked:
@@ -116,7 +135,7 @@ async def find(tx: Tx, text: str) -> list[UUID]:
 
 async def _recent(tx: Tx, words: Sequence[str]) -> list[UUID]:
     """Return which of the newest orders hold all of these parts of words; of more orders where many do."""
-    asked = {"patterns": [_pattern(word) for word in words], "most": FOUND_LIMIT}
+    asked = {"patterns": [_pattern(word) for word in words], "most": FOUND_LIMIT, "reveals": tx.actor.may(REVEAL)}
     found = await tx.values(FIND_RECENT, {**asked, "recent": RECENT, "behind": 0})
     if MANY <= len(found) < FOUND_LIMIT:
         further = RECENT * FOUND_LIMIT * 5 // len(found) // 4 - RECENT
@@ -128,7 +147,7 @@ async def _parts(tx: Tx, words: Sequence[str]) -> list[UUID]:
     """Return the orders whose text holds all of these parts of words."""
     patterns = [_pattern(word) for word in sorted(words, key=len, reverse=True)]
     asked = {"longest": patterns[0], "second": patterns[min(1, len(patterns) - 1)], "patterns": patterns}
-    return await tx.values(FIND_TEXT, {**asked, "most": FOUND_LIMIT})
+    return await tx.values(FIND_TEXT, {**asked, "most": FOUND_LIMIT, "reveals": tx.actor.may(REVEAL)})
 
 
 def _key(asked: str, words: Sequence[str]) -> str:

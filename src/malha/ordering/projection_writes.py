@@ -91,7 +91,7 @@ ON CONFLICT DO NOTHING
 """
 # Orders of events between two positions that have no customer yet; sorted, so that equal ones come in one order.
 SWEEP_BUYERS = """
-SELECT o.id, o.buyer_name, o.buyer_document, o.buyer_email, o.buyer_phone, o.ship_to::text
+SELECT o.id, o.buyer_name, o.buyer_document, o.buyer_email, o.buyer_phone, o.ship_to::text, k.customer_id
 FROM (SELECT DISTINCT substr(key, 7)::uuid AS id FROM event
       WHERE position > %(since)s::bigint AND position <= %(reach)s::bigint AND type = ANY (%(types)s::text[])) AS meant
 JOIN sales_order o ON o.id = meant.id
@@ -101,11 +101,36 @@ ORDER BY o.id
 """
 # As SWEEP_BUYERS, for orders by primary key.
 UNLINKED_BUYERS = """
-SELECT o.id, o.buyer_name, o.buyer_document, o.buyer_email, o.buyer_phone, o.ship_to::text
+SELECT o.id, o.buyer_name, o.buyer_document, o.buyer_email, o.buyer_phone, o.ship_to::text, k.customer_id
 FROM sales_order o
 LEFT JOIN order_customer k ON k.order_id = o.id
 WHERE o.id = ANY (%(orders)s::uuid[]) AND k.order_id IS NULL
 ORDER BY o.id
+"""
+# Orders by primary key whose buyer has another document than their customer. Profiles that are gone were merged, and
+# their orders moved with that.
+MISLINKED_BUYERS = """
+SELECT o.id, o.buyer_name, o.buyer_document, o.buyer_email, o.buyer_phone, o.ship_to::text, k.customer_id
+FROM sales_order o JOIN order_customer k ON k.order_id = o.id JOIN customer c ON c.id = k.customer_id
+WHERE o.id = ANY (%(orders)s::uuid[]) AND o.buyer_document IS NOT NULL
+  AND c.document IS DISTINCT FROM o.buyer_document
+ORDER BY o.id
+"""
+# As MISLINKED_BUYERS, for orders whose buyer was corrected between two positions of the log.
+SWEEP_MISLINKED = """
+SELECT o.id, o.buyer_name, o.buyer_document, o.buyer_email, o.buyer_phone, o.ship_to::text, k.customer_id
+FROM (SELECT DISTINCT substr(key, 7)::uuid AS id FROM event
+      WHERE position > %(since)s::bigint AND position <= %(reach)s::bigint AND type = 'order.buyer_changed') AS meant
+JOIN sales_order o ON o.id = meant.id JOIN order_customer k ON k.order_id = o.id JOIN customer c ON c.id = k.customer_id
+WHERE o.buyer_document IS NOT NULL AND c.document IS DISTINCT FROM o.buyer_document
+ORDER BY o.id
+"""
+# They follow their buyer, unless somebody put them elsewhere meanwhile. By primary key.
+FOLLOW_BUYERS = """
+UPDATE order_customer k SET customer_id = w.customer_id
+FROM (SELECT * FROM unnest(%(orders)s::uuid[], %(formers)s::uuid[], %(customers)s::uuid[])
+      AS u(order_id, former_id, customer_id) ORDER BY order_id) AS w
+WHERE k.order_id = w.order_id AND k.customer_id = w.former_id
 """
 # The link is no part of the aggregate's story: no new `seq`. Sorted by primary key.
 LINK_CUSTOMERS = """

@@ -106,15 +106,21 @@ async def sweep_locations(tx: Tx, since: int, reach: int) -> None:
 async def link_customers(tx: Tx, events: list[Recorded]) -> None:
     """Give orders without a customer theirs: the profile that matches the buyer, made if there is none.
 
-    Buyers without any identity stay without a customer.
+    Buyers without any identity stay without a customer. Whose document was corrected to another one than their
+    customer's is somebody else: the order follows.
     """
-    await _link(tx, await tx.tuples(writes.UNLINKED_BUYERS, {"orders": _orders(events)}))
+    rows = await tx.tuples(writes.UNLINKED_BUYERS, {"orders": _orders(events)})
+    corrected = _orders([e for e in events if e.type == "order.buyer_changed"])
+    if corrected:
+        rows += await tx.tuples(writes.MISLINKED_BUYERS, {"orders": corrected})
+    await _link(tx, rows)
 
 
 async def sweep_customers(tx: Tx, since: int, reach: int) -> None:
     """As `link_customers`, for the events after `since` up to `reach`."""
-    stretch = {"since": since, "reach": reach, "types": list(BUYER_TYPES)}
-    await _link(tx, await tx.tuples(writes.SWEEP_BUYERS, stretch))
+    stretch = {"since": since, "reach": reach}
+    rows = await tx.tuples(writes.SWEEP_BUYERS, {**stretch, "types": list(BUYER_TYPES)})
+    await _link(tx, rows + await tx.tuples(writes.SWEEP_MISLINKED, stretch))
 
 
 async def _link(tx: Tx, rows: list[tuple[Any, ...]]) -> None:
@@ -127,11 +133,12 @@ async def _link(tx: Tx, rows: list[tuple[Any, ...]]) -> None:
             phone=phone,
             address=None if ship_to is None else _address(ship_to),
         )
-        for _, name, document, email, phone, ship_to in known
+        for _, name, document, email, phone, ship_to, _ in known
     ]
-    found = [
-        (row[0], customer) for row, customer in zip(known, await customers.link(tx, buyers), strict=True) if customer
+    linked = [
+        (row, customer) for row, customer in zip(known, await customers.link(tx, buyers), strict=True) if customer
     ]
+    found = [(row[0], customer) for row, customer in linked if row[6] is None]
     await tx.execute(
         writes.LINK_CUSTOMERS,
         {
@@ -139,6 +146,11 @@ async def _link(tx: Tx, rows: list[tuple[Any, ...]]) -> None:
             "customers": arrays.bare([customer.hex for _, customer in found]),
         },
     )
+    moved = [(row[0], row[6], customer) for row, customer in linked if row[6] not in {None, customer}]
+    if moved:
+        orders, formers, others = zip(*moved, strict=True)
+        columns = {"orders": list(orders), "formers": list(formers), "customers": list(others)}
+        await tx.execute(writes.FOLLOW_BUYERS, columns)
 
 
 def _bare(text: str | None) -> str:

@@ -202,6 +202,11 @@ def whole_units(line: Line, units: Iterable[Unit]) -> int:
     return min(counts[sku] // each for sku, each in per.items())
 
 
+def still_here(line: Line, units: Iterable[Unit]) -> int:
+    """Return how many sold units of a line are neither cancelled nor gone."""
+    return whole_units(line, [u for u in units if u.state is not UnitState.CANCELLED and u.state not in GONE])
+
+
 def is_cancellable(unit: Unit) -> bool:
     """Tell whether a unit may be cancelled now: it has not left and no fiscal document covers it."""
     return UnitState.CANCELLED in TRANSITIONS[unit.state] and unit.document_id is None

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from malha.capacity import service as capacity
+from malha.customers.lines import stated_address
 from malha.inventory import service as inventory
 from malha.inventory.ahead import rules as ahead_rules
 from malha.inventory.ahead import service as ahead
@@ -624,6 +625,8 @@ async def change_address(tx: Tx, order_id: UUID, address: Address, *, expected: 
     order = await lock_order(tx, order_id, expected)
     clean, flaws = rules.check_address(address)
     refuse(flaws)
+    # The code of a municipality, which people do not type, stays with its city.
+    clean = stated_address(msgspec.convert(order.ship_to or {}, Address), clean)
     if order.method != "ship":
         raise NotShipped(number=order.number)
     await _require_untouched(tx, order)

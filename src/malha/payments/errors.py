@@ -20,6 +20,15 @@ class FactDiffers(MalhaError):
     mend = "Use the reference of the other fact, or leave it: what is recorded stays."
 
 
+class ReferenceTaken(MalhaError):
+    """What is due now is another refund than the one of before, though it may be of as much."""
+
+    status = 409
+    code = "refund_reference_taken"
+    says = "A refund of order {number} was recorded under {reference} before."
+    mend = "Give this one a reference of its own."
+
+
 class AuthorisedTooMuch(MalhaError):
     """A tender is authorised up to its amount."""
 

@@ -16,7 +16,7 @@ from malha.ordering import service as ordering
 from malha.ordering.model import HoldKind, Order, OrderStatus
 from malha.ordering.rules import is_untouched
 from malha.payments import rules, writes
-from malha.payments.errors import FactDiffers, NoRefundDue, RefundDueDiffers, TenderNotFound
+from malha.payments.errors import FactDiffers, NoRefundDue, ReferenceTaken, RefundDueDiffers, TenderNotFound
 from malha.payments.events import (
     PaymentAuthorised,
     PaymentCaptured,
@@ -133,11 +133,18 @@ def _sums(moved: Mapping[UUID, tuple[PaymentState, Sums]]) -> dict[str, Any]:
 async def add_tender(tx: Tx, order_id: UUID, tender: NewTender) -> Standing:
     """Record that the customer pays with something more. `position` is given by us, `order_id` is the argument's.
 
+    A payment that has a reference is known by it and its kind: told again it adds no tender, and what happened on it
+    since is recorded on the one there is.
+
     Raises:
         Invalid: the amount is not between 1 centavo and 10 billion, or the currency's.
+        FactDiffers: the payment was recorded with another amount.
     """
     order = await ordering.lock_order(tx, order_id)
     _check_amount(tender.amount)
+    key = {"order_id": order_id, "kind": tender.kind, "reference": tender.reference}
+    if tender.reference is not None and (known := await tx.tuples(writes.FIND_TENDER, key)):
+        return await _told_again(tx, order, tender, *known[0])
     tenders = (await _tenders_of(tx, [order_id]))[order_id]
     position = 1 + max((t.position for t in tenders), default=0)
     id_ = new_id()
@@ -158,6 +165,18 @@ async def add_tender(tx: Tx, order_id: UUID, tender: NewTender) -> Standing:
         )
         return await record_fact(tx, order_id, fact)
     return _standing(order, [*tenders, added], state)
+
+
+async def _told_again(tx: Tx, order: Order, tender: NewTender, position: int, amount: int) -> Standing:
+    reference = tender.reference or ""
+    if amount != tender.amount:
+        recorded, said = Money(amount, order.currency), Money(tender.amount, order.currency)
+        raise FactDiffers(reference=reference, recorded=recorded, amount=said)
+    if tender.state not in _SETTLED:
+        return msgspec.structs.replace(await standing(tx, order.id), repeated=True)
+    kind = _SETTLED[tender.state]
+    fact = Fact(position=position, kind=kind, amount=amount, reference=reference, occurred_at=tender.occurred_at)
+    return await record_fact(tx, order.id, fact)
 
 
 async def record_fact(tx: Tx, order_id: UUID, fact: Fact) -> Standing:
@@ -224,7 +243,7 @@ async def record_given_back(tx: Tx, order_id: UUID, reference: str, *, seen: int
     Raises:
         NoRefundDue: nothing is to be given back.
         RefundDueDiffers: what is due is no longer what was seen.
-        FactDiffers: a refund of another amount is recorded under this reference.
+        FactDiffers, ReferenceTaken: a refund was recorded under this reference before.
     """
     order = await ordering.lock_order(tx, order_id)
     tenders = (await _tenders_of(tx, [order_id]))[order_id]
@@ -236,7 +255,9 @@ async def record_given_back(tx: Tx, order_id: UUID, reference: str, *, seen: int
         raise RefundDueDiffers(number=order.number, seen=then, due=now)
     for position, amount in rules.shares_of_refund(due, tenders):
         fact = Fact(position=position, kind=FactKind.REFUNDED, amount=amount, reference=reference)
-        await record_fact(tx, order_id, fact)
+        # What is due was given back after what is recorded: the same amount again is no repetition of it.
+        if (await record_fact(tx, order_id, fact)).repeated:
+            raise ReferenceTaken(number=order.number, reference=reference)
     return due
 
 

@@ -53,6 +53,13 @@ WHERE t.order_id = ANY (%(orders)s::uuid[])
 GROUP BY t.id ORDER BY t.order_id, t.position
 """
 
+# The first of an order's few under a reference: older ones, and those that came with the order, may share it.
+FIND_TENDER = """
+SELECT position, amount FROM tender
+WHERE order_id = %(order_id)s::uuid AND kind = %(kind)s::text AND reference = %(reference)s::text
+ORDER BY position LIMIT 1
+"""
+
 FIND_ENTRY = """
 SELECT amount FROM payment_entry
 WHERE tender_id = %(tender_id)s::uuid AND kind = %(kind)s::text AND reference = %(reference)s::text

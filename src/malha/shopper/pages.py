@@ -151,7 +151,9 @@ async def cancel(request: Asking, token: FromPath[str]) -> Response[Any]:
     try:
         if order.channel_kind == "marketplace":
             raise AskTheChannel(channel=order.channel)
-        wishes = _wishes(order, {str(name): str(value) for name, value in form.items()})
+        fields = {str(name): str(value) for name, value in form.items()}
+        wishes = _wishes(order, fields)
+        of = {wish.line: whole_in(fields.get(f"of-{wish.line}", ""), 6) for wish in wishes}
         tongue = desk.desk_of(request).settings.language
         said = translate(tongue, REASONS.get(reason, REASONS[""]))
         names = {line.line: line.name for line in order.lines}
@@ -161,6 +163,7 @@ async def cancel(request: Asking, token: FromPath[str]) -> Response[Any]:
                 tx,
                 order.id,
                 wishes,
+                seen={line: count for line, count in of.items() if count is not None},
                 reason=translate(tongue, _BY_SHOPPER, reason=said),
                 note=translate(tongue, _ASKED_BY_SHOPPER, what=what, reason=said),
             )

@@ -322,6 +322,19 @@ async def test_a_part_can_be_cancelled_and_the_rest_goes_on(shop: Shop) -> None:
     assert "Cancelled" in await case.page()
 
 
+async def test_a_form_that_is_sent_twice_cancels_its_units_once(shop: Shop) -> None:
+    case = await a_case(shop, {"DC": 3})
+    page = (await shop.http.get(f"{case.link}/cancel", headers={"accept-language": "en"})).text
+    fields = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', page)) | {"line-1": "1"}
+    for outcome in (303, 409):
+        answer = await shop.http.post(f"{case.link}/cancel", data=fields, headers={**FORM, "accept-language": "en"})
+        assert answer.status_code == outcome
+    assert "changed meanwhile. Look at what is left of it" in words(answer.text)
+    async with shop.database.transaction() as tx:
+        units = (await ordering.units_of(tx, [case.order_id]))[case.order_id]
+    assert sorted((u.state.value, u.quantity) for u in units) == [("allocated", 2), ("cancelled", 1)]
+
+
 async def test_once_work_began_a_person_decides_and_nothing_leaves_meanwhile(shop: Shop) -> None:
     case = await a_case(shop, policy="not_required")
     [job] = await case.work()

@@ -137,9 +137,11 @@ async def ask_refund(tx: Tx, code: str, order_id: UUID, payment: str, amount: in
     )
     # Who asks for another refund of the order, or records one, waits: each counts what the one before it left.
     order = await ordering.lock_order(tx, order_id)
-    if not await queueing.add(tx, [op]):
-        return None
     key = queueing.key_of(op)
+    # Looked up first: adding it again would wait for who is just having it sent again, and who waits for this order.
+    if await tx.value(reads.KNOWN_OP, {"key": key}):
+        return None
+    await queueing.add(tx, [op])
     left, stuck = (await refunding.left(tx, connection, {op.entity: order}, [key]))[op.entity]
     if amount > left:
         says = N_("Of what is known to be paid, {amount} is left to give back.")

@@ -78,6 +78,7 @@ WHERE entity = ANY (%(entities)s::text[]) AND connection_id = %(connection_id)s:
   AND key <> ALL (%(but)s::uuid[])
 GROUP BY entity
 """
+KNOWN_OP = "SELECT true FROM channel_op WHERE key = %(key)s::uuid"
 # Refunds among operations, together by order; by the key.
 REFUNDS_AGAIN = """
 SELECT p.entity, b.internal_id::uuid, sum((p.payload->>'amount')::bigint)::bigint, array_agg(p.key)

@@ -1,0 +1,106 @@
+"""Forms of an order's page: what they offer to cancel, what two people send at once, and what they do not ask for."""
+
+import html
+import re
+
+from tests_http import Shop
+
+from malha.identity.model import Role
+from malha.ordering import service as ordering
+from malha.ordering.model import Address, UnitState
+from malha.platform.ids import UUID
+from malha.testing.builders import Sold, a_network, a_product, an_order
+
+FIELD = re.compile(r'<input[^>]*name="([^"]+)"[^>]*?value="([^"]*)"')
+
+
+async def sold(shop: Shop, *, kit: bool = False) -> UUID:
+    """An order of three units, or of three kits of a sheet and two pillows each."""
+    async with shop.database.transaction() as tx:
+        world = await a_network(tx)
+        sku = await a_product(tx, world, "A", stock={"DC": 20})
+        if kit:
+            pillow = await a_product(tx, world, "B", stock={"DC": 20})
+            sku = await a_product(tx, world, "K", components={sku: 1, pillow: 2})
+        return await an_order(tx, world, [Sold(sku, 3, at="DC")])
+
+
+async def form_of(shop: Shop, headers: dict[str, str], dialog: str) -> dict[str, str]:
+    """Return what the form of a dialog would send as it is."""
+    page = (await shop.http.get("/orders/1", headers=headers)).text
+    body = page.partition(f'id="{dialog}"')[2].partition("</dialog>")[0]
+    return {name: html.unescape(value) for name, value in FIELD.findall(body)}
+
+
+async def living(shop: Shop, order_id: UUID) -> int:
+    async with shop.database.transaction() as tx:
+        units = (await ordering.units_of(tx, [order_id]))[order_id]
+    return sum(u.quantity for u in units if u.state is not UnitState.CANCELLED)
+
+
+async def test_the_form_offers_to_cancel_kits_as_they_were_sold_not_their_parts(shop: Shop) -> None:
+    order_id = await sold(shop, kit=True)
+    desk = await shop.session(Role.CUSTOMER_SERVICE)
+    form = await form_of(shop, desk, "dlg-cancel")
+    assert form["q1"] == "3"
+    answer = await shop.http.post("/orders/1/cancel", data={**form, "reason": "gave up"}, headers=desk)
+    assert (answer.status_code, await living(shop, order_id)) == (303, 0)
+
+
+async def test_one_unit_that_two_people_are_asked_to_cancel_is_cancelled_once(shop: Shop) -> None:
+    order_id = await sold(shop)
+    ana = await shop.session(Role.CUSTOMER_SERVICE, email="ana@loja.test")
+    bia = await shop.session(Role.MANAGER, email="bia@loja.test")
+    one = {"q1": "1", "reason": "the customer called"}
+    first, second = [{**await form_of(shop, who, "dlg-cancel"), **one} for who in (ana, bia)]
+    assert (await shop.http.post("/orders/1/cancel", data=first, headers=ana)).status_code == 303
+    late = await shop.http.post("/orders/1/cancel", data=second, headers=bia)
+    assert (late.status_code, "was changed meanwhile" in late.text) == (409, True)
+    assert await living(shop, order_id) == 2
+    # Who looks again may cancel another one, whatever else happened to the order meanwhile.
+    async with shop.database.transaction() as tx:
+        again = {**await form_of(shop, bia, "dlg-cancel"), **one}
+        await ordering.add_note(tx, order_id, "called again")
+    assert (await shop.http.post("/orders/1/cancel", data=again, headers=bia)).status_code == 303
+    assert await living(shop, order_id) == 1
+
+
+async def address_of(shop: Shop) -> dict[str, str]:
+    async with shop.database.transaction() as tx:
+        return await tx.value("SELECT ship_to FROM sales_order")
+
+
+async def test_an_address_that_a_colleague_changed_meanwhile_is_not_put_back(shop: Shop) -> None:
+    order_id = await sold(shop)
+    ana = await shop.session(Role.CUSTOMER_SERVICE, email="ana@loja.test")
+    bia = await shop.session(Role.MANAGER, email="bia@loja.test")
+    first, second = [await form_of(shop, who, "dlg-address") for who in (ana, bia)]
+    sent = await shop.http.post("/orders/1/address", data={**first, "number": "2000"}, headers=ana)
+    assert sent.status_code == 303
+    late = await shop.http.post("/orders/1/address", data={**second, "complement": "Apto 3"}, headers=bia)
+    assert (late.status_code, "was changed meanwhile" in late.text) == (409, True)
+    assert (await address_of(shop))["number"] == "2000"
+    again = await form_of(shop, bia, "dlg-address")
+    async with shop.database.transaction() as tx:
+        await ordering.add_note(tx, order_id, "called again")
+    assert (
+        await shop.http.post("/orders/1/address", data={**again, "complement": "Apto 3"}, headers=bia)
+    ).status_code == 303
+    now = await address_of(shop)
+    assert (now["number"], now["complement"]) == ("2000", "Apto 3")
+
+
+async def test_a_changed_address_keeps_the_code_of_its_municipality_in_the_same_city(shop: Shop) -> None:
+    order_id = await sold(shop)
+    at = {"street": "Avenida Paulista", "number": "1000", "city": "São Paulo", "state": "SP", "postal_code": "01310100"}
+    async with shop.database.transaction() as tx:
+        await ordering.change_address(tx, order_id, Address(**at, ibge="3550308"))
+    desk = await shop.session(Role.CUSTOMER_SERVICE)
+    form = await form_of(shop, desk, "dlg-address")
+    assert (await shop.http.post("/orders/1/address", data={**form, "number": "9"}, headers=desk)).status_code == 303
+    now = await address_of(shop)
+    assert (now["number"], now.get("ibge")) == ("9", "3550308")
+    key = await shop.key(["orders:read", "orders:write"])
+    there = {**at, "city": "Santos", "postal_code": "11010000"}
+    assert (await shop.http.put(f"/v1/orders/{order_id}/address", json=there, headers=key)).status_code == 200
+    assert "ibge" not in await address_of(shop)
