@@ -134,11 +134,17 @@ async def _note_safety(tx: Tx, traces: Sequence[Trace], lines: Sequence[int] = (
 
 
 async def _standing(tx: Tx, keys: Sequence[tuple[int, int]], *, lock: bool) -> dict[tuple[int, int], tuple[int, int]]:
-    """Return what stands on balances, on hand and safety stock; what is about to be written is locked first."""
-    if lock:
-        return {key: (a.on_hand, a.safety) for key, a in (await service.lock_balances(tx, keys)).items()}
+    """Return what stands on balances, on hand and safety stock; what is about to be written is locked first.
+
+    Balances that are not there are absent. Locked, they are made: another table that states them waits.
+    """
     found = await reads.availability(tx, sorted({sku for sku, _ in keys}), sorted({place for _, place in keys}))
-    return {(a.sku_id, a.location_id): (a.on_hand, a.safety) for a in found}
+    there = {(a.sku_id, a.location_id): (a.on_hand, a.safety) for a in found}
+    if not lock:
+        return there
+    await service.ensure_balances(tx, keys)
+    locked = {key: (a.on_hand, a.safety) for key, a in (await service.lock_balances(tx, keys)).items()}
+    return {key: stands for key, stands in locked.items() if key in there or stands != (0, 0)}
 
 
 def _trace(key: tuple[int, int], row: Row, before: tuple[int, int], after: tuple[int, int]) -> Trace:
