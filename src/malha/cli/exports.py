@@ -22,7 +22,7 @@ def command(
         Path, typer.Argument(help="Where to write it, ending in .csv or .xlsx; - is standard output (CSV).")
     ],
 ) -> None:
-    """Export products, prices, stock, locations or customers as a table that imports back unchanged."""
+    """Export products, stock, customers or another kind of record as a table that imports back unchanged."""
     ending = file.suffix.lstrip(".").lower()
     if str(file) != "-" and ending not in set(Format):
         raise typer.BadParameter("the file must end in .csv or .xlsx")

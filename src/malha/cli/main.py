@@ -21,7 +21,7 @@ COMMANDS = {
     ),
     "worker": ("malha.cli.worker", "Run the worker alone: events and background jobs."),
     "migrate": ("malha.cli.migrate", "Bring the database to this version's schema."),
-    "import": ("malha.cli.imports", "Import products, prices, stock, locations or customers from files."),
+    "import": ("malha.cli.imports", "Import products, stock, customers and other kinds of records from files."),
     "export": ("malha.cli.exports", "Export the same as tables that import back unchanged."),
     "simulate": ("malha.cli.simulate", "Decide past orders again in a network changed on paper: what if."),
     "bench": ("malha.cli.bench", "Measure this machine: orders a second, latency, memory."),
