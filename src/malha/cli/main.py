@@ -106,6 +106,8 @@ def _sentence(error: BaseException) -> str | None:
         return " ".join(translate(current_language(), text, **facts) for text, facts in said)
     if isinstance(error, SettingsError | EmbeddedError):
         return str(error)
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}."
     if type(error).__module__.startswith("psycopg") and type(error).__name__ in {"OperationalError", "PoolTimeout"}:
         return f"The database cannot be reached: {str(error).strip()}. Check DATABASE_URL."
     return None
