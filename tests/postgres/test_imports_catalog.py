@@ -164,3 +164,24 @@ async def test_substitutes_come_in_by_a_column_and_go_out_the_same(database: Dat
     assert {row[0]: row[at] for row in rows} == {"A": "C <> | B", "B": "", "C": ""}
     again = await run(database, "sku;substitutes\nA;NONE\n", Mode.ALL)
     assert again.bad
+
+
+async def test_addresses_of_pictures_may_be_parted_by_commas_and_hold_some(database: Database) -> None:
+    text = """sku;nome;imagens
+A;Calça;"https://loja.example/a.png, https://loja.example/b.png,https://loja.example/w_10,h_10/c.png"
+B;Blusa;"https://loja.example/d.png;https://loja.example/e.png;"
+"""
+    assert (await run(database, text, Mode.ALL)).bad == 0
+    async with database.transaction() as tx:
+        found = await reads.products_by_code(tx, ["A", "B"])
+    assert {code: [m.url.rpartition("example/")[2] for m in product.media] for code, product in found.items()} == {
+        "A": ["a.png", "b.png", "w_10,h_10/c.png"],
+        "B": ["d.png", "e.png"],
+    }
+
+
+async def test_an_ncm_that_lost_its_leading_zero_in_a_spreadsheet_has_it_again(database: Database) -> None:
+    report = await run(database, "sku;nome;ncm\nA;Suco;9019000\nB;Calça;6203\n", Mode.VALID)
+    assert told(report) == {(3, "ncm")}
+    async with database.transaction() as tx:
+        assert (await reads.products_by_code(tx, ["A"]))["A"].ncm == "09019000"

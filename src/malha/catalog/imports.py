@@ -120,7 +120,15 @@ def _measured(number: tuple[int, int], unit: Fraction) -> int:
 
 
 def _urls(text: str) -> list[str]:
-    return [part for part in re.split(r"[|\s]+", text) if part]
+    """Read addresses apart by spaces, bars, or commas and semicolons, which stand within some of them too."""
+    parts = re.split(r"[|\s]+|[,;](?=\s|https?://|$)", text)
+    return [part for part in parts if part]
+
+
+def parse_ncm(text: str) -> str:
+    """Read an NCM code, also one whose leading zero a spreadsheet took away."""
+    bare = text.strip()
+    return bare.zfill(8) if len(bare) == 7 and bare.isascii() and bare.isdigit() else text
 
 
 COLUMNS = (
@@ -131,7 +139,7 @@ COLUMNS = (
     Column("description", ("descrição", "body (html)")),
     Column("brand", ("marca", "vendor")),
     Column("category", ("categoria",)),
-    Column("ncm", ("código ncm", "ncm code")),
+    Column("ncm", ("código ncm", "ncm code"), parse=parse_ncm),
     Column("cest", ("código cest",)),
     Column("origin", ("origem",), parse=whole),
     Column("gtin", ("ean", "código de barras", "barcode", "gtin/ean", "cean", "variant barcode")),
