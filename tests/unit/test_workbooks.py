@@ -9,6 +9,7 @@ import pytest
 from xlsxwriter import Workbook
 
 from malha.platform import workbook
+from malha.routing.cost_files import read_tax
 
 
 def book(fill: Callable[[Workbook], None], **options: Any) -> BytesIO:
@@ -71,3 +72,22 @@ def test_days_of_a_book_that_counts_from_1904_are_what_they_show() -> None:
 
 def test_a_long_number_in_a_column_of_days_is_that_number_and_refuses_no_other_row() -> None:
     assert cell(7891234567895, "dd/mm/yyyy") == "7891234567895"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown_as", "text"),
+    [(0.18, 9, "18%"), (0.125, "0.00%", "12,5%"), (0.07, "0%;-0%", "7%"), (1, "0%", "100%"), (0.18, '0.00"%"', "0,18")],
+)
+def test_a_share_is_what_its_cell_shows_and_not_a_hundredth_of_it(value: float, shown_as: str | int, text: str) -> None:
+    assert cell(value, shown_as) == text
+
+
+def test_a_tax_that_a_spreadsheet_holds_as_a_share_is_that_many_percent() -> None:
+    def fill(made: Workbook) -> None:
+        sheet = made.add_worksheet()
+        sheet.write_row(0, 0, ["origem", "destino", "alíquota"])
+        sheet.write_row(1, 0, ["SP", "BA"])
+        sheet.write(1, 2, 0.18, made.add_format({"num_format": "0.00%"}))
+
+    ((cost,), _lines, problems) = read_tax(book(fill).read())
+    assert (cost.basis_points, problems) == (1800, [])

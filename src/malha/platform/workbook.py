@@ -4,7 +4,7 @@ An XLSX file is a ZIP archive of XML. It is read as a stream; the texts that cel
 index of eight bytes each. What would make it a bomb is refused: document types and entities, parts that unpack to far
 more than they are, endless lists of parts, tags, texts, rows or cells, a text that a million cells repeat. Numbers
 come as they stand in the cell, with a decimal comma, so that `1.234` is never taken for a thousand, and with the
-noughts that a format like `00000` puts before them; days come as `2026-11-26`, times of day as `14:00`.
+noughts that a format like `00000` puts before them. Shares come as `18%`, days as `2026-11-26`, times as `14:00`.
 """
 
 import csv
@@ -44,6 +44,7 @@ _EPOCH = datetime(1899, 12, 30)  # noqa: DTZ001 -- days of a sheet have no zone
 _EPOCH_1904 = datetime(1904, 1, 1)  # noqa: DTZ001 -- of books that were begun on an old Macintosh
 _DAY_FORMATS = frozenset({14, 15, 16, 17, 22, 27, 30, 36, 50, 57})
 _TIME_FORMATS = frozenset({18, 19, 20, 21, 45, 46, 47})
+_PERCENT_FORMATS = frozenset({9, 10})
 _REFERENCE = re.compile(r"([A-Z]{1,3})[0-9]+")
 # What the standard library's readers meet in a damaged file.
 _DAMAGE = (
@@ -190,6 +191,7 @@ class _Shows(Enum):
     """What a style makes of a number."""
 
     NUMBER = "number"
+    PERCENT = "percent"
     DAY = "day"
     TIME = "time"
 
@@ -227,6 +229,8 @@ def _style(number: int, code: str) -> _Style:
         return _Style(_Shows.TIME)
     if "m" in bare:  # a month alone
         return _Style(_Shows.DAY)
+    if number in _PERCENT_FORMATS or "%" in bare:
+        return _Style(_Shows.PERCENT)
     return _Style(digits=len(code) if code and not code.strip("0") else 0)
 
 
@@ -435,6 +439,8 @@ def _column(letters: str) -> int:
 
 def _shown(value: float, style: _Style, epoch: datetime) -> str:
     """Return a number as its cell shows it. A day that no calendar has is a number: a GTIN in a column of days."""
+    if style.shows is _Shows.PERCENT:
+        return f"{_number(float(f'{value * 100:.13g}'))}%"
     if style.shows is not _Shows.NUMBER:
         try:
             return _moment(value, epoch, timed=style.shows is _Shows.TIME)
