@@ -93,7 +93,7 @@ def _degrees(text: str) -> float:
 
 def _clock(text: str) -> time:
     try:
-        hours, _, minutes = text.lower().replace("h", ":").partition(":")
+        hours, minutes, *_seconds = f"{text.lower().replace('h', ':')}:0".split(":")  # spreadsheets add seconds
         return time(int(hours), int(minutes or 0))
     except ValueError:
         raise BadCell(N_("{value} is no time of day."), N_("Write it like 14:00.")) from None
