@@ -51,3 +51,22 @@ async def test_what_is_exported_to_a_file_imports_back_and_changes_nothing(datab
         assert (json.loads(out)["rows"], json.loads(out)["unchanged"]) == (1, 1)
     code, out, _ = await malha(database, "export", "prices", "-")
     assert (code, out.lstrip("\ufeff").splitlines()) == (0, ["sku;price", "A;12,90"])
+
+
+async def test_an_export_that_cannot_be_written_says_so_and_leaves_what_was_there(
+    database: Database, tmp_path: Path
+) -> None:
+    code, _, err = await malha(database, "export", "prices", str(tmp_path / "no" / "p.csv"))
+    assert (code, err.strip()) == (2, f"malha: {tmp_path}/no/p.csv: No such file or directory.")
+    file = tmp_path / "p.csv"
+    file.write_text("of yesterday")
+    code, _, _ = await malha(database, "export", "prices", str(file))
+    assert code == 0
+    assert file.read_text("utf-8-sig").splitlines() == ["sku;price"]
+    assert [p.name for p in tmp_path.iterdir()] == ["p.csv"]
+    table = tmp_path / "s.csv"
+    table.mkdir()  # it cannot become the file: the one that was being written goes
+    code, _, err = await malha(database, "export", "prices", str(table))
+    assert code == 2
+    assert "s.csv" in err
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["p.csv", "s.csv"]

@@ -103,6 +103,20 @@ async def test_a_table_is_looked_at_checked_and_applied_and_the_second_time_chan
     assert (again.created, again.changed, again.unchanged) == (0, 0, 2)
 
 
+async def test_of_rows_that_state_other_units_of_the_same_stock_the_last_one_counts_and_says_so(database, world):
+    rows = ["SKU-1;DC;7", "SKU-2;DC;5", "SKU-1;DC;2", "SKU-2;DC;5", "SKU-1;S1;1"]
+    run = await do(
+        database, await upload(database, Kind.STOCK, "\n".join(["sku;loja;saldo", *rows]).encode()), apply=True
+    )
+    assert (run.state, run.bad, run.warned) == (State.DONE, 0, 1)
+    async with database.transaction() as tx:
+        [told] = await reads.flaws(tx, run.id)
+    assert (told.line, told.refused) == (4, False)
+    assert service.said(told, "en", run.mapping) == (
+        "saldo: Line 2 says 7 of the same SKU and location; this line counts. Add the two up, or leave one out."
+    )
+
+
 async def test_what_a_person_says_headings_mean_is_remembered_for_files_like_that(database, world):
     table = b"a,b,c\nSKU-1,DC,4\n"
     mapping = {"a": "sku", "b": "location", "c": "on_hand"}

@@ -8,8 +8,11 @@ import pytest
 from malha.catalog import reads, service
 from malha.catalog.imports import ProductImport, product_pages
 from malha.catalog.model import MediaDraft, ProductDraft, VariantDraft
-from malha.platform.db import Database
+from malha.exchange import kinds
+from malha.exchange import model as exchange
+from malha.platform.db import SYSTEM, Database
 from malha.platform.imports import Mode, Report, run_import
+from malha.platform.sheets import Format
 from malha.platform.tabular import as_csv
 
 MESSY = """Código;Produto;Nome;Marca;Categoria;NCM;EAN;Peso (kg);Comprimento;Preço;Ativo;Opção:Cor;Opção:Tamanho;Atributo:Tecido;Kit;Cor favorita
@@ -164,3 +167,44 @@ async def test_substitutes_come_in_by_a_column_and_go_out_the_same(database: Dat
     assert {row[0]: row[at] for row in rows} == {"A": "C <> | B", "B": "", "C": ""}
     again = await run(database, "sku;substitutes\nA;NONE\n", Mode.ALL)
     assert again.bad
+
+
+async def test_addresses_of_pictures_may_be_parted_by_commas_and_hold_some(database: Database) -> None:
+    text = """sku;nome;imagens
+A;Calça;"https://loja.example/a.png, https://loja.example/b.png,https://loja.example/w_10,h_10/c.png"
+B;Blusa;"https://loja.example/d.png;https://loja.example/e.png;"
+"""
+    assert (await run(database, text, Mode.ALL)).bad == 0
+    async with database.transaction() as tx:
+        found = await reads.products_by_code(tx, ["A", "B"])
+    assert {code: [m.url.rpartition("example/")[2] for m in product.media] for code, product in found.items()} == {
+        "A": ["a.png", "b.png", "w_10,h_10/c.png"],
+        "B": ["d.png", "e.png"],
+    }
+
+
+async def test_an_ncm_that_lost_its_leading_zero_in_a_spreadsheet_has_it_again(database: Database) -> None:
+    report = await run(database, "sku;nome;ncm\nA;Suco;9019000\nB;Calça;6203\n", Mode.VALID)
+    assert told(report) == {(3, "ncm")}
+    async with database.transaction() as tx:
+        assert (await reads.products_by_code(tx, ["A"]))["A"].ncm == "09019000"
+
+
+@pytest.mark.parametrize("format_", list(Format))
+async def test_texts_that_begin_and_end_oddly_come_back_from_a_file_as_they_were(
+    database: Database, format_: Format
+) -> None:
+    odd = ["=1+1", "'=1+1", "''=1", "'quoted", "-5", "+55 11", "line\n", "\t- dash", " two\n\nlines \r\n"]
+    drafts = [
+        ProductDraft(code=f"P{n}", name=text, description=text, variants=[VariantDraft(sku=f"S{n}")])
+        for n, text in enumerate(odd)
+    ]
+    async with database.transaction() as tx:
+        await service.put_products(tx, drafts)
+        before = await reads.products_by_code(tx, [draft.code for draft in drafts])
+    body = b"".join([piece async for piece in kinds.export(exchange.Kind.PRODUCTS, format_, database, SYSTEM)])
+    again = await run(database, body, Mode.ALL)
+    assert (again.bad, again.changed, again.unchanged) == (0, 0, len(odd))
+    async with database.transaction() as tx:
+        assert await reads.products_by_code(tx, [draft.code for draft in drafts]) == before
+    assert before["P8"].description == "two\n\nlines"

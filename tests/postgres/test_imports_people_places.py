@@ -102,3 +102,15 @@ async def test_exported_locations_read_back_and_a_moved_one_is_found_again(datab
         location = await network.location_by_code(tx, "SP01")
     assert location
     assert (location.state, location.timezone, location.daily_capacity) == ("AM", "America/Manaus", 50)
+
+
+async def test_a_cut_off_may_be_written_as_spreadsheets_write_times(database: Database) -> None:
+    head, rows = "código;nome;cnpj;cep;corte", ";Loja;11.222.333/0001-81;01310-100;"
+    said = {"A": "14:00:00", "B": "9:30", "C": "17h", "D": "8h15"}
+    text = "\n".join([head, *(f"{code}{rows}{cut}" for code, cut in said.items())])
+    assert (await places(database, text, Mode.ALL)).problems == []
+    async with database.transaction() as tx:
+        found = {x.code: f"{x.cut_off:%H:%M}" for x in await network.locations(tx)}
+    assert found == {"A": "14:00", "B": "09:30", "C": "17:00", "D": "08:15"}
+    refused = await places(database, f"{head}\nE{rows}14:xx\nF{rows}25:00\nG{rows}:", Mode.PREVIEW)
+    assert [p.line for p in refused.problems] == [2, 3, 4]

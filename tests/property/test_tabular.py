@@ -62,10 +62,51 @@ def test_a_quotation_mark_that_is_not_closed_is_told_with_the_lines_it_swallowed
     data = b'sku;name\nA;a\nB;"open\nC;c\nD;d\n'
     rows = list(open_table(io.BytesIO(data), COLUMNS))
     assert [row.values.get("sku") for row in rows] == ["A", None]
-    assert rows[1].flaws[0].text() == "Lines 3 to 5 cannot be read: unexpected end of data."
+    assert rows[1].flaws[0].text() == "Lines 3 to 5 cannot be read: a quotation mark is not closed."
     inches = b'sku;name\nA;TV 42"\nB;"TV 42"" LED"\nC;"TV" LED"\nD;d\n'
     assert [(values.get("name"), flaws) for _, values, flaws in rows_of(inches)] == [
         ('TV 42"', []), ('TV 42" LED', []), (None, [""]), ("d", []),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "before",
+    ["\n\n", ";;\n", '""\n', "sep=;\n", "SEP=;\n;;\n"],
+    ids=["blank", "empty cells", "quoted", "sep", "sep, blank"],
+)
+def test_the_header_is_the_first_line_with_a_text_that_does_not_only_say_the_delimiter(before: str) -> None:
+    line = before.count("\n") + 2
+    assert rows_of(f"{before}sku;nome;preço\nA;Calça;1,50\n".encode()) == [
+        (line, {"sku": "A", "name": "Calça", "price": 150}, [])
+    ]
+    assert rows_of(b"sep=,\nsku,name\nA,a;b;c;d\n") == [(3, {"sku": "A", "name": "a;b;c;d"}, [])]
+
+
+def test_a_file_that_was_cut_off_within_a_letter_spoils_its_last_cell_and_no_other() -> None:
+    data = "sku;nome;preço\nA;João;1,50\nB;Ação\nC;Calçã".encode()[:-1]
+    assert rows_of(data) == [
+        (2, {"sku": "A", "name": "João", "price": 150}, []),
+        (3, {"sku": "B", "name": "Ação"}, []),
+        (4, {"sku": "C"}, ["name"]),
+    ]
+
+
+def test_what_another_program_added_to_a_file_in_another_encoding_spoils_its_own_cells() -> None:
+    data = "\ufeffsku;nome;opção:Cor\nA;João;Azulão\n".encode() + "B;Zoé;Azul\nC;z;Açaí\n".encode("cp1252")
+    table = open_table(io.BytesIO(data), COLUMNS, {"options": ("opção",)})
+    first, second, third = list(table)
+    assert first.values == {"sku": "A", "name": "João", "options": {"Cor": "Azulão"}}
+    assert [flaw.text() for flaw in (*second.flaws, *third.flaws)] == [
+        "The cell holds characters that cannot be read: Zo\ufffd.",
+        "The cell holds characters that cannot be read: A\ufffda\ufffd.",
+    ]
+    assert second.cells == ["B", "Zo\ufffd", "Azul"]
+
+
+def test_a_number_that_a_spreadsheet_shortened_is_no_code() -> None:
+    data = b"sku;nome\n7,89E+12;x\n7.89E+12;y\n1E+2;z\n"
+    assert [(values.get("sku"), flaws) for _, values, flaws in rows_of(data)] == [
+        (None, ["sku"]), (None, ["sku"]), ("1E+2", []),
     ]  # fmt: skip
 
 
@@ -106,6 +147,8 @@ def test_two_columns_of_one_heading_are_refused_and_the_plainer_of_two_names_is_
     with pytest.raises(ColumnTwice) as refused:
         open_table(io.BytesIO(b"sku;name;Name\nA;x;y"), COLUMNS)
     assert str(refused.value) == "Two columns are called Name."
+    with pytest.raises(ColumnTwice):  # a person said of both what they are
+        open_table(io.BytesIO(b"sku;x;x\nA;1;2"), COLUMNS, mapping={"x": "price"})
     twice_unknown = open_table(io.BytesIO(b"sku;notes;notes\nA;x;y"), COLUMNS)
     assert [row.values["sku"] for row in twice_unknown] == ["A"]
 

@@ -120,7 +120,15 @@ def _measured(number: tuple[int, int], unit: Fraction) -> int:
 
 
 def _urls(text: str) -> list[str]:
-    return [part for part in re.split(r"[|\s]+", text) if part]
+    """Read addresses apart by spaces, bars, or commas and semicolons, which stand within some of them too."""
+    parts = re.split(r"[|\s]+|[,;](?=\s|https?://|$)", text)
+    return [part for part in parts if part]
+
+
+def parse_ncm(text: str) -> str:
+    """Read an NCM code, also one whose leading zero a spreadsheet took away."""
+    bare = text.strip()
+    return bare.zfill(8) if len(bare) == 7 and bare.isascii() and bare.isdigit() else text
 
 
 COLUMNS = (
@@ -131,7 +139,7 @@ COLUMNS = (
     Column("description", ("descrição", "body (html)")),
     Column("brand", ("marca", "vendor")),
     Column("category", ("categoria",)),
-    Column("ncm", ("código ncm", "ncm code")),
+    Column("ncm", ("código ncm", "ncm code"), parse=parse_ncm),
     Column("cest", ("código cest",)),
     Column("origin", ("origem",), parse=whole),
     Column("gtin", ("ean", "código de barras", "barcode", "gtin/ean", "cean", "variant barcode")),
@@ -459,8 +467,10 @@ def _blame(rows: Sequence[Row], flaws: Sequence[Flaw], bad: dict[int, list[Flaw]
 
 
 async def _groups(tx: Tx, rows: Sequence[Row], *, lock: bool) -> dict[str, _Group]:
-    owners = await reads.products_of_skus(tx, [row.values["sku"] for row in rows])
-    codes = [(row.values.get("product") or owners.get(row.values["sku"]) or row.values["sku"]).strip() for row in rows]
+    codes, new = await _codes(tx, rows)
+    if lock and new:  # another table may bring them too: whoever comes second finds them
+        await service.lock_new(tx)
+        codes, _ = await _codes(tx, rows)
     if lock:  # before they are read: what a row does not state is written as it was read
         await service.lock_products(tx, sorted(set(codes)))
     products = await reads.products_by_code(tx, sorted(set(codes)))
@@ -468,6 +478,13 @@ async def _groups(tx: Tx, rows: Sequence[Row], *, lock: bool) -> dict[str, _Grou
     for code, row in zip(codes, rows, strict=True):
         groups.setdefault(code, _Group(code, products.get(code))).add(row)
     return groups
+
+
+async def _codes(tx: Tx, rows: Sequence[Row]) -> tuple[list[str], bool]:
+    """Return the code of each row's product, and whether any row is of a SKU that is not there."""
+    owners = await reads.products_of_skus(tx, [row.values["sku"] for row in rows])
+    codes = [(row.values.get("product") or owners.get(row.values["sku"]) or row.values["sku"]).strip() for row in rows]
+    return codes, any(row.values["sku"] not in owners for row in rows)
 
 
 async def _remove(tx: Tx, gone: Mapping[str, Sequence[str]], staying: Collection[str]) -> set[str]:

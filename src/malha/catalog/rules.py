@@ -73,6 +73,7 @@ def tidy_product(draft: ProductDraft) -> ProductDraft:
         draft,
         code=draft.code.strip(),
         name=name,
+        description=draft.description.strip(),
         brand=_line(draft.brand or "") or None,
         category=(draft.category or "").strip() or None,
         ncm=_digits(draft.ncm),

@@ -303,6 +303,11 @@ async def lock_products(tx: Tx, codes: Sequence[str]) -> None:
     await tx.tuples(writes.LOCK_VARIANTS_OF, {"codes": list(codes)})
 
 
+async def lock_new(tx: Tx) -> None:
+    """Let no other table bring new products before this transaction ends; taken before any product is locked."""
+    await tx.execute(writes.LOCK_NEW)
+
+
 async def naming(tx: Tx, codes: Sequence[str]) -> set[str]:
     """Return the products with variants for which one of these products' stands in; themselves, if they do."""
     return set(await tx.values(writes.NAMING, {"codes": list(codes)}))

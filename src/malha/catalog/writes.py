@@ -23,6 +23,11 @@ LOCK_CATEGORIES = """
 SELECT pg_advisory_xact_lock(hashtext('malha:' || current_schema() || ':categories'))
 """
 
+# One table at a time may bring what is not there: there is no row yet that a second one could wait for.
+LOCK_NEW = """
+SELECT pg_advisory_xact_lock(hashtext('malha:' || current_schema() || ':new_products'))
+"""
+
 # Who has a SKU or a GTIN now; unique indexes on both.
 VARIANTS_KNOWN = """
 SELECT v.sku, v.id, p.code, v.gtin, v.is_kit, v.price

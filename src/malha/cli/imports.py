@@ -73,6 +73,38 @@ def customers(
     _import(file, Kind.CUSTOMERS, mode=_mode(check, valid), from_line=from_line, as_json=as_json)
 
 
+@app.command("allotments")
+def allotments(
+    file: File, check: Check = False, valid: Valid = False, from_line: FromLine = 0, as_json: AsJson = False
+) -> None:
+    """Import how many units fences set apart, one row per fence, SKU and location."""
+    _import(file, Kind.ALLOTMENTS, mode=_mode(check, valid), from_line=from_line, as_json=as_json)
+
+
+@app.command("safety_rules")
+def safety_rules(
+    file: File, check: Check = False, valid: Valid = False, from_line: FromLine = 0, as_json: AsJson = False
+) -> None:
+    """Import safety rules, one row each."""
+    _import(file, Kind.SAFETY_RULES, mode=_mode(check, valid), from_line=from_line, as_json=as_json)
+
+
+@app.command("ahead_policies")
+def ahead_policies(
+    file: File, check: Check = False, valid: Valid = False, from_line: FromLine = 0, as_json: AsJson = False
+) -> None:
+    """Import policies of selling ahead, one row per product or SKU and channel."""
+    _import(file, Kind.AHEAD_POLICIES, mode=_mode(check, valid), from_line=from_line, as_json=as_json)
+
+
+@app.command("listings")
+def listings(
+    file: File, check: Check = False, valid: Valid = False, from_line: FromLine = 0, as_json: AsJson = False
+) -> None:
+    """Import what is said of listings, one row per connection, SKU and field."""
+    _import(file, Kind.LISTINGS, mode=_mode(check, valid), from_line=from_line, as_json=as_json)
+
+
 @app.command("olist")
 def olist(
     folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Folder of the dataset's files.")],

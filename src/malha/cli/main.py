@@ -21,7 +21,7 @@ COMMANDS = {
     ),
     "worker": ("malha.cli.worker", "Run the worker alone: events and background jobs."),
     "migrate": ("malha.cli.migrate", "Bring the database to this version's schema."),
-    "import": ("malha.cli.imports", "Import products, prices, stock, locations or customers from files."),
+    "import": ("malha.cli.imports", "Import products, stock, customers and other kinds of records from files."),
     "export": ("malha.cli.exports", "Export the same as tables that import back unchanged."),
     "simulate": ("malha.cli.simulate", "Decide past orders again in a network changed on paper: what if."),
     "bench": ("malha.cli.bench", "Measure this machine: orders a second, latency, memory."),
@@ -120,6 +120,8 @@ def _sentence(error: BaseException) -> str | None:
         return " ".join(translate(current_language(), text, **facts) for text, facts in said)
     if isinstance(error, SettingsError | EmbeddedError):
         return str(error)
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}."
     if type(error).__module__.startswith("psycopg") and type(error).__name__ in {"OperationalError", "PoolTimeout"}:
         return f"The database cannot be reached: {str(error).strip()}. Check DATABASE_URL."
     return None

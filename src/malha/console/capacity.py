@@ -1,5 +1,6 @@
 """Capacity on screen: a week of slots per location as a grid, what they state, dates that differ, several at once."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
@@ -393,7 +394,7 @@ async def capacity_import(request: Request[Any, Any, Any]) -> Response[Any]:
         raw += piece
         if len(raw) > FILE_BYTES:
             refuse([Flaw("file", N_("The file is larger than {n} MB."), facts={"n": FILE_BYTES // 2**20})])
-    stated, measures, flaws = grid.read_file(bytes(raw))
+    stated, measures, flaws = await asyncio.to_thread(grid.read_file, bytes(raw))
     if not stated and not flaws:
         flaws = [Flaw("file", N_("The file states no slot."))]
     async with web.writing(request) as tx:

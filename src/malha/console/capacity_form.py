@@ -1,9 +1,8 @@
 """A week of slots as a grid to fill in: a row per time, a column per weekday, places in the cells; and as a file."""
 
-import csv
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import time
+from itertools import islice
 from typing import TypeVar
 
 import msgspec
@@ -12,9 +11,10 @@ from malha.capacity.model import KIND_WORDS, MEASURE_WORDS, MOST_QUOTA, MOST_SLO
 from malha.console import network_words as say
 from malha.console.filling import Filled
 from malha.network.model import WEEKDAYS
-from malha.platform import i18n
+from malha.platform import i18n, workbook
 from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_
+from malha.platform.tabular import UnreadableTable
 from malha.platform.text import fold
 
 T = TypeVar("T")
@@ -86,18 +86,16 @@ Measures = dict[str, Measure]
 
 
 def read_file(raw: bytes) -> tuple[Stated, Measures, list[Flaw]]:
-    """Return the weeks that a CSV file states, by location and kind, what picking slots of locations count, and flaws.
+    """Return the weeks that a file states, by location and kind, what picking slots of locations count, and flaws.
 
-    A heading line names the columns, in English or Portuguese; semicolons, commas or tabs part them.
+    It is CSV or XLSX. A heading line names the columns, in English or Portuguese.
     """
     try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = raw.decode("cp1252", "replace")
-    head = text.partition("\n")[0]
-    delimiter = max(";,\t", key=head.count)
-    lines = list(csv.reader(io.StringIO(text.replace("\x00", "")), delimiter=delimiter))
-    places = _columns(lines[0] if lines else [])
+        with workbook.opened(raw, ()) as table:
+            head, lines = table.header, list(islice(table, FILE_ROWS))
+    except UnreadableTable as error:
+        return {}, {}, [Flaw("file", error.says, error.mend, error.facts)]
+    places = _columns(head)
     missing = [name for name in COLUMNS if name not in places and name not in OPTIONAL]
     if missing:
         says = N_("The first line lacks the columns {columns}.")
@@ -106,16 +104,18 @@ def read_file(raw: bytes) -> tuple[Stated, Measures, list[Flaw]]:
     measures: Measures = {}
     unclear: set[str] = set()  # said once for each location
     flaws: list[Flaw] = []
-    if len(lines) > FILE_ROWS:
+    if len(lines) >= FILE_ROWS:  # with the headings
         return {}, {}, [Flaw("file", N_("A file has at most {most} lines."), facts={"most": FILE_ROWS})]
-    for number, cells in enumerate(lines[1:], start=2):
-        if not any(cell.strip() for cell in cells):
+    for line in lines:
+        number, cells = line.line, line.cells
+        if line.flaws and not cells:
+            flaws += [Flaw("file", flaw.says, flaw.mend, flaw.facts) for flaw in line.flaws]
             continue
         row = {name: cells[at].strip() if at < len(cells) else "" for name, at in places.items()}
         kind, template = _kind(row["kind"]), _template(row)
         if kind is None or template is None or not row["location"]:
             says = N_("Line {line} is no slot: {text}.")
-            facts = {"line": number, "text": delimiter.join(cells)[:80]}
+            facts = {"line": number, "text": ";".join(cells)[:80]}
             flaws.append(Flaw("file", says, N_("Look at the file that this page exports."), facts))
             continue
         stated.setdefault((row["location"], kind), []).append(template)

@@ -1,6 +1,6 @@
 """The sales channels: the list, one channel with the policies its orders come under, and its form."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from litestar import Request, get
@@ -25,7 +25,7 @@ from malha.notifications import means
 from malha.notifications import reads as messages
 from malha.notifications.model import TELLER_WORDS, Teller
 from malha.platform.db import Tx
-from malha.platform.i18n import N_, _
+from malha.platform.i18n import N_, _, n_
 from malha.platform.money import CURRENCY_DIGITS
 from malha.platform.sheets import Column
 from malha.platform.sheets import Kind as SheetKind
@@ -74,15 +74,23 @@ async def channel_export(request: Request[Any, Any, Any]) -> Stream:
 
     def cells(c: Channel) -> list[Any]:
         issuer = network.establishments[c.establishment_id].code if c.establishment_id else ""
-        seen, _others = rules.channel_in_sight(c, caller.sees)
+        seen, hidden = rules.channel_in_sight(c, caller.sees)
         places = sorted(network.locations[i].code for i in seen.location_ids)
         return [
             c.code, c.name, _(say.CHANNEL_KIND[c.kind]), issuer, c.currency, _(say.PAYMENT_POLICY[c.payment_policy]),
             _(say.SHORTAGE_POLICY[c.shortage_policy]), c.release_delay_minutes, c.priority,
-            c.most_units, " ".join(places), _("yes") if c.active else _("no"),
+            c.most_units, _places_cell(places, hidden), _("yes") if c.active else _("no"),
         ]  # fmt: skip
 
     return export.send_all(request, "channels", COLUMNS, found, cells)
+
+
+def _places_cell(places: Sequence[str], hidden: int) -> str:
+    """Return which locations may serve a channel, `hidden` of which the reader does not see; it names none: all may."""
+    if not places:
+        return _("None of your locations.") if hidden else _("All of them.")
+    more = n_("{n} more is not among your locations", "{n} more are not among your locations", hidden)
+    return f"{' '.join(places)}; {more}" if hidden else " ".join(places)
 
 
 async def _one(tx: Tx, code: str) -> tuple[Channel, NetworkSnapshot]:

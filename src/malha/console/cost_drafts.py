@@ -1,5 +1,6 @@
 """Drafts of what routing compares, on screen: what each changes, how it is tried, and the press that promotes it."""
 
+import asyncio
 import contextlib
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -335,7 +336,7 @@ def _content(read: Filled, kept: routing_costs.Kept) -> Drafted:
 async def cost_draft_tax(request: Request[Any, Any, Any], id: FromPath[int]) -> Response[Any]:  # noqa: A002
     """Let a draft have a file's table of taxes."""
     read = filling.filled(await request.form())
-    rows, lines, problems = read_tax(await read.file())
+    rows, lines, problems = await asyncio.to_thread(read_tax, await read.file())
     routing_costs.refuse_rows(problems)
     return await _table(request, id, read.version(), lines, "taxes", rows)
 
@@ -344,7 +345,7 @@ async def cost_draft_tax(request: Request[Any, Any, Any], id: FromPath[int]) -> 
 async def cost_draft_markdowns(request: Request[Any, Any, Any], id: FromPath[int]) -> Response[Any]:  # noqa: A002
     """Let a draft have a file's credits for aged stock."""
     read = filling.filled(await request.form())
-    rows, lines, problems = read_markdowns(await read.file())
+    rows, lines, problems = await asyncio.to_thread(read_markdowns, await read.file())
     routing_costs.refuse_rows(problems)
     return await _table(request, id, read.version(), lines, "markdowns", rows)
 

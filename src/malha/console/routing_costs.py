@@ -1,5 +1,6 @@
 """Costs of routing: what is compared besides freight and handling, what was learned of locations, tables as files."""
 
+import asyncio
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -331,7 +332,7 @@ async def risks_export(request: Request[Any, Any, Any]) -> Stream:
 async def tax_import(request: Request[Any, Any, Any]) -> Response[Any]:
     """Replace the table of tax costs by a file's, if nothing in it is wrong."""
     read = filling.filled(await request.form())
-    rows, lines, problems = read_tax(await read.file())
+    rows, lines, problems = await asyncio.to_thread(read_tax, await read.file())
     refuse_rows(problems)
     async with web.writing(request) as tx:
         with at_the_lines(lines):
@@ -343,7 +344,7 @@ async def tax_import(request: Request[Any, Any, Any]) -> Response[Any]:
 async def markdowns_import(request: Request[Any, Any, Any]) -> Response[Any]:
     """Replace the credits for aged stock by a file's, if nothing in it is wrong."""
     read = filling.filled(await request.form())
-    rows, lines, problems = read_markdowns(await read.file())
+    rows, lines, problems = await asyncio.to_thread(read_markdowns, await read.file())
     refuse_rows(problems)
     async with web.writing(request) as tx:
         with at_the_lines(lines):

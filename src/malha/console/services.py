@@ -1,5 +1,6 @@
 """The shipping services: the list, one service with its tariff as a grid, as a file, and what a parcel would cost."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote as quoted
@@ -155,7 +156,7 @@ async def rates_preview(request: Request[Any, Any, Any], code: FromPath[str]) ->
     async with web.reading(request) as tx:
         _found, draft = await _one(tx, code)
     try:
-        rates, problems = read_rates(raw)
+        rates, problems = await asyncio.to_thread(read_rates, raw)
     except MalhaError as error:
         return render.html("services/preview.html", says=web.refusal_text(error), change=None, problems=[], more=0)
     told = [_told(problem) for problem in problems[:MOST_PROBLEMS]]
@@ -172,7 +173,7 @@ async def rates_preview(request: Request[Any, Any, Any], code: FromPath[str]) ->
 async def rates_import(request: Request[Any, Any, Any], code: FromPath[str]) -> Response[Any]:
     """Replace the whole tariff by a file's, if nothing in it is wrong."""
     read = filling.filled(await request.form())
-    rates, problems = read_rates(await read.file())
+    rates, problems = await asyncio.to_thread(read_rates, await read.file())
     refuse([Flaw("file", p.says, p.mend, {**p.facts, "line": p.line}) for p in problems[:MOST_PROBLEMS]])
     async with web.writing(request) as tx:
         _found, draft = await _one(tx, code)

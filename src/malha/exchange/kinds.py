@@ -138,10 +138,11 @@ async def _below(first: list[list[object]], pages: Pages) -> Pages:
 
 async def _cells(columns: Sequence[sheets.Column], pages: Pages) -> AsyncIterator[Sequence[sheets.Row]]:
     async for page in pages:
-        yield [
-            [
-                tabular.scaled(str(cell), 2) if column.kind is sheets.Kind.MONEY and cell not in {None, ""} else cell
-                for column, cell in zip(columns, row, strict=True)
-            ]
-            for row in page
-        ]
+        yield [[_cell(column.kind, cell) for column, cell in zip(columns, row, strict=True)] for row in page]
+
+
+def _cell(kind: sheets.Kind, cell: object) -> object:
+    if kind is sheets.Kind.MONEY and cell not in {None, ""}:
+        return tabular.scaled(str(cell), 2)
+    # A text that begins like one that was defused gets a mark of its own, which reading takes away in its place.
+    return f"'{cell}" if isinstance(cell, str) and tabular.undo(cell) != cell else cell

@@ -1,8 +1,8 @@
 """Stock from a table, one row per SKU and location, and back.
 
 A row states what is physically there; the ledger gets the difference, so the same file twice changes nothing the second
-time. Of repeated pairs the last row counts. Undoing one counts back by movements of its own, where nothing moved since
-and nobody's order rests on the units: the ledger is never edited.
+time. Of repeated pairs the last row counts, and is told where it says something else. Undoing an import counts back by
+movements of its own, where nothing moved since and nobody's order rests on the units: the ledger is never edited.
 """
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
@@ -23,6 +23,7 @@ from malha.platform.imports import IN_USE, TOUCHED, Left, Outcome, Trace, combin
 from malha.platform.tabular import BadCell, Column, Row, whole
 
 SKUS_AT_ONCE = 500
+MAX_SEEN = 2_000_000
 
 
 def units(text: str) -> int:
@@ -53,12 +54,15 @@ COLUMNS = (
 
 
 class StockImport:
-    """Rows of balances; a `malha.platform.imports.Target`."""
+    """Rows of balances; a `malha.platform.imports.Target`. One per import: it remembers what the file said before."""
 
     entity = "stock"
     columns = COLUMNS
     families: Mapping[str, Sequence[str]] = {}
     passes = 1
+
+    def __init__(self) -> None:
+        self._seen: dict[int, tuple[int, int]] = {}  # hash of SKU, location and owner -> line and units
 
     async def handle(self, tx: Tx, rows: Sequence[Row], *, apply: bool, turn: int) -> Outcome:  # noqa: ARG002
         """Check or write a chunk; a person sees and states the stock of their own locations only."""
@@ -72,6 +76,7 @@ class StockImport:
             if flaws:
                 combine(outcome, row.line, flaws)
             else:
+                combine(outcome, row.line, self._otherwise(row), warning=True)
                 location = kept.get(_named(row), row.values["location"])
                 good[cards[row.values["sku"]].id, places[location]] = row
         standing = await _standing(tx, sorted(good), lock=apply)
@@ -97,6 +102,18 @@ class StockImport:
             lines = [row.line for key, row in sorted(good.items()) if standing.get(key, (0, 0)) != stated[key]]
             await _note_safety(tx, outcome.traces, lines)
         return outcome
+
+    def _otherwise(self, row: Row) -> list[Flaw]:
+        """Return that an earlier row stated other units of the same stock: lots, say, that were meant to be added."""
+        key, said = hash((row.values["sku"], *_named(row))), row.values["on_hand"]
+        line, before = self._seen.get(key, (row.line, said))
+        if key in self._seen or len(self._seen) < MAX_SEEN:
+            self._seen[key] = row.line, said
+        if line >= row.line or before == said:
+            return []
+        says = N_("Line {line} says {units} of the same SKU and location; this line counts.")
+        mend = N_("Add the two up, or leave one out.")
+        return [Flaw("on_hand", says, mend, {"line": line, "units": before})]
 
     async def take_back(self, tx: Tx, traces: Sequence[Trace], in_use: Collection[str]) -> Left:  # noqa: ARG002
         """Count balances back to what they were, where nothing moved since and no claim would be left without units."""
@@ -134,11 +151,17 @@ async def _note_safety(tx: Tx, traces: Sequence[Trace], lines: Sequence[int] = (
 
 
 async def _standing(tx: Tx, keys: Sequence[tuple[int, int]], *, lock: bool) -> dict[tuple[int, int], tuple[int, int]]:
-    """Return what stands on balances, on hand and safety stock; what is about to be written is locked first."""
-    if lock:
-        return {key: (a.on_hand, a.safety) for key, a in (await service.lock_balances(tx, keys)).items()}
+    """Return what stands on balances, on hand and safety stock; what is about to be written is locked first.
+
+    Balances that are not there are absent. Locked, they are made: another table that states them waits.
+    """
     found = await reads.availability(tx, sorted({sku for sku, _ in keys}), sorted({place for _, place in keys}))
-    return {(a.sku_id, a.location_id): (a.on_hand, a.safety) for a in found}
+    there = {(a.sku_id, a.location_id): (a.on_hand, a.safety) for a in found}
+    if not lock:
+        return there
+    await service.ensure_balances(tx, keys)
+    locked = {key: (a.on_hand, a.safety) for key, a in (await service.lock_balances(tx, keys)).items()}
+    return {key: stands for key, stands in locked.items() if key in there or stands != (0, 0)}
 
 
 def _trace(key: tuple[int, int], row: Row, before: tuple[int, int], after: tuple[int, int]) -> Trace:

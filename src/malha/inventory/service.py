@@ -386,6 +386,11 @@ async def state_on_hand(
     return Stated(left, kept)
 
 
+async def ensure_balances(tx: Tx, keys: Sequence[tuple[int, int]]) -> None:
+    """Make empty balances by (SKU, location) where there are none."""
+    await tx.execute(writes.ENSURE_BALANCES, _keys([Claim(sku, place, 0) for sku, place in sorted(keys)]))
+
+
 async def lock_balances(tx: Tx, keys: Sequence[tuple[int, int]]) -> dict[tuple[int, int], Availability]:
     """Lock balances by (SKU, location) in key order, and return them as they stand; those that are none are absent."""
     claims = [Claim(sku, place, 0) for sku, place in sorted(keys)]

@@ -93,7 +93,7 @@ def _degrees(text: str) -> float:
 
 def _clock(text: str) -> time:
     try:
-        hours, _, minutes = text.lower().replace("h", ":").partition(":")
+        hours, minutes, *_seconds = f"{text.lower().replace('h', ':')}:0".split(":")  # spreadsheets add seconds
         return time(int(hours), int(minutes or 0))
     except ValueError:
         raise BadCell(N_("{value} is no time of day."), N_("Write it like 14:00.")) from None
@@ -164,6 +164,9 @@ class LocationImport:
     async def handle(self, tx: Tx, rows: Sequence[Row], *, apply: bool, turn: int) -> Outcome:  # noqa: ARG002
         """Check or write a chunk."""
         outcome = Outcome()
+        if apply:  # before they are read: what a row does not state is written as it was read
+            named = {row.values[name] for row in rows for name in ("code", "site") if name in row.values}
+            await service.lock_locations(tx, sorted(named))
         owners = _Owners(await reads.establishments(tx), {} if apply else self._promised)
         old = await reads.locations_by_code(tx, [row.values["code"] for row in rows])
         drafts: dict[str, tuple[Row, LocationDraft]] = {}

@@ -52,9 +52,13 @@ def read_rates(raw: bytes) -> tuple[list[RateDraft], list[Problem]]:
     rates: list[RateDraft] = []
     lines: list[int] = []
     problems: list[Problem] = []
+    seen = 0
     with workbook.opened(raw, COLUMNS) as table:
         for row in table:
             problems += [_problem(row.line, flaw.at, flaw) for flaw in row.flaws]
+            seen += 1
+            if seen > MOST_RATES:  # the rest is not read: it may be any length
+                break
             if row.flaws:
                 continue
             said = row.values
@@ -68,9 +72,9 @@ def read_rates(raw: bytes) -> tuple[list[RateDraft], list[Problem]]:
             )
             rates.append(rate)
             lines.append(row.line)
-    if len(rates) > MOST_RATES:
-        says, mend = N_("The table has {count} rows."), N_("Use at most {most}.")
-        return [], [_problem(0, "", Flaw("", says, mend, {"count": len(rates), "most": MOST_RATES}))]
+    if seen > MOST_RATES:
+        says, mend = N_("More than {most} rows."), N_("Use at most {most}.")
+        return [], [_problem(0, "", Flaw("", says, mend, {"most": MOST_RATES}))]
     for flaw in check_rates(rates):
         _rates, _slash, rest = flaw.at.partition("/")
         index, _slash, field = rest.partition("/")

@@ -226,6 +226,12 @@ async def put_locations(tx: Tx, drafts: Sequence[LocationDraft]) -> list[Saved]:
     return await _saved(tx, writes.LOCATION_IDS, set(known), drafts)
 
 
+async def lock_locations(tx: Tx, codes: Sequence[str]) -> None:
+    """Lock locations with their sites for a table that changes them, in order; other tables wait for their turn."""
+    await tx.execute(writes.LOCK_TABLES)
+    await sites.lock(tx, sorted(codes))
+
+
 async def create_location(tx: Tx, draft: LocationDraft) -> Location:
     """Create one location. Refuses a taken code, an unknown establishment, and values that are not valid."""
     await _free_or_current(tx, writes.LOCK_LOCATION, draft, None, unknown=UnknownLocation, what=N_("Location"))

@@ -85,6 +85,11 @@ WHERE coalesce(site_id, id) IN (SELECT coalesce(site_id, id) FROM location WHERE
 ORDER BY code FOR NO KEY UPDATE
 """
 
+# One table at a time: what it brings may not be there yet, and no row of it could be waited for.
+LOCK_TABLES = """
+SELECT pg_advisory_xact_lock(hashtext('malha:' || current_schema() || ':location_tables'))
+"""
+
 # What a site shares is written to all of it, so that whoever reads a location reads what is so. One that is closed
 # stays closed: an owner whose goods are gone.
 FOLLOW_SITES = """

@@ -27,6 +27,7 @@ from psycopg import Connection, sql
 import malha
 from malha.platform.embedded import version_of
 from malha.platform.errors import MalhaError
+from malha.platform.i18n import N_, Phrase, Word
 from malha.platform.pgtools import find_tool, needs_tls, run_tool
 from malha.platform.settings import CONFIG_NAME, Settings
 
@@ -297,7 +298,7 @@ def open_backup(place: Path) -> Iterator[Backup]:
         NoBackup, BackupDamaged, BackupNewer: it cannot be used.
     """
     if not place.exists():
-        raise NoBackup(place=place, reason="there is nothing")
+        raise NoBackup(place=place, reason=Word(N_("nothing is there")))
     if place.is_dir():
         yield _read(place, place)
         return
@@ -306,8 +307,8 @@ def open_backup(place: Path) -> Iterator[Backup]:
         unpacked.mkdir(mode=0o700)
         try:
             _unpack(place, unpacked)
-        except tarfile.TarError as error:
-            raise NoBackup(place=place, reason=str(error)) from None
+        except tarfile.TarError:
+            raise NoBackup(place=place, reason=Word(N_("it is no .tar file, or was cut off"))) from None
         yield _read(place, unpacked)
     finally:
         shutil.rmtree(unpacked, ignore_errors=True)
@@ -321,13 +322,13 @@ def _read(place: Path, directory: Path) -> Backup:
             raise BackupNewer(place=place, version=found.get("malha"))
         manifest = msgspec.convert(found, Manifest)
     except FileNotFoundError:
-        raise NoBackup(place=place, reason=f"{MANIFEST} is missing") from None
+        raise NoBackup(place=place, reason=Phrase(N_("{name} is missing"), {"name": MANIFEST})) from None
     except msgspec.MsgspecError as error:
         raise NoBackup(place=place, reason=f"{MANIFEST}: {error}") from None
     for name, noted in manifest.files.items():
         path = directory / name
         if Path(name).name != name or not path.is_file():
-            raise NoBackup(place=place, reason=f"{name} is missing")
+            raise NoBackup(place=place, reason=Phrase(N_("{name} is missing"), {"name": name}))
         if _measure(path) != noted:
             raise BackupDamaged(place=place, name=name)
     return Backup(place, directory, manifest)

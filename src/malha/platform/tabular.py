@@ -10,6 +10,7 @@ takes away again, so that a file exported here can be edited and imported back.
 import codecs
 import csv
 import io
+import itertools
 import re
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, Self, TextIO
@@ -19,7 +20,7 @@ import msgspec
 from malha.platform.brazil import normalise_cep, normalise_state
 from malha.platform.errors import MalhaError
 from malha.platform.flaws import Flaw
-from malha.platform.i18n import N_
+from malha.platform.i18n import N_, Word
 from malha.platform.text import fold
 
 DELIMITERS = ";,\t|"
@@ -32,6 +33,11 @@ _CHUNK = 1 << 20
 _ENDLESS = "x" * (MAX_CELL + 1) + "\n"  # a cell that the reader refuses, in the middle of a text too
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")  # noqa: RUF001 -- full-width signs start formulas too
 _NUMBER = re.compile(r"-?[0-9]+(?:[.,][0-9]+)?")
+_STRAY = re.compile("[\udc80-\udcff]")  # a byte that is none of UTF-8, as Python keeps it
+_SHORTENED = re.compile(r"[0-9][.,][0-9]+E\+[0-9]{2}")
+_BEYOND_ASCII = re.compile("[\x80-\U0010ffff]")
+_SAYS_DELIMITER = re.compile(f"sep=([{re.escape(DELIMITERS)}])", re.IGNORECASE)
+_EMPTY = DELIMITERS + '" '
 
 
 # What a formula leaves in a cell when it fails, in English and Portuguese. It is nobody's name, and no empty cell.
@@ -140,6 +146,7 @@ class Table:
         *,
         begin: Callable[[], None],
         families: Mapping[int, tuple[str, str]],
+        leading: bool,
         encoding: str,
         delimiter: str,
         release: Callable[[], object],
@@ -151,6 +158,8 @@ class Table:
         self.header = header
         self.columns = columns
         self.families = families
+        self.leading = leading  # whether the header is not the first line
+        self.damaged = False  # whether some bytes are none of the encoding
         self.encoding = encoding
         self.delimiter = delimiter
 
@@ -174,9 +183,8 @@ class Table:
                 return
             except csv.Error as error:
                 # A quotation mark that is not closed swallows lines: say which, nothing of them was looked at.
-                says, mend = N_("Lines {line} to {last} cannot be read: {reason}."), N_("Check the quotation marks.")
-                facts = {"line": line, "last": max(line, self._lines()), "reason": str(error)}
-                yield Row(line, {}, {}, [Flaw("", says, mend, facts)])
+                facts = {"line": line, "last": max(line, self._lines())}
+                yield Row(line, {}, {}, [Flaw("", _why_no_row(error), N_("Check the quotation marks."), facts)])
                 continue
             if any(cell.strip() for cell in cells):
                 yield self._row(line, cells)
@@ -191,7 +199,7 @@ class Table:
             flaws.append(Flaw("", N_("The line has {cells} cells for {columns} columns."), mend, facts))
         for i, column in self.columns.items():
             text = undo(cells[i]).strip() if i < len(cells) else ""
-            texts[column.name] = text
+            texts[column.name] = _readable(text)
             flaw = _spoiled(column.name, text)
             if flaw is not None:
                 flaws.append(flaw)
@@ -204,11 +212,11 @@ class Table:
                 flaws.append(Flaw(column.name, N_("This field is empty."), N_("Fill it in.")))
         for i, (family, name) in self.families.items():
             text = undo(cells[i]).strip() if i < len(cells) else ""
-            if text in _ERRORS:
-                flaws.append(Flaw("", FAILED, FAILED_MEND, {"value": text}))
+            if (flaw := _spoiled("", text)) is not None and "\x00" not in text:
+                flaws.append(flaw)
             elif text and "\x00" not in text:
                 values.setdefault(family, {})[name] = text
-        return Row(line, values, texts, flaws, cells[:MAX_COLUMNS])
+        return Row(line, values, texts, flaws, [_readable(cell) for cell in cells[:MAX_COLUMNS]])
 
     def skip_to(self, line: int) -> None:
         """Pass over what stands before a line, without looking at it."""
@@ -222,11 +230,47 @@ class Table:
                 continue
 
 
+def _why_no_row(error: csv.Error) -> str:
+    """Return the sentence for what the reader of CSV says in its own words."""
+    match _why_unreadable(error):
+        case "open":
+            return N_("Lines {line} to {last} cannot be read: a quotation mark is not closed.")
+        case "goes on":
+            return N_("Lines {line} to {last} cannot be read: something follows a closing quotation mark.")
+    return N_("Lines {line} to {last} cannot be read: a cell is too long.")
+
+
+def _why_no_header(error: csv.Error) -> Word:
+    match _why_unreadable(error):
+        case "open":
+            return Word(N_("a quotation mark is not closed"))
+        case "goes on":
+            return Word(N_("something follows a closing quotation mark"))
+    return Word(N_("a cell is too long"))
+
+
+def _why_unreadable(error: csv.Error) -> str:
+    said = str(error)
+    return "open" if "end of data" in said else "goes on" if "expected after" in said else "long"
+
+
 def _spoiled(at: str, text: str) -> Flaw | None:
     """Return what is wrong with a cell whatever it is to hold."""
     if "\x00" in text:
         return Flaw(at, N_("The cell holds a NUL character."), N_("Type it again."))
+    if _STRAY.search(text):
+        says, mend = N_("The cell holds characters that cannot be read: {value}."), N_("Save the file as UTF-8 again.")
+        return Flaw(at, says, mend, {"value": _readable(text)[:100]})
+    if _SHORTENED.fullmatch(text):
+        says = N_("A spreadsheet shortened a long number to {value}: its other digits are lost.")
+        mend = N_("Format the column as text, and enter the number again.")
+        return Flaw(at, says, mend, {"value": text})
     return Flaw(at, FAILED, FAILED_MEND, {"value": text}) if text in _ERRORS else None
+
+
+def _readable(text: str) -> str:
+    """Return a text with a mark for each byte that is none of its encoding."""
+    return _STRAY.sub("\ufffd", text)
 
 
 def open_table(
@@ -247,14 +291,17 @@ def open_table(
         MissingColumns: a required column is not there.
         ColumnTwice: two columns that are understood have one heading.
     """
-    encoding = _encoding_of(file)
+    encoding, damaged = _encoding_of(file)
     file.seek(0)
-    text = io.TextIOWrapper(file, encoding=encoding, errors="replace", newline="")
+    errors = "surrogateescape" if damaged else "replace"
+    text = io.TextIOWrapper(file, encoding=encoding, errors=errors, newline="")
     try:
-        return _opened(text, columns, families or {}, mapping or {})
+        table = _opened(text, columns, families or {}, mapping or {})
     except BaseException:
         text.detach()  # the file is its owner's to close
         raise
+    table.damaged = damaged
+    return table
 
 
 def _opened(
@@ -271,7 +318,7 @@ def _opened(
     csv.field_size_limit(MAX_CELL)
     lines = _Lines(text)
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    header = _header(reader)
+    header, leading = _header(reader)
     known = {_key(n): (column, rank) for column in columns for rank, n in enumerate((column.name, *column.also))}
     prefixes = {_key(prefix): family for family, names in families.items() for prefix in (family, *names)}
     best: dict[str, tuple[int, int, Column]] = {}
@@ -280,7 +327,7 @@ def _opened(
     for i, name in enumerate(header):
         if name in chosen:
             if column_chosen := by_name.get(chosen[name]):
-                best[column_chosen.name] = (-1, i, column_chosen)
+                best[column_chosen.name] = _meant(best.get(column_chosen.name), (-1, i, column_chosen), name)
             elif chosen[name] and ":" in name and (family := prefixes.get(_key(name.split(":", 1)[0]))):
                 grouped[i] = family, name.split(":", 1)[1].strip()
         elif found := known.get(_key(name)):
@@ -300,6 +347,7 @@ def _opened(
         mapped,
         begin=lines.begin,
         families=grouped,
+        leading=leading,
         encoding=text.encoding,
         delimiter=delimiter,
         release=text.detach,
@@ -345,26 +393,36 @@ def _meant(there: tuple[int, int, Column] | None, found: tuple[int, int, Column]
     return min(there, found, key=lambda one: one[0])
 
 
-def _header(reader: Iterator[list[str]]) -> list[str]:
-    try:
-        header = [undo(cell).strip() for cell in next(reader)]
-    except csv.Error as error:
-        raise BadHeader(reason=str(error)) from None
-    if len(header) > MAX_COLUMNS:
-        raise TooManyColumns(count=len(header), limit=MAX_COLUMNS)
-    return header
+def _header(reader: Iterator[list[str]]) -> tuple[list[str], bool]:
+    """Return the first line with a text in it, but one that only says the delimiter, and whether any is before it."""
+    for at in itertools.count():
+        try:
+            header = [_readable(undo(cell).strip()) for cell in next(reader)]
+        except StopIteration:
+            raise EmptyTable from None
+        except csv.Error as error:
+            raise BadHeader(reason=_why_no_header(error)) from None
+        if len(header) > MAX_COLUMNS:
+            raise TooManyColumns(count=len(header), limit=MAX_COLUMNS)
+        if any(header) and not (at == 0 and header[0].lower() == "sep=" and not any(header[1:])):
+            return header, at > 0
+    raise EmptyTable
 
 
 def _key(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "", fold(name))
 
 
-def _encoding_of(file: BinaryIO) -> str:
-    """Return the encoding: by its mark, UTF-8 if all of it is, else Windows-1252, which old spreadsheets write."""
+def _encoding_of(file: BinaryIO) -> tuple[str, bool]:
+    """Return the encoding, and whether some bytes are none of it.
+
+    By its mark; UTF-8 if all of it is, or if most letters beyond ASCII are: of a file that was cut off, or put together
+    of two, the cells that are spoiled are told. Else Windows-1252, which old spreadsheets write.
+    """
     file.seek(0)
     start = file.read(4)
     if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "utf-16"
+        return "utf-16", False
     file.seek(0)
     decoder = codecs.getincrementaldecoder("utf-8")()
     nul = False
@@ -376,16 +434,39 @@ def _encoding_of(file: BinaryIO) -> str:
     except UnicodeDecodeError:
         if nul or start.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
             raise UnreadableTable from None
-        return "cp1252"
+        if start.startswith(codecs.BOM_UTF8) or _mostly_utf8(file):
+            return "utf-8-sig", True
+        return "cp1252", False
     if nul:
         raise UnreadableTable
-    return "utf-8-sig"
+    return "utf-8-sig", False
+
+
+def _mostly_utf8(file: BinaryIO) -> bool:
+    """Tell whether more letters beyond ASCII are UTF-8 than bytes are not."""
+    file.seek(0)
+    decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+    balance, chunk = 0, b"-"
+    while chunk:
+        chunk = file.read(_CHUNK)
+        text = decoder.decode(chunk, final=not chunk)
+        strays = len(_STRAY.findall(text))
+        balance += len(_BEYOND_ASCII.findall(text)) - 2 * strays
+    return balance > 0
 
 
 def _delimiter_of(sample: str) -> str:
-    """Return the delimiter that splits the first line most, quoted parts left out; a semicolon wins a tie."""
-    first = re.sub(r'"[^"]*"', "", sample.splitlines()[0] if sample.strip() else "")
-    return max(DELIMITERS, key=lambda d: (first.count(d), -DELIMITERS.index(d)))
+    """Return the delimiter that splits the first line most, quoted parts left out; a semicolon wins a tie.
+
+    Lines without a text are passed over. Excel takes the delimiter from a first line like `sep=;`.
+    """
+    for at, line in enumerate(sample.splitlines()):
+        if at == 0 and (said := _SAYS_DELIMITER.fullmatch(line.strip(" "))):
+            return said[1]
+        if line.strip(_EMPTY):
+            first = re.sub(r'"[^"]*"', "", line)
+            return max(DELIMITERS, key=lambda d: (first.count(d), -DELIMITERS.index(d)))
+    return DELIMITERS[0]
 
 
 # --- cells ---

@@ -1,10 +1,10 @@
-"""Spreadsheets (XLSX) as text tables: the first sheet, row by row, in constant memory.
+"""Spreadsheets (XLSX) as text tables: the first sheet that is shown, row by row, in constant memory.
 
 An XLSX file is a ZIP archive of XML. It is read as a stream; the texts that cells share lie in a temporary file with an
 index of eight bytes each. What would make it a bomb is refused: document types and entities, parts that unpack to far
 more than they are, endless lists of parts, tags, texts, rows or cells, a text that a million cells repeat. Numbers
-come as they stand in the cell, with a decimal comma, so that `1.234` is never taken for a thousand; days come as
-`2026-11-26`.
+come as they stand in the cell, with a decimal comma, so that `1.234` is never taken for a thousand, and with the
+noughts that a format like `00000` puts before them. Shares come as `18%`, days as `2026-11-26`, times as `14:00`.
 """
 
 import csv
@@ -20,7 +20,8 @@ from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
-from typing import BinaryIO, Self
+from enum import Enum
+from typing import BinaryIO, NamedTuple, Self
 from xml.parsers import expat
 
 from malha.platform.errors import MalhaError
@@ -40,7 +41,10 @@ MAX_OUT = 1 << 30  # characters of the sheet as text
 MAX_FORMAT = 255
 _PIECE = 1 << 14  # small: one text may stand in every cell of a piece
 _EPOCH = datetime(1899, 12, 30)  # noqa: DTZ001 -- days of a sheet have no zone
-_DAY_FORMATS = frozenset({14, 15, 16, 17, 22, 27, 30, 36, 45, 46, 47, 50, 57})
+_EPOCH_1904 = datetime(1904, 1, 1)  # noqa: DTZ001 -- of books that were begun on an old Macintosh
+_DAY_FORMATS = frozenset({14, 15, 16, 17, 22, 27, 30, 36, 50, 57})
+_TIME_FORMATS = frozenset({18, 19, 20, 21, 45, 46, 47})
+_PERCENT_FORMATS = frozenset({9, 10})
 _REFERENCE = re.compile(r"([A-Z]{1,3})[0-9]+")
 # What the standard library's readers meet in a damaged file.
 _DAMAGE = (
@@ -122,17 +126,18 @@ def opened(raw: bytes, columns: Sequence[Column]) -> Iterator[Table]:
 
 
 def rows(file: BinaryIO) -> Iterator[list[str]]:
-    """Yield the rows of the first sheet; rows that are not there come as empty ones, so that line numbers agree."""
+    """Yield the rows of the first sheet that is shown; rows not there come as empty ones: line numbers agree."""
     _refuse_endless_directory(file)
     with zipfile.ZipFile(file) as book, _Texts() as texts:
         names = set(book.namelist())
         if "xl/sharedStrings.xml" in names:
             for _ in _parsed(book, "xl/sharedStrings.xml", _SharedTexts(texts)):
                 pass
-        days = _days(book) if "xl/styles.xml" in names else frozenset[int]()
-        sheet = _Sheet(texts, days)
+        styles = _styles(book) if "xl/styles.xml" in names else []
+        path, epoch = _first_sheet(book, names)
+        sheet = _Sheet(texts, styles, epoch)
         told = 0
-        for _ in _parsed(book, _first_sheet(book, names), sheet):
+        for _ in _parsed(book, path, sheet):
             for number, cells in sheet.taken():
                 for _ in range(min(number - told - 1, MAX_GAP)):
                     yield []
@@ -151,30 +156,53 @@ def _refuse_endless_directory(file: BinaryIO) -> None:
     file.seek(0)
 
 
-def _first_sheet(book: zipfile.ZipFile, names: set[str]) -> str:
+def _first_sheet(book: zipfile.ZipFile, names: set[str]) -> tuple[str, datetime]:
+    """Return the first sheet of cells that is not hidden, else the first of all, and the day from which it counts."""
     links: dict[str, str] = {}
-    first = ""
+    charts: set[str] = set()
+    sheets: list[tuple[bool, str]] = []
+    epoch = _EPOCH
 
     def link(name: str, attributes: dict[str, str]) -> None:
         if name == "Relationship":
             links[attributes.get("Id", "")] = attributes.get("Target", "")
+            if attributes.get("Type", "").rpartition("/")[2] not in {"", "worksheet"}:
+                charts.add(attributes.get("Id", ""))
 
     def sheet(name: str, attributes: dict[str, str]) -> None:
-        nonlocal first
-        if name == "sheet" and not first:
-            first = next((value for key, value in attributes.items() if key.endswith(":id") or key == "id"), "")
+        nonlocal epoch
+        if name == "sheet":
+            own = next((value for key, value in attributes.items() if key.endswith(":id") or key == "id"), "")
+            sheets.append((attributes.get("state", "visible") != "visible", own))
+        elif name == "workbookPr" and attributes.get("date1904") in {"1", "true"}:
+            epoch = _EPOCH_1904
 
     _small(book, "xl/workbook.xml", sheet)
     _small(book, "xl/_rels/workbook.xml.rels", link)
+    first = next((own for _, own in sorted(sheets, key=lambda each: each[0]) if own not in charts), "")
     target = links.get(first, "worksheets/sheet1.xml")
     path = target.lstrip("/") if target.startswith("/") else f"xl/{target}"
     if path not in names:
         raise UnreadableWorkbook
-    return path
+    return path, epoch
 
 
-def _days(book: zipfile.ZipFile) -> frozenset[int]:
-    """Return the styles whose numbers are days."""
+class _Shows(Enum):
+    """What a style makes of a number."""
+
+    NUMBER = "number"
+    PERCENT = "percent"
+    DAY = "day"
+    TIME = "time"
+
+
+class _Style(NamedTuple):
+    shows: _Shows = _Shows.NUMBER
+    digits: int = 0  # so many at least, noughts before it
+
+
+def _styles(book: zipfile.ZipFile) -> list[_Style]:
+    """Return what the styles of cells make of numbers, by their place."""
     own: dict[int, str] = {}
     styles: list[int] = []
     inside = False
@@ -189,11 +217,21 @@ def _days(book: zipfile.ZipFile) -> frozenset[int]:
             styles.append(int(attributes.get("numFmtId", "0")))
 
     _small(book, "xl/styles.xml", start)
-    return frozenset(
-        at
-        for at, number in enumerate(styles)
-        if number in _DAY_FORMATS or any(c in _QUOTED.sub("", own.get(number, "")).lower() for c in "ymd")
-    )
+    shown = {number: _style(number, own.get(number, "")) for number in set(styles)}
+    return [shown[number] for number in styles]
+
+
+def _style(number: int, code: str) -> _Style:
+    bare = _QUOTED.sub("", code).lower()
+    if number in _DAY_FORMATS or any(c in bare for c in "yd"):
+        return _Style(_Shows.DAY)
+    if number in _TIME_FORMATS or any(c in bare for c in "hs"):
+        return _Style(_Shows.TIME)
+    if "m" in bare:  # a month alone
+        return _Style(_Shows.DAY)
+    if number in _PERCENT_FORMATS or "%" in bare:
+        return _Style(_Shows.PERCENT)
+    return _Style(digits=len(code) if code and not code.strip("0") else 0)
 
 
 class _Part:
@@ -334,15 +372,16 @@ class _SharedTexts(_Part):
 
 
 class _Sheet(_Part):
-    def __init__(self, texts: _Texts, days: frozenset[int]) -> None:
+    def __init__(self, texts: _Texts, styles: Sequence[_Style], epoch: datetime) -> None:
         self._texts = texts
-        self._days = days
+        self._styles = styles
+        self._epoch = epoch
         self._rows: list[tuple[int, list[str]]] = []
         self._number = 0
         self._cells: list[str] = []
         self._at = 0
         self._kind = ""
-        self._day = False
+        self._style = _Style()
         self._text: _Text | None = None
 
     def taken(self) -> list[tuple[int, list[str]]]:
@@ -362,7 +401,8 @@ class _Sheet(_Part):
             if self._at >= MAX_COLUMNS:
                 raise UnreadableWorkbook
             self._kind = attributes.get("t", "n")
-            self._day = int(attributes.get("s", "0")) in self._days
+            style = int(attributes.get("s", "0"))
+            self._style = self._styles[style] if 0 <= style < len(self._styles) else _Style()
             self._text = None
         elif name in {"v", "t"} and self._text is None:
             self._text = _Text()
@@ -386,7 +426,7 @@ class _Sheet(_Part):
             case "b":
                 return "1" if value == "1" else "0"
             case "n" if value:
-                return _day(float(value)) if self._day else _number(value)
+                return _shown(float(value), self._style, self._epoch)
         return value  # the name of an error too: whoever reads the table refuses it
 
 
@@ -397,14 +437,29 @@ def _column(letters: str) -> int:
     return at - 1
 
 
-def _number(value: str) -> str:
+def _shown(value: float, style: _Style, epoch: datetime) -> str:
+    """Return a number as its cell shows it. A day that no calendar has is a number: a GTIN in a column of days."""
+    if style.shows is _Shows.PERCENT:
+        return f"{_number(float(f'{value * 100:.13g}'))}%"
+    if style.shows is not _Shows.NUMBER:
+        try:
+            return _moment(value, epoch, timed=style.shows is _Shows.TIME)
+        except OverflowError:
+            return _number(value)
+    return _number(value).zfill(style.digits)
+
+
+def _number(value: float) -> str:
     """Return a number as its owner typed it: 0.1 + 0.2 is 0,3."""
-    number = float(value)
-    if number == int(number) and abs(number) < 1e15:
-        return str(int(number))
-    return f"{number:.15g}".replace(".", ",")
+    if value == int(value) and abs(value) < 1e15:
+        return str(int(value))
+    return f"{value:.15g}".replace(".", ",")
 
 
-def _day(value: float) -> str:
-    moment = _EPOCH + timedelta(days=value)
-    return moment.isoformat(sep=" ", timespec="seconds") if value % 1 else moment.date().isoformat()
+def _moment(value: float, epoch: datetime, *, timed: bool) -> str:
+    if not value % 1 and not timed:
+        return (epoch + timedelta(days=value)).date().isoformat()
+    moment = epoch + timedelta(seconds=round(value * 86_400))
+    if timed and 0 <= value < 1:
+        return moment.strftime("%H:%M:%S").removesuffix(":00")
+    return moment.isoformat(sep=" ", timespec="seconds")

@@ -2,6 +2,8 @@
 that there are more.
 """
 
+import csv
+import io
 from typing import Any
 
 import pytest
@@ -86,3 +88,18 @@ async def test_pages_say_that_there_are_more(shop: Shop, stated: dict[str, str])
         assert "1 more is not among your locations" in page, path
         assert "not among your locations" not in await told(shop, path, stated), path
     assert "None of your locations." in await told(shop, "/channels/longe", limited)
+
+
+async def test_an_export_of_channels_says_which_locations_are_out_of_sight_and_when_all_may_serve(
+    shop: Shop, stated: dict[str, str]
+) -> None:
+    async def places(headers: dict[str, str]) -> dict[str, str]:
+        text = await told(shop, "/channels:export.csv", headers)
+        rows = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")), delimiter=";")
+        return {row["Code"]: row["Locations"] for row in rows}
+
+    limited = await places(await shop.session(email="one@loja.test", locations=["S1"]))
+    assert limited["lojas"] == "S1; 1 more is not among your locations"
+    assert limited["longe"] == "None of your locations."
+    everywhere = await places(await shop.session(email="all@loja.test"))
+    assert (everywhere["lojas"], everywhere["longe"], everywhere["web"]) == ("S1 S2", "S2", "All of them.")

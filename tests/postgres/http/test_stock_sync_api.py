@@ -70,6 +70,8 @@ FILES = {
     ),
     "utf-16": ("sku\tlocal\tsaldo\nS1\tL1\t13\nS2\tL1\t6\n".encode("utf-16"), "text/csv"),
     "windows": ("código;depósito;físico;descrição\nS1;L1;13;pão\nS2;L1;6;mãe\n".encode("cp1252"), "text/csv"),
+    "blank lines first": (b"sep=;\n;;\nsku;local;saldo\nS1;L1;13\nS2;L1;6\n", "text/csv"),
+    "cut off within a letter": ("sku;local;saldo;obs\nS1;L1;13;pão\nS2;L1;6;mã".encode()[:-1], "text/csv"),
     "xlsx": (workbook(), "application/octet-stream"),
     "ndjson": (NDJSON, "application/x-ndjson"),
     "gzip": (gzip.compress(NDJSON), "application/x-ndjson"),

@@ -19,7 +19,7 @@ import msgspec
 
 from malha.inventory.sync.errors import EmptySnapshot, PackedBomb, SnapshotTooLarge, UnreadablePacking
 from malha.platform import workbook
-from malha.platform.tabular import Column, open_table
+from malha.platform.tabular import Column, Table, open_table
 
 GZIP = b"\x1f\x8b"
 MAX_RATIO = 200
@@ -154,22 +154,29 @@ class Arriving:
             table.release()
             open_table(self._file, (Column("sku", required=True), *COLUMNS[1:]))
         table.release()
-        encoding = table.encoding
-        if encoding == "utf-16":
-            self._replace(_recoded(self._file))
-            encoding = "utf-8-sig"
         shape = Shape(
             header=table.header,
             columns=at,
             delimiter=table.delimiter,
-            encoding="UTF8" if encoding == "utf-8-sig" else "WIN1252",
+            encoding="WIN1252" if table.encoding == "cp1252" else "UTF8",
             trimmed=self._spaces,
             beside=beside,
         )
+        shape = self._loadable(table, shape)
         self._file.seek(0)
-        if encoding == "utf-8-sig" and self._file.read(3) != b"\xef\xbb\xbf":
+        if shape.encoding == "UTF8" and self._file.read(3) != b"\xef\xbb\xbf":
             self._file.seek(0)
         return self._file, shape
+
+    def _loadable(self, table: Table, shape: Shape) -> Shape:
+        """Make the file one that COPY reads: no UTF-16, nothing before the header, no bytes of another encoding."""
+        if table.leading or table.damaged:
+            made, shape = _made_plain(self._file, shape)
+            self._replace(made)
+        elif table.encoding == "utf-16":
+            self._replace(_recoded(self._file))
+            shape = msgspec.structs.replace(shape, trimmed=self._spaces)
+        return shape
 
     def of_owners(self, shape: Shape, kept: Mapping[tuple[str, str], str]) -> tuple[BinaryIO, Shape]:
         """Return the table with the location of each row's owner in place of the site's, and without owners.
@@ -309,6 +316,23 @@ def _units(said: float | str | None) -> int | float | str:
     if said is None:
         return ""
     return int(said) if isinstance(said, float) and said.is_integer() else said
+
+
+def _made_plain(file: BinaryIO, shape: Shape) -> tuple[BinaryIO, Shape]:
+    """Return a table whose header is its first line and all of which is UTF-8; each row says on which line it stood."""
+    out: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 -- the caller closes it
+    text = io.TextIOWrapper(out, encoding="utf-8", newline="")
+    writer = csv.writer(text, delimiter=";", lineterminator="\n")
+    header = [LINE, *shape.header]
+    writer.writerow(header)
+    writer.writerows(rows_one_by_one(file, shape))
+    text.flush()
+    text.detach()
+    columns = {LINE: 0} | {name: at + 1 for name, at in shape.columns.items()}
+    made = msgspec.structs.replace(
+        shape, header=header, columns=columns, delimiter=";", encoding="UTF8", trimmed=True, beside=0
+    )
+    return out, made
 
 
 def _recoded(file: BinaryIO) -> BinaryIO:
