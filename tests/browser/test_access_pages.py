@@ -176,3 +176,9 @@ def test_the_owners_own_page_leads_to_the_account(visit: Visit) -> None:
     expect(page.get_by_text("Este é você.")).to_be_visible()
     expect(page.get_by_role("button", name="Desativar acesso")).to_have_count(0)
     assert violations(page) == []
+
+
+def test_the_page_of_the_api_is_read_on_a_phone_without_scrolling_sideways(visit: Visit) -> None:
+    page = visit("/v1/docs", size=NARROW)
+    expect(page.locator("h1")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")

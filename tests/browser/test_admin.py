@@ -79,6 +79,15 @@ def test_dialogs_are_accessible(visit: Visit, path: str) -> None:
     assert {name: wrong for name, wrong in found.items() if wrong} == {}
 
 
+def test_what_else_a_page_offers_opens_across_a_phone(visit: Visit) -> None:
+    page = visit("/locations/REC-01", size=NARROW)
+    page.get_by_text("Mais", exact=True).click()
+    sheet = page.locator("details[open] > .m-pop-body").bounding_box()
+    assert sheet is not None
+    left, right = sheet["x"], NARROW["width"] - sheet["x"] - sheet["width"]
+    assert left == right > 0
+
+
 def test_a_location_is_paused_with_a_reason_and_takes_work_again(visit: Visit) -> None:
     page = visit("/locations/NAT-01")
     page.get_by_role("button", name="Pausar este local").click()

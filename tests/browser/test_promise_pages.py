@@ -109,3 +109,12 @@ def test_learned_dates_are_turned_off_after_a_question_and_on_again(visit: Visit
     expect(panel).to_contain_text("A person turned learned dates off.")
     panel.get_by_role("button", name="Turn on").click()
     expect(panel).not_to_contain_text("A person turned learned dates off.")
+
+
+def test_what_the_learned_dates_offer_does_not_touch_the_edge_of_their_panel(visit: Visit) -> None:
+    page = visit("/promises", size=NARROW)
+    room = page.locator("section[aria-labelledby=learned-h]").evaluate(
+        "panel => panel.getBoundingClientRect().bottom"
+        " - Math.max(...[...panel.querySelectorAll('p, dd, .m-btn')].map(at => at.getBoundingClientRect().bottom))"
+    )
+    assert room >= 8

@@ -49,6 +49,20 @@ def test_the_queue_has_no_flaws(visit: Visit, short: int, size: Any, language: s
     expect(page.get_by_role("heading", name="Faltas" if language == "pt-BR" else "Missing goods")).to_be_visible()
     expect(page.get_by_role("link", name=f"#{short}")).to_be_visible()
     assert violations(page) == []
+    ways = page.get_by_role("row").filter(has=page.get_by_role("link", name=f"#{short}")).locator("form button")
+    assert ways.count() > 1
+    cut = (
+        "at => at.scrollWidth > at.clientWidth + 1 || at.closest('div').scrollWidth > at.closest('div').clientWidth + 1"
+    )
+    assert [way.inner_text() for way in ways.all() if way.evaluate(cut)] == []
+    if size is NARROW:
+        page.evaluate(  # places are called as their owners like
+            "document.querySelectorAll('.m-way-hint').forEach(at => { at.textContent = 'CD-JABOATAO → SP-CAMPINAS-2' })"
+        )
+        beyond = "at => at.getBoundingClientRect().right > at.closest('.m-panel').getBoundingClientRect().right - 8"
+        assert [way.inner_text() for way in ways.all() if way.evaluate(beyond) or way.evaluate(cut)] == []
+        hints = page.locator(".m-way-hint")
+        assert not any(hint.evaluate("at => at.scrollWidth > at.clientWidth") for hint in hints.all())
 
 
 def test_the_cap_is_changed_in_a_dialog_and_a_press_replaces_the_goods(visit: Visit, short: int) -> None:

@@ -128,3 +128,11 @@ def test_prices_are_turned_off_after_a_question_and_on_again(visit: Visit, price
     expect(page.get_by_role("button", name="Run now")).to_have_count(0)
     page.get_by_role("button", name="Turn on").click()
     expect(page.get_by_role("button", name="Run now")).to_be_visible()
+
+
+@pytest.mark.parametrize("language", ["pt-BR", "en"])
+def test_what_a_panel_offers_stays_within_the_narrowest_screen(visit: Visit, priced: None, language: str) -> None:
+    page = visit("/stock-prices", language=language, size={"width": 320, "height": 640})
+    off = page.get_by_role("button", name="Turn off" if language == "en" else "Desativar").bounding_box()
+    assert off is not None
+    assert off["x"] + off["width"] <= 320

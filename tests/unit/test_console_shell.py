@@ -39,7 +39,7 @@ def test_the_menu_holds_the_pages_a_role_may_open_and_no_empty_section() -> None
 
 def test_who_is_limited_to_locations_is_offered_no_page_about_the_whole_retailer() -> None:
     planner = ROLES[Role.PLANNER].__contains__
-    shared = {"simulations", "routing_rules", "stock_prices"}
+    shared = {"simulations", "routing_rules", "stock_prices", "feeds", "connections"}
     assert shared <= {page.key for page in menu.pages_for(planner)}
     own = {page.key for group in menu.groups_for(planner, limited=True) for page in group.pages}
     assert own == {page.key for page in menu.pages_for(planner)} - shared

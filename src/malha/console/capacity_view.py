@@ -1,6 +1,6 @@
 """Slots as they are drawn: a week of one location as a grid, darker where it is fuller."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
 
@@ -103,14 +103,27 @@ class Limit(NamedTuple):
     measure: Measure
 
 
-async def limit(tx: Tx, place: Location, today: date, taken: int) -> Limit:
-    """Return what a location takes today: what its picking slots have room for, if it states any.
+async def limits(
+    tx: Tx, days: Mapping[int, date], places: Sequence[Location], taken: Mapping[tuple[int, date], int]
+) -> dict[int, Limit]:
+    """Return what each location takes on its day: what its picking slots have room for, if it states any.
 
-    `taken` are the orders it has for today; where its slots count units, those of the slots count instead.
+    `taken` are the orders a location has on a day; where its slots count units, those of the slots count instead.
     """
-    stated = (await picking.stated(tx, [place])).get(place.id)
-    if stated is None:
-        return Limit(place.daily_capacity, taken, Measure.ORDERS)
-    if stated.measure is Measure.UNITS:
-        taken = sum(slot.taken for slot in await reads.slots(tx, [place], [Kind.PICK], [today]))
-    return Limit(stated.quota(today), taken, stated.measure)
+    stated = await picking.stated(tx, places)
+    in_units = [x for x in places if x.id in stated and stated[x.id].measure is Measure.UNITS]
+    units: dict[tuple[int, date], int] = {}
+    for slot in await reads.slots(tx, in_units, [Kind.PICK], {days[x.id] for x in in_units}):
+        key = slot.key.location_id, slot.key.day
+        units[key] = units.get(key, 0) + slot.taken
+    found = {}
+    for place in places:
+        day, has = days[place.id], stated.get(place.id)
+        orders = taken.get((place.id, day), 0)
+        if has is None:
+            found[place.id] = Limit(place.daily_capacity, orders, Measure.ORDERS)
+        elif has.measure is Measure.UNITS:
+            found[place.id] = Limit(has.quota(day), units.get((place.home, day), 0), has.measure)
+        else:
+            found[place.id] = Limit(has.quota(day), orders, has.measure)
+    return found

@@ -73,6 +73,7 @@ class LocationRow(msgspec.Struct, frozen=True, kw_only=True):
     hours: str
     taken: int
     capacity: int | None
+    units: bool  # what is taken are units, else orders
     used: int  # per cent
     tone: str
     sign: Sign
@@ -171,14 +172,20 @@ async def _rows(
     at = now()
     days = {x.id: at.astimezone(ZoneInfo(x.timezone)).date() for x in shown}
     taken = await reads.capacity_taken(tx, list(days), sorted(set(days.values())))
+    limits = await capacity_view.limits(tx, days, shown, taken)
     closed = await reads.closures_on(tx, list(days), sorted(set(days.values())))
-    return [_row(x, taken.get((x.id, days[x.id]), 0), closed.get((x.id, days[x.id])), issuers, names) for x in shown]
+    return [_row(x, limits[x.id], closed.get((x.id, days[x.id])), issuers, names) for x in shown]
 
 
 def _row(
-    x: Location, taken: int, closed: str | None, issuers: Mapping[int, Establishment], names: Mapping[int, str]
+    x: Location,
+    limit: capacity_view.Limit,
+    closed: str | None,
+    issuers: Mapping[int, Establishment],
+    names: Mapping[int, str],
 ) -> LocationRow:
-    used = min(100, round(100 * taken / x.daily_capacity)) if x.daily_capacity else 100 if x.daily_capacity == 0 else 0
+    taken, room = limit.taken, limit.capacity
+    used = min(100, round(100 * taken / room)) if room else 100 if room == 0 and taken else 0
     return LocationRow(
         code=x.code,
         name=x.name,
@@ -189,7 +196,8 @@ def _row(
         can=[_(word) for name, (word, _means) in say.CAPABILITIES.items() if getattr(x, name)],
         hours=_hours_of(x, closed),
         taken=taken,
-        capacity=x.daily_capacity,
+        capacity=room,
+        units=limit.measure is Measure.UNITS,
         used=used,
         tone="fail" if used >= 100 else "wait" if used >= 85 else "work",
         sign=say.LOCATION_STATUS[x.status],
@@ -307,10 +315,10 @@ async def location_show(request: Request[Any, Any, Any], code: FromPath[str]) ->
         issuer = (await reads.establishments_by_id(tx, [found.establishment_id]))[found.establishment_id]
         closures = await reads.closures(tx, found.id)
         today = now().astimezone(ZoneInfo(found.timezone)).date()
-        taken = (await reads.capacity_taken(tx, [found.id], [today])).get((found.id, today), 0)
+        taken = await reads.capacity_taken(tx, [found.id], [today])
         monday = today - timedelta(days=today.weekday())
         slots = await capacity_view.of_location(tx, found, monday)
-        limit = await capacity_view.limit(tx, found, today, taken)
+        limit = (await capacity_view.limits(tx, {found.id: today}, [found], taken))[found.id]
         loads = (await picking_view.loads(tx, [found], now())).get(found.home, [])
         waiting = await jobs.queue_counts(tx, [found.id]) if around.may("fulfillment:work") else {}
         seen = await in_scope(tx, request)
@@ -430,6 +438,8 @@ def _capacity_answer(limit: capacity_view.Limit) -> Answer:
     asks = _("Capacity today")
     if limit.capacity is None:
         return Answer("package", asks, _("{n} taken", n=i18n.number(limit.taken)), "", _("No limit"))
+    if not limit.capacity and not limit.taken:
+        return Answer("package", asks, _("Takes no work"), "", _("New work is due the next day"))
     left = max(limit.capacity - limit.taken, 0)
     taken, all_ = i18n.number(limit.taken), i18n.number(limit.capacity)
     in_units = limit.measure is Measure.UNITS

@@ -205,3 +205,29 @@ async def test_work_moves_to_another_picking_slot_by_who_saw_it_and_never_into_a
     assert (await send(sold, "POST", path, there, 412, **{"if-match": '"9"'}))["code"] == "stale_version"
     assert (await send(sold, "POST", path, there, **{"if-match": '"1"'}))["version"] == 2
     assert (await send(sold, "GET", f"/v1/fulfillments/{mine['id']}"))["slot"]["day"] == DAY.isoformat()
+
+
+async def test_the_list_of_locations_says_what_picking_slots_have_room_for(sold: Shop) -> None:
+    """A location that states them is not without limit; on a day without any it takes no work, and is not full."""
+    today = now().isoweekday()
+    page = sold.headers | {"accept-language": "en"}
+
+    async def pages() -> tuple[str, str]:
+        whole = (await sold.http.get("/locations?q=S1", headers=page)).text
+        return whole[whole.index("<tbody") : whole.index("</tbody")], (
+            await sold.http.get("/locations/S1", headers=page)
+        ).text
+
+    assert "no limit" in (await pages())[0]
+    days = [{"weekday": day, "starts": "00:00", "ends": "23:59", "quota": 7} for day in range(1, 8)]
+    await send(sold, "PUT", "/v1/capacity/S1/templates", {"pick": days}, **{"if-match": '"1"'})
+    row, one = await pages()
+    assert "0 / 7" in row
+    assert "0 of 7" in one
+    # Around midnight the location's day is not that of UTC: neither of the two has slots.
+    others = [day for day in days if day["weekday"] not in {today, (today - 2) % 7 + 1}]
+    await send(sold, "PUT", "/v1/capacity/S1/templates", {"pick": others}, **{"if-match": '"2"'})
+    row, one = await pages()
+    assert "0 / 0" in row
+    assert "Takes no work" in one
+    assert "Full" not in one

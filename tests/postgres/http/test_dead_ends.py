@@ -3,8 +3,9 @@
 import pytest
 from tests_http import Shop
 
+from malha.console import menu
 from malha.exchange import service
-from malha.identity.model import Role
+from malha.identity.model import ROLES, Role
 from malha.platform import jobs
 from malha.testing.builders import a_network, a_product
 
@@ -57,3 +58,14 @@ async def test_what_somebody_may_not_do_is_called_by_its_name(shop: Shop) -> Non
     assert page.status_code == 403
     assert "This needs a permission that you do not have: " in page.text
     assert "identity:manage" not in page.text
+
+
+@pytest.mark.parametrize("locations", [None, ["S1"]], ids=["all-locations", "one-location"])
+@pytest.mark.parametrize("role", [Role.STORE_ASSOCIATE, Role.CUSTOMER_SERVICE, Role.PLANNER, Role.INTEGRATOR])
+async def test_every_page_the_side_bar_offers_opens(shop: Shop, role: Role, locations: list[str] | None) -> None:
+    async with shop.database.transaction() as tx:
+        await a_network(tx)
+    person = await shop.session(role, locations=locations)
+    offered = menu.pages_for(ROLES[role].__contains__, limited=locations is not None)
+    refused = [p.href for p in offered if (await shop.http.get(p.href, headers=person)).status_code != 200]
+    assert refused == []
