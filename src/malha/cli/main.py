@@ -123,8 +123,8 @@ def _sentence(error: BaseException) -> str | None:
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}."
     if type(error).__module__.startswith("psycopg") and type(error).__name__ in {"OperationalError", "PoolTimeout"}:
-        said = str(error).strip()
-        return f"The database cannot be reached: {said}{'' if said[-1:] in {'.', '?'} else '.'} Check DATABASE_URL."
+        why = str(error).strip()
+        return f"The database cannot be reached: {why}{'' if why[-1:] in {'.', '?'} else '.'} Check DATABASE_URL."
     return None
 
 
