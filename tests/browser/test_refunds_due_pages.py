@@ -13,7 +13,7 @@ from malha.payments import service as payments
 from malha.payments.errors import NoRefundDue
 from malha.payments.model import NewTender
 from malha.platform.db import SYSTEM, Database
-from malha.platform.ids import UUID
+from malha.platform.ids import UUID, new_id
 
 from .conftest import NARROW, WIDE, apart, shot, violations
 
@@ -33,7 +33,8 @@ def owing(seeded: str) -> Iterator[list[int]]:
         async with Database(seeded) as database, database.transaction() as tx:
             chosen = {id_: int(number) for id_, number in await tx.tuples(CHOSEN)}
             for id_ in chosen:
-                more = NewTender(order_id=id_, position=0, kind="pix", amount=2500, state="captured", reference="again")
+                own = f"again-{new_id()}"  # a payment is known by its reference: the same one again would be none
+                more = NewTender(order_id=id_, position=0, kind="pix", amount=2500, state="captured", reference=own)
                 await payments.add_tender(tx, id_, more)
             return chosen
 
@@ -42,7 +43,7 @@ def owing(seeded: str) -> Iterator[list[int]]:
             for id_ in chosen:
                 with suppress(NoRefundDue):  # recorded by the test
                     async with database.transaction() as tx:
-                        await payments.record_given_back(tx, id_, "back")
+                        await payments.record_given_back(tx, id_, f"back-{new_id()}")
 
     chosen = apart(pay)
     assert len(chosen) == 3
@@ -110,13 +111,14 @@ def test_all_that_is_found_is_recorded_with_its_progress_and_what_was_refused(
                 batch = (await together.batches(tx))[0]
                 if by_hand is not None:
                     id_ = await tx.value("SELECT id FROM sales_order WHERE number = %(n)s::bigint", {"n": by_hand})
-                    await payments.record_given_back(tx, id_, "by hand")
+                    await payments.record_given_back(tx, id_, f"by hand, {lot}")
             if most:
                 await giving_back.record_one(database, SYSTEM, batch)
             else:
                 await giving_back.go_on.work(database, batch_id=str(batch.id))
 
     portuguese = language == "pt-BR"
+    lot = f"Pix 27/11, {language} {size['width']}"  # the same orders are given back to in every look
     page = visit("/refunds-due", size=size, language=language, theme=theme)
     page.get_by_role("button", name="Registrar todos" if portuguese else "Record all").click()
     dialog = page.locator("#dlg-all")
@@ -125,7 +127,7 @@ def test_all_that_is_found_is_recorded_with_its_progress_and_what_was_refused(
     )
     shot(page, f"refunds-all-dialog-{language}-{size['width']}-{theme}", whole=False)
     assert not violations(page)
-    dialog.get_by_label("Referência" if portuguese else "Reference").fill("Pix 27/11, lote 7")
+    dialog.get_by_label("Referência" if portuguese else "Reference").fill(lot)
     dialog.get_by_role("button", name="Registrar" if portuguese else "Record").click()
     expect(page).to_have_url(re.compile(r"/refunds-due/together/\d+$"))
     bar = page.get_by_role("progressbar")
@@ -141,7 +143,7 @@ def test_all_that_is_found_is_recorded_with_its_progress_and_what_was_refused(
     assert not violations(page)
     shot(page, f"refunds-all-done-{language}-{size['width']}-{theme}")
     page.get_by_role("navigation", name="Você está aqui" if portuguese else "You are here").get_by_role("link").click()
-    expect(page.locator("#together")).to_contain_text("Pix 27/11, lote 7")
+    expect(page.locator("#together")).to_contain_text(lot)
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     assert not violations(page)
     shot(page, f"refunds-all-list-{language}-{size['width']}-{theme}")
