@@ -5,6 +5,7 @@ import changes nothing; one that was cut off continues with `--from-line`.
 """
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -33,76 +34,31 @@ FromLine = Annotated[int, typer.Option("--from-line", min=0, help="Skip what sta
 AsJson = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
 
 
-@app.command("products")
-def products(
-    file: File, check: Check = False, valid: Valid = False, from_line: FromLine = 0, as_json: AsJson = False
-) -> None:
-    """Import products, one row per SKU."""
-    _import(file, Kind.PRODUCTS, mode=_mode(check, valid), from_line=from_line, as_json=as_json)
+# What `malha import KIND` says of itself; the order of the help.
+KINDS = {
+    Kind.PRODUCTS: "Import products, one row per SKU.",
+    Kind.PRICES: "Import prices, one row per SKU.",
+    Kind.STOCK: ("Import what is physically there, one row per SKU and location; the ledger gets the differences."),
+    Kind.LOCATIONS: "Import locations, with their establishments where rows give a CNPJ.",
+    Kind.CUSTOMERS: "Import customers; who is there already is changed, not doubled.",
+    Kind.ALLOTMENTS: "Import how many units fences set apart, one row per fence, SKU and location.",
+    Kind.SAFETY_RULES: "Import safety rules, one row each.",
+    Kind.AHEAD_POLICIES: "Import policies of selling ahead, one row per product or SKU and channel.",
+    Kind.LISTINGS: "Import what is said of listings, one row per connection, SKU and field.",
+}
 
 
-@app.command("prices")
-def prices(
-    file: File, check: Check = False, valid: Valid = False, from_line: FromLine = 0, as_json: AsJson = False
-) -> None:
-    """Import prices, one row per SKU."""
-    _import(file, Kind.PRICES, mode=_mode(check, valid), from_line=from_line, as_json=as_json)
+def _importing(kind: Kind) -> Callable[..., None]:
+    def run(
+        file: File, check: Check = False, valid: Valid = False, from_line: FromLine = 0, as_json: AsJson = False
+    ) -> None:
+        _import(file, kind, mode=_mode(check, valid), from_line=from_line, as_json=as_json)
+
+    return run
 
 
-@app.command("stock")
-def stock(
-    file: File, check: Check = False, valid: Valid = False, from_line: FromLine = 0, as_json: AsJson = False
-) -> None:
-    """Import what is physically there, one row per SKU and location; the ledger gets the differences."""
-    _import(file, Kind.STOCK, mode=_mode(check, valid), from_line=from_line, as_json=as_json)
-
-
-@app.command("locations")
-def locations(
-    file: File, check: Check = False, valid: Valid = False, from_line: FromLine = 0, as_json: AsJson = False
-) -> None:
-    """Import locations, with their establishments where rows give a CNPJ."""
-    _import(file, Kind.LOCATIONS, mode=_mode(check, valid), from_line=from_line, as_json=as_json)
-
-
-@app.command("customers")
-def customers(
-    file: File, check: Check = False, valid: Valid = False, from_line: FromLine = 0, as_json: AsJson = False
-) -> None:
-    """Import customers; who is there already is changed, not doubled."""
-    _import(file, Kind.CUSTOMERS, mode=_mode(check, valid), from_line=from_line, as_json=as_json)
-
-
-@app.command("allotments")
-def allotments(
-    file: File, check: Check = False, valid: Valid = False, from_line: FromLine = 0, as_json: AsJson = False
-) -> None:
-    """Import how many units fences set apart, one row per fence, SKU and location."""
-    _import(file, Kind.ALLOTMENTS, mode=_mode(check, valid), from_line=from_line, as_json=as_json)
-
-
-@app.command("safety_rules")
-def safety_rules(
-    file: File, check: Check = False, valid: Valid = False, from_line: FromLine = 0, as_json: AsJson = False
-) -> None:
-    """Import safety rules, one row each."""
-    _import(file, Kind.SAFETY_RULES, mode=_mode(check, valid), from_line=from_line, as_json=as_json)
-
-
-@app.command("ahead_policies")
-def ahead_policies(
-    file: File, check: Check = False, valid: Valid = False, from_line: FromLine = 0, as_json: AsJson = False
-) -> None:
-    """Import policies of selling ahead, one row per product or SKU and channel."""
-    _import(file, Kind.AHEAD_POLICIES, mode=_mode(check, valid), from_line=from_line, as_json=as_json)
-
-
-@app.command("listings")
-def listings(
-    file: File, check: Check = False, valid: Valid = False, from_line: FromLine = 0, as_json: AsJson = False
-) -> None:
-    """Import what is said of listings, one row per connection, SKU and field."""
-    _import(file, Kind.LISTINGS, mode=_mode(check, valid), from_line=from_line, as_json=as_json)
+for _kind, _says in KINDS.items():
+    app.command(_kind.value, help=_says)(_importing(_kind))
 
 
 @app.command("olist")

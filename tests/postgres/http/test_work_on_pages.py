@@ -66,14 +66,19 @@ async def test_of_two_people_who_take_work_on_the_first_has_it_and_the_other_is_
         assert await tx.value("SELECT assignee FROM fulfillment_order") == "Store_Lead"
 
 
-async def test_a_store_tells_of_its_own_parcels_of_an_order_that_others_send_too(shop: Shop) -> None:
+async def sent_with_another(shop: Shop) -> dict[str, str]:
+    """Send an order's two parcels, one by a store and one by the distribution centre; return the store's session."""
     _, works, _ = await released(shop, "S1", "DC", quantity=1)
     async with shop.database.transaction() as tx:
         for work in works:
             await service.confirm_pick(tx, work)
             await service.pack(tx, work)
             await service.ship(tx, work)
-    store = await shop.session(Role.STORE_LEAD, locations=["S1"])
+    return await shop.session(Role.STORE_LEAD, locations=["S1"])
+
+
+async def test_a_store_tells_of_its_own_parcels_of_an_order_that_others_send_too(shop: Shop) -> None:
+    store = await sent_with_another(shop)
     assert "/orders/1/deliver" in (await shop.http.get("/orders/1", headers=store)).text
     for act in ("out", "deliver", "deliver"):
         assert (await shop.http.post(f"/orders/1/{act}", headers=store)).status_code == 303
@@ -87,13 +92,7 @@ async def test_a_store_tells_of_its_own_parcels_of_an_order_that_others_send_too
 
 async def test_nobody_is_offered_to_tell_again_of_a_parcel_what_was_told(shop: Shop) -> None:
     """A store whose parcel arrived was offered to record that again, and again, while another's was under way."""
-    _, works, _ = await released(shop, "S1", "DC", quantity=1)
-    async with shop.database.transaction() as tx:
-        for work in works:
-            await service.confirm_pick(tx, work)
-            await service.pack(tx, work)
-            await service.ship(tx, work)
-    store = await shop.session(Role.STORE_LEAD, locations=["S1"])
+    store = await sent_with_another(shop)
     all_places = await shop.session(Role.OWNER)
     part = {"hx-request": "true", "hx-target": "order"}
 
