@@ -1,19 +1,15 @@
 """Promises for product pages: asked far more often than anything changes, and never wrong for longer than they say.
 
-One per process. What is kept is (a) the common stock of SKUs as it was read, with the supply they may be sold ahead
+One per process. What is kept is (a) the common stock of SKUs (`intake.shelves`), with the supply they may be sold ahead
 from, and (b) answers, each with all it was made from: the reference data (network, catalogue, allotments, prices,
 learned days), the minute, how full days and slots are, and of every SKU the units at each location and of its supply
 *as far as they matter*, which is up to the units that are asked for. So a sale from a full shelf leaves every answer
 standing, and the last unit that goes makes those stale that need it.
 
-Stock is read for some SKUs at once: one question is under way, those who come meanwhile share the next. It is served
-up to `OLDEST_S`, and read again ahead of that while it was asked for lately, so that hardly anybody waits; who does has
-a question of its own, which neither waits for what is read ahead nor brings any of it along. An answer
-says `as_of` when the oldest of what it rests on was read. SKUs that fences or caps touch go the long way: their answers
-depend on who asks and are kept for `FRESH_S` only.
+An answer says `as_of` since when the oldest of what it rests on is so. SKUs that fences or caps touch go the long way:
+their answers depend on who asks and are kept for `FRESH_S` only.
 """
 
-import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
@@ -21,12 +17,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import msgspec
-import structlog
 
 from malha.intake import availability, promised
-from malha.intake.availability import NOTHING_TO_COME, Column, Planned, ToCome
+from malha.intake.availability import Planned
 from malha.intake.covering import Covering
 from malha.intake.reference import Cache, Card, Channel, Reference
+from malha.intake.shelves import FRESH_S, OLDEST_S, Shelves
 from malha.inventory.allotments.model import Taker
 from malha.inventory.allotments.rules import touches
 from malha.network.places import Place
@@ -35,17 +31,8 @@ from malha.platform.ids import UUID
 from malha.promising.model import Collection, Delivery, PageCollection, PageOptions
 from malha.routing.model import Request
 
-log = structlog.get_logger(__name__)
-
-FRESH_S = 0.5  # younger stock is not read again
-OLDEST_S = 3.0  # older stock is not served
-AHEAD_S = 1.5  # older stock is read ahead of need, if it was asked for in the last `WARM_S`
-WARM_S = 30.0
-MOST_WARM = 1_000  # SKUs, each time that is looked at
-LOOK_S = 0.25
-MOST_READ = 32  # SKUs in one question: what comes back must not keep the event loop for long
-MOST_SHELVES = 10_000
 MOST_ANSWERS = 50_000
+MOST_NEAR = 10_000
 NO_ORDER = UUID(int=0)  # routing needs an id and decides nothing by it
 
 _encode = msgspec.json.Encoder().encode
@@ -72,35 +59,6 @@ class Told(NamedTuple):
     by: str  # "kept", "planned" (anew), "read" (stock was waited for), "asked" (the long way)
 
 
-class _Shelf:
-    """What is there and to come of one SKU: when it was asked for, and its short forms.
-
-    `column` has the common stock in the network's order of locations.
-    """
-
-    __slots__ = ("asked", "column", "short", "to_come", "used")
-
-    def __init__(self, column: Column, to_come: ToCome, asked: float, used: float) -> None:
-        self.column = column
-        self.to_come = to_come
-        self.asked = asked
-        self.used = used
-        self.short: dict[int, Any] = {}
-
-    def up_to(self, units: int) -> Any:
-        """Return the shelf as far as it matters to who wants so many units."""
-        found = self.short.get(units)
-        if found is None:
-            if units == 1:
-                found = bytes([free > 0 for free in self.column])
-            else:
-                found = tuple([min(free, units) for free in self.column])
-            if self.to_come.lines:
-                found = found, self.to_come.up_to(units)
-            self.short[units] = found
-        return found
-
-
 class _Answer(NamedTuple):
     """What was answered, and from what."""
 
@@ -118,24 +76,14 @@ class PromisePages:
     def __init__(self, db: Database, cache: Cache) -> None:
         self._db = db
         self._cache = cache
-        self._reference: Any = None  # the one that was seen last
-        self._shelves: OrderedDict[int, _Shelf] = OrderedDict()
+        self._shelves = Shelves(db)
         self._answers: OrderedDict[tuple[Any, ...], _Answer] = OrderedDict()
         self._near: dict[tuple[Any, ...], promised.Near] = {}
-        self._urgent: dict[int, None] = {}  # SKUs that somebody waits for
-        self._wanted: dict[int, None] = {}  # and those that are read ahead of need
-        self._next: asyncio.Future[None] | None = None
-        self._reader: asyncio.Task[None] | None = None
-        self._ahead: asyncio.Task[None] | None = None
-        self._warmer: asyncio.Task[None] | None = None
 
     async def close(self) -> None:
         """End the questions that are under way."""
         await self._cache.close()
-        tasks = [task for task in (self._warmer, self._reader, self._ahead) if task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._shelves.close()
 
     async def tell(self, wishes_in: Callable[[Reference], Awaitable[Sequence[Wish]]]) -> list[Told]:
         """Return what each wish is promised now; `wishes_in` finds channels and SKUs in reference data, or refuses."""
@@ -143,16 +91,18 @@ class PromisePages:
             reference = await self._cache.recent(OLDEST_S)
             checked = self._cache.checked
             wishes = await wishes_in(reference)
-            self._notice(reference)
+            if self._shelves.notice(reference):  # what another network meant is forgotten
+                self._answers.clear()
+                self._near.clear()
             told = {id(w): too_many for w in wishes if (too_many := _too_many(w, checked)) is not None}
             plain = [
                 w
                 for w in wishes
                 if id(w) not in told and not touches(reference.allotments, w.channel.id, w.card.stocked)
             ]
-            waited = await self._have({part for w in plain for part in w.card.stocked})
+            waited = await self._shelves.have({part for w in plain for part in w.card.stocked})
             await self._learn(reference, plain)
-            if reference.network is self._reference.network:  # else the network changed while stock was waited for
+            if self._shelves.knows(reference):  # else the network changed while stock was waited for
                 break
         told |= {id(w): self._told(reference, w, checked, waited=waited) for w in plain}
         return [told.get(id(w)) or await self._ask(reference, w, checked) for w in wishes]
@@ -173,120 +123,6 @@ class PromisePages:
             async with self._db.transaction() as tx:
                 await reference.learn_for_rules(tx, sold, stocked)
 
-    def _notice(self, reference: Reference) -> None:
-        """Forget what another network meant."""
-        before, self._reference = self._reference, reference
-        if before is None or reference.network is not before.network:
-            self._shelves.clear()
-            self._answers.clear()
-            self._near.clear()
-
-    # --- stock ---
-
-    async def _have(self, skus: set[int]) -> bool:
-        """See to it that stock of SKUs is there and young enough; return whether anybody had to wait."""
-        waited = False
-        while True:
-            now = time.monotonic()
-            missing, ageing = [], []
-            for sku in skus:
-                shelf = self._shelves.get(sku)
-                if shelf is not None:
-                    shelf.used = now
-                age = OLDEST_S if shelf is None else now - shelf.asked
-                if age >= OLDEST_S:
-                    missing.append(sku)
-                elif age > FRESH_S:
-                    ageing.append(sku)
-            if self._warmer is None or self._warmer.done():
-                self._warmer = asyncio.get_running_loop().create_task(self._warm())
-            if not missing and not ageing:
-                return waited
-            self._begin_ahead(ageing)
-            if not missing:
-                return waited
-            self._urgent.update(dict.fromkeys(missing))
-            future = self._begin()
-            waited = True
-            await asyncio.shield(future)
-
-    def _begin_ahead(self, skus: Sequence[int]) -> None:
-        """Have SKUs read that nobody waits for."""
-        self._wanted.update(dict.fromkeys(skus))
-        if self._wanted and (self._ahead is None or self._ahead.done()):
-            self._ahead = asyncio.get_running_loop().create_task(self._read_ahead())
-
-    def _begin(self) -> "asyncio.Future[None]":
-        """Have what is urgent read; the future ends with the next question, which may not be that of who asks yet."""
-        if self._next is None:
-            self._next = asyncio.get_running_loop().create_future()
-        if self._reader is None or self._reader.done():
-            self._reader = asyncio.get_running_loop().create_task(self._read())
-        return self._next
-
-    async def _warm(self) -> None:
-        """Read stock again ahead of need as long as anybody asks."""
-        while True:
-            await asyncio.sleep(LOOK_S)
-            now = time.monotonic()
-            used = [(shelf.asked, sku) for sku, shelf in self._shelves.items() if now - shelf.used < WARM_S]
-            if not used:
-                return
-            due = [sku for asked, sku in sorted(used)[:MOST_WARM] if now - asked > AHEAD_S]
-            self._begin_ahead(due)
-
-    async def _read_ahead(self) -> None:
-        """Read what nobody waits for, again and again until nothing is wanted."""
-        while self._wanted:
-            skus = list(self._wanted)[:MOST_READ]
-            for sku in skus:
-                del self._wanted[sku]
-            try:
-                await self._read_some(skus)
-            except Exception as error:  # noqa: BLE001 -- who comes to need it reads it
-                log.warning("stock_of_pages_unread", error=str(error))
-
-    async def _read(self) -> None:
-        """Read what is urgent, again and again until nothing is."""
-        while self._urgent and self._next is not None:
-            future, self._next = self._next, None
-            skus = list(self._urgent)[:MOST_READ]
-            for sku in skus:
-                del self._urgent[sku]
-                self._wanted.pop(sku, None)
-            if self._urgent:
-                self._next = asyncio.get_running_loop().create_future()
-            try:
-                await self._read_some(skus)
-            except Exception as error:  # noqa: BLE001 -- whoever waits is told; the next question is another try
-                log.warning("stock_of_pages_unread", error=str(error))
-                if not future.done():
-                    future.set_exception(error)
-                    future.exception()  # nobody may be waiting
-            else:
-                if not future.done():
-                    future.set_result(None)
-
-    async def _read_some(self, skus: list[int]) -> None:
-        asked, reference = time.monotonic(), self._reference
-        async with self._db.transaction() as tx:
-            columns, to_come = await availability.common_stock(tx, reference, sorted(skus))
-        if reference.network is not self._reference.network:
-            return  # the network changed meanwhile: who waits asks again
-        for sku, column in columns.items():
-            before, comes = self._shelves.pop(sku, None), to_come.get(sku, NOTHING_TO_COME)
-            if before is not None and before.asked >= asked:  # another question was asked later, and was quicker
-                self._shelves[sku] = before
-            elif before is not None and before.column == column and before.to_come == comes:
-                before.asked = asked
-                self._shelves[sku] = before
-            else:
-                self._shelves[sku] = _Shelf(column, comes, asked, asked if before is None else before.used)
-        while len(self._shelves) > MOST_SHELVES:
-            self._shelves.popitem(last=False)
-
-    # --- answers ---
-
     def _told(self, reference: Reference, wish: Wish, checked: float, *, waited: bool) -> Told:
         shelves = [self._shelves[part] for part in wish.card.stocked]
         needs = [per * wish.quantity for _, per in wish.card.components or ((wish.card.id, 1),)]
@@ -297,7 +133,7 @@ class PromisePages:
         now = datetime.now(UTC)
         minute = int(now.timestamp()) // 60
         key = _key(wish)
-        since = min(checked, *(shelf.asked for shelf in shelves))
+        since = min(checked, *(self._shelves.as_of(shelf) for shelf in shelves))
         kept = self._answers.get(key)
         if (
             kept is not None
@@ -360,7 +196,7 @@ class PromisePages:
         key = (wish.channel.id, None if wish.origin is None else wish.origin.ibge)
         found = self._near.get(key)
         if found is None:
-            if len(self._near) > MOST_SHELVES:
+            if len(self._near) > MOST_NEAR:
                 self._near.clear()
             found = self._near[key] = promised.nearest(reference, wish.channel, wish.postal_code)
         return found

@@ -403,14 +403,17 @@ async def lock_balances(tx: Tx, keys: Sequence[tuple[int, int]]) -> dict[tuple[i
 async def set_safety(tx: Tx, stated: Sequence[Claim]) -> None:
     """Set the units a balance keeps back from being claimed. No movement: nothing physical changes.
 
-    What is stated so wins over every safety rule, until `safety.service.drop_overrides`.
+    What is stated so wins over every safety rule, until `safety.service.drop_overrides`. What it frees and takes is
+    announced.
     """
     if any(not 0 <= c.quantity <= MAX_QUANTITY for c in stated):
         raise InvalidQuantity(quantity=min(c.quantity for c in stated))
     await tx.execute(writes.ENSURE_BALANCES, _keys(stated))
     await tx.tuples(writes.LOCK_BALANCES, _keys(sorted(stated, key=lambda c: (c.sku_id, c.location_id))))
     await tx.execute(STATE_OVERRIDES, arrays(stated) | {"by": tx.actor.label})
-    await tx.execute(writes.SET_SAFETY, arrays(stated))
+    more = sorted(await tx.tuples(writes.SET_SAFETY, arrays(stated)))
+    await announcing.increased(tx, [(sku, place) for sku, place, kept in more if kept < 0], "safety")
+    await announcing.decreased(tx, [(sku, place) for sku, place, kept in more if kept > 0], "safety")
 
 
 async def place_hold(

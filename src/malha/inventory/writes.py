@@ -137,11 +137,14 @@ ORDER BY b.sku_id, b.location_id
 FOR NO KEY UPDATE OF b
 """
 
-# Safety stock is a policy, not a movement: it changes what may be claimed, never what is there.
+# Safety stock is a policy, not a movement: it changes what may be claimed, never what is there. Under locks of the
+# balances; answers by how much more is kept back, where it is another quantity.
 SET_SAFETY = """
 UPDATE balance b SET safety = w.quantity
 FROM unnest(%(skus)s::int[], %(locations)s::int[], %(quantities)s::int[]) AS w(sku_id, location_id, quantity)
-WHERE b.sku_id = w.sku_id AND b.location_id = w.location_id
+JOIN balance was ON was.sku_id = w.sku_id AND was.location_id = w.location_id
+WHERE b.sku_id = w.sku_id AND b.location_id = w.location_id AND b.safety <> w.quantity
+RETURNING b.sku_id, b.location_id, b.safety - was.safety
 """
 
 # The ledger. One row per balance, reason and reference; append only.

@@ -13,6 +13,7 @@ from malha.inventory import service as inventory
 from malha.inventory.model import Claim, Reason, Reference
 from malha.network import reads
 from malha.platform import revisions
+from malha.platform.sequencer import make_partitions, sequence
 from malha.testing.builders import a_product, in_days
 
 __all__ = ["sold"]
@@ -30,7 +31,7 @@ async def grow_old(shop: Shop) -> None:
     pages = shop.app.state.services.extra["promise_pages"]
     await pages.close()  # what was asked for before this must not come in as young
     pages._cache.expire()
-    for shelf in pages._shelves.values():
+    for shelf in pages._shelves._kept.values():
         shelf.asked -= OLDEST_S
 
 
@@ -181,3 +182,42 @@ async def test_what_is_asked_wrongly_is_refused_with_its_place(page: Shop) -> No
     nowhere = (await get(page, postal_code=None)).json()["items"][0]
     assert nowhere["deliveries"] == []
     assert nowhere["collections"][0]["kilometres"] is None
+
+
+@pytest.mark.parametrize("numbered", [False, True], ids=["from the outbox", "from the log"])
+async def test_what_changes_is_heard_of_and_nothing_that_was_read_once_is_asked_for_again(
+    page: Shop, numbered: bool
+) -> None:
+    """Sales, counts, and a cart whose time ends by itself: pages follow, without a question about the SKU's stock."""
+    while by(await get(page)) == "read" or page.app.state.services.extra["promise_pages"]._shelves._mark is None:
+        await asyncio.sleep(0.05)
+    await asyncio.sleep(OLDEST_S)  # what was read before the log was followed has been read again
+    await get(page)
+
+    async def follows() -> None:
+        if numbered:
+            async with page.database.transaction() as tx:
+                await make_partitions(tx)
+                await sequence(tx)
+        async with asyncio.timeout(30):
+            while True:
+                answer = await get(page)
+                assert by(answer) in {"kept", "planned"}
+                [item] = answer.json()["items"]
+                if item == {"sku": "CUP"} | await fresh(page, lines=[{"sku": "CUP", "quantity": 1}]):
+                    return
+                await asyncio.sleep(0.05)
+
+    await stock(page, 0, "S2")
+    await stock(page, 1)
+    await follows()
+    assert (await get(page)).json()["items"][0]["deliveries"]
+    async with page.database.transaction() as tx:
+        sku = await tx.value("SELECT id FROM variant WHERE sku = 'CUP'")
+        place = await tx.value("SELECT id FROM location WHERE code = 'DC'")
+        assert await inventory.place_hold(tx, "cart", [Claim(sku, place, 1)], seconds=2.0) == []
+    await follows()
+    async with asyncio.timeout(30):  # its time ends, and nobody retires it
+        while not (await get(page)).json()["items"][0]["deliveries"]:
+            await asyncio.sleep(0.05)
+    await follows()
