@@ -66,7 +66,7 @@ class Held:
 
 
 def until(page: Page, so: Callable[[], bool]) -> None:
-    for _ in range(400):
+    for _ in range(1_200):
         if so():
             return
         page.wait_for_timeout(50)
@@ -445,18 +445,6 @@ def test_a_hidden_page_does_not_ask_how_far_its_work_is(checking: Page) -> None:
     assert asked == []
     checking.evaluate(HIDE, False)
     until(checking, lambda: len(asked) >= 1)
-
-
-def test_what_happened_while_a_page_was_hidden_is_read_when_it_is_seen(visit: Visit, number: int, tell: Tell) -> None:
-    page = visit(f"/orders/{number}")
-    listening(page)
-    asked = counted(page, rf"/orders/{number}$|/orders/counts")
-    page.evaluate(HIDE, True)
-    tell(number, "sem ninguém olhar")
-    page.wait_for_timeout(2_000)
-    assert asked == []
-    page.evaluate(HIDE, False)
-    expect(note(page, "sem ninguém olhar")).to_be_visible()
 
 
 def test_while_a_reading_is_under_way_no_other_is_asked_for(visit: Visit, number: int, tell: Tell) -> None:
