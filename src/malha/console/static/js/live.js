@@ -132,10 +132,11 @@ export const listen = ({ toast }) => {
     const ids = new Set(changed), skus = new Set(moved);
     changed.clear();
     moved.clear();
-    const left = await Promise.all([rows(ids), opened(ids), whole(), counts(), cells(skus), balance(skus)]);
-    running = false;
+    let waits = [];
+    try {
+      waits = (await Promise.all([rows(ids), opened(ids), whole(), counts(), cells(skus).then(beside), balance(skus)])).filter(Boolean);
+    } finally { running = false; }
     rested = Date.now() + Math.min(4 * (Date.now() - began), LONGEST_MS);
-    const waits = left.filter((ms) => ms > 0);
     const declined = waits.includes(AGAIN_MS);
     held = declined && [$("#content"), $("#detail"), $("#drawer")].some((part) => part && busy(part));
     show();
@@ -175,9 +176,16 @@ export const listen = ({ toast }) => {
       });
     }
     const open = $("[data-cell][aria-current]");
-    const drawer = $("#drawer");
-    if (!open || !shown.includes(open.closest("tr")) || !drawer?.children.length) return 0;
-    return (await read(`${open.pathname}?beside=list`, drawer, { inner: true })) ? 0 : kept(moved, skus);
+    if (open && shown.includes(open.closest("tr"))) besides = true;
+    return 0;
+  };
+  // The balance that is open beside the matrix.
+  let besides = false;
+  const beside = async (wait) => {
+    const open = $("[data-cell][aria-current]"), drawer = $("#drawer");
+    if (!besides || !open || !drawer?.children.length) { besides = false; return wait; }
+    besides = !(await read(`${open.pathname}?beside=list`, drawer, { inner: true }));
+    return besides ? AGAIN_MS : wait;
   };
 
   // The page of one SKU, or of one balance, is read anew as a whole.

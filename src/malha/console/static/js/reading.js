@@ -98,17 +98,17 @@ let polling = false;
 const poll = async () => {
   if (polling || out || document.hidden) return;
   polling = true;
-  for (const part of $$("[data-poll]")) {
-    const every = Number(part.dataset.pollEvery) * 1000;
-    const now = Date.now();
-    const { at, pause } = due.get(part) ?? { at: now + every, pause: every };
-    due.set(part, { at, pause });
-    if (now < at || busy(part)) continue;
-    const done = await read(part.dataset.poll, part, { also: part.dataset.pollAlso?.split(",") });
-    const wait = done ? every : Math.min(pause * 2, LONGEST_MS);
-    due.set(part, { at: Date.now() + Math.max(wait, Math.min(4 * (Date.now() - now), LONGEST_MS)), pause: wait });
-  }
-  polling = false;
+  try { for (const part of $$("[data-poll]")) await lookAt(part); } finally { polling = false; }
+};
+const lookAt = async (part) => {
+  const every = Number(part.dataset.pollEvery) * 1000;
+  const now = Date.now();
+  const { at, pause } = due.get(part) ?? { at: now + every, pause: every };
+  due.set(part, { at, pause });
+  if (now < at || busy(part)) return;
+  const done = await read(part.dataset.poll, part, { also: part.dataset.pollAlso?.split(",") });
+  const wait = done ? every : Math.min(pause * 2, LONGEST_MS);
+  due.set(part, { at: Date.now() + Math.max(wait, Math.min(4 * (Date.now() - now), LONGEST_MS)), pause: wait });
 };
 setInterval(poll, 250);
 document.addEventListener("malha:free", () => { due = new WeakMap(); });

@@ -87,12 +87,13 @@ export const stay = (part) => {
 // --- answers of acts ---
 
 const before = new WeakMap(); // a place that an act filled, and what had been in it
-// An answer was put into a place: it stays there until the page itself has something else to say in it.
+// An answer was put into a place: it stays there until the page itself has something else to say in it. Not in a closed
+// dialog, whose fields are as at first again, too.
 export const answered = (place, was = "") => { before.set(place, was); place.dataset.answered = ""; };
 export const carry = (part, fresh) => {
   for (const place of $$("[data-answered]", part)) {
     const there = $(`#${CSS.escape(place.id)}`, fresh);
-    if (there?.innerHTML === before.get(place)) there.replaceWith(place);
+    if (place.checkVisibility() && there?.innerHTML === before.get(place)) there.replaceWith(place);
   }
 };
 document.addEventListener("htmx:beforeRequest", ({ detail: { target, requestConfig } }) => {
