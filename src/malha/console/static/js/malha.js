@@ -3,6 +3,7 @@
 
 import { mind } from "./answers.js";
 import { listen } from "./live.js";
+import { openedBy } from "./staying.js";
 import "./validity.js";
 
 const root = document.documentElement;
@@ -14,7 +15,7 @@ const typing = (target) => target.closest?.("input:not([type=checkbox]), textare
 // Side bar on narrow screens.
 const side = (open) => {
   const shell = $(".m-shell");
-  if (!shell) return;
+  if (!shell || shell.hasAttribute("data-side-open") === open) return;
   shell.toggleAttribute("data-side-open", open);
   $$("[data-side-toggle][aria-expanded]").forEach((b) => b.setAttribute("aria-expanded", String(open)));
   const veil = $(".m-veil");
@@ -31,10 +32,18 @@ const theme = (form, button) => {
 // What is chosen together counts when it is sent, not with each tick: a form that follows changes does not hear of them.
 document.addEventListener("change", (event) => { if (event.target.closest("[data-later]")) event.stopPropagation(); }, true);
 
-// Dialogs: native ones, opened by what points at them.
-const open = (id) => {
+// Menus: closed by Escape, which gives focus back to what opened them, and when a person goes on elsewhere.
+const pops = () => $$("details[data-pop][open]");
+const fold = (pop) => { pop.open = false; $("summary", pop).focus(); };
+document.addEventListener("focusin", ({ target }) => pops().forEach((pop) => { if (!pop.contains(target)) pop.open = false; }));
+
+// Dialogs: native ones, opened by what points at them. One that a menu led to gives focus back to the menu's button.
+const open = (id, opener) => {
   const dialog = document.getElementById(id);
   if (!dialog || dialog.open) return;
+  const pop = opener?.closest("details[data-pop]");
+  if (pop) fold(pop);
+  if (opener) openedBy(dialog, pop ? $("summary", pop) : opener);
   dialog.showModal();
   dialog.dispatchEvent(new Event("open"));
   $("[autofocus], input:not([type=hidden]), select, textarea", dialog)?.focus();
@@ -43,12 +52,12 @@ const open = (id) => {
 document.addEventListener("click", (event) => {
   const target = event.target;
   const opener = target.closest("[data-open]");
-  if (opener) { event.preventDefault(); opener.closest("details")?.removeAttribute("open"); open(opener.dataset.open); return; }
+  if (opener) { event.preventDefault(); open(opener.dataset.open, opener); return; }
   if (target.closest("[data-close], [data-command-close]")) { target.closest("dialog")?.close(); return; }
   if (target.closest("[data-side-toggle]")) { side(!$(".m-shell").hasAttribute("data-side-open")); return; }
   if (target.closest("[data-command-open]")) { openCommand(); return; }
   if (target.matches("dialog")) target.close(); // the backdrop
-  $$("details[data-pop][open]").forEach((pop) => { if (!pop.contains(target)) pop.removeAttribute("open"); });
+  pops().forEach((pop) => { if (!pop.contains(target)) pop.open = false; });
   const reveal = target.closest("[data-reveal]");
   if (reveal) { document.getElementById(reveal.dataset.reveal).hidden = false; reveal.hidden = true; return; }
   const copy = target.closest("[data-copy]");
@@ -183,7 +192,10 @@ const select = (row) => {
 
 addEventListener("keydown", (event) => {
   if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") { event.preventDefault(); openCommand(); return; }
-  if (event.key === "Escape") side(false);
+  if (event.key === "Escape" && !$("dialog[open]")) {
+    pops().forEach(fold);
+    if ($(".m-shell[data-side-open]")) { side(false); $(".m-side-open").focus(); }
+  }
   if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target) || $("dialog[open]")) return;
   const rows = $$("[data-rows] > tr");
   if (event.key === "/") { const q = $("#q"); if (q) { event.preventDefault(); q.focus(); } return; }
@@ -239,6 +251,9 @@ document.addEventListener("htmx:afterSettle", (event) => {
   const wrong = $("[aria-invalid=true]", event.target);
   wrong?.focus();
 });
+// What was read anew (reading.js): chosen rows are still chosen, and those that are gone are told.
+document.addEventListener("malha:fresh", () => $$("[data-select]").forEach(paint));
+document.addEventListener("malha:gone", ({ detail }) => toast(document.body.dataset.gone.replace("{n}", detail)));
 // A form whose answer goes elsewhere on the page: its dialog is done with, unless it was refused.
 document.addEventListener("htmx:afterRequest", (event) => { if (event.detail.successful && event.detail.xhr.status < 400) event.target.closest?.("[data-close-after]")?.closest("dialog")?.close(); });
 

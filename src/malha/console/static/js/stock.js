@@ -55,5 +55,5 @@ const again = () => {
   const open = new URL(location.href).searchParams.get("open");
   mark(open ? [...document.querySelectorAll("[data-cell]")].find((cell) => key(cell) === open) : null);
 };
-document.addEventListener("htmx:afterSettle", again);
+for (const kind of ["htmx:afterSettle", "malha:fresh"]) document.addEventListener(kind, again);
 again();
