@@ -49,7 +49,8 @@ UUIDs; what people read are codes, SKUs and order numbers.
 out once and answered again (`Idempotent-Replayed: true`) for 48 hours. Orders are also recognised by their channel and
 external id.
 
-**Changing what others change too.** Send the `ETag` you read as `If-Match`; 412 tells that someone was faster.
+**Changing what others change too.** Send the `ETag` you read as `If-Match`; 412 `stale_version` tells that someone was
+faster, 428 `version_required` that it must be said. `If-Match: *` changes what is there, whoever changed it last.
 
 **Lists** come in pages: send `next` of one page as `cursor` for the following one; it is null on the last.
 
