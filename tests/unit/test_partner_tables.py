@@ -46,6 +46,36 @@ def test_bytes_that_are_no_utf_8_are_read_as_the_partner_writes(noise: bytes):
         assert "".join(tables.decoded(io.BytesIO(body), "latin-1")) == body.decode("latin-1")
 
 
+ACCENTS = "sku;nome\n1;Açúcar\n2;Café\n3;Pão de queijo\n".encode()
+
+
+@pytest.mark.parametrize(
+    ("body", "where"),
+    [
+        (ACCENTS + b"4;caf\xe9\n", "5, 0xE9"),
+        (b"\xef\xbb\xbfsku;nome\n1;caf\xe9\n", "2, 0xE9"),
+        (ACCENTS + "4;Maçã".encode()[:-1], "5, 0xC3"),
+        (b"1;x\n" * 20_000 + ACCENTS + b"\xe7\n", "20005, 0xE7"),
+    ],
+    ids=["a stray byte", "marked as UTF-8", "cut in a letter", "beyond the first piece"],
+)
+@pytest.mark.parametrize("piece", [7, 1 << 16])
+def test_a_file_that_is_utf_8_but_for_a_byte_is_refused_with_where_it_is(
+    body: bytes, where: str, piece: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables, "PIECE", piece)
+    with pytest.raises(Invalid) as caught:
+        list(tables.decoded(io.BytesIO(body), "utf-8"))
+    assert (caught.value.code, caught.value.why) == ("stray_byte", where)
+
+
+def test_a_file_of_an_old_spreadsheet_is_read_as_such_and_another_encoding_as_the_partner_says():
+    assert (
+        "".join(tables.decoded(io.BytesIO("1;São José\n2;Açaí\n".encode("cp1252")), "utf-8")) == "1;São José\n2;Açaí\n"
+    )
+    assert "".join(tables.decoded(io.BytesIO(ACCENTS + b"\xe9"), "latin-1")).endswith("é")
+
+
 def read(text: str, kind: str = "adjustments") -> list[Any]:
     return list(tables.rows(kind, io.BytesIO(text.encode()), STYLE, most=10))
 

@@ -123,12 +123,13 @@ async def put_stock_push(work: Work, code: str, data: StatePush) -> PushStored:
 
     What is there already is changed only with the `If-Match` of what was read.
     """
+    version = work.expect_or_make(await service.lock_push(work.tx, code))
     draft = PushDraft(kind=data.kind, url=data.url, secret=data.secret, active=data.active, all_skus=data.all_skus)
     version, secret = await service.put_push(
         work.tx,
         code,
         draft,
-        work.expected_version or 0,
+        version,
         work.services.signing,
         allowed=work.services.settings.outward_allow,
     )

@@ -341,7 +341,8 @@ async def get_connection_listing(work: Work, code: str, sku: str) -> ExplainedLi
 async def say_connection_listing(work: Work, code: str, sku: str, data: SayFields) -> ListingSaid:
     """Say fields of a SKU otherwise on this channel, or what it costs there, or take it back. The channel is told."""
     refuse([] if data.overrides or data.price is not msgspec.UNSET else [_NOTHING])
-    version = await service.say(work.tx, code, sku, data.overrides, work.expected_version or 0, price=data.price)
+    was = work.expect(await service.lock_listing(work.tx, code, sku))
+    version = await service.say(work.tx, code, sku, data.overrides, was, price=data.price)
     work.tag(version)
     return ListingSaid(sku, version)
 
@@ -408,7 +409,8 @@ async def put_listing_fields(work: Work, code: str, data: StateListingPlan) -> L
 
     All that is published is worked out anew; what differs then is told.
     """
-    version = await service.put_mapping(work.tx, code, data.mapping, work.expected_version or 0)
+    was = work.expect(await service.lock_mapping(work.tx, code))
+    version = await service.put_mapping(work.tx, code, data.mapping, was)
     work.tag(version)
     return ListingPlanStored(version)
 

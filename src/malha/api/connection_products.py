@@ -144,7 +144,7 @@ async def put_product_role(work: Work, code: str, data: KeepFields) -> ProductRo
 
     A field has one owner. What the channel told last is written by a worker, and its products are read anew.
     """
-    version = work.expected_version or 0
+    version = work.expect(await mastering.lock_fields(work.tx, code))
     stored = await mastering.put_fields(work.tx, code, data.fields, version, data.new_products, data.new_categories)
     work.tag(stored)
     return ProductRoleStored(stored)

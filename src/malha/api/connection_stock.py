@@ -190,7 +190,8 @@ async def get_stock_role(work: Work, code: str) -> StockRoleView:
 async def put_stock_role(work: Work, code: str, data: StateStockRole) -> StockRoleStored:
     """Have a connection state the stock of a source. Its places are mapped with `PUT .../methods`, kind `location`."""
     draft = RoleDraft(source=data.source, scope=data.scope, minutes=data.minutes)
-    stored = await stock_service.put_role(work.tx, code, draft, work.expected_version or 0)
+    version = work.expect(await stock_service.lock_role(work.tx, code))
+    stored = await stock_service.put_role(work.tx, code, draft, version)
     work.tag(stored)
     return StockRoleStored(stored)
 
@@ -200,7 +201,8 @@ async def put_stock_role(work: Work, code: str, data: StateStockRole) -> StockRo
 )
 async def drop_stock_role(work: Work, code: str) -> None:
     """Have a connection state no stock any more; what it stated stays."""
-    await stock_service.drop_role(work.tx, code, work.expected_version or 0)
+    version = work.expect(await stock_service.lock_role(work.tx, code))
+    await stock_service.drop_role(work.tx, code, version)
 
 
 handlers = [

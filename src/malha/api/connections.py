@@ -313,11 +313,12 @@ def _draft(data: StateConnection) -> ConnectionDraft:
 @command("/connections/{code:str}", method="PUT", permission="settings:manage", versioned="required", tag=TAG)
 async def change_connection(work: Work, code: str, data: StateConnection) -> ConnectionStored:
     """Change a connection. Of a secret that is replaced the former is believed for three more days."""
+    version = work.expect((await service.hold(work.tx, code)).version)
     draft = msgspec.structs.replace(_draft(data), code=code)
     made = await service.change_connection(
         work.tx,
         draft,
-        work.expected_version or 0,
+        version,
         work.services.signing,
         allowed=work.services.settings.outward_allow,
     )

@@ -181,12 +181,13 @@ def _view(work: Work, feed: Feed) -> FeedView:
 @command("/feeds/{code:str}", method="PUT", permission="network:write", versioned="optional", tag=TAG)
 async def put_feed(work: Work, code: Code, data: StateFeed) -> FeedStored:
     """State a feed. One that is there already is changed only with the `If-Match` of what was read."""
+    version = work.expect_or_make(await service.lock_feed(work.tx, code))
     draft = FeedDraft(**msgspec.structs.asdict(data))
     version = await service.put_feed(
         work.tx,
         code,
         draft,
-        work.expected_version or 0,
+        version,
         work.services.signing,
         allowed=work.services.settings.outward_allow,
     )
@@ -199,13 +200,15 @@ async def put_feed(work: Work, code: Code, data: StateFeed) -> FeedStored:
 )
 async def drop_feed(work: Work, code: str) -> None:
     """Delete a feed with its files and reports."""
-    await service.drop_feed(work.tx, code, work.expected_version or 0)
+    version = work.expect((await service.held_feed(work.tx, code)).version)
+    await service.drop_feed(work.tx, code, version)
 
 
 @command("/feeds/{code:str}/rotate", permission="network:write", everywhere=True, versioned="required", tag=TAG)
 async def rotate_feed(work: Work, code: str) -> FeedView:
     """Give a feed another address; the former answers no more."""
-    await service.rotate(work.tx, code, work.expected_version or 0)
+    version = work.expect((await service.held_feed(work.tx, code)).version)
+    await service.rotate(work.tx, code, version)
     found = await service.feed_of(work.tx, code)
     work.tag(found.version)
     return _view(work, found)

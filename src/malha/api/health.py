@@ -13,6 +13,7 @@ from malha.api.work import Services
 from malha.identity.model import PUBLIC
 from malha.platform import metrics, migrate
 from malha.platform.errors import MalhaError
+from malha.platform.storing import storing
 
 _OPEN = {"permission": PUBLIC}
 READY_WITHIN_S = 3.0
@@ -26,13 +27,14 @@ async def healthz() -> ASGIApp:
 
 @get("/readyz", opt=_OPEN, include_in_schema=False)
 async def readyz(request: Request[Any, Any, Any]) -> ASGIApp:
-    """Answer 200 when the database answers and its schema is this program's, else 503 and which of them is not."""
+    """Answer 200 when the database answers, stores and has this program's schema, else 503 and which of them is not."""
     services: Services = request.app.state.services
     checks = {"database": "ok", "migrations": "ok"}
     try:
         async with asyncio.timeout(READY_WITHIN_S):
             async with services.database.transaction() as tx:
                 await tx.now()
+                checks["database"] = await storing(tx)
             if not services.extra.get("migrated"):  # what is applied stays applied
                 checks["migrations"] = await _migrations(services)
     except Exception as error:  # noqa: BLE001 -- whatever it is, the answer is "not ready" and what kind it is

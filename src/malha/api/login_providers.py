@@ -159,7 +159,8 @@ async def get_login_policy(work: Work) -> Policy:
 @command("/login-policy", method="PUT", permission="identity:manage", versioned="optional")
 async def change_login_policy(work: Work, data: PolicyBody) -> Policy:
     """Say whether people log in by a provider only. Refused while nobody could come in if the provider fails."""
-    await providers.set_policy(work.tx, provider_only=data.provider_only, version=work.expected_version)
+    version = work.expect(await providers.lock_policy(work.tx))
+    await providers.set_policy(work.tx, provider_only=data.provider_only, version=version)
     found = await provider_reads.policy(work.tx)
     work.tag(found.version)
     return found

@@ -9,7 +9,7 @@ from msgspec import Meta
 from malha.api.work import Work, command, query
 from malha.identity import links, reads, second_factor, service
 from malha.identity.model import Role
-from malha.identity.reads import PersonView
+from malha.identity.reads import KeyView, PersonView
 from malha.identity.service import PersonDraft
 from malha.platform import mail, paging
 from malha.platform.errors import NotFound
@@ -35,7 +35,10 @@ class NewPerson(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class ChangedPerson(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """A person as it shall be. `locations` are codes; null is everywhere. `active` false ends every session."""
+    """A person as it shall be. `locations` are codes; null is everywhere. `active` false ends every session.
+
+    Keys that the person made are the retailer's and go on working; `revoke_keys` ends them in the same step.
+    """
 
     name: Name
     email: Email
@@ -44,6 +47,7 @@ class ChangedPerson(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     language: str | None = None
     timezone: str | None = None
     active: bool = True
+    revoke_keys: bool = False
 
 
 class GivenPassword(msgspec.Struct, forbid_unknown_fields=True):
@@ -60,10 +64,17 @@ class PersonCreated(msgspec.Struct, frozen=True):
 
 
 class PersonChanged(msgspec.Struct, frozen=True):
-    """The person's new version."""
+    """The person's new version, and which keys that they made still work."""
 
     id: UUID
     version: int
+    keys: list[int]
+
+
+class KeysRevoked(msgspec.Struct, frozen=True):
+    """Which keys ended."""
+
+    keys: list[int]
 
 
 class LinkMade(msgspec.Struct, frozen=True):
@@ -123,8 +134,24 @@ async def change_person(work: Work, person_id: UUID, data: ChangedPerson) -> Per
         active=data.active,
     )
     version = await service.change_person(work.tx, person_id, draft)
+    if data.revoke_keys:
+        await service.revoke_keys_of(work.tx, person_id)
     work.tag(version)
-    return PersonChanged(person_id, version)
+    return PersonChanged(person_id, version, [key.id for key in await reads.keys_of(work.tx, person_id)])
+
+
+@query("/people/{person_id:uuid}/keys", permission="identity:manage")
+async def list_keys_of_person(work: Work, person_id: UUID) -> list[KeyView]:
+    """List the keys that still work and that a person made, themselves or by a key of theirs."""
+    if await reads.person(work.tx, person_id) is None:
+        raise NotFound(what="person", key=person_id)
+    return await reads.keys_of(work.tx, person_id)
+
+
+@command("/people/{person_id:uuid}/keys/revoke", permission="identity:manage")
+async def revoke_keys_of_person(work: Work, person_id: UUID) -> KeysRevoked:
+    """End all keys that a person made, for good; every web process refuses them within five seconds."""
+    return KeysRevoked(await service.revoke_keys_of(work.tx, person_id))
 
 
 @command("/people/{person_id:uuid}/password", permission="identity:manage")
@@ -168,4 +195,6 @@ handlers = [
     make_link,
     mail_link,
     remove_second_factor,
+    list_keys_of_person,
+    revoke_keys_of_person,
 ]

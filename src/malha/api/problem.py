@@ -18,7 +18,8 @@ from psycopg_pool import PoolTimeout
 
 from malha.api import errors
 from malha.api.replies import Raw
-from malha.platform.errors import Busy, MalhaError
+from malha.platform import db
+from malha.platform.errors import Busy, DatabaseExhausted, DatabaseFull, DatabaseReadOnly, MalhaError
 from malha.platform.flaws import Flaw, Invalid
 from malha.platform.i18n import N_, current_language, translate
 from malha.platform.shapes import REQUIRED, flaw_of, words_of
@@ -133,6 +134,8 @@ def refusal_of(error: BaseException) -> MalhaError:
             found = _of_framework(error)
         case pg.DeadlockDetected() | pg.SerializationFailure() | pg.LockNotAvailable():
             found = Busy()
+        case psycopg.Error() if (of_database := db.refusal_of(error)) is not None:
+            found = of_database
         case PoolTimeout() | psycopg.OperationalError() | psycopg.InterfaceError():
             found = errors.Unavailable()
         case psycopg.IntegrityError():
@@ -189,6 +192,8 @@ def told(request: Request[Any, Any, Any], error: Exception) -> MalhaError:
         case errors.Internal():
             refusal.facts.update(request_id=request_id)
             _log.error("request_failed", request_id=request_id, method=scope["method"], path=path, exc_info=error)
+        case DatabaseFull() | DatabaseReadOnly() | DatabaseExhausted():
+            _log.error("database_refuses", request_id=request_id, path=path, code=refusal.code, error=str(error))
         case errors.Unavailable() | errors.ValueRefused() | errors.ConstraintRefused():
             cause = _without_values(error)
             _log.warning("request_refused", request_id=request_id, path=path, code=refusal.code, error=cause)

@@ -15,25 +15,30 @@ import pkgutil
 import re
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 import msgspec
-from litestar import get
+import psycopg
+from litestar import Request, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
+from psycopg_pool import PoolTimeout
 
 import malha
+from malha.api.access import identify
 from malha.api.problem import MEDIA_TYPE, Problem
 from malha.api.replies import Raw
 from malha.api.work import Operation
 from malha.identity.model import PERMISSIONS, PUBLIC, ROLE_NAMES, ROLES, SIGNED_IN, Role
 from malha.platform.errors import MalhaError
-from malha.platform.i18n import _, current_language
+from malha.platform.i18n import LANGUAGES, _, current_language, speaking
 
 PREFIX = "/v1"
 PARAMETER = re.compile(r"\{(\w+)(?::\w+)?\}")
+NAMES = {"pt-BR": "Português (Brasil)", "en": "English"}
 _OPEN = {"permission": PUBLIC}
 _HEADERS = {"X-Request-Id": {"$ref": "#/components/headers/RequestId"}}
 
@@ -49,7 +54,8 @@ UUIDs; what people read are codes, SKUs and order numbers.
 out once and answered again (`Idempotent-Replayed: true`) for 48 hours. Orders are also recognised by their channel and
 external id.
 
-**Changing what others change too.** Send the `ETag` you read as `If-Match`; 412 tells that someone was faster.
+**Changing what others change too.** Send the `ETag` you read as `If-Match`; 412 `stale_version` tells that someone was
+faster, 428 `version_required` that it must be said. `If-Match: *` changes what is there, whoever changed it last.
 
 **Lists** come in pages: send `next` of one page as `cursor` for the following one; it is null on the last.
 
@@ -347,12 +353,26 @@ async def docs_style() -> ASGIApp:
 
 
 @get("/docs", opt=_OPEN, include_in_schema=False)
-async def docs_page() -> ASGIApp:
-    """Answer with the page to read: no script, nothing from elsewhere."""
-    page = await asyncio.to_thread(_page, current_language())  # half a second, once per language
-    return Raw(
-        page, 200, {"cache-control": "public, max-age=300", "vary": "accept-language"}, "text/html; charset=utf-8"
-    )
+async def docs_page(request: Request[Any, Any, Any]) -> ASGIApp:
+    """Answer with the page to read: no script, nothing from elsewhere.
+
+    In the language that `?language=` names, else that of the person who is signed in, else the browser's.
+    """
+    wished = request.query_params.get("language", "")
+    if wished not in LANGUAGES:
+        wished = await _own_language(request) or current_language()
+    with speaking(wished):
+        page = await asyncio.to_thread(_page, wished)  # half a second, once per language
+    headers = {"cache-control": "private, max-age=300", "vary": "accept-language, cookie"}
+    return Raw(page, 200, headers, "text/html; charset=utf-8")
+
+
+async def _own_language(request: Request[Any, Any, Any]) -> str:
+    """Return what a signed-in person reads, empty where nobody is or it cannot be told: the page needs no database."""
+    with suppress(psycopg.Error, PoolTimeout):
+        caller = await identify(request)
+        return caller.language or "" if caller is not None else ""
+    return ""
 
 
 @cache
@@ -374,6 +394,7 @@ def _page(language: str) -> bytes:
     text = template.render(
         _=_,
         language=language,
+        others=[(other, NAMES[other]) for other in LANGUAGES if other != language],
         info=described["info"],
         tags=sorted(by_tag.items()),
         schemas=described["components"]["schemas"],

@@ -201,11 +201,12 @@ async def get_webhook(work: Work, webhook_id: int) -> WebhookView:
 @command("/webhooks/{webhook_id:int}", method="PUT", permission=MANAGE, versioned="required", tag=TAG)
 async def change_webhook(work: Work, webhook_id: int, data: StateWebhook) -> Stored:
     """Change a webhook. It tells from now on what you may see; what is in line already stays."""
+    was = work.expect((await service.hold(work.tx, webhook_id)).version)
     version = await service.change(
         work.tx,
         webhook_id,
         _draft(data),
-        work.expected_version or 0,
+        was,
         allowed=work.services.settings.outward_allow,
     )
     work.tag(version)
@@ -215,15 +216,15 @@ async def change_webhook(work: Work, webhook_id: int, data: StateWebhook) -> Sto
 @command("/webhooks/{webhook_id:int}", method="DELETE", permission=MANAGE, versioned="required", tag=TAG)
 async def remove_webhook(work: Work, webhook_id: int) -> None:
     """Remove a webhook with all that is in line for it."""
-    await service.remove(work.tx, webhook_id, work.expected_version or 0)
+    was = work.expect((await service.hold(work.tx, webhook_id)).version)
+    await service.remove(work.tx, webhook_id, was)
 
 
 @command("/webhooks/{webhook_id:int}/rotate", permission=MANAGE, versioned="required", tag=TAG)
 async def rotate_webhook_secret(work: Work, webhook_id: int) -> Rotated:
     """Make a new secret. For a day, messages are signed with the former one as well."""
-    version, secret, until = await service.rotate(
-        work.tx, webhook_id, work.expected_version or 0, work.services.signing, now()
-    )
+    was = work.expect((await service.hold(work.tx, webhook_id)).version)
+    version, secret, until = await service.rotate(work.tx, webhook_id, was, work.services.signing, now())
     work.tag(version)
     work.keep(Rotated(version, None, until))
     return Rotated(version, secret, until)
@@ -232,7 +233,8 @@ async def rotate_webhook_secret(work: Work, webhook_id: int) -> Rotated:
 @command("/webhooks/{webhook_id:int}/pause", permission=MANAGE, versioned="required", tag=TAG)
 async def pause_webhook(work: Work, webhook_id: int) -> Stored:
     """Tell a webhook nothing for now. What happens meanwhile can be given to it when it starts again."""
-    version = await service.pause(work.tx, webhook_id, work.expected_version or 0)
+    was = work.expect((await service.hold(work.tx, webhook_id)).version)
+    version = await service.pause(work.tx, webhook_id, was)
     work.tag(version)
     return Stored(version)
 
@@ -240,7 +242,8 @@ async def pause_webhook(work: Work, webhook_id: int) -> Stored:
 @command("/webhooks/{webhook_id:int}/start", permission=MANAGE, versioned="required", tag=TAG)
 async def start_webhook(work: Work, webhook_id: int, data: Starts) -> Started:
     """Tell a paused or disabled webhook again, with what it missed unless you say otherwise."""
-    version, missed = await service.start(work.tx, webhook_id, work.expected_version or 0, catch_up=data.catch_up)
+    was = work.expect((await service.hold(work.tx, webhook_id)).version)
+    version, missed = await service.start(work.tx, webhook_id, was, catch_up=data.catch_up)
     work.tag(version)
     return Started(version, missed)
 

@@ -175,25 +175,37 @@ class Work:
         async with self.services.database.transaction(self.actor) as tx:
             yield tx
 
-    @property
-    def expected_version(self) -> int | None:
-        """Return the version in `If-Match`; None when there is none, or it is `*`."""
-        given = self.request.headers.get("if-match", "").strip()
-        if given in {"", "*"}:
-            return None
-        number = given.removeprefix("W/").strip('"')
-        # What is no version of ours matches nothing, which is what the standard asks for.
-        return int(number) if number.isascii() and number.isdigit() and len(number) < 10 else -1
+    def expect(self, version: int) -> int:
+        """Return this version, for the service; refuse when the caller's `If-Match` is another one. `*` is of any.
 
-    def expect(self, version: int) -> None:
-        """Refuse when the caller's `If-Match` is not this version. Call it with the row locked.
+        Call it with the row locked: the version must still be this one when the change is written.
 
         Raises:
             StaleVersion: the record has moved on.
         """
-        expected = self.expected_version
-        if expected is not None and expected != version:
-            raise StaleVersion(current=version, expected="?" if expected < 0 else expected)
+        given = _if_match(self.request)
+        if given in {"", "*"}:
+            return version
+        number = given.removeprefix("W/").strip('"')
+        # What is no version of ours matches nothing, which is what the standard asks for.
+        expected = int(number) if number.isascii() and number.isdigit() and len(number) < 10 else None
+        if expected != version:
+            raise StaleVersion(current=version, expected="?" if expected is None else expected)
+        return version
+
+    def expect_or_make(self, version: int) -> int:
+        """Return this version as `expect` does; 0: there is none yet, and the same operation makes it.
+
+        Raises:
+            VersionRequired: it is there, and the caller does not say what was read.
+            StaleVersion: the record has moved on, or is gone: `*` is of no record that is not there.
+        """
+        given = _if_match(self.request)
+        if version and not given:
+            raise VersionRequired
+        if not version and given == "*":
+            raise StaleVersion(current=version, expected=given)
+        return self.expect(version)
 
     def tag(self, version: int) -> None:
         """Answer with the record's version as `ETag`."""
@@ -222,6 +234,11 @@ class Work:
         Needed where the answer holds a secret that is shown once, or personal data.
         """
         self._kept = reply
+
+
+def _if_match(request: Request[Any, Any, Any]) -> str:
+    """Return what `If-Match` says, empty when nothing."""
+    return request.headers.get("if-match", "").strip()
 
 
 def actor_of(request: Request[Any, Any, Any]) -> Actor:
@@ -323,7 +340,8 @@ def command(
         tag: heading in the documentation; default the module's name.
         transaction: False when the operation opens transactions itself (imports, intake); no key is kept then.
         idempotent: False when the operation has a natural key of its own and handles repeats itself.
-        versioned: "optional" honours `If-Match`, "required" refuses a change without it; call `work.expect(version)`.
+        versioned: "optional" honours `If-Match`, "required" refuses a change without it; call `work.expect(version)`,
+            or `work.expect_or_make(version)` where the same operation makes what is not there.
         media_type: of the body. Anything but JSON: the function's `data` is bytes.
         summary: one line; default the first line of the docstring.
         streamed: the function reads the body itself, with `work.request.stream()`, and bounds it.
@@ -358,7 +376,7 @@ def command(
             check_instants(request)
             check(given)
             work = Work(request, status)
-            if versioned == "required" and not request.headers.get("if-match"):
+            if versioned == "required" and not _if_match(request):
                 raise VersionRequired
             if operation.body is not None:
                 given |= await _sent(request, reader, streamed=streamed)

@@ -3,8 +3,8 @@
 The receiver checks `webhook-signature`: signatures apart by a blank, of which one fits, each `v1,` and the base64 of
 HMAC-SHA256 over `<webhook-id>.<webhook-timestamp>.<body>`. A secret that begins with `whsec_` signs by the key that
 follows and by its own bytes, any other by its own bytes (`signatures.sign_standard`). It answers 2xx when it has stored
-the quantities; a JSON body `{"refused": {"CODE": "why"}}` names what it will never take. 429 and 503 with
-`Retry-After` are waited for.
+the quantities; a JSON body `{"refused": {"CODE": "why"}}` names what it will never take. The status is what
+counts: of a body beyond the limit of answers nothing is read. 429 and 503 with `Retry-After` are waited for.
 """
 
 from collections.abc import Sequence
@@ -50,7 +50,7 @@ class Webhook:
             "webhook-signature": sign_standard(self._secret, id_, at, body),
         }
         try:
-            answer = await self._outward.send("POST", self._url, headers=headers, body=body, again=True)
+            answer = await self._outward.send("POST", self._url, headers=headers, body=body, again=True, cut=True)
         except MalhaError as error:
             raise NotHanded(str(error)) from error
         if answer.status // 100 != 2:

@@ -57,6 +57,18 @@ async def push_of(tx: Tx, code: str) -> reads.PushRow:
     return found[0]
 
 
+async def lock_push(tx: Tx, code: str) -> int:
+    """Let nobody else say how a channel hears of stock until the transaction ends; return its version, 0 for in no way.
+
+    Raises:
+        SharedByAll, UnknownChannel: as the names say.
+    """
+    await channel_of(tx, code)
+    await tx.execute(writes.LOCK_PUSH, {"code": code})
+    found = await reads.pushes(tx, code)
+    return found[0].version if found else 0
+
+
 async def put_push(
     tx: Tx, code: str, draft: PushDraft, version: int, keys: signing.Keys, *, allowed: Sequence[str] | None = None
 ) -> tuple[int, str | None]:
@@ -73,6 +85,7 @@ async def put_push(
         PushChanged: somebody else changed it meanwhile.
     """
     channel = await channel_of(tx, code)
+    await tx.execute(writes.LOCK_PUSH, {"code": code})
     before = next(iter(await reads.pushes(tx, code)), None)
     secret, made = draft.secret, None
     if draft.kind is PushKind.WEBHOOK:

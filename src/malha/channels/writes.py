@@ -146,6 +146,10 @@ WITH kept AS MATERIALIZED (
 )
 SELECT sku, price FROM kept ORDER BY sku
 """
+# Two who say it first find no row to wait for one another at.
+LOCK_PUSH = """
+SELECT pg_advisory_xact_lock(hashtextextended('stock_push:' || current_schema() || ':' || %(code)s::text, 0))
+"""
 PUT_PUSH = """
 INSERT INTO stock_push (channel_id, kind, url, secret, active, all_skus, resend_after, position)
 VALUES (%(channel_id)s::int, %(kind)s::text, %(url)s::text, %(secret)s::bytea, %(active)s::boolean,

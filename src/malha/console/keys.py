@@ -31,10 +31,13 @@ COLUMNS = (
     Column(N_("Permissions"), width=60),
     Column(N_("Locations")),
     Column(N_("Created"), SheetKind.MOMENT),
+    Column(N_("Made by")),
+    Column(N_("Maker has access")),
     Column(N_("Ends"), SheetKind.MOMENT),
     Column(N_("Last used"), SheetKind.MOMENT),
     Column(N_("State")),
 )
+HAS = {"active": N_("yes"), "less": N_("less than the key"), "gone": N_("no")}
 ACTIVE = Sign(N_("Valid"), "done", "done")
 ENDING = Sign(N_("Ends soon"), "wait", "dash")
 EXPIRED = Sign(N_("Expired"), "neutral", "x")
@@ -76,6 +79,7 @@ async def key_list(request: Request[Any, Any, Any]) -> Response[str]:
         may=around.may,
         working=working,
         ended=ended[::-1],
+        orphaned=sum(key.maker is not None and key.maker.state == "gone" for key, _sign in working),
         exports=export.choices(str, "/keys:export"),
     )
 
@@ -88,9 +92,11 @@ async def key_export(request: Request[Any, Any, Any]) -> Stream:
 
     def cells(key: KeyView) -> list[Any]:
         places = "" if key.everywhere else " ".join(key.locations)
+        maker = key.maker
         return [
-            key.name, key.prefix, " ".join(key.permissions), places, key.created_at, key.expires_at, key.last_used_at,
-            _(sign_of(key).word),
+            key.name, key.prefix, " ".join(key.permissions), places, key.created_at,
+            maker.name if maker else "", _(HAS[maker.state]) if maker else "",
+            key.expires_at, key.last_used_at, _(sign_of(key).word),
         ]  # fmt: skip
 
     return export.send_all(request, "keys", COLUMNS, keys, cells)

@@ -183,6 +183,7 @@ async def _page(
         state=SIGNS[state_of(person)] if person else None,
         role_name=ROLE_NAMES[person.role] if person else "",
         link=await reads.link_of(tx, person.id) if person else None,
+        keys=await reads.keys_of(tx, person.id) if person else [],
         accounts=await provider_reads.identities(tx, person.id) if person else [],
         own=person is not None and str(person.id) == web.caller_of(request).id,
         demanded=person is not None and person.role in demanding,
@@ -317,8 +318,19 @@ async def person_save(request: Request[Any, Any, Any], person_id: FromPath[UUID]
 
 @post("/people/{person_id:uuid}/deactivate", opt=MANAGE, status_code=200)
 async def person_deactivate(request: Request[Any, Any, Any], person_id: FromPath[UUID]) -> Response[Any]:
-    """Let a person in no more; their sessions and links end."""
-    return await _act(request, person_id, lambda tx: service.set_active(tx, person_id, active=False), _("Deactivated"))
+    """Let a person in no more; their sessions and links end, and the keys they made if that is chosen."""
+    revoke_keys = bool(forms.said(await request.form(), "revoke_keys", 10))
+
+    async def end(tx: Tx) -> None:
+        await service.set_active(tx, person_id, active=False, revoke_keys=revoke_keys)
+
+    return await _act(request, person_id, end, _("Deactivated"))
+
+
+@post("/people/{person_id:uuid}/keys/revoke", opt=MANAGE, status_code=200)
+async def person_keys_revoke(request: Request[Any, Any, Any], person_id: FromPath[UUID]) -> Response[Any]:
+    """End every key that a person made."""
+    return await _act(request, person_id, lambda tx: service.revoke_keys_of(tx, person_id), _("Their keys are revoked"))
 
 
 @post("/people/{person_id:uuid}/activate", opt=MANAGE, status_code=200)
@@ -396,4 +408,5 @@ HANDLERS = [
     person_factor_remove,
     person_mail,
     person_link,
+    person_keys_revoke,
 ]

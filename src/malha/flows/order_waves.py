@@ -13,7 +13,7 @@ from psycopg.errors import DeadlockDetected
 from psycopg_pool import PoolTimeout
 
 from malha.intake.moving import MoveRefused, Outcome, move_together
-from malha.platform.db import Database
+from malha.platform.db import Database, takes_nothing
 from malha.platform.errors import Busy
 from malha.platform.sequencer import rest
 from malha.routing import wave_reads, waves
@@ -140,7 +140,9 @@ def _said(error: Exception) -> str:
 
 
 def _is_away(error: Exception) -> bool:
-    """Tell whether it is the database that is gone (by no state of its own, or that of a server that ends)."""
+    """Tell whether it is the database that is gone (by no state of its own, or that of a server that ends) or full."""
+    if takes_nothing(error):
+        return True
     if isinstance(error, OperationalError):
         return error.sqlstate is None or error.sqlstate.startswith(("08", "57P"))
     return isinstance(error, PoolTimeout)

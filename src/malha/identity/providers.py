@@ -157,6 +157,17 @@ async def secret_of(tx: Tx, keys: Keys, provider: Provider) -> str | None:
     return None if sealed is None else sealing.unseal(keys, SECRET, bytes(sealed))
 
 
+async def lock_policy(tx: Tx) -> int:
+    """Let nobody else change how people may log in until the transaction ends, and return the policy's version.
+
+    Raises:
+        NeedsEverywhere: the actor is limited to locations.
+    """
+    _everywhere(tx)
+    await tx.execute(provider_writes.LOCK_POLICY)
+    return (await provider_reads.policy(tx)).version
+
+
 async def set_policy(tx: Tx, *, provider_only: bool, version: int | None = None) -> int:
     """Say whether people log in by a provider only; return the policy's version. Owners with a second factor still can.
 

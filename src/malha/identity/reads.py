@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Literal
 
 import msgspec
 
-from malha.identity.model import Role
+from malha.identity.model import ROLES, Role
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
 
@@ -30,16 +31,28 @@ FROM api_key k
 WHERE prefix = %(prefix)s::text AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
 """
 
-# The whole table: a retailer has dozens of keys.
+# The whole table: a retailer has dozens of keys. A key that another one made goes back to the person who made that.
 KEYS = """
-SELECT id, name, prefix, permissions, everywhere, created_at, created_by, expires_at, revoked_at, last_used_at,
+WITH RECURSIVE made (id, maker) AS (
+    SELECT id, created_by FROM api_key
+    UNION ALL
+    SELECT m.id, k.created_by FROM made m JOIN api_key k ON m.maker = 'key:' || k.id
+)
+SELECT k.id, k.name, k.prefix, k.permissions, k.everywhere, k.created_at, k.created_by, k.expires_at, k.revoked_at,
+       k.last_used_at,
        ARRAY(SELECT c.code FROM api_key_location l JOIN location c ON c.id = l.location_id
-             WHERE l.key_id = k.id ORDER BY c.code) AS locations
+             WHERE l.key_id = k.id ORDER BY c.code) AS locations,
+       p.id AS maker_id, p.name AS maker_name, p.active AS maker_active, p.role AS maker_role,
+       p.everywhere AS maker_everywhere,
+       ARRAY(SELECT c.code FROM person_location l JOIN location c ON c.id = l.location_id
+             WHERE l.person_id = p.id) AS maker_locations,
+       k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now()) AS works
 FROM api_key k
-WHERE (%(id)s::bigint IS NULL OR id = %(id)s::bigint)
-  AND (%(within)s::int[] IS NULL OR NOT everywhere AND NOT EXISTS (
+LEFT JOIN (made m JOIN person p ON m.maker = 'person:' || p.id) ON m.id = k.id
+WHERE (%(id)s::bigint IS NULL OR k.id = %(id)s::bigint)
+  AND (%(within)s::int[] IS NULL OR NOT k.everywhere AND NOT EXISTS (
          SELECT FROM api_key_location l WHERE l.key_id = k.id AND l.location_id <> ALL(%(within)s::int[])))
-ORDER BY id
+ORDER BY k.id
 """
 
 # Keyset by (name, id): hundreds of people at most, sorted in memory.
@@ -166,8 +179,23 @@ class KeyRow(msgspec.Struct, frozen=True):
     locations: list[int]
 
 
+class KeyMaker(msgspec.Struct, frozen=True):
+    """Who made a key, themselves or by another key of theirs.
+
+    A key is the retailer's and keeps the rights it was made with: `gone` says that its maker was deactivated, `less`
+    that the maker has less than the key by now.
+    """
+
+    id: UUID
+    name: str
+    state: Literal["active", "less", "gone"]
+
+
 class KeyView(msgspec.Struct, frozen=True):
-    """A key as lists show it; the secret is nowhere. `everywhere`: no limit to `locations`."""
+    """A key as lists show it; the secret is nowhere. `everywhere`: no limit to `locations`.
+
+    `works`: it is neither revoked nor over. `maker` null: no person made it.
+    """
 
     id: int
     name: str
@@ -180,6 +208,56 @@ class KeyView(msgspec.Struct, frozen=True):
     revoked_at: datetime | None
     last_used_at: datetime | None
     locations: list[str]
+    works: bool
+    maker: KeyMaker | None
+
+
+class _KeyRow(msgspec.Struct, frozen=True):
+    id: int
+    name: str
+    prefix: str
+    permissions: list[str]
+    everywhere: bool
+    created_at: datetime
+    created_by: str
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+    locations: list[str]
+    maker_id: UUID | None
+    maker_name: str | None
+    maker_active: bool | None
+    maker_role: Role | None
+    maker_everywhere: bool | None
+    maker_locations: list[str]
+    works: bool
+
+    def view(self) -> KeyView:
+        """Return the key with who made it, and what became of them."""
+        return KeyView(
+            id=self.id,
+            name=self.name,
+            prefix=self.prefix,
+            permissions=self.permissions,
+            everywhere=self.everywhere,
+            created_at=self.created_at,
+            created_by=self.created_by,
+            expires_at=self.expires_at,
+            revoked_at=self.revoked_at,
+            last_used_at=self.last_used_at,
+            locations=self.locations,
+            works=self.works,
+            maker=self._maker(),
+        )
+
+    def _maker(self) -> KeyMaker | None:
+        if self.maker_id is None or self.maker_role is None:
+            return None
+        held = ROLES[Role(self.maker_role)]
+        wider = not self.maker_everywhere and (self.everywhere or not set(self.locations) <= set(self.maker_locations))
+        less = wider or not set(self.permissions) <= held
+        state: Literal["active", "less", "gone"] = "gone" if not self.maker_active else "less" if less else "active"
+        return KeyMaker(self.maker_id, self.maker_name or "", state)
 
 
 class PersonView(msgspec.Struct, frozen=True):
@@ -253,12 +331,18 @@ async def any_person(tx: Tx) -> bool:
 
 async def keys(tx: Tx) -> list[KeyView]:
     """Return every key, revoked ones too."""
-    return await tx.all(KeyView, KEYS, {"id": None, "within": tx.actor.scope})
+    return [row.view() for row in await tx.all(_KeyRow, KEYS, {"id": None, "within": tx.actor.scope})]
+
+
+async def keys_of(tx: Tx, person_id: UUID) -> list[KeyView]:
+    """Return the keys that still work and that a person made, themselves or by a key of theirs."""
+    return [key for key in await keys(tx) if key.works and key.maker is not None and key.maker.id == person_id]
 
 
 async def key(tx: Tx, key_id: int) -> KeyView | None:
     """Return one key."""
-    return await tx.maybe(KeyView, KEYS, {"id": key_id, "within": tx.actor.scope})
+    found = await tx.maybe(_KeyRow, KEYS, {"id": key_id, "within": tx.actor.scope})
+    return None if found is None else found.view()
 
 
 class PeopleWanted(msgspec.Struct, frozen=True):

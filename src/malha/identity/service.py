@@ -161,19 +161,25 @@ async def change_person(tx: Tx, person_id: UUID, draft: PersonDraft) -> int:
     return int(version)
 
 
-async def set_active(tx: Tx, person_id: UUID, *, active: bool) -> int:
+async def set_active(tx: Tx, person_id: UUID, *, active: bool, revoke_keys: bool = False) -> int:
     """Let a person in no more, or again; return the new version. The rest stays as it is.
+
+    `revoke_keys` ends the keys they made too: keys are the retailer's, and go on working otherwise.
 
     Raises:
         NotFound: there is no such person.
         LastOwner: nobody active who can come in would own all places.
         BeyondOwn: the person has rights that the actor does not hold.
+        KeyBeyondOwn: a key they made holds rights that the actor does not.
     """
     await lock_to_change(tx, person_id)
     person = await reads.person(tx, person_id)
     if person is None:
         raise NotFound(what="person", key=person_id)
-    return await change_person(tx, person_id, msgspec.structs.replace(draft_of(person), active=active))
+    version = await change_person(tx, person_id, msgspec.structs.replace(draft_of(person), active=active))
+    if revoke_keys:
+        await revoke_keys_of(tx, person_id)
+    return version
 
 
 def draft_of(person: reads.PersonView) -> PersonDraft:
@@ -568,6 +574,23 @@ async def revoke_key(tx: Tx, key_id: int) -> None:
     if not await tx.execute(writes.REVOKE_KEY, {"id": key_id}):
         raise NotFound(what="key", key=key_id)
     await audit.record(tx, action="revoke", entity="api_key", entity_id=key_id)
+
+
+async def revoke_keys_of(tx: Tx, person_id: UUID) -> list[int]:
+    """End every key that works and that a person made, themselves or by a key of theirs; return which.
+
+    All of them or none. Keys that see more locations than the actor are left out, as in every list.
+
+    Raises:
+        NotFound: there is no such person.
+        BeyondOwn: the person has rights that the actor does not hold.
+        KeyBeyondOwn: a key holds rights that the actor does not.
+    """
+    await lock_to_change(tx, person_id)  # who deactivates and who revokes come one after the other
+    keys = [key.id for key in await reads.keys_of(tx, person_id)]
+    for key_id in keys:
+        await revoke_key(tx, key_id)
+    return keys
 
 
 class Keys:

@@ -32,7 +32,7 @@ from malha.intake.errors import KeyMissing, Overloaded, Unavailable, Unprocessab
 from malha.intake.model import NewOrder, Outcome, Placed, Submission
 from malha.intake.reference import Cache
 from malha.intake.service import Moved, place_orders
-from malha.platform.db import SYSTEM, Actor, Database
+from malha.platform.db import SYSTEM, Actor, Database, refusal_of, takes_nothing
 from malha.platform.errors import Busy, MalhaError
 from malha.platform.idempotency import InFlight, refuse_key
 from malha.platform.ids import new_id
@@ -315,9 +315,9 @@ class Gate:
                 return
             log.warning("order_unprocessable", sqlstate=offence.sqlstate, channel=batch[0].submission.order.channel)
             outcomes = [Unprocessable(count=1, problems=[])]
-        except Exception:
+        except Exception as error:
             log.exception("batch_failed", orders=len(batch))
-            outcomes = [Unavailable()] * len(batch)
+            outcomes = [refusal_of(error) or Unavailable()] * len(batch)
         self._forget(batch)
         for waiting, outcome in zip(batch, outcomes, strict=True):
             waiting.answer(outcome)
@@ -327,6 +327,7 @@ class Gate:
 
         Raises:
             _Offence: the database refused a value.
+            OperationalError: the database stores nothing at all.
         """
         lock = False
         for attempt in range(ATTEMPTS):
@@ -347,8 +348,7 @@ class Gate:
                 log.warning("batch_given_back", orders=len(batch), error=str(error))
                 break
             except (OperationalError, InterfaceError) as error:
-                if isinstance(error, DatabaseError) and (error.sqlstate or "").startswith("54"):
-                    raise _Offence(error.sqlstate) from error
+                _refuse_now(error)
                 log.warning("batch_retried", orders=len(batch), error=type(error).__name__)
                 await asyncio.sleep(0.2 * 2**attempt * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
         return [Unavailable()] * len(batch)
@@ -365,6 +365,14 @@ class Gate:
 def _settle_once(future: "asyncio.Future[None]") -> None:
     if not future.done():
         future.set_result(None)
+
+
+def _refuse_now(error: OperationalError | InterfaceError) -> None:
+    """Raise what trying again does not mend."""
+    if isinstance(error, DatabaseError) and (error.sqlstate or "").startswith("54"):
+        raise _Offence(error.sqlstate) from error
+    if takes_nothing(error):
+        raise error
 
 
 class _Offence(Exception):

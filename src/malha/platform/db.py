@@ -21,7 +21,7 @@ from psycopg.types.json import set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from psycopg_pool.base import AttemptWithBackoff
 
-from malha.platform.errors import Busy
+from malha.platform.errors import Busy, DatabaseExhausted, DatabaseFull, DatabaseReadOnly, MalhaError
 from malha.platform.ids import UUID
 
 # The standard library's parser costs several times as much.
@@ -37,6 +37,27 @@ IDLE_TIMEOUT_MS = 30_000
 AWAY_S = 3.0  # so long whoever waits for an answer is kept from hearing that the database is away: a restart takes less
 CONNECT_S = 5  # of a server that does not even refuse; libpq's own limit is two minutes
 _SCHEMA_NAME = re.compile(r"^[a-z_][a-z0-9_]{0,50}$")
+
+
+class ReadOnlyDatabase(OperationalError):
+    """The database takes no changes. psycopg counts it among defects; who waits for a database waits for this one."""
+
+    sqlstate = errors.ReadOnlySqlTransaction.sqlstate
+
+
+def refusal_of(error: BaseException) -> MalhaError | None:
+    """Return what it is of the database as a whole that an error tells; None: it tells of something else."""
+    state = getattr(error, "sqlstate", None) or ""
+    if state == errors.DiskFull.sqlstate:
+        return DatabaseFull()
+    if state == ReadOnlyDatabase.sqlstate:
+        return DatabaseReadOnly()
+    return DatabaseExhausted() if state.startswith("53") else None
+
+
+def takes_nothing(error: BaseException) -> bool:
+    """Tell whether the database stores nothing at all now, whatever it is: its disk is full, or it is read-only."""
+    return isinstance(refusal_of(error), DatabaseFull | DatabaseReadOnly)
 
 
 class Actor(msgspec.Struct, frozen=True):
@@ -238,9 +259,11 @@ class Database:
         try:
             try:
                 yield Tx(connection, self.retailer, actor)
-            except BaseException:
+            except BaseException as error:
                 if not connection.closed:
                     await connection.rollback()
+                if isinstance(error, errors.ReadOnlySqlTransaction):
+                    raise ReadOnlyDatabase(str(error)) from error
                 raise
             await connection.execute("COMMIT")
         finally:
@@ -272,7 +295,10 @@ class Database:
         """Open a read-only REPEATABLE READ transaction: every statement sees the same instant."""
         async with self.transaction(actor) as tx:
             await tx.connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            yield tx
+            try:
+                yield tx
+            except errors.ReadOnlySqlTransaction as error:  # a defect, and nothing of the database
+                raise RuntimeError("a snapshot is only read") from error
 
 
 class _Pool(AsyncConnectionPool):

@@ -66,6 +66,36 @@ class Busy(MalhaError):
     retry_after = 1
 
 
+class DatabaseFull(MalhaError):
+    """The database has no room left on its disk. Nothing was changed; what was acknowledged before is there."""
+
+    status = 503
+    code = "database_full"
+    says = "The disk of the database is full: nothing can be stored."
+    mend = "Make room on it, then send the same request again. What was acknowledged before is safe."
+    retry_after = 30
+
+
+class DatabaseReadOnly(MalhaError):
+    """The database takes no changes: it is a standby, or was set so. Nothing was changed."""
+
+    status = 503
+    code = "database_read_only"
+    says = "The database takes no changes: it is read-only."
+    mend = "Have DATABASE_URL lead to the primary, or end default_transaction_read_only, then send the request again."
+    retry_after = 30
+
+
+class DatabaseExhausted(MalhaError):
+    """The database has no memory, no connections or no temporary room left for this. Nothing was changed."""
+
+    status = 503
+    code = "database_exhausted"
+    says = "The database has too little memory, connections or temporary room for this."
+    mend = "Send the same request again later. If it stays so, its log says what is short."
+    retry_after = 10
+
+
 class Forbidden(MalhaError):
     """The person or key lacks a permission, or the location is outside its scope."""
 

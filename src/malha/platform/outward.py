@@ -51,6 +51,7 @@ LONGEST_S = 300.0  # how long one is used before its name is resolved and judged
 IDLE, IDLE_OF_ONE = 64, 8  # how many wait, in all and of one server
 _SAID = 300
 _GZIP = 16 + zlib.MAX_WBITS
+_READ = {"", "identity", "gzip", "x-gzip"}  # packings of answers
 
 _KEPT_FAILURES = (
     httpcore.NetworkError,
@@ -200,8 +201,9 @@ class Outward:
         headers: Mapping[str, str] | None = None,
         body: bytes | AsyncIterable[bytes] | None = None,
         again: bool = False,  # noqa: ARG002 -- as `Kept.send` has it; here every request has its own connection
+        cut: bool = False,
     ) -> Answer:
-        """Send one request and return the answer, whatever its status.
+        """Send one request and return the answer, whatever its status. `cut`: see `Kept.send`.
 
         A body in pieces is sent as it comes; say its `Content-Length` where it is known.
 
@@ -227,6 +229,7 @@ class Outward:
                     body,
                     {"sni_hostname": target.host, "trace": follow},
                     target,
+                    cut=cut,
                 )
         except (httpx.HTTPError, OSError, ssl.SSLError, zlib.error) as error:  # TimeoutError is an OSError
             kind = OutwardUnanswered if sent else OutwardUnreachable
@@ -240,6 +243,8 @@ class Outward:
         body: bytes | AsyncIterable[bytes] | None,
         extensions: Any,
         target: Target,
+        *,
+        cut: bool,
     ) -> Answer:
         timeout = httpx.Timeout(self._timeout_s, connect=min(CONNECT_S, self._timeout_s))
         context = self.context() if target.scheme == "https" else False
@@ -249,11 +254,16 @@ class Outward:
         ):
             if response.is_redirect:
                 raise OutwardUnanswered(host=target.host, answer=f"{response.status_code}, a redirect")
-            read = _Body(target.host, response.status_code, response.headers.get("content-encoding", ""), self._limit)
+            said = {name.lower(): value for name, value in response.headers.items()}
+            packing = said.get("content-encoding", "")
+            if cut and packing.strip().lower() not in _READ:
+                return Answer(response.status_code, said, b"")
+            read = _Body(target.host, response.status_code, packing, self._limit, cut=cut)
             async for piece in response.aiter_raw():
                 read.take(piece)
-            said = {name.lower(): value for name, value in response.headers.items()}
-            return Answer(response.status_code, said, bytes(read.data))
+                if read.is_over:
+                    break
+            return Answer(response.status_code, said, bytes(read.data[: self._limit]))
 
 
 class Kept:
@@ -307,7 +317,7 @@ class Kept:
         """Send one request and return the answer; see `Outward.send`.
 
         `cut`: the status is what counts. Of an answer that is larger than the limit its beginning is returned, and
-        nothing of one that is packed; both end the connection.
+        nothing of one that cannot be unpacked; both end the connection.
 
         `again`: the same request twice does no harm. Only such a one goes over a connection that waited: where the
         other side turns out to have closed it, the request is sent once more, over a new one. Others get a new one at
@@ -391,7 +401,7 @@ class Kept:
         if 300 <= response.status < 400:
             raise OutwardUnanswered(host=host, answer=f"{response.status}, a redirect")
         packing = said.get("content-encoding", "")
-        if cut and packing.strip().lower() not in {"", "identity"}:
+        if cut and packing.strip().lower() not in _READ:
             return Answer(response.status, said, b""), False
         read = _Body(host, response.status, packing, self._outward.limit, cut=cut)
         async for piece in response.aiter_stream():
@@ -462,22 +472,30 @@ class _Body:
         self._unpack = zlib.decompressobj(_GZIP) if packing in {"gzip", "x-gzip"} else None
         if self._unpack is None and packing not in {"identity", ""}:
             raise OutwardUnanswered(host=host, answer=f"{status}, packed as {packing[:40]}")
+        self._broken = False
         self.data = bytearray()
 
     @property
     def is_over(self) -> bool:
-        """Tell whether more came than an answer may have."""
-        return len(self.data) > self._limit
+        """Tell whether more came than an answer may have, or what came cannot be unpacked and was cut there."""
+        return self._broken or len(self.data) > self._limit
 
     def take(self, piece: bytes) -> None:
         """Add a piece.
 
         Raises:
             OutwardUnanswered: more came than an answer may have, and it is not to be cut there.
+            zlib.error: it is not packed as it says, and its status is not all that counts.
         """
         # As it came: a client would unpack each piece whole, however large it becomes.
         room = self._limit + 1 - len(self.data)
-        self.data += piece if self._unpack is None else self._unpack.decompress(piece, room)
+        try:
+            self.data += piece if self._unpack is None else self._unpack.decompress(piece, room)
+        except zlib.error:
+            if not self._cut:
+                raise
+            self._broken = True
+            self.data.clear()
         if self.is_over and not self._cut:
             raise OutwardUnanswered(host=self._host, answer=f"{self._status}, an endless answer")
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 import msgspec
 import structlog
 
-from malha.platform.db import Database, Tx
+from malha.platform.db import Database, Tx, takes_nothing
 from malha.platform.errors import MalhaError, NotFound
 from malha.platform.eventlog import Recorded, Subscription
 
@@ -149,7 +149,7 @@ async def replay(db: Database, subscription: Subscription, key: str) -> bool:
                 async with tx.savepoint():
                     await subscription.handler(tx, [event])
             except Exception as error:
-                if tx.connection.closed:
+                if tx.connection.closed or takes_nothing(error):
                     raise
                 at = {"name": name, "key": key, "position": event.position}
                 await tx.execute(FORGET_EVENTS, at)

@@ -19,7 +19,7 @@ import msgspec
 import structlog
 from psycopg import InterfaceError, OperationalError
 
-from malha.platform.db import Database, Tx
+from malha.platform.db import Database, Tx, takes_nothing
 from malha.platform.errors import Busy, MalhaError
 from malha.platform.eventlog import Recorded, Subscription
 from malha.platform.notices import hear
@@ -163,6 +163,8 @@ async def run_batch(db: Database, subscription: Subscription) -> bool:
     try:
         return await _attempt(db, subscription, isolate=False)
     except Exception as error:
+        if takes_nothing(error):  # no event is to blame, and the failure could not be noted
+            raise
         if not _is_outside(error):
             return await _isolate(db, subscription)
         async with db.transaction() as tx:
@@ -249,7 +251,7 @@ async def _halve(
         async with tx.savepoint():
             await subscription.handler(tx, events)
     except Exception as error:
-        if tx.connection.closed:
+        if tx.connection.closed or takes_nothing(error):
             raise
         if len(events) == 1:
             failures[events[0].key] = Failure(events[0], error)

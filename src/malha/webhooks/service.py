@@ -210,10 +210,20 @@ def keys_of(endpoint: Endpoint, keys: signing.Keys, now: datetime) -> list[bytes
     return [rules.key_of(sealing.unseal(keys, PURPOSE, one)) for one in sealed if one is not None]
 
 
-async def _held(tx: Tx, id_: int, version: int) -> Endpoint:
+async def hold(tx: Tx, id_: int) -> Endpoint:
+    """Return an endpoint that nobody else changes until the transaction ends.
+
+    Raises:
+        WebhookNotFound: there is none, or the actor may not see it.
+    """
     found = await tx.maybe(Endpoint, writes.HOLD_ENDPOINT, {"id": id_})
     if found is None or not _within(tx, found):
         raise WebhookNotFound(key=id_)
+    return found
+
+
+async def _held(tx: Tx, id_: int, version: int) -> Endpoint:
+    found = await hold(tx, id_)
     if found.version != version:
         raise WebhookChanged(what="webhook", key=id_)
     return found

@@ -2,10 +2,11 @@
 
 import asyncio
 import base64
+import gzip
 import hashlib
 import hmac
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from malha.channels.sending import webhooks
 from malha.flows.subscriptions import SUBSCRIPTIONS
 from malha.identity.model import Role
 from malha.platform.db import Database
+from malha.platform.outward import LIMIT, Kept, Outward
 from malha.platform.subscribers import drain
 from malha.testing.builders import a_network, a_product
 
@@ -68,10 +70,12 @@ async def stocked(shop: Shop) -> Shop:
     return shop
 
 
-async def turn(shop: Shop, allow: tuple[str, ...] = ()) -> int:
+async def turn(
+    shop: Shop, allow: tuple[str, ...] = (), way: Callable[[Outward], Outward | Kept] = lambda outward: outward
+) -> int:
     settings = shop.app.state.services.settings
     await drain(shop.database, SUBSCRIPTIONS)
-    sent = webhooks(type(settings)(**{**_fields(settings), "outward_allow": allow}))
+    sent = webhooks(type(settings)(**{**_fields(settings), "outward_allow": allow}), way)
     return await pushing.push_due(shop.database, sent)
 
 
@@ -114,12 +118,32 @@ async def test_a_channel_that_asks_for_patience_gets_it_and_one_that_refuses_a_c
             assert 100 < await tx.value("SELECT extract(epoch FROM next_at - now()) FROM stock_push") <= 120
             assert await reads.due(tx) == []
             await tx.execute("UPDATE stock_push SET next_at = now()")
-        heard.answer = (200, {"content-type": "application/json"}, b'{"refused": {"B": "no such product"}}')
+        refused = gzip.compress(b'{"refused": {"B": "no such product"}}')
+        heard.answer = (200, {"content-type": "application/json", "content-encoding": "gzip"}, refused)
         assert await turn(stocked, allow) == 2
     listings = await stocked.http.get("/v1/channels/web/listings?refused=true", headers=stocked.headers)
     assert [(row["sku"], row["error"]) for row in listings.json()["items"]] == [("B", "no such product")]
     seen = (await stocked.http.get("/v1/stock-pushes", headers=stocked.headers)).json()
     assert [(p["channel"], p["sent_count"], p["failures"]) for p in seen] == [("web", 1, 0)]
+
+
+@pytest.mark.parametrize("way", [lambda outward: outward, Kept])
+async def test_the_status_says_that_quantities_were_stored_however_much_the_channel_says_besides(
+    stocked: Shop, way: Callable[[Outward], Outward | Kept]
+) -> None:
+    async with a_channel() as (port, heard):
+        body = {"kind": "webhook", "url": f"http://127.0.0.1:{port}/", "secret": "s" * 20}
+        await stocked.http.put("/v1/channels/web/stock-push", json=body, headers=stocked.headers)
+        heard.answer = (200, {"content-type": "text/html"}, b"<p>stored</p>" + b" " * (LIMIT + 1))
+        assert await turn(stocked, (f"127.0.0.1:{port}",), way) == 2
+        seen = (await stocked.http.get("/v1/channels/web/stock-push", headers=stocked.headers)).json()
+        assert (seen["failures"], seen["error"]) == (0, None)
+        heard.answer = (500, {"content-type": "text/html"}, b"<p>oops</p>" + b" " * (LIMIT + 1))
+        resent = {"everything": True}
+        await stocked.http.post("/v1/channels/web/stock-push/resend", json=resent, headers=stocked.headers)
+        assert await turn(stocked, (f"127.0.0.1:{port}",), way) == 0
+        seen = (await stocked.http.get("/v1/channels/web/stock-push", headers=stocked.headers)).json()
+        assert (seen["failures"], seen["error"]) == (1, "HTTP 500")
 
 
 async def test_a_channel_reads_its_feed_and_calls_skus_as_it_likes(stocked: Shop) -> None:
@@ -155,7 +179,7 @@ async def test_who_is_limited_to_a_store_changes_nothing_of_what_channels_hear(s
     stale = await stocked.http.put(
         "/v1/channels/web/stock-push", json={"kind": "feed"}, headers={**stocked.headers, "if-match": '"9"'}
     )
-    assert (stored.status_code, stale.status_code) == (200, 409)
+    assert (stored.status_code, stale.status_code, stale.json()["code"]) == (200, 412, "stale_version")
 
 
 async def test_a_manager_tells_a_channel_of_stock_on_its_page_and_sees_the_secret_once(stocked: Shop) -> None:

@@ -36,7 +36,7 @@ async def test_a_listing_is_explained_said_otherwise_published_and_ended(made):
     done = await shop.http.patch(f"{URL}/A", json=said, headers=etag)
     assert done.status_code == 200, done.text
     stale = await shop.http.patch(f"{URL}/A", json=said, headers=etag)
-    assert (stale.status_code, stale.json()["code"]) == (409, "listing_changed")
+    assert (stale.status_code, stale.json()["code"]) == (412, "stale_version")
 
     published = await shop.http.post(f"{URL}/publish", json={"skus": ["A", "B", "NOPE"]}, headers=key)
     assert published.json() == {"queued": 2, "unchanged": 0, "refused": {}, "unknown": ["NOPE"]}
@@ -147,7 +147,7 @@ async def test_fields_are_mapped_with_a_version(made):
     etag = {**key, "If-Match": '"0"'}
     stored = await shop.http.put(FIELDS, json={"mapping": mapping}, headers=etag)
     assert stored.json() == {"version": 1}, stored.text
-    assert (await shop.http.put(FIELDS, json={"mapping": None}, headers=etag)).status_code == 409
+    assert (await shop.http.put(FIELDS, json={"mapping": None}, headers=etag)).status_code == 412
     row = (await shop.http.get(f"{URL}/A", headers=key)).json()
     title = next(f for f in row["fields"] if f["field"] == "title")
     assert (title["source"], title["origin"]) == ("mapping", "template: {name} {sku}")
@@ -260,7 +260,7 @@ async def test_a_price_of_the_channels_own_is_given_in_centavos_and_taken_back(m
     assert given.status_code == 200, given.text
     now = await shop.http.get(f"{URL}/A", headers=key)
     assert [now.json()[each] for each in ("price", "own_price", "catalog_price", "version")] == [8880, 8880, 10990, 2]
-    assert (await shop.http.patch(f"{URL}/A", json={"price": 1}, headers=etag)).json()["code"] == "listing_changed"
+    assert (await shop.http.patch(f"{URL}/A", json={"price": 1}, headers=etag)).json()["code"] == "stale_version"
     await shop.http.post(f"{URL}/publish", json={"skus": ["A"]}, headers=key)
     await world.tell()
     assert (world.peer.listings["A"]["price"], world.peer.listings["A"]["attributes"]) == (8880, {})

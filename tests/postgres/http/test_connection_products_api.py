@@ -41,7 +41,7 @@ async def test_fields_are_tried_kept_by_version_and_then_refused_to_others_by_na
     stored = await shop.http.put(URL, json=body, headers={**key, "If-Match": '"0"'})
     assert (stored.status_code, stored.json()) == (200, {"version": 1}), stored.text
     stale = await shop.http.put(URL, json=body, headers={**key, "If-Match": '"0"'})
-    assert (stale.status_code, stale.json()["code"]) == (409, "product_role_changed"), stale.text
+    assert (stale.status_code, stale.json()["code"]) == (412, "stale_version"), stale.text
     await mastering.work(world.runtime, asyncio.Event())
     held = (await shop.http.get(f"/v1/connections/{CODE}/held-products", headers=key)).json()["items"]
     assert [(h["product"], h["problems"][0]["field"]) for h in held] == [("A", "ncm")]

@@ -95,7 +95,7 @@ async def test_a_connection_is_declared_to_state_stock_and_edited_by_version(mad
     read = (await shop.http.get(f"{URL}/stock-role", headers=key)).json()
     assert read == {"source": "shop", "scope": "whole", "minutes": 30, "version": 1, "places": {"Centro": "S1"}}
     stale = await shop.http.put(f"{URL}/stock-role", json=role, headers={**key, "If-Match": '"7"'})
-    assert (stale.status_code, stale.json()["code"]) == (409, "stock_role_changed"), stale.text
+    assert (stale.status_code, stale.json()["code"]) == (412, "stale_version"), stale.text
     gone = await shop.http.delete(f"{URL}/stock-role", headers={**key, "If-Match": '"1"'})
     assert gone.status_code == 204, gone.text
     nowhere = {**role, "source": "nowhere"}

@@ -154,7 +154,7 @@ async def test_a_change_needs_the_version_that_was_read(made):
     tag = (await shop.http.get(url, headers=key)).headers["etag"]
     assert (await shop.http.put(url, json=body, headers={**key, "if-match": tag})).status_code == 200
     stale = await shop.http.put(url, json=body, headers={**key, "if-match": tag})
-    assert (stale.status_code, stale.json()["code"]) == (409, "connection_changed")
+    assert (stale.status_code, stale.json()["code"]) == (412, "stale_version")
     assert (await shop.http.post(f"{url}/test", headers=key)).json()["ok"], "secrets that are not mentioned stay"
 
 

@@ -1,13 +1,17 @@
 """What every request meets before and after its use case."""
 
 import json
+import re
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from typing import Any
 
 import psycopg
 import pytest
 from litestar import get
+from tests_http import open_shop
 
+from away import absence
 from malha.api.work import Work, command, query
 from malha.identity.model import PUBLIC, Role
 
@@ -27,6 +31,38 @@ async def test_every_answer_is_marked_and_protected(shop) -> None:
     strange = await shop.http.get("/healthz", headers={"x-request-id": 'a b"<script>'})
     assert strange.headers["x-request-id"] != 'a b"<script>'
     assert len(strange.headers["x-request-id"]) == 32
+
+
+async def test_the_page_of_the_api_is_in_the_language_that_is_chosen_else_the_persons_own_else_the_browsers(
+    shop,
+) -> None:
+    async def read(address: str, **headers: str) -> str:
+        page = await shop.http.get(address, headers=headers)
+        assert page.status_code == 200
+        (language,) = re.findall(r'<html lang="([^"]+)"', page.text)
+        (other,) = re.findall(r'href="\?language=([^"]+)"', page.text)
+        assert {language, other} == {"en", "pt-BR"}, "the other one is a step away"
+        assert ("Operações" in page.text) == (language == "pt-BR")
+        return language
+
+    assert await read("/v1/docs", **{"accept-language": "en"}) == "en"
+    assert await read("/v1/docs?language=pt-BR", **{"accept-language": "en"}) == "pt-BR"
+    assert await read("/v1/docs?language=tlh", **{"accept-language": "en"}) == "en"
+    session = await shop.session(Role.OWNER)
+    async with shop.database.transaction() as tx:
+        await tx.execute("UPDATE person SET language = 'pt-BR'")
+    assert await read("/v1/docs", **session) == "pt-BR"
+    assert await read("/v1/docs?language=en", **session) == "en"
+
+
+async def test_the_page_of_the_api_needs_no_database(database, tmp_path) -> None:
+    async with AsyncExitStack() as stack:
+        shop = await open_shop(stack, database, tmp_path)
+        session = await shop.session(Role.OWNER)
+        with absence(database) as gone:
+            gone.begin()
+            page = await shop.http.get("/v1/docs", headers=session)
+        assert (page.status_code, 'lang="en"' in page.text) == (200, True)
 
 
 async def test_what_the_api_did_says_how_long_it_took_and_what_it_refused_does_not(shop) -> None:

@@ -169,7 +169,7 @@ async def test_versions_codes_and_wrong_plans_are_refused(listed: Shop) -> None:
     assert (await state(listed, channel="nowhere")).status_code == 404
     assert (await state(listed)).status_code == 200
     again = await state(listed)
-    assert (again.status_code, again.json()["code"]) == (409, "feed_changed")
+    assert (again.status_code, again.json()["code"]) == (428, "version_required")
     profiles = (await listed.http.get("/v1/feed-profiles", headers=listed.headers)).json()
     for profile in profiles:
         terms = {"plan": profile["usual"]}

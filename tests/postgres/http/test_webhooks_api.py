@@ -69,7 +69,7 @@ async def test_a_webhook_lives_its_life_and_its_secret_comes_out_once(shop, worl
     changed = await shop.http.put(at, json=body(name="WMS"), headers={**headers, "if-match": '"1"'})
     assert changed.json() == {"version": 2}
     stale = await shop.http.put(at, json=body(), headers={**headers, "if-match": '"1"'})
-    assert (stale.status_code, stale.json()["code"]) == (409, "webhook_changed")
+    assert (stale.status_code, stale.json()["code"]) == (412, "stale_version")
     rotated = await shop.http.post(f"{at}/rotate", headers={**headers, "if-match": '"2"'})
     assert rotated.json()["secret"] != made.json()["secret"]
     paused = await shop.http.post(f"{at}/pause", headers={**headers, "if-match": '"3"'})

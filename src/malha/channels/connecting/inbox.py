@@ -30,10 +30,11 @@ from malha.channels.contract import (
 )
 from malha.channels.partners import answering
 from malha.channels.partners import rules as partners
+from malha.intake.errors import Unavailable
 from malha.intake.gate import Gate
 from malha.platform import retrying
-from malha.platform.db import Database, Tx
-from malha.platform.errors import MalhaError
+from malha.platform.db import Database, Tx, takes_nothing
+from malha.platform.errors import DatabaseFull, DatabaseReadOnly, MalhaError
 from malha.platform.sequencer import rest
 
 log = structlog.get_logger(__name__)
@@ -136,17 +137,16 @@ async def _handle(runtime: Runtime, gate: Gate, connection: Linked, came: Came) 
     except Parked as error:
         await _park(runtime.db, fence, InboxState.PARKED, error.cause, error.why)
     except (Resting, Waiting) as error:
-        async with runtime.db.transaction() as tx:
-            await tx.value(writes.RETURN_CAME, {**fence, "after": retrying.wait_of(1, after=error.after)})
+        await _return(runtime.db, fence, error.after)
     except Missing as error:
         await _park(runtime.db, fence, InboxState.PARKED, "missing", error.why)
     except Invalid as error:
         await _park(runtime.db, fence, InboxState.PARKED, "invalid", error.why)
     except (ChannelError, MalhaError) as error:
-        await _again(runtime.db, came, fence, _cause(error), str(error), getattr(error, "after", None))
+        await _again(runtime.db, came, fence, _cause(error), error)
     except Exception as error:
         log.exception("inbox_failed", connection=connection.code, entity=came.entity)
-        await _again(runtime.db, came, fence, "defect", f"{type(error).__name__}: {error}", None)
+        await _again(runtime.db, came, fence, "defect", error)
     else:
         async with runtime.db.transaction() as tx:
             ended = await tx.value(writes.END_CAME, {**fence, "state": state.value}) is not None
@@ -154,6 +154,11 @@ async def _handle(runtime: Runtime, gate: Gate, connection: Linked, came: Came) 
             if ended and state is InboxState.DONE and not _is_answer(came):
                 retired = {"connection_id": connection.id, "entity": came.entity, "id": came.id}
                 await tx.execute(writes.RETIRE_STUCK, retired)
+
+
+async def _return(db: Database, fence: dict[str, int], after: float | None = None) -> None:
+    async with db.transaction() as tx:
+        await tx.value(writes.RETURN_CAME, {**fence, "after": retrying.wait_of(1, after=after)})
 
 
 def _is_answer(came: Came) -> bool:
@@ -183,7 +188,17 @@ def _cause(error: Exception) -> str:
     return "refused" if isinstance(error, MalhaError) else "exhausted"
 
 
-async def _again(db: Database, came: Came, fence: dict[str, int], cause: str, why: str, after: float | None) -> None:
+def _is_of_database(error: Exception) -> bool:
+    """Tell whether nothing is said of what came: it waits until the database is back."""
+    return isinstance(error, DatabaseFull | DatabaseReadOnly | Unavailable) or takes_nothing(error)
+
+
+async def _again(db: Database, came: Came, fence: dict[str, int], cause: str, error: Exception) -> None:
+    if _is_of_database(error):
+        await _return(db, fence)
+        return
+    why = f"{type(error).__name__}: {error}" if cause == "defect" else str(error)
+    after: float | None = getattr(error, "after", None)
     if came.failures + 1 >= ATTEMPTS:
         await _park(db, fence, InboxState.PARKED, cause, why)
         return

@@ -2,6 +2,10 @@
 
 from malha.channels.connecting.price_reads import IS_KEPT
 
+# Two who say it first find no row to wait for one another at.
+LOCK_SAYING = """
+SELECT pg_advisory_xact_lock(hashtextextended('product_role:' || current_schema(), %(connection_id)s::bigint))
+"""
 # One at a time takes or decides for a connection: what is told is read after this lock, so what is older is never
 # written last.
 LOCK = "SELECT fields FROM connection_master WHERE connection_id = %(connection_id)s::int FOR UPDATE"

@@ -56,6 +56,22 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
     own_prices: int
 
 
+async def lock_fields(tx: Tx, code: str) -> int:
+    """Let nobody else say what a connection keeps until the transaction ends; return the version, 0 for nothing yet.
+
+    Raises:
+        UnknownConnection, SharedByAll: as the names say.
+    """
+    found = await connection_of(tx, code)
+    await _lock(tx, found.id)
+    return (await master_reads.master(tx, found.id)).version
+
+
+async def _lock(tx: Tx, connection_id: int) -> None:
+    await tx.execute(master_writes.LOCK_SAYING, {"connection_id": connection_id})
+    await tx.tuples(master_writes.LOCK, {"connection_id": connection_id})
+
+
 async def put_fields(
     tx: Tx, code: str, fields: Sequence[str], version: int, creates: str = "never", categories: str = "held"
 ) -> int:
@@ -74,7 +90,7 @@ async def put_fields(
     """
     found = await connection_of(tx, code)
     refuse(_flaws(found, fields, creates))
-    await tx.tuples(master_writes.LOCK, {"connection_id": found.id})
+    await _lock(tx, found.id)
     before = await master_reads.master(tx, found.id)
     stored: int | None = None
     if before.version == version:

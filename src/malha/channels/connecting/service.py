@@ -111,6 +111,17 @@ async def _first_token(tx: Tx, keys: signing.Keys, id_: int, secrets: Mapping[st
         await access.keep_tokens(tx, keys, id_, Tokens("", secrets[REFRESH], over))
 
 
+async def hold(tx: Tx, code: str) -> Linked:
+    """Return a connection that nobody else changes until the transaction ends.
+
+    Raises:
+        SharedByAll, UnknownConnection: as the names say.
+    """
+    await connection_of(tx, code)
+    await tx.value(writes.LOCK, {"code": code})
+    return await connection_of(tx, code)
+
+
 async def change_connection(
     tx: Tx, draft: ConnectionDraft, version: int, keys: signing.Keys, *, allowed: Sequence[str] | None = None
 ) -> Linked:
@@ -123,9 +134,7 @@ async def change_connection(
         SharedByAll, UnknownConnection, ConnectionChanged: as the names say.
         Invalid: the configuration or a secret does not fit the connector.
     """
-    before = await connection_of(tx, draft.code)
-    await tx.value(writes.LOCK, {"code": draft.code})
-    before = await connection_of(tx, draft.code)
+    before = await hold(tx, draft.code)
     flaws = _check(registry.connector_of(before.connector), draft, allowed)
     other_channel = before.channel and draft.channel not in {"", before.channel}
     if draft.connector != before.connector or other_channel:

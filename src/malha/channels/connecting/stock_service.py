@@ -79,6 +79,18 @@ async def tell_again(
 # --- a connection that states stock ---
 
 
+async def lock_role(tx: Tx, code: str) -> int:
+    """Let nobody else say what a connection states until the transaction ends; return the version, 0 for nothing.
+
+    Raises:
+        UnknownConnection, SharedByAll: as the names say.
+    """
+    found = await connection_of(tx, code)
+    await tx.execute(stock_writes.LOCK_ROLE, {"connection_id": found.id})
+    role = await stock_reads.role(tx, found.id)
+    return role.version if role else 0
+
+
 async def put_role(tx: Tx, code: str, draft: RoleDraft, version: int) -> int:
     """Say that a connection states stock for a source; return the new version. `version` 0 says so first.
 
@@ -101,6 +113,7 @@ async def put_role(tx: Tx, code: str, draft: RoleDraft, version: int) -> int:
     if not 1 <= draft.minutes <= 1440:
         flaws.append(Flaw("minutes", N_("It is between 1 minute and a day (1440).")))
     refuse(flaws)
+    await tx.execute(stock_writes.LOCK_ROLE, {"connection_id": found.id})
     source = await sources.source(tx, draft.source)
     other = await stock_reads.source_of(tx, source.code)
     if other is not None and other != code:

@@ -53,6 +53,10 @@ DROP_STREAM = "DELETE FROM connection_cursor WHERE connection_id = %(id)s::int A
 
 # --- who states stock ---
 
+# Two who say it first find no row to wait for one another at.
+LOCK_ROLE = """
+SELECT pg_advisory_xact_lock(hashtextextended('stock_role:' || current_schema(), %(connection_id)s::bigint))
+"""
 PUT_ROLE = """
 INSERT INTO connection_stock_role AS r (connection_id, source_id, scope, minutes)
 VALUES (%(connection_id)s::int, (SELECT id FROM stock_source WHERE code = %(source)s::text), %(scope)s::text,

@@ -27,6 +27,8 @@ MOST_COLUMNS = 200
 MOST_LINE = 1 << 20  # letters
 HEAD, PIECE = 4_096, 1 << 16
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")  # noqa: RUF001 -- full-width signs start formulas too
+_STRAY = re.compile("[\udc80-\udcff]")  # a byte that is none of UTF-8, as Python keeps it
+_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
 _DAY_FIRST = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})(?:[ T]+(\d{1,2}):(\d{2})(?::(\d{2}))?)?")
 _CURRENCY = re.compile(r"^(R\$|BRL|US\$|\$|€)\s*")
 # What begins with a nought is in no thousands: 0.500 is a half, whatever is decimal.
@@ -127,8 +129,11 @@ class Row(msgspec.Struct, frozen=True):
 def decoded(body: BinaryIO, encoding: str) -> Iterator[str]:
     """Yield a file as lines of text: as its mark says, as UTF-8 if all of it is, else as the partner writes.
 
+    Of a partner who writes UTF-8, old spreadsheets' Windows-1252 is read too; a file that is UTF-8 but for a few bytes
+    is not: read so, every accent of it would be another one.
+
     Raises:
-        Invalid: it is no text, or has a line beyond all measure.
+        Invalid: it is no text, has a line beyond all measure, or is cut off or put together of two (`stray_byte`).
     """
     body.seek(0)
     head = body.read(HEAD)
@@ -138,8 +143,13 @@ def decoded(body: BinaryIO, encoding: str) -> Iterator[str]:
         raise Invalid("it is no text", code="no_table")
     elif _is_utf8(body):
         how = "utf-8-sig"
+    elif encoding == "utf-8":
+        stray = _stray_in_utf8(body, marked=head.startswith(codecs.BOM_UTF8))
+        if stray is not None:
+            raise Invalid(stray, code="stray_byte")
+        how = "cp1252"
     else:
-        how = "cp1252" if encoding == "utf-8" else encoding
+        how = encoding
     return _lines(body, codecs.getincrementaldecoder(how)("replace"))
 
 
@@ -153,6 +163,26 @@ def _is_utf8(body: BinaryIO) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+def _stray_in_utf8(body: BinaryIO, *, marked: bool) -> str | None:
+    """Return the line and the first byte of a file that is none of UTF-8; None: too much of it is not.
+
+    It is meant to be UTF-8 where it is marked so, or more letters beyond ASCII are than bytes are not.
+    """
+    body.seek(0)
+    decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+    found, line, balance, piece = "", 1, 0, b"-"
+    while piece:
+        piece = body.read(PIECE)
+        text = decoder.decode(piece, final=not piece)
+        strays = _STRAY.findall(text)
+        if strays and not found:
+            line += text.count("\n", 0, text.index(strays[0]))
+            found = f"{line}, 0x{ord(strays[0]) - 0xDC00:02X}"
+        line += 0 if found else text.count("\n")
+        balance += len(_BEYOND_ASCII.findall(text)) - 2 * len(strays)
+    return found if found and (marked or balance > 0) else None
 
 
 def _lines(body: BinaryIO, decoder: codecs.IncrementalDecoder) -> Iterator[str]:

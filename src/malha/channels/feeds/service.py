@@ -62,6 +62,28 @@ def usual_plan(profile: str, currency: str) -> Plan:
     return Plan(profile=profile, format=target.formats[0], mapping=list(target.defaults), currency=currency)
 
 
+async def lock_feed(tx: Tx, code: str) -> int:
+    """Let nobody else state or delete a feed until the transaction ends; return its version, 0 where there is none.
+
+    Raises:
+        SharedByAll: the actor is limited to some locations.
+    """
+    refuse_limited(tx)
+    await tx.execute(writes.LOCK_CODE, {"code": code})
+    found = await reads.feeds(tx, code)
+    return found[0].version if found else 0
+
+
+async def held_feed(tx: Tx, code: str) -> Feed:
+    """Return a feed that nobody else changes until the transaction ends.
+
+    Raises:
+        SharedByAll, FeedNotFound: as the names say.
+    """
+    await lock_feed(tx, code)
+    return await feed_of(tx, code)
+
+
 async def put_feed(
     tx: Tx, code: str, draft: FeedDraft, version: int, keys: signing.Keys, *, allowed: Sequence[str] | None = None
 ) -> int:
@@ -87,6 +109,7 @@ async def put_feed(
             refuse(flaws)
             raise
     refuse(flaws)
+    await lock_feed(tx, code)
     before = next(iter(await reads.feeds(tx, code)), None)
     row = {
         "code": code,
@@ -164,7 +187,7 @@ async def drop_feed(tx: Tx, code: str, version: int) -> None:
     Raises:
         SharedByAll, FeedNotFound, FeedChanged: as the names say.
     """
-    before = await feed_of(tx, code)
+    before = await held_feed(tx, code)
     await tx.execute(writes.STOP_OPEN, {"feed_id": before.id})
     if await tx.value(writes.DROP_FEED, {"code": code, "version": version}) is None:
         raise FeedChanged(what="feed", key=code)
@@ -177,7 +200,7 @@ async def rotate(tx: Tx, code: str, version: int) -> int:
     Raises:
         SharedByAll, FeedNotFound, FeedChanged: as the names say.
     """
-    await feed_of(tx, code)
+    await held_feed(tx, code)
     asked = {"code": code, "version": version, "salt": os.urandom(_SALT)}
     stored: int | None = await tx.value(writes.NEW_SALT, asked)
     if stored is None:

@@ -2,6 +2,10 @@
 
 from malha.channels.feeds.reads import OF_LISTING, STAMP
 
+# Two who make one code find no row to wait for one another at.
+LOCK_CODE = """
+SELECT pg_advisory_xact_lock(hashtextextended('feed:' || current_schema() || ':' || %(code)s::text, 0))
+"""
 # The version says what was seen; 0 makes it. A change forgets what the last file said: rows may look different now.
 PUT_FEED = """
 INSERT INTO feed AS f (code, name, channel_id, plan, active, full_minutes, changes_minutes, next_full_at,

@@ -141,6 +141,33 @@ async def lock(tx: Tx, connection: Linked) -> None:
     await tx.execute(writes.LOCK_PLAN, {"connection_id": connection.id})
 
 
+async def lock_listing(tx: Tx, code: str, sku: str) -> int:
+    """Let nobody else say anything of a connection's listings until the transaction ends; return the version of one.
+
+    Raises:
+        SharedByAll, UnknownConnection, NoListings, UnknownListing: as the names say.
+    """
+    connection = await connection_of(tx, code)
+    maker = await making.maker_of(tx, connection)
+    await lock(tx, connection)
+    found = await reads.goods_of_sku(tx, maker.place, sku)
+    if found is None:
+        raise UnknownListing(key=sku)
+    return found.said_version
+
+
+async def lock_mapping(tx: Tx, code: str) -> int:
+    """Let nobody else say how a connection's listings are made until the transaction ends; return the version.
+
+    Raises:
+        SharedByAll, UnknownConnection, NoListings: as the names say.
+    """
+    connection = await connection_of(tx, code)
+    making.profile_of(connection)
+    await lock(tx, connection)
+    return (await reads.plan(tx, connection.id))[1]
+
+
 async def say_all(
     tx: Tx,
     connection: Linked,

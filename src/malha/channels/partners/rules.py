@@ -64,6 +64,7 @@ FILE_PROBLEMS: Mapping[str, str] = {
     "unknown_file": N_("Nothing says what a file of this name tells. Rename it, or add its name to the connection."),
     "no_table": N_("The file is no CSV table."),
     "empty": N_("The file is empty."),
+    "stray_byte": N_("The file is UTF-8 but for a byte in line {value}. Write all of it as UTF-8, and send it again."),
     "missing_columns": N_("Columns are missing: {value}."),
     "too_many_rows": N_("The file has too many rows. Send it in parts."),
     "too_large": N_("The file is too large. Send it in parts."),
