@@ -49,6 +49,7 @@ DOES = {
     "order_payments": N_("Effect of payments"),
     "order_work": N_("Work at the locations"),
     "order_places": N_("Choice of the location"),
+    "order_released_again": N_("Release of what moved to another location"),
     "order_slots": N_("Slots of orders"),
     "order_messages": N_("Messages to the customer"),
     "payment_deadlines": N_("Time to pay"),
