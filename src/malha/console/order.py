@@ -172,6 +172,13 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     to_pick: int
 
 
+class ParcelView(msgspec.Struct, frozen=True, kw_only=True):
+    """A parcel as it is drawn; of the only parcel of its work nobody asks what it holds."""
+
+    row: jobs.ShipmentRow
+    holds: str
+
+
 class WorkView(msgspec.Struct, frozen=True, kw_only=True):
     """One location's part of the order as it is drawn."""
 
@@ -182,7 +189,7 @@ class WorkView(msgspec.Struct, frozen=True, kw_only=True):
     awaiting_document: bool
     due: str
     due_class: str
-    shipments: list[jobs.ShipmentRow]
+    parcels: list[ParcelView]
     documents: list[fiscal.DocumentRow]
     steps: list[Step]
     slot: str  # in which its goods are picked; empty without
@@ -654,7 +661,7 @@ def _next_steps(facts: Facts, row: jobs.WorkRow) -> list[Step]:
             Step(act="pick", label=_("Confirm pick"), icon="clipboard-check", dialog=f"dlg-pick-{short}", **job),
         ]
     elif row.state == "picked":
-        steps = [_leave_the_shelf(row, job)]
+        steps = [_leave_the_shelf(row, job, _count(mine))]
     elif UnitState.AWAITING_DOCUMENT in states:
         steps = [
             Step(
@@ -679,10 +686,14 @@ def _next_steps(facts: Facts, row: jobs.WorkRow) -> list[Step]:
     return steps
 
 
-def _leave_the_shelf(row: jobs.WorkRow, job: dict[str, Any]) -> Step:
-    """Return what follows once all is picked: goods are packed here, or where they are brought to."""
+def _leave_the_shelf(row: jobs.WorkRow, job: dict[str, Any], units: int) -> Step:
+    """Return what follows once all is picked: goods are packed here, or where they are brought to.
+
+    One unit is one parcel; of several a person may say which go in which.
+    """
     if row.to_location is None:
-        return Step(act="pack", label=_("Pack"), icon="package", **job)
+        dialog = f"dlg-pack-{str(row.id)[-12:]}" if units > 1 else ""
+        return Step(act="pack", label=_("Pack"), icon="package", dialog=dialog, **job)
     dialog = f"dlg-send-{str(row.id)[-12:]}"
     label = _("Send to {place}", place=row.to_location_name)
     return Step(act="send", label=label, icon="truck-delivery", dialog=dialog, **job)
@@ -774,10 +785,27 @@ def _work_view(facts: Facts, row: jobs.WorkRow) -> WorkView:
         due_class=render.lateness(row.due_at) if open_ else "",
         slot=picking_view.said(row.slot) if row.slot else "",
         others=picking_view.free(_other_slots(facts, row)),
-        shipments=[s for s in facts.shipments if s.fulfillment_id == row.id],
+        parcels=_parcels(facts, row, names),
         documents=[d for d in facts.documents if d.source_id == row.id],
         steps=work_steps(facts, row),
     )
+
+
+def _parcels(facts: Facts, row: jobs.WorkRow, names: Mapping[int, str]) -> list[ParcelView]:
+    """Return the parcels of work, each with what is in it where there are several."""
+    mine = [s for s in facts.shipments if s.fulfillment_id == row.id]
+    inside: dict[UUID | None, dict[str, int]] = {}
+    for u in facts.living:
+        held = inside.setdefault(u.shipment_id, {})
+        name = names.get(u.line, u.sku or "")
+        held[name] = held.get(name, 0) + u.quantity
+    return [
+        ParcelView(
+            row=s,
+            holds=", ".join(f"{n} × {name}" for name, n in inside.get(s.id, {}).items()) if len(mine) > 1 else "",
+        )
+        for s in mine
+    ]
 
 
 def _pill(facts: Facts, sign: Sign) -> str:
