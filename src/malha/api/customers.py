@@ -27,7 +27,7 @@ class CustomerStored(msgspec.Struct, frozen=True):
 class Reveal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Why personal data is needed in full."""
 
-    why: Annotated[str, Meta(max_length=200)] = ""
+    why: Annotated[str, Meta(max_length=200)]
 
 
 async def in_scope(work: Work, customer_id: UUID) -> None:
@@ -91,7 +91,7 @@ async def get_customer(work: Work, customer_id: UUID) -> CustomerRow:
 async def reveal_customer(work: Work, customer_id: UUID, data: Reveal) -> Customer:
     """Return one customer with everything readable; who looked, and why, is written down, each time.
 
-    No reply is kept for repeats: that would be a copy of personal data.
+    Without a reason nothing is shown. No reply is kept for repeats: that would be a copy of personal data.
     """
     await in_scope(work, customer_id)
     found = await service.reveal(work.tx, customer_id, data.why)

@@ -588,10 +588,15 @@ async def effect_of(tx: Tx, order_id: UUID, wishes: list[CancelWish]) -> Effect:
 
 @post("/orders/{number:int}/reveal", opt={"permission": "customers:reveal"}, status_code=200)
 async def reveal(request: Request[Any, Any, Any], number: FromPath[int]) -> Response[Any]:
-    """Show the customer's data in full, and the page on which they follow the order. Who saw it and when is kept."""
+    """Show the customer's data in full, and the page on which they follow the order. Who saw it, when and why is kept.
+
+    Raises:
+        Invalid: no reason is given.
+    """
+    why = forms.said(await request.form(), "why", 200)
     async with web.writing(request) as tx:
         facts = await page.read(tx, number, shell.scope_of(web.caller_of(request)))
-        await audit.record(tx, action="reveal", entity="order", entity_id=facts.header.id, after={"shown": "buyer"})
+        await audit.record_reveal(tx, "order", facts.header.id, why, shown="buyer")
         drawn = page.view_of(facts, await page.names_of(tx, facts))
     if not web.wants_part(request):
         return web.see_other(f"/orders/{number}")

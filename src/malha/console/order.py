@@ -799,13 +799,9 @@ def _parcels(facts: Facts, row: jobs.WorkRow, names: Mapping[int, str]) -> list[
         held = inside.setdefault(u.shipment_id, {})
         name = names.get(u.line, u.sku or "")
         held[name] = held.get(name, 0) + u.quantity
-    return [
-        ParcelView(
-            row=s,
-            holds=", ".join(f"{n} × {name}" for name, n in inside.get(s.id, {}).items()) if len(mine) > 1 else "",
-        )
-        for s in mine
-    ]
+    times = "\N{MULTIPLICATION SIGN}"
+    said = {id_: ", ".join(f"{n} {times} {name}" for name, n in held.items()) for id_, held in inside.items()}
+    return [ParcelView(row=s, holds=said.get(s.id, "") if len(mine) > 1 else "") for s in mine]
 
 
 def _pill(facts: Facts, sign: Sign) -> str:

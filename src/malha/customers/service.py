@@ -394,12 +394,13 @@ async def customer_of(tx: Tx, customer_id: UUID) -> Customer:
     return found
 
 
-async def reveal(tx: Tx, customer_id: UUID, why: str = "") -> Customer:
-    """Return one profile with its identities readable, and write down who looked.
+async def reveal(tx: Tx, customer_id: UUID, why: str) -> Customer:
+    """Return one profile with its identities readable, and write down who looked and why.
 
     Raises:
         UnknownCustomer: there is none.
+        Invalid: no reason is given.
     """
     found = await customer_of(tx, customer_id)
-    await audit.record(tx, action="reveal", entity="customer", entity_id=customer_id, after={"why": why})
+    await audit.record_reveal(tx, "customer", customer_id, why)
     return found

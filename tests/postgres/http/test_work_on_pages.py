@@ -194,7 +194,7 @@ async def test_a_person_says_what_goes_in_which_parcel_and_the_first_holds_the_r
     assert await parcels(shop, order_id) == [[(1, 1)], [(1, 1)], [(1, 1), (2, 2)]]
     page = (await shop.http.get("/orders/1", headers=lead)).text
     assert page.count("Packed parcel, still here") == 3
-    assert "<small class="m-holds">1 × A, 2 × B</small>" in page
+    assert '<small class="m-holds">1 \u00d7 A, 2 \u00d7 B</small>' in page
     async with shop.database.transaction() as tx:
         ids = await service.parcels_of(tx, work)
     assert all(f'name="tracking_code.{id_}"' in page for id_ in ids)
