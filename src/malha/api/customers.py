@@ -10,6 +10,7 @@ from malha.api.work import Work, command, query
 from malha.customers import reads, service
 from malha.customers.errors import UnknownCustomer
 from malha.customers.model import Customer, CustomerDraft, CustomerRow
+from malha.ordering import finding_customers
 from malha.ordering import reads as orders
 from malha.platform import paging
 from malha.platform.ids import UUID
@@ -61,17 +62,20 @@ async def everyone_in_scope(work: Work, customer_ids: Collection[UUID]) -> None:
 async def list_customers(
     work: Work, q: str = "", cursor: str | None = None, limit: int | None = None
 ) -> Page[CustomerRow]:
-    """List customers, newest first, with masked identities; `q` finds name, CPF, CNPJ, e-mail and telephone.
+    """List customers, newest first, with masked identities.
+
+    `q` finds name, CPF, CNPJ, e-mail and telephone, the customer's number, and the buyers of an order by its number or
+    the channel's own id (with `orders:read`).
 
     Whoever is limited to locations sees the customers who have an order there.
     """
     size = paging.bounded(limit)
     before = paging.position(cursor, "customers", (int,))
     last = before[0] if before else None
+    sought = await finding_customers.find(work.tx, q)
     if work.actor.locations is None:
-        rows = await reads.page(work.tx, query=q, before=last, limit=size + 1)
+        rows = await reads.page(work.tx, found=sought, before=last, limit=size + 1)
     else:
-        sought = await reads.find(work.tx, q)
         ids = await orders.customers_at(work.tx, sorted(work.actor.locations), ids=sought, before=last, limit=size + 1)
         found = await reads.by_ids(work.tx, ids)
         rows = [reads.masked_customer(found[id_]) for id_ in ids]
