@@ -15,7 +15,7 @@ from malha.identity.model import Role
 from malha.identity.service import PersonDraft
 from malha.platform.db import Database
 
-from .conftest import NARROW, WIDE, apart, patient, seeding, violations, walk
+from .conftest import NARROW, WIDE, apart, patient, seeding, sideways, violations, walk
 
 Visit = Callable[..., Page]
 
@@ -441,9 +441,8 @@ def test_pages_are_accessible_and_fit(visit: Visit, seeded: str, size: Any, them
     walked = itertools.chain(walk(visit, paths[:1], signed_in=False, **how), walk(visit, paths[1:], **how))
     for name, (_, page) in zip(PAGES, walked, strict=True):
         found[name] = violations(page)
-        sideways = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        if sideways > 0:
-            found[name].append(f"{sideways} px too wide")
+        if wide := sideways(page):
+            found[name].append(f"{wide} px too wide")
     assert {name: wrong for name, wrong in found.items() if wrong} == {}
 
 

@@ -204,7 +204,7 @@ def test_pages_of_the_shell_are_accessible_and_fit(visit: Visit, size: Any, them
         for summary in page.locator("main details > summary").all():
             summary.evaluate("summary => summary.parentElement.open = true")
         found[path] = violations(page)
-        sideways = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        wide = sideways(page)
         if sideways > 0:
             found[path].append(f"{sideways} px too wide")
     assert {name: wrong for name, wrong in found.items() if wrong} == {}

@@ -107,7 +107,9 @@ async def _cancel(tx: Tx, order_id: UUID, form: Form) -> str:
     seen = {wish.line: count for wish in wishes if (count := _whole(form, f"of{wish.line}")) is not None}
     if seen:
         order = await ordering.lock_order(tx, order_id)
-        here = await page.still_here(tx, order_id)
+        units = (await ordering.units_of(tx, [order_id]))[order_id]
+        lines = (await ordering.lines_of(tx, [order_id]))[order_id]
+        here = {line.line: rules.still_here(line, units) for line in lines}
         _refuse_changed(order, form, any(here.get(line) != count for line, count in seen.items()))
     done = await work.cancel(tx, order_id, reason=forms.said(form, "reason", 200), wishes=wishes)
     await payments.restate(tx, [order_id])

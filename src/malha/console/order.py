@@ -31,7 +31,6 @@ from malha.inventory.vendors.model import DropState
 from malha.notifications import reads as notifications
 from malha.notifications.model import KINDS, TELLER_WORDS, Kind, Teller
 from malha.ordering import reads, rules
-from malha.ordering import service as ordering
 from malha.ordering.errors import OrderNotFound
 from malha.ordering.model import (
     AUTOMATIC_HOLDS,
@@ -39,8 +38,10 @@ from malha.ordering.model import (
     PROMISE_REASON_WORDS,
     WAITING,
     HoldKind,
+    Line,
     OrderDetails,
     OrderStatus,
+    Unit,
     UnitState,
 )
 from malha.ordering.promised_days import ends_at
@@ -244,11 +245,12 @@ async def read(tx: Tx, number: int, scope: tuple[int, ...] | None) -> Facts:
     seen = [row for row in drops if scope is None or row.location_id in scope]
     shipments = await jobs.shipments(tx, header.id)
     under_way = jobs.under_way(shipments, work, scope)
+    lines = await reads.lines(tx, header.id)
     return Facts(
         header=header,
-        lines=await reads.lines(tx, header.id),
+        lines=lines,
         units=units,
-        here=await still_here(tx, header.id),
+        here=still_here(header.id, lines, units, await reads.components(tx, header.id)),
         holds=await reads.holds(tx, header.id),
         notes=await reads.notes(tx, header.id),
         details=await reads.details(tx, header.id),
@@ -278,10 +280,13 @@ async def read(tx: Tx, number: int, scope: tuple[int, ...] | None) -> Facts:
     )
 
 
-async def still_here(tx: Tx, order_id: UUID) -> dict[int, int]:
-    """Return by line how many sold units of an order may be asked to be cancelled."""
-    units = (await ordering.units_of(tx, [order_id]))[order_id]
-    return {line.line: rules.still_here(line, units) for line in (await ordering.lines_of(tx, [order_id]))[order_id]}
+def still_here(
+    order_id: UUID, lines: Sequence[LineRow], units: Sequence[UnitRow], kits: Mapping[int, dict[int, int]]
+) -> dict[int, int]:
+    """Return by line how many sold units of an order may be asked to be cancelled; `kits` is what they are made of."""
+    rows = [Unit(order_id, u.line, u.part, u.sku_id, u.quantity, UnitState(u.state)) for u in units]
+    sold = [Line(order_id, x.line, x.sku_id, x.quantity, x.total, kits.get(x.line, {})) for x in lines]
+    return {line.line: rules.still_here(line, rows) for line in sold}
 
 
 def address_mark(address: Mapping[str, Any] | None) -> str:
