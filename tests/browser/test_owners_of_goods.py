@@ -19,7 +19,7 @@ from malha.network.model import EstablishmentDraft
 from malha.platform.db import Actor, Database
 from malha.platform.ids import new_id
 
-from .conftest import NARROW, WIDE, apart, shot, violations, walk
+from .conftest import NARROW, WIDE, apart, shot, sideways, violations, walk
 
 Visit = Callable[..., Page]
 BIA = Actor("person", str(new_id()), "Bia")

@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from malha.fulfillment import service
 from malha.platform.db import Tx
 
-from .conftest import NARROW, WIDE, shot, violations
+from .conftest import NARROW, WIDE, shot, sideways, violations
 from .test_capacity_pages import within
 
 Visit = Callable[..., Page]
@@ -51,7 +51,7 @@ def test_another_parcel_is_added_filled_and_packed(seeded: str, visit: Visit, si
     dialog.get_by_role("button", name=none).last.click()
     expect(dialog.locator("fieldset")).to_have_count(1)
     wide = dialog.evaluate("d => d.scrollWidth - d.clientWidth")
-    assert (wide, violations(page)) == (0, [])
+    assert (wide, sideways(page), violations(page)) == (0, 0, [])
     dialog.get_by_role("button", name=pack, exact=True).click()  # with nothing in it
     expect(dialog.locator(".m-slot [data-at]")).to_have_count(1)
     dialog.locator("fieldset input").first.fill("1")

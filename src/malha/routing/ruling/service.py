@@ -4,6 +4,7 @@ A draft changes under its version. What is published never changes: it comes int
 comes back by being published anew, under a new number.
 """
 
+import asyncio
 from collections.abc import Collection
 from datetime import datetime
 
@@ -310,7 +311,9 @@ async def _check_back(tx: Tx, lasted: Collection[int]) -> None:
 async def _check(tx: Tx, content: Content) -> None:
     known = await network.snapshot(tx)
     groups = {group.code for group in await network.location_groups(tx)}
-    refuse(flaws_of(content, known, groups, await reads.categories_unknown(tx, content)))
+    unknown = await reads.categories_unknown(tx, content)
+    # A table may be of megabytes: whoever else asks this process does not wait for it.
+    refuse(await asyncio.to_thread(flaws_of, content, known, groups, unknown))
 
 
 def _shown(found: RuleSet) -> dict[str, object]:
