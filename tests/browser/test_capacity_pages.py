@@ -195,4 +195,4 @@ def test_a_person_gives_an_order_a_slot_and_moves_it(
 
 
 async def held(tx: Tx, order: UUID) -> object:
-    return (await slots.choices(tx, order))[0]
+    return (await slots.choices(tx, order, []))[0]

@@ -246,11 +246,15 @@ async def read(tx: Tx, number: int, scope: tuple[int, ...] | None) -> Facts:
     shipments = await jobs.shipments(tx, header.id)
     under_way = jobs.under_way(shipments, work, scope)
     lines = await reads.lines(tx, header.id)
+    rows = [
+        Unit(header.id, u.line, u.part, u.sku_id, u.quantity, UnitState(u.state), u.location_id, u.fulfillment_id)
+        for u in units
+    ]
     return Facts(
         header=header,
         lines=lines,
         units=units,
-        here=still_here(header.id, lines, units, await reads.components(tx, header.id)),
+        here=still_here(header.id, lines, rows, await reads.components(tx, header.id)),
         holds=await reads.holds(tx, header.id),
         notes=await reads.notes(tx, header.id),
         details=await reads.details(tx, header.id),
@@ -275,18 +279,17 @@ async def read(tx: Tx, number: int, scope: tuple[int, ...] | None) -> Facts:
         at_others=sum(row.expected for row in drops if row.is_open and row not in seen),
         unanswered=any(row.state == DropState.ASKED for row in drops),
         slip=await slip_reads.slip_of(tx, header.id),
-        slot=await order_slot.view(tx, header.id),
+        slot=await order_slot.view(tx, header.id, rows),
         room=await moving.choices(tx, {row.location_id for row in work if row.state in moving.MOVABLE}),
     )
 
 
 def still_here(
-    order_id: UUID, lines: Sequence[LineRow], units: Sequence[UnitRow], kits: Mapping[int, dict[int, int]]
+    order_id: UUID, lines: Sequence[LineRow], units: Sequence[Unit], kits: Mapping[int, dict[int, int]]
 ) -> dict[int, int]:
     """Return by line how many sold units of an order may be asked to be cancelled; `kits` is what they are made of."""
-    rows = [Unit(order_id, u.line, u.part, u.sku_id, u.quantity, UnitState(u.state)) for u in units]
     sold = [Line(order_id, x.line, x.sku_id, x.quantity, x.total, kits.get(x.line, {})) for x in lines]
-    return {line.line: rules.still_here(line, rows) for line in sold}
+    return {line.line: rules.still_here(line, units) for line in sold}
 
 
 def address_mark(address: Mapping[str, Any] | None) -> str:
