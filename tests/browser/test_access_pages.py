@@ -14,7 +14,7 @@ from malha.identity.model import Role
 from malha.identity.service import PersonDraft
 from malha.platform.db import Database
 
-from .conftest import NARROW, WIDE, apart, seeding, violations
+from .conftest import NARROW, WIDE, apart, seeding, sideways, violations
 
 Visit = Callable[..., Page]
 RunJobs = Callable[[Callable[[], bool]], None]
@@ -181,4 +181,4 @@ def test_the_owners_own_page_leads_to_the_account(visit: Visit) -> None:
 def test_the_page_of_the_api_is_read_on_a_phone_without_scrolling_sideways(visit: Visit) -> None:
     page = visit("/v1/docs", size=NARROW)
     expect(page.locator("h1")).to_be_visible()
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert sideways(page) == 0

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from playwright.sync_api import Page, expect
 
-from .conftest import NARROW, WIDE, violations, walk
+from .conftest import NARROW, WIDE, sideways, violations, walk
 
 Visit = Callable[..., Page]
 PAGES = {
@@ -61,9 +61,8 @@ def test_pages_are_accessible_and_fit(visit: Visit, size: Any, theme: str) -> No
     walked = walk(visit, PAGES.values(), size=size, theme=theme, language=language)
     for name, (_, page) in zip(PAGES, walked, strict=True):
         found[name] = violations(page)
-        sideways = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        if sideways > 0:
-            found[name].append(f"{sideways} px too wide")
+        if wide := sideways(page):
+            found[name].append(f"{wide} px too wide")
     assert {name: wrong for name, wrong in found.items() if wrong} == {}
 
 

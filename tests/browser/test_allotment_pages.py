@@ -15,7 +15,7 @@ from malha.inventory.safety.model import Measure, SafetyRuleDraft
 from malha.platform.db import Database
 from malha.platform.ids import new_id
 
-from .conftest import NARROW, WIDE, apart, shot, violations
+from .conftest import NARROW, WIDE, apart, shot, sideways, violations
 from .seeding import CHANNELS
 
 Visit = Callable[..., Page]
@@ -102,7 +102,7 @@ def test_every_page_is_whole_in_both_sizes_languages_and_themes(visit: Visit, al
     for size, language, theme in ((WIDE, "pt-BR", "light"), (NARROW, "en", "light"), (WIDE, "en", "dark")):
         page = visit(path, size=size, language=language, theme=theme)
         expect(page.locator("h1")).to_be_visible()
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "it scrolls sideways"
+        assert sideways(page) == 0, "it scrolls sideways"
         assert violations(page) == []
         name = path.strip("/").replace("/", "-").replace(":", "-").replace("?", "-")
         shot(page, f"{name}-{size['width']}-{language}-{theme}")

@@ -9,7 +9,7 @@ from malha.channels import service as channels
 from malha.channels.model import ListingDraft
 from malha.platform.db import Database
 
-from .conftest import NARROW, WIDE, apart, shot, violations
+from .conftest import NARROW, WIDE, apart, shot, sideways, violations
 
 Visit = Callable[..., Page]
 
@@ -59,7 +59,7 @@ def test_a_channel_is_given_a_price_on_its_page_and_has_the_catalogues_again(vis
         page.set_viewport_size(size)
         page.goto(page.url.split("?")[0])
         assert violations(page) == []
-        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        assert sideways(page) == 0
         shot(page, f"channel_price-{size['width']}")
     give("", usual=True)
     expect(cell).to_have_text("–")

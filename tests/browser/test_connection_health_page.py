@@ -10,7 +10,7 @@ from malha.channels.connecting.model import ConnectionDraft
 from malha.platform.db import Database
 from malha.platform.signing import Keys
 
-from .conftest import NARROW, SHOTS, WIDE, apart, shot, violations
+from .conftest import NARROW, SHOTS, WIDE, apart, shot, sideways, violations
 
 Visit = Callable[..., Page]
 PAGE = "/connections/watched/health"
@@ -72,7 +72,7 @@ def test_plots_and_their_tables_are_whole_in_both_languages_widths_and_lights(
     assert page.locator("svg.m-chart").count() == 7
     page.locator("details.m-table-alt summary").nth(1).click()
     assert violations(page) == []
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert sideways(page) == 0
     if SHOTS:
         name = f"health-{language}-{viewport['width']}-{theme}"
         shot(page, name)

@@ -11,7 +11,7 @@ from malha.channels.listings import service as listings
 from malha.platform.db import Database
 from malha.platform.signing import Keys
 
-from .conftest import NARROW, WIDE, apart, shot, violations, walk
+from .conftest import NARROW, WIDE, apart, shot, sideways, violations, walk
 
 Visit = Callable[..., Page]
 CODE = "seller"
@@ -76,7 +76,7 @@ def test_the_pages_are_whole_in_both_languages_and_widths(
     paths = (base, f"{base}/{sold[0]}", f"{base}/{sold[2]}", f"/connections/{CODE}", FIELDS)
     for n, (_, page) in enumerate(walk(visit, paths, language=language, size=viewport)):
         assert violations(page) == []
-        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        assert sideways(page) == 0
         if page.url.endswith(FIELDS):
             expect(page.locator("#preview table")).to_be_visible()
         shot(page, f"a_l{n}-{language}-{viewport['width']}")

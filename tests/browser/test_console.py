@@ -15,7 +15,7 @@ from malha.identity.model import Role
 from malha.identity.service import PersonDraft
 from malha.platform.db import Database
 
-from .conftest import NARROW, WIDE, apart, patient, seeding, violations, walk
+from .conftest import NARROW, WIDE, apart, patient, seeding, sideways, violations, walk
 
 Visit = Callable[..., Page]
 
@@ -311,14 +311,18 @@ def test_personal_data_is_masked_until_it_is_asked_for_and_that_is_recorded(visi
     assert row[1] not in page.content()
     assert "/track/" not in page.content()
     page.get_by_role("button", name="Mostrar tudo").click()
+    dialog = page.locator("dialog[open]")
+    dialog.get_by_label("Motivo").fill("A transportadora pediu")
+    dialog.get_by_role("button", name="Mostrar tudo").click()
     expect(page.get_by_text(cpf)).to_be_visible()
     link = page.get_by_role("link", name="Ver a página").get_attribute("href")
     assert page.get_by_role("button", name="Copiar link").get_attribute("data-copy") == link
     with psycopg.connect(seeded) as connection:
         audited = connection.execute(
-            "SELECT count(*) FROM malha.audit WHERE action = 'reveal' AND entity_id = %s", (str(row[0]),)
+            "SELECT count(*), min(after ->> 'why') FROM malha.audit WHERE action = 'reveal' AND entity_id = %s",
+            (str(row[0]),),
         ).fetchone()
-    assert audited == (1,)
+    assert audited == (1, "A transportadora pediu")
     page.goto(str(link))
     expect(page.get_by_text(f"Pedido {number}").first).to_be_visible()
 
@@ -437,9 +441,8 @@ def test_pages_are_accessible_and_fit(visit: Visit, seeded: str, size: Any, them
     walked = itertools.chain(walk(visit, paths[:1], signed_in=False, **how), walk(visit, paths[1:], **how))
     for name, (_, page) in zip(PAGES, walked, strict=True):
         found[name] = violations(page)
-        sideways = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        if sideways > 0:
-            found[name].append(f"{sideways} px too wide")
+        if wide := sideways(page):
+            found[name].append(f"{wide} px too wide")
     assert {name: wrong for name, wrong in found.items() if wrong} == {}
 
 

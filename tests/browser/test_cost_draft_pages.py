@@ -15,7 +15,7 @@ from malha.routing.cost_model import Carton, Costs
 from malha.simulation import service
 from malha.simulation.model import Draft
 
-from .conftest import NARROW, WIDE, apart, shot, violations, walk
+from .conftest import NARROW, WIDE, apart, shot, sideways, violations, walk
 
 Visit = Callable[..., Page]
 BUSIEST = """
@@ -72,7 +72,7 @@ def test_the_pages_have_no_flaws(
         expect(page.get_by_role("heading", level=1)).to_be_visible()
         shot(page, f"costdraft-{name}-{language}-{size['width']}")
         assert violations(page) == []
-        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        assert sideways(page) == 0
 
 
 def test_a_draft_is_written_simulated_promoted_and_taken_back(visit: Visit, tried: Any, seeded: str) -> None:

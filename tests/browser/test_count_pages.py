@@ -11,7 +11,7 @@ from malha.inventory.counts.model import CountDraft, Entry, Limits
 from malha.inventory.model import Claim, Reason, Reference
 from malha.platform.db import Actor, Database
 
-from .conftest import NARROW, WIDE, apart, shot, violations
+from .conftest import NARROW, WIDE, apart, shot, sideways, violations
 
 Visit = Callable[..., Page]
 CHOSEN = """
@@ -63,5 +63,5 @@ def test_a_count_says_what_became_of_each_line(
     expect(page.get_by_text(later)).to_have_count(1)
     expect(page.get_by_text(lost)).to_have_count(1)
     assert not violations(page)
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert sideways(page) == 0
     shot(page, f"count-ended-{language}-{size['width']}-{theme}")

@@ -11,7 +11,7 @@ from malha.network import reads as network
 from malha.platform.db import Database
 from malha.platform.signing import Keys
 
-from .conftest import NARROW, WIDE, apart, shot, violations
+from .conftest import NARROW, WIDE, apart, shot, sideways, violations
 
 Visit = Callable[..., Page]
 HERE = "/connections/erp-antigo"
@@ -65,7 +65,7 @@ def test_the_form_of_an_erp_by_files_says_what_each_option_is(told: None, visit:
             for word in words[language]:
                 expect(page.get_by_label(word)).to_be_visible()
             assert violations(page) == []
-            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+            assert sideways(page) == 0
             shot(page, f"erp_form_{name}_{width}_{language}")
             page.get_by_label(words[language][0]).scroll_into_view_if_needed()
             page.mouse.wheel(0, 400)
@@ -83,7 +83,7 @@ def test_its_files_stand_on_a_page_with_what_is_to_be_mended(told: None, visit: 
         expect(page.get_by_role("link", name="PRODUTOS_2026-11-27.csv", exact=True)).to_be_visible()
         expect(page.locator("form[action$='/locations']")).to_have_count(0)
         assert violations(page) == []
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert sideways(page) == 0
         shot(page, f"erp_files_{width}_{language}")
     page.get_by_role("link", name="PEDIDOS_0815.csv").first.click()
     expect(page.get_by_text("a combinar")).to_be_visible()

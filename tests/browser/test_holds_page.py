@@ -9,7 +9,7 @@ from malha.inventory import service as inventory
 from malha.inventory.model import Claim
 from malha.platform.db import Database
 
-from .conftest import NARROW, WIDE, apart, shot, violations
+from .conftest import NARROW, WIDE, apart, shot, sideways, violations
 
 Visit = Callable[..., Page]
 FREE = """
@@ -59,7 +59,7 @@ def test_the_list_has_no_barrier_and_nothing_sticks_out(
     expect(page.locator("tbody tr")).to_have_count(len(carts))
     shot(page, f"holds-{request.node.callspec.id}", whole=False)
     assert violations(page) == []
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert sideways(page) == 0
 
 
 def test_a_hold_is_found_and_released_with_a_reason(visit: Visit, carts: tuple[str, ...]) -> None:

@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from malha.exchange import service, undoing
 from malha.platform.db import Database
 
-from .conftest import NARROW, WIDE, apart, shot, violations
+from .conftest import NARROW, WIDE, apart, shot, sideways, violations
 
 Visit = Callable[..., Page]
 
@@ -88,7 +88,7 @@ def test_what_is_no_table_is_refused_where_it_was_sent(visit: Visit, tmp_path: P
 def test_the_pages_fit_in_english_and_in_the_dark(visit: Visit, size: dict[str, Any]) -> None:
     page = visit("/imports", size=size, language="en", theme="dark")
     expect(page.get_by_role("heading", name="Import and export")).to_be_visible()
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert sideways(page) == 0
     assert violations(page) == []
     with page.expect_download() as download:
         page.get_by_role("link", name="Prices as an Excel file").click()
@@ -135,7 +135,7 @@ def test_an_import_is_undone_and_what_somebody_changed_since_is_listed_and_left(
     left = page.locator("section[aria-labelledby=left-h]")
     expect(left).to_contain_text(skus[0][0])
     expect(left).not_to_contain_text(skus[1][0])
-    assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+    assert sideways(page) == 0
     assert violations(page) == []
     with psycopg.connect(seeded) as connection:
         connection.execute("SET search_path TO malha")
@@ -181,5 +181,5 @@ def test_rules_and_policies_of_a_table_are_undone_too(
         page.get_by_text("1 registro está como era" if portuguese else "1 record is as it was before.")
     ).to_be_visible()
     shot(page, f"import-{kind}-undone-{language}")
-    assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+    assert sideways(page) == 0
     assert violations(page) == []

@@ -10,7 +10,7 @@ from malha.identity.model import Role
 from malha.identity.service import PersonDraft
 from malha.platform.db import Database
 
-from .conftest import NARROW, WIDE, apart, shot, violations
+from .conftest import NARROW, WIDE, apart, shot, sideways, violations
 
 Visit = Callable[..., Page]
 EMAIL, PASSWORD = "planejamento@uma-loja.test", "um segredo de uma loja só"
@@ -50,5 +50,5 @@ def test_lists_of_what_concerns_all_locations_say_why_they_offer_nothing_to_chan
         expect(page.get_by_text(SAYS[language])).to_have_count(1)
         expect(page.locator(f'a[href^="{path}:new"]')).to_have_count(0)
         assert not violations(page), path
-        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), path
+        assert sideways(page) == 0, path
         shot(page, f"limited-{path[1:]}-{language}-{size['width']}-{theme}")

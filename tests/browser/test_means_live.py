@@ -12,7 +12,7 @@ from malha.notifications.model import Channel
 from malha.platform.settings import Settings
 from malha.platform.signing import keys_of
 
-from .conftest import NARROW, WIDE, violations, walk
+from .conftest import NARROW, WIDE, sideways, violations, walk
 
 Visit = Callable[..., Page]
 PAGES = [
@@ -48,7 +48,7 @@ def customer(seeded: str) -> Iterator[tuple[str, str]]:
 def test_pages_of_means_are_accessible_and_fit(visit: Visit, size: object, language: str, customer) -> None:
     for path, page in walk(visit, [*PAGES, f"/customers/{customer[0]}"], size=size, language=language):
         assert violations(page) == [], path
-        fits = page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+        fits = sideways(page) == 0
         assert fits, path
 
 
@@ -108,7 +108,7 @@ def test_a_shopper_chooses_what_to_get(
     link = wishes.wishes_path(keys_of(web_settings), UUID(customer[1]), Channel.EMAIL, at=datetime.now(UTC))
     page = visit(f"{link}?language={language}", size=size, language=language)
     assert violations(page) == []
-    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    assert sideways(page) == 0
     page.get_by_role("group").nth(0).get_by_label("E-mail").uncheck()
     page.get_by_role("button").last.click()
     expect(page.get_by_role("status")).to_be_visible()

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from .conftest import NARROW, WIDE, violations
+from .conftest import NARROW, WIDE, sideways, violations
 
 Visit = Callable[..., Page]
 TEXT = "/messages/texts/refunded/pt-BR"
@@ -34,4 +34,4 @@ def test_a_text_is_previewed_refused_mended_and_saved(visit: Visit) -> None:
 def test_pages_of_messages_are_accessible_and_fit(visit: Visit, path: str, size: object) -> None:
     page = visit(path, size=size)
     assert violations(page) == []
-    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    assert sideways(page) == 0

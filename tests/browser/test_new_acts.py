@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from playwright.sync_api import Page, expect
 
-from .conftest import NARROW, WIDE, violations
+from .conftest import NARROW, WIDE, sideways, violations
 
 Visit = Callable[..., Page]
 
@@ -21,7 +21,7 @@ def rows(seeded: str, statement: str, *params: Any) -> list[Any]:
 
 
 def fits(page: Page, size: Any) -> None:
-    assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+    assert sideways(page) == 0
     assert violations(page) == []
 
 

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 from playwright.sync_api import Page, expect
 
-from .conftest import NARROW, WIDE, shot, violations
+from .conftest import NARROW, WIDE, shot, sideways, violations
 
 Visit = Callable[..., Page]
 TAG = """
@@ -40,7 +40,7 @@ def test_the_list_and_the_order_show_their_tags_in_both_languages_and_widths(
     page = visit("/orders?view=open", language=language, size=viewport)
     expect(page.locator("[data-row-tags]").first).to_contain_text("Presente")
     assert violations(page) == []
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert sideways(page) == 0
     shot(page, f"tags-list-{language}-{viewport['width']}", whole=False)
     page.locator("#tag-filter summary").click()
     page.locator("#tag-filter").get_by_label("VIP").check()
@@ -59,14 +59,14 @@ def test_the_list_and_the_order_show_their_tags_in_both_languages_and_widths(
         "Troca ou VIP" if language == "pt-BR" else "Troca or VIP"
     )
     assert violations(page) == []
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert sideways(page) == 0
     shot(page, f"tags-chosen-{language}-{viewport['width']}", whole=False)
     page.goto(page.url.split("?")[0] + "?view=open")
     number = page.locator("[data-select-row]").first.get_attribute("value")
     page.goto(page.url.split("/orders")[0] + f"/orders/{number}")
     expect(page.locator("[data-tags]")).to_contain_text("VIP")
     assert violations(page) == []
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert sideways(page) == 0
     shot(page, f"tags-order-{language}-{viewport['width']}", whole=False)
     page.locator("[data-open=dlg-tags]").click()
     expect(page.locator("#dlg-tags")).to_be_visible()

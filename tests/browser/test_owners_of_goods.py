@@ -19,7 +19,7 @@ from malha.network.model import EstablishmentDraft
 from malha.platform.db import Actor, Database
 from malha.platform.ids import new_id
 
-from .conftest import NARROW, WIDE, apart, shot, violations, walk
+from .conftest import NARROW, WIDE, apart, shot, sideways, violations, walk
 
 Visit = Callable[..., Page]
 BIA = Actor("person", str(new_id()), "Bia")
@@ -99,7 +99,7 @@ def test_every_page_is_sound_at_both_sizes_in_both_languages(
         paths, walk(visit, paths.values(), size=size, language=language, theme=theme), strict=True
     ):
         expect(page.locator("#content h1")).to_be_visible()
-        overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        overflow = sideways(page)
         found = violations(page) + ([f"{overflow} px too wide"] if overflow > 0 else [])
         shot(page, f"owners-{name}-{'wide' if size == WIDE else 'narrow'}-{language}")
         if found:

@@ -17,7 +17,7 @@ from malha.network import service
 from malha.network.model import EstablishmentDraft, LocationDraft, LocationKind
 from malha.platform.db import Actor, Database
 
-from .conftest import NARROW, WIDE, apart, shot, violations, walk
+from .conftest import NARROW, WIDE, apart, shot, sideways, violations, walk
 
 Visit = Callable[..., Page]
 SITE, OWNED = "NAT-01", "NAT-01-BARRO"
@@ -108,7 +108,7 @@ def test_the_pages_have_no_barrier_and_nothing_sticks_out(
     for name, (path, page) in zip(pages, walked, strict=True):
         shot(page, f"{name}-{request.node.callspec.id}")
         assert violations(page) == [], path
-        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), path
+        assert sideways(page) == 0, path
 
 
 def test_the_owners_of_a_site_are_chosen_and_repaired_together(visit: Visit, sited: list[str]) -> None:

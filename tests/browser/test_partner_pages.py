@@ -10,7 +10,7 @@ from malha.channels.connecting.model import ConnectionDraft
 from malha.platform.db import Database
 from malha.platform.signing import Keys
 
-from .conftest import NARROW, WIDE, apart, shot, violations
+from .conftest import NARROW, WIDE, apart, shot, sideways, violations
 
 Visit = Callable[..., Page]
 HERE = "/connections/parceiro/partner"
@@ -86,7 +86,7 @@ def test_a_partner_page_shows_what_needs_somebody_and_is_sound(partnered: None, 
         expect(page.get_by_role("link", name=words)).to_have_attribute("aria-current", "page")
         expect(page.get_by_text("No space left on device")).to_be_visible()
         assert violations(page) == []
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert sideways(page) == 0
         shot(page, f"a_partner_{name}_{language}")
 
 

@@ -13,7 +13,7 @@ from malha.capacity.model import Kind, Measure, Template
 from malha.network import reads as network
 from malha.platform.db import Tx
 
-from .conftest import shot, violations, walk
+from .conftest import shot, sideways, violations, walk
 from .test_capacity_pages import LOOKS, clear, within
 
 Visit = Callable[..., Page]
@@ -112,7 +112,7 @@ def test_pages_of_slots_that_count_units_have_no_barrier_and_nothing_sticks_out(
     for name, (path, page) in zip(pages, walked, strict=True):
         shot(page, f"{name}-{look}")
         assert violations(page) == [], path
-        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), path
+        assert sideways(page) == 0, path
 
 
 def test_a_location_is_told_to_count_units_and_its_slots_say_so(visit: Visit, in_units: dict[str, Any]) -> None:
@@ -173,7 +173,7 @@ def test_the_pages_have_no_barrier_and_nothing_sticks_out(
     for name, (path, page) in zip(pages, walked, strict=True):
         shot(page, f"{name}-{look}")
         assert violations(page) == [], path
-        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), path
+        assert sideways(page) == 0, path
 
 
 def test_a_slot_of_today_says_what_is_picked_and_leads_to_its_work_on_the_board(

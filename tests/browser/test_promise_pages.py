@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from malha.platform.db import Database
 
-from .conftest import NARROW, SHOTS, WIDE, apart, shot, violations
+from .conftest import NARROW, SHOTS, WIDE, apart, shot, sideways, violations
 
 Visit = Callable[..., Page]
 # Promises of six weeks by the orders that are there: every seventh came late, every 31st has not come.
@@ -72,7 +72,7 @@ def test_the_page_has_no_barrier_and_nothing_sticks_out(
     expect(page.get_by_role("heading", level=1)).to_have_text("Promises" if language == "en" else "Promessas")
     shoot(page, f"promises-{request.node.callspec.id}")
     assert violations(page) == []
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert sideways(page) == 0
 
 
 def test_the_weeks_are_there_as_a_table_and_a_filter_narrows_every_figure(visit: Visit, due: None) -> None:

@@ -15,7 +15,7 @@ from malha.payments.model import NewTender
 from malha.platform.db import SYSTEM, Database
 from malha.platform.ids import UUID, new_id
 
-from .conftest import NARROW, WIDE, apart, shot, violations
+from .conftest import NARROW, WIDE, apart, shot, sideways, violations
 
 Visit = Callable[..., Page]
 # Delivered orders, which no other test carries on with.
@@ -67,7 +67,7 @@ def test_refunds_due_have_no_barrier_in_any_look(
     expect(page.get_by_role("heading", level=1)).to_have_text(WORDS[language])
     assert not violations(page)
     shot(page, f"refunds-due-{language}-{size['width']}-{theme}")
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert sideways(page) == 0
     page = visit("/attention", size=size, language=language, theme=theme)
     expect(page.locator("#refunds-due")).to_be_visible()
     page = visit(f"/orders/{owing[0]}", size=size, language=language, theme=theme)
@@ -139,12 +139,12 @@ def test_all_that_is_found_is_recorded_with_its_progress_and_what_was_refused(
     apart(lambda: record(0))
     expect(page.get_by_text("Concluído" if portuguese else "Finished", exact=True)).to_be_visible()
     expect(page.locator("section[aria-labelledby=refused-h]")).to_contain_text(f"#{owing[0]}")
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert sideways(page) == 0
     assert not violations(page)
     shot(page, f"refunds-all-done-{language}-{size['width']}-{theme}")
     page.get_by_role("navigation", name="Você está aqui" if portuguese else "You are here").get_by_role("link").click()
     expect(page.locator("#together")).to_contain_text(lot)
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert sideways(page) == 0
     assert not violations(page)
     shot(page, f"refunds-all-list-{language}-{size['width']}-{theme}")
 
@@ -156,5 +156,5 @@ def test_where_nothing_matches_the_page_says_what_to_look_for(
     page = visit("/refunds-due?q=nobody", size=size, language=language, theme=theme)
     expect(page.get_by_role("link", name="Limpar filtros" if language == "pt-BR" else "Clear filters")).to_be_visible()
     assert not violations(page)
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert sideways(page) == 0
     shot(page, f"refunds-due-none-{language}-{size['width']}-{theme}")

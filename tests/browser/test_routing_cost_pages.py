@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 
 from malha.platform.db import Database
 
-from .conftest import NARROW, SHOTS, WIDE, apart, shot, violations
+from .conftest import NARROW, SHOTS, WIDE, apart, shot, sideways, violations
 
 Visit = Callable[..., Page]
 FILL = """
@@ -62,7 +62,7 @@ def test_the_page_has_no_barrier_and_nothing_sticks_out(
     expect(page.get_by_role("heading", level=1)).to_have_text(title)
     shoot(page, f"costs-{request.node.callspec.id}")
     assert violations(page) == []
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert sideways(page) == 0
 
 
 def test_costs_are_saved_and_what_cannot_be_is_marked_where_it_stands(visit: Visit, learned: None) -> None:

@@ -15,7 +15,7 @@ from malha.routing.ruling.model import Content, Row, Rule, Run, Table, Then, Whe
 from malha.simulation import reads, service
 from malha.simulation.model import Draft, Scenario
 
-from .conftest import NARROW, WIDE, apart, shot, violations, walk
+from .conftest import NARROW, WIDE, apart, shot, sideways, violations, walk
 
 Visit = Callable[..., Page]
 
@@ -75,7 +75,7 @@ def test_the_pages_have_no_barrier_and_nothing_sticks_out(
     for name, (_, page) in zip(replayed, walked, strict=True):
         shot(page, f"tried-{name}-{language}-{size['width']}")
         assert violations(page) == [], name
-        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), name
+        assert sideways(page) == 0, name
 
 
 def test_a_person_compares_reads_both_explanations_promotes_and_takes_back(

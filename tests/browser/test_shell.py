@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from .conftest import NARROW, WIDE, patient, violations, walk
+from .conftest import NARROW, WIDE, patient, sideways, violations, walk
 from .test_console import number_of
 
 Visit = Callable[..., Page]
@@ -204,9 +204,8 @@ def test_pages_of_the_shell_are_accessible_and_fit(visit: Visit, size: Any, them
         for summary in page.locator("main details > summary").all():
             summary.evaluate("summary => summary.parentElement.open = true")
         found[path] = violations(page)
-        sideways = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        if sideways > 0:
-            found[path].append(f"{sideways} px too wide")
+        if wide := sideways(page):
+            found[path].append(f"{wide} px too wide")
     assert {name: wrong for name, wrong in found.items() if wrong} == {}
 
 

@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from malha.platform.db import Database
 
-from .conftest import NARROW, WIDE, apart, shot, violations
+from .conftest import NARROW, WIDE, apart, shot, sideways, violations
 
 Visit = Callable[..., Page]
 # Open orders, promised for days to come; three of them held up for three reasons. What their dates were made of.
@@ -73,7 +73,7 @@ def test_the_list_has_no_barrier_and_nothing_sticks_out(
     expect(page.get_by_role("heading", level=1)).to_have_text(title)
     shot(page, f"slipping-{request.node.callspec.id}", whole=False)
     assert violations(page) == []
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert sideways(page) == 0
     page = visit("/attention", language=language, size=size, theme=theme)
     expect(page.locator("#slips")).to_be_visible()
     shot(page, f"attention-{request.node.callspec.id}", whole=False)
@@ -90,7 +90,7 @@ def test_an_order_says_why_it_has_its_date(
     panel.scroll_into_view_if_needed()
     shot(page, f"why-date-{request.node.callspec.id}", whole=False)
     assert violations(page) == []
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert sideways(page) == 0
 
 
 def test_a_view_narrows_the_list_and_chosen_orders_are_promised_anew(visit: Visit, slips: int) -> None:

@@ -21,7 +21,7 @@ from malha.network import ownership
 from malha.network.model import LocationGroupDraft
 from malha.platform.db import Actor, Database
 
-from .conftest import NARROW, WIDE, apart, violations
+from .conftest import NARROW, WIDE, apart, sideways, violations
 
 Visit = Callable[..., Page]
 ACTOR = Actor("person", "erp", "ERP")
@@ -68,7 +68,7 @@ async def _body(rows: list[tuple[str, str, int]]) -> AsyncIterator[bytes]:
 
 
 def fits(page: Page) -> None:
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert sideways(page) == 0
     assert violations(page) == []
 
 

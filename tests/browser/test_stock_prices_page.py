@@ -10,7 +10,7 @@ from malha.platform.db import Database
 from malha.routing import prices, pricing_wishes
 from malha.routing.prices import Basis, Found
 
-from .conftest import NARROW, WIDE, apart, shot, violations
+from .conftest import NARROW, WIDE, apart, shot, sideways, violations
 
 Visit = Callable[..., Page]
 PAIRS = """
@@ -71,7 +71,7 @@ def test_the_page_has_no_barrier_and_nothing_sticks_out(
     page.locator("#runs").evaluate("at => at.scrollIntoView()")
     shot(page, f"stock-prices-{request.node.callspec.id}-runs", whole=False)
     assert violations(page) == []
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert sideways(page) == 0
 
 
 @pytest.mark.parametrize(("language", "size", "theme"), [LOOKS[0], LOOKS[3]], ids=[IDS[0], IDS[3]])

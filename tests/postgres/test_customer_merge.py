@@ -78,6 +78,41 @@ async def test_who_orders_with_what_the_gone_profile_had_is_the_one_that_stayed(
         assert await service.link(tx, [Buyer(name="Ana", email="trabalho@x.example")]) == [other.id]
 
 
+async def bought(tx, world, **said):
+    """Let a buyer order as the subscriber would link it; return the order."""
+    order = await an_order(tx, world)
+    buyer = {"name": "", "document": None, "email": None, "phone": None} | said
+    await tx.execute(
+        "UPDATE sales_order SET buyer_name = %(name)s::text, buyer_document = %(document)s::text,"
+        " buyer_email = %(email)s::text, buyer_phone = %(phone)s::text WHERE id = %(order)s::uuid",
+        {**buyer, "order": order},
+    )
+    (customer,) = await service.link(tx, [Buyer(**buyer)])
+    await tx.execute("INSERT INTO order_customer VALUES (%s::uuid, %s::uuid)", (order, customer))
+    return order
+
+
+async def test_orders_that_came_meanwhile_go_back_with_whose_own_they_are(database):
+    async with database.transaction() as tx:
+        world = await a_network(tx)
+        ana = await profile(tx, name="Ana Prates", document=CPF, email="ana@x.example", phone="+5511987654321")
+        bia = await profile(tx, name="Bia Souza", email="bia@x.example", phone="+5511912345678")
+        before = await bought(tx, world, name="Ana", email="ana@x.example")
+        theirs = await bought(tx, world, name="Bia", email="bia@x.example")
+        done = await merge_customers(tx, ana.id, bia.id, (ana.version, bia.version))
+    async with database.transaction() as tx:
+        by_email = await bought(tx, world, name="B. Souza", email="Bia@x.example")
+        by_phone = await bought(tx, world, name="bia souza", phone="(11) 91234-5678")
+        by_document = await bought(tx, world, name="Ana", document=CPF, email="bia@x.example")
+        by_hers = await bought(tx, world, name="Ana P.", email="ana@x.example")
+        assert set((await owners(tx)).values()) == {ana.id}
+        await unmerge_customers(tx, done.id)
+    async with database.transaction() as tx:
+        assert await owners(tx) == {
+            before: ana.id, theirs: bia.id, by_email: bia.id, by_phone: bia.id, by_document: ana.id, by_hers: ana.id,
+        }  # fmt: skip
+
+
 async def test_what_the_kept_profile_gave_up_for_the_others_still_leads_to_it(database):
     async with database.transaction() as tx:
         ana = await profile(tx, name="Ana", document=CPF, email="ana@x.example")

@@ -221,6 +221,8 @@ async def test_lists_are_masked_and_a_reveal_is_written_down(database: Database)
             (row,) = await reads.page(tx, query=query)
             assert (row.document, row.phone, row.email) == ("•••.444.777-••", "(11) •••••-4321", "a•••@example.com")
         assert await reads.page(tx, query="ana_conceicao") == []
-        assert (await service.reveal(tx, ana)).document == "11144477735"
+        with pytest.raises(Invalid):
+            await service.reveal(tx, ana, " ")
+        assert (await service.reveal(tx, ana, "asked on the telephone")).document == "11144477735"
         (entry,) = await audit.trail(tx, entity="customer", entity_id=str(ana))
         assert entry.action == "reveal"

@@ -2,10 +2,13 @@
 
 import asyncio
 
+import msgspec
+
 from malha.doctor import examine
 from malha.flows import order_to_cash
 from malha.flows.subscriptions import SUBSCRIPTIONS
 from malha.fulfillment import service as fulfillment
+from malha.fulfillment.model import RejectReason, Short
 from malha.inventory import service as inventory
 from malha.inventory.model import Claim, Reference
 from malha.ordering import service as ordering
@@ -135,6 +138,63 @@ async def test_stock_that_comes_in_goes_to_the_order_that_waited_longest(databas
     await settled(database)
     assert await where(database, second) == [("allocated", "DC", 2)]
     assert await status_of(database, second) == "allocated"
+
+
+async def an_order_within_its_window(database, lines, stock):
+    """Write an order whose channel's release delay is not over, and return it and its world."""
+    async with database.transaction() as tx:
+        world = await a_network(tx)
+        skus = [await a_product(tx, world, f"W{n}", stock=here) for n, here in enumerate(stock)]
+        order_id = await an_order(tx, world, [msgspec.structs.replace(x, sku_id=skus[n]) for n, x in enumerate(lines)])
+        await tx.execute("UPDATE sales_order SET release_after = now() + interval '90 days'")
+    await settled(database)
+    return world, skus, order_id
+
+
+async def test_what_was_released_by_hand_is_released_at_once_where_a_short_pick_moves_it(database):
+    _, _, order_id = await an_order_within_its_window(database, [Sold(None, 3)], [{"DC": 10, "S1": 4}])
+    async with database.transaction() as tx:
+        [work] = await fulfillment.release_order(tx, order_id)
+        await fulfillment.confirm_pick(tx, work.id, short=[Short(1, 2, RejectReason.NOT_IN_STOCK)])
+    assert await where(database, order_id) == [("allocated", "S1", 2), ("picked", "DC", 1)]
+    await settled(database)
+    assert await where(database, order_id) == [("picked", "DC", 1), ("released", "S1", 2)]
+
+
+async def test_what_was_released_by_hand_is_released_at_once_where_a_rejection_moves_it(database):
+    _, _, order_id = await an_order_within_its_window(database, [Sold(None, 2)], [{"DC": 10, "S1": 1, "S2": 4}])
+    async with database.transaction() as tx:
+        [work] = await fulfillment.release_order(tx, order_id)
+        await fulfillment.reject(tx, work.id, RejectReason.STORE_CLOSED)
+    await settled(database)
+    assert [state for state, _, _ in await where(database, order_id)] == ["released"]
+
+
+async def test_what_found_no_other_place_is_released_at_once_when_it_finds_one(database):
+    world, skus, order_id = await an_order_within_its_window(database, [Sold(None, 2)], [{"DC": 2}])
+    async with database.transaction() as tx:
+        [work] = await fulfillment.release_order(tx, order_id)
+        await fulfillment.reject(tx, work.id, RejectReason.NOT_IN_STOCK)
+    await settled(database)
+    assert await where(database, order_id) == [("unplaced", None, 2)]
+    async with database.transaction() as tx:
+        await inventory.receive(tx, [Claim(skus[0], world.locations["S1"], 2)], Reference("receipt"))
+    await settled(database)
+    assert await where(database, order_id) == [("released", "S1", 2)]
+
+
+async def test_what_was_never_released_waits_for_its_window_beside_what_goes_on(database):
+    """A line that came into stock after the release by hand is not carried along by what another line lacked."""
+    lines = [Sold(None, 2), Sold(None, 1, at=None, waiting=UnitState.BACKORDERED)]
+    world, skus, order_id = await an_order_within_its_window(database, lines, [{"DC": 2, "S1": 2}, {}])
+    async with database.transaction() as tx:
+        [work] = await fulfillment.release_order(tx, order_id)
+        await inventory.receive(tx, [Claim(skus[1], world.locations["S2"], 1)], Reference("receipt"))
+    await settled(database)
+    async with database.transaction() as tx:
+        await fulfillment.reject(tx, work.id, RejectReason.STORE_CLOSED)
+    await settled(database)
+    assert await where(database, order_id) == [("allocated", "S2", 1), ("released", "S1", 2)]
 
 
 async def test_the_release_loop_runs_until_it_is_stopped_and_survives_a_lost_round(database):

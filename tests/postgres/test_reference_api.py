@@ -142,6 +142,9 @@ async def test_customers_are_masked_until_someone_says_why(client: AsyncTestClie
     assert "111" not in (await client.get(at)).text.replace(made.json()["id"], "")
     (row,) = (await client.get("/v1/customers", params={"q": "111.444.777-35"})).json()["items"]
     assert row["document"] == "•••.444.777-••"
+    for reason in ({}, {"why": ""}, {"why": "  "}):
+        refused = await client.post(f"{at}/reveal", json=reason)
+        assert (refused.status_code, "11144477735" in refused.text) == (422, False)
     full = await client.post(f"{at}/reveal", json={"why": "Ligou para a loja"})
     assert full.json()["document"] == "11144477735"
     changed = await client.put(at, json={**body, "name": "Ana L."}, headers={"if-match": '"1"'})

@@ -1,6 +1,7 @@
 """Routing rules at the real gate: they take effect when published, queue, sell ahead, end, and never cost who has none."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -25,7 +26,7 @@ from malha.ordering import service as ordering
 from malha.ordering.model import HoldKind
 from malha.platform.db import Actor, Database
 from malha.platform.errors import Conflict
-from malha.platform.flaws import Invalid
+from malha.platform.flaws import Flaw, Invalid
 from malha.platform.i18n import speaking
 from malha.platform.ids import UUID
 from malha.platform.subscribers import drain
@@ -35,6 +36,7 @@ from malha.routing import wave_reads
 from malha.routing.model import Exclusion, Reason
 from malha.routing.records import read_record, replay
 from malha.routing.ruling import reads, service
+from malha.routing.ruling.checks import flaws_of
 from malha.routing.ruling.errors import (
     EffectiveInThePast,
     EndsBeforeItBegins,
@@ -688,3 +690,20 @@ async def test_a_location_that_gives_an_order_back_under_a_rule_leaves_one_hold(
         await decisions.exclude(tx, [Exclusion(order_id, 1, shop.world.locations["DC"], "rejected")])
         assert [w.quantity for w in await replanning.replan(tx, order_id)] == [3]
     assert await shop.holds(order_id) == ["routing_rule"]
+
+
+async def test_rules_are_checked_beside_whatever_else_asks_the_process(
+    retailer: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The check of a table of megabytes takes seconds: it is not done in the thread that answers everybody."""
+    checked: list[int] = []
+
+    def check(*what: Any) -> list[Flaw]:
+        checked.append(threading.get_ident())
+        return flaws_of(*what)
+
+    monkeypatch.setattr(service, "flaws_of", check)
+    async with retailer.transaction() as tx:
+        await service.start_draft(tx, one(Rule(name="Everywhere")))
+    assert len(checked) == 1
+    assert checked[0] != threading.get_ident()

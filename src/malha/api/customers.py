@@ -10,6 +10,7 @@ from malha.api.work import Work, command, query
 from malha.customers import reads, service
 from malha.customers.errors import UnknownCustomer
 from malha.customers.model import Customer, CustomerDraft, CustomerRow
+from malha.ordering import finding_customers
 from malha.ordering import reads as orders
 from malha.platform import paging
 from malha.platform.ids import UUID
@@ -27,7 +28,7 @@ class CustomerStored(msgspec.Struct, frozen=True):
 class Reveal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Why personal data is needed in full."""
 
-    why: Annotated[str, Meta(max_length=200)] = ""
+    why: Annotated[str, Meta(max_length=200)]
 
 
 async def in_scope(work: Work, customer_id: UUID) -> None:
@@ -61,17 +62,20 @@ async def everyone_in_scope(work: Work, customer_ids: Collection[UUID]) -> None:
 async def list_customers(
     work: Work, q: str = "", cursor: str | None = None, limit: int | None = None
 ) -> Page[CustomerRow]:
-    """List customers, newest first, with masked identities; `q` finds name, CPF, CNPJ, e-mail and telephone.
+    """List customers, newest first, with masked identities.
+
+    `q` finds name, CPF, CNPJ, e-mail and telephone, the customer's number, and the buyers of an order by its number or
+    the channel's own id (with `orders:read`).
 
     Whoever is limited to locations sees the customers who have an order there.
     """
     size = paging.bounded(limit)
     before = paging.position(cursor, "customers", (int,))
     last = before[0] if before else None
+    sought = await finding_customers.find(work.tx, q)
     if work.actor.locations is None:
-        rows = await reads.page(work.tx, query=q, before=last, limit=size + 1)
+        rows = await reads.page(work.tx, found=sought, before=last, limit=size + 1)
     else:
-        sought = await reads.find(work.tx, q)
         ids = await orders.customers_at(work.tx, sorted(work.actor.locations), ids=sought, before=last, limit=size + 1)
         found = await reads.by_ids(work.tx, ids)
         rows = [reads.masked_customer(found[id_]) for id_ in ids]
@@ -91,7 +95,7 @@ async def get_customer(work: Work, customer_id: UUID) -> CustomerRow:
 async def reveal_customer(work: Work, customer_id: UUID, data: Reveal) -> Customer:
     """Return one customer with everything readable; who looked, and why, is written down, each time.
 
-    No reply is kept for repeats: that would be a copy of personal data.
+    Without a reason nothing is shown. No reply is kept for repeats: that would be a copy of personal data.
     """
     await in_scope(work, customer_id)
     found = await service.reveal(work.tx, customer_id, data.why)

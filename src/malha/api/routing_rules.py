@@ -110,10 +110,14 @@ async def publish_rules(work: Work, id: int, data: Publishing) -> RuleSet:  # no
     )
 
 
-@command("/routing-rules/{id:int}/end", permission="network:write", tag=TAG)
+@command("/routing-rules/{id:int}/end", permission="network:write", versioned="optional", tag=TAG)
 async def end_rules(work: Work, id: int, data: Ending) -> RuleSet:  # noqa: A002
     """State when a published rule set ends; the one before it that lasts decides again from then on."""
-    return await service.end_at(work.tx, id, data.effective_until)
+    found = await service.show(work.tx, id)
+    work.expect(found.version)
+    changed = await service.end_at(work.tx, id, data.effective_until, found.version)
+    work.tag(changed.version)
+    return changed
 
 
 @command("/routing-rules/{id:int}/withdraw", permission="network:write", everywhere=True, tag=TAG)

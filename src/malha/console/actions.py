@@ -4,7 +4,7 @@ A form works without scripts (the answer is a redirect) and in place with them (
 or, when it is refused, the sentence that says why, put where the form wants it). What is refused changed nothing.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -25,7 +25,7 @@ from malha.fulfillment import reads as jobs
 from malha.fulfillment import service as work
 from malha.fulfillment.bringing import Sending
 from malha.fulfillment.errors import WorkNotFound, WrongCode
-from malha.fulfillment.model import RejectReason, Short, Tracking
+from malha.fulfillment.model import Content, Parcel, RejectReason, Short, Tracking
 from malha.intake import replanning, substituting
 from malha.network.places import zone_of
 from malha.network.rules import MOST_PICKUP_DAYS
@@ -45,7 +45,7 @@ from malha.platform.db import Tx
 from malha.platform.errors import MalhaError
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_, _, n_
-from malha.platform.ids import UUID
+from malha.platform.ids import UUID, id_in
 from malha.platform.text import whole_in
 
 Form = FormMultiDict
@@ -107,7 +107,9 @@ async def _cancel(tx: Tx, order_id: UUID, form: Form) -> str:
     seen = {wish.line: count for wish in wishes if (count := _whole(form, f"of{wish.line}")) is not None}
     if seen:
         order = await ordering.lock_order(tx, order_id)
-        here = await page.still_here(tx, order_id)
+        units = (await ordering.units_of(tx, [order_id]))[order_id]
+        lines = (await ordering.lines_of(tx, [order_id]))[order_id]
+        here = {line.line: rules.still_here(line, units) for line in lines}
         _refuse_changed(order, form, any(here.get(line) != count for line, count in seen.items()))
     done = await work.cancel(tx, order_id, reason=forms.said(form, "reason", 200), wishes=wishes)
     await payments.restate(tx, [order_id])
@@ -334,9 +336,64 @@ async def _pick(tx: Tx, order_id: UUID, form: Form) -> str:
     return _rerouted(done.placed, done.waiting) if missing else _("Everything picked")
 
 
-async def _pack(tx: Tx, _order_id: UUID, form: Form) -> str:
-    await work.pack(tx, _work_id(form))
-    return _("Packed")
+async def _pack(tx: Tx, order_id: UUID, form: Form) -> str:
+    work_id = _work_id(form)
+    further = _further_parcels(form)
+    if not further:
+        await work.pack(tx, work_id)
+        return _("Packed")
+    picked: dict[tuple[int, int | None], int] = {}
+    for unit in (await ordering.units_of(tx, [order_id]))[order_id]:
+        if unit.fulfillment_id == work_id and unit.state == "picked":
+            key = (unit.line, unit.sku_id)
+            picked[key] = picked.get(key, 0) + unit.quantity
+    await work.pack(tx, work_id, _parcels(picked, further))
+    return n_("Packed in {n} parcel", "Packed in {n} parcels", len(further) + 1)
+
+
+def _further_parcels(form: Form) -> dict[str, dict[tuple[int, int | None], tuple[str, str]]]:
+    """Return what was written of each parcel beyond the first, by line and SKU: the field's name and its text."""
+    found: dict[str, dict[tuple[int, int | None], tuple[str, str]]] = {}
+    for name in form:
+        parcel, _dot, rest = name.partition(".")
+        line, _dot, sku = rest.partition(".")
+        number, sku_id = whole_in(line, 9), whole_in(sku, 9)
+        if parcel[:1] == "c" and whole_in(parcel[1:], 9) is not None and number is not None:
+            found.setdefault(parcel, {})[number, sku_id] = name, forms.said(form, name, 20)
+    return found
+
+
+def _parcels(
+    picked: Mapping[tuple[int, int | None], int],
+    further: Mapping[str, Mapping[tuple[int, int | None], tuple[str, str]]],
+) -> list[Parcel]:
+    """Return the parcels as written: the first holds what no other does.
+
+    Raises:
+        Invalid: a field holds no number, more than was picked, or a parcel would hold nothing.
+    """
+    left = dict(picked)
+    flaws = []
+    made = []
+    for asked in further.values():
+        contents = []
+        for key, (name, text) in asked.items():
+            units, most = whole_in(text, 9), left.get(key, 0)
+            if units is None or units > most:
+                says = N_("Write a whole number from {least} to {most}.")
+                flaws.append(Flaw(name, says, facts={"least": 0, "most": most}))
+            elif units:
+                left[key] = most - units
+                contents.append(Content(key[0], units, key[1]))
+        if not contents and not flaws:
+            empty = N_("This parcel would hold nothing: say what goes in it, or take it off.")
+            flaws.append(Flaw(next(iter(asked.values()))[0], empty))
+        made.append(Parcel(contents=contents))
+    first = [Content(line, units, sku_id) for (line, sku_id), units in left.items() if units]
+    if not first and not flaws:
+        flaws.append(Flaw("parcels", N_("The first parcel would hold nothing: one of the others is that one.")))
+    refuse(flaws)
+    return [Parcel(contents=first), *made]
 
 
 async def _document(tx: Tx, _order_id: UUID, form: Form) -> str:
@@ -347,8 +404,16 @@ async def _document(tx: Tx, _order_id: UUID, form: Form) -> str:
 
 
 async def _ship(tx: Tx, _order_id: UUID, form: Form) -> str:
-    carrier, code = forms.said(form, "carrier", 80) or None, forms.said(form, "tracking_code", 80) or None
-    await work.ship(tx, _work_id(form), [Tracking(carrier=carrier, tracking_code=code)] if carrier or code else ())
+    work_id, carrier = _work_id(form), forms.said(form, "carrier", 80) or None
+    several = [name for name in form if name.startswith("tracking_code.")]
+    if several:
+        ids = [id_in(name.removeprefix("tracking_code.")) for name in several]
+        codes = [forms.said(form, name, 80) or None for name in several]
+        told = [Tracking(id_, carrier, code) for id_, code in zip(ids, codes, strict=True) if carrier or code]
+    else:
+        code = forms.said(form, "tracking_code", 80) or None
+        told = [Tracking(carrier=carrier, tracking_code=code)] if carrier or code else []
+    await work.ship(tx, work_id, told)
     return _("Shipped")
 
 
@@ -525,10 +590,15 @@ async def effect_of(tx: Tx, order_id: UUID, wishes: list[CancelWish]) -> Effect:
 
 @post("/orders/{number:int}/reveal", opt={"permission": "customers:reveal"}, status_code=200)
 async def reveal(request: Request[Any, Any, Any], number: FromPath[int]) -> Response[Any]:
-    """Show the customer's data in full, and the page on which they follow the order. Who saw it and when is kept."""
+    """Show the customer's data in full, and the page on which they follow the order. Who saw it, when and why is kept.
+
+    Raises:
+        Invalid: no reason is given.
+    """
+    why = forms.said(await request.form(), "why", 200)
     async with web.writing(request) as tx:
         facts = await page.read(tx, number, shell.scope_of(web.caller_of(request)))
-        await audit.record(tx, action="reveal", entity="order", entity_id=facts.header.id, after={"shown": "buyer"})
+        await audit.record_reveal(tx, "order", facts.header.id, why, shown="buyer")
         drawn = page.view_of(facts, await page.names_of(tx, facts))
     if not web.wants_part(request):
         return web.see_other(f"/orders/{number}")

@@ -18,14 +18,19 @@ from litestar.response import Response
 from malha.console import attention_reads as reads
 from malha.console import care, connection_troubles, filling, render, shell, web
 from malha.console.attention_reads import OrderAtRisk
+from malha.console.refunds_due import PATH as REFUNDS
+from malha.console.refunds_due import RECORD
 from malha.fulfillment import reads as work
 from malha.fulfillment import slip_reads
 from malha.identity import care as taking
 from malha.identity import care_reads
 from malha.identity.care import Subject
 from malha.identity.care_reads import Care
+from malha.network.service import refuse_limited
 from malha.ordering import reads as orders
 from malha.ordering.promised_days import ends_at
+from malha.payments import giving_back
+from malha.payments import giving_back_reads as together
 from malha.payments import reads as payments
 from malha.platform import audit, i18n, jobs, parking, subscribers
 from malha.platform.clock import now
@@ -49,6 +54,7 @@ DOES = {
     "order_payments": N_("Effect of payments"),
     "order_work": N_("Work at the locations"),
     "order_places": N_("Choice of the location"),
+    "order_released_again": N_("Release of what moved to another location"),
     "order_slots": N_("Slots of orders"),
     "order_messages": N_("Messages to the customer"),
     "payment_deadlines": N_("Time to pay"),
@@ -73,6 +79,7 @@ TASKS = {
     "orders.wait_for_transfer": N_("Orders that wait for goods on order"),
     "supply.line_up": N_("Order of those who wait for goods on order"),
     "messages.send": N_("Messages to the customer"),
+    giving_back.go_on.name: N_("Recording of refunds together"),
     "promises.promise_slipping": N_("Promises that slip"),
     "routing.price_stock": N_("Prices of stock"),
     "catalog.fetch_pictures": N_("Pictures of products"),
@@ -145,6 +152,7 @@ class Detail(msgspec.Struct, frozen=True, kw_only=True):
     answer: str
     are_jobs: bool
     care: care.Panel | None
+    stops: bool = False  # whether a person may have it stopped, too
 
 
 class Stuck(msgspec.Struct, frozen=True, kw_only=True):
@@ -230,6 +238,32 @@ async def replay(request: Request[Any, Any, Any]) -> Response[bytes]:
         changes = [(f"{subscriber}/{key}", None, None) for key in done]
         await audit.record_many(tx, action="replay", entity="event", changes=changes)
     told = n_("{n} record is tried again within a second.", "{n} records are tried again within a second.", len(done))
+    return web.see_other("/attention", notice=told)
+
+
+@post("/attention/stop", opt={"permission": RECORD, "everywhere": True}, status_code=303)
+async def stop(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """Stop recording the refunds whose jobs failed for good; what is recorded stays so, the rest stays due.
+
+    Raises:
+        NotFound: none of them waits any more.
+        BatchEnded: it does not go on any more.
+    """
+    form = await request.form()
+    keys = {str(key)[:300] for key in form.getall("key", [])}
+    async with web.writing(request) as tx:
+        refuse_limited(tx)
+        chosen = [job for job in await jobs.failed(tx) if str(job.id) in keys and job.task == giving_back.go_on.name]
+        if not chosen:
+            raise NotFound(what="parked event", key=", ".join(sorted(keys))[:100])
+        left = 0
+        for batch in [await together.batch_by_id(tx, UUID(job.arguments["batch_id"])) for job in chosen]:
+            if batch is not None:
+                await giving_back.stop(tx, batch.number)
+                left += batch.left
+    told = n_(
+        "Stopped: the refund of {n} order is still due.", "Stopped: the refunds of {n} orders are still due.", left
+    )
     return web.see_other("/attention", notice=told)
 
 
@@ -393,7 +427,7 @@ async def _detail(
     incident = _incident(group, view, held)
     panel = await care.panel_of(tx, request, Subject.JOB if group.jobs else Subject.EVENT, _subjects(group))
     if group.jobs:
-        return _jobs_detail(group, incident, panel, held)
+        return await _jobs_detail(tx, group, incident, panel, held)
     ids = [UUID(p.key.partition(":")[2]) for p in group.parked if p.key.startswith("order:")]
     orders = {f"order:{o.id}": o for o in await tx.all(OrderAtRisk, reads.ORDERS_AT_RISK, {"orders": ids})}
     due = {f"order:{id_}": at for id_, at in (await work.due(tx, ids)).items()}
@@ -421,11 +455,17 @@ async def _detail(
     )  # fmt: skip
 
 
-def _jobs_detail(group: _Group, incident: Incident, panel: care.Panel | None, held: Mapping[str, Care]) -> Detail:
-    records = [
-        Record(str(j.id), f"{j.task} {j.id}", "", "", "", "", "", 1, _("Waits for you"), _holder(held.get(str(j.id))))
-        for j in group.jobs
-    ]
+async def _jobs_detail(
+    tx: Tx, group: _Group, incident: Incident, panel: care.Panel | None, held: Mapping[str, Care]
+) -> Detail:
+    records = []
+    for j in group.jobs:
+        name, href = await _job_named(tx, j)
+        records.append(
+            Record(str(j.id), name, href, "", "", "", "", 1, _("Waits for you"), _holder(held.get(str(j.id))))
+        )
+    refunds = group.jobs[0].task == giving_back.go_on.name
+    more = _("It goes on where it stopped and records nothing twice. Stopped, what is left of it stays due.")
     return Detail(
         incident=incident,
         subscriber=JOBS,
@@ -436,12 +476,23 @@ def _jobs_detail(group: _Group, incident: Incident, panel: care.Panel | None, he
         risk=n_("{n} job", "{n} jobs", len(records)),
         risk_more=_("What it would have done has not been done"),
         fix=_("Look in the log of the worker for the cause, mend it, then try again."),
-        fix_more="",
+        fix_more=more if refunds else "",
         records=records,
         answer="",
         are_jobs=True,
         care=panel,
+        stops=refunds,
     )
+
+
+async def _job_named(tx: Tx, job: FailedJob) -> tuple[str, str]:
+    """Return what people call the work of a job, and the address of its page where it has one."""
+    if job.task == giving_back.go_on.name:
+        batch = await together.batch_by_id(tx, UUID(job.arguments["batch_id"]))
+        if batch is not None:
+            said = _("Refunds together {number}, {reference}", number=batch.number, reference=batch.reference)
+            return said, f"{REFUNDS}/together/{batch.number}"
+    return f"{job.task} {job.id}", ""
 
 
 def _holder(care_: Care | None) -> str:
@@ -499,4 +550,4 @@ def _stuck(failing: Failing) -> Stuck:
     )
 
 
-HANDLERS = [attention, replay, take_care]
+HANDLERS = [attention, replay, stop, take_care]

@@ -12,7 +12,7 @@ from malha.channels.connecting import reads, service, stuck_reads
 from malha.channels.connecting.errors import UnknownEntry
 from malha.channels.connecting.model import Linked
 from malha.channels.connecting.reads import Dead, Stuck
-from malha.console import export, filling, render, shell, web
+from malha.console import export, filling, forms, render, shell, web
 from malha.console.connections import CAUSES, CHANGE, SEE, came_item, gone_item
 from malha.network.service import refuse_limited
 from malha.platform.db import Tx
@@ -193,17 +193,19 @@ def _pretty(text: str) -> str:
 
 @post("/connections/{code:str}/stuck/{key:str}/reveal", opt={"permission": REVEAL, "everywhere": True}, status_code=200)
 async def stuck_reveal(request: Request[Any, Any, Any], code: FromPath[str], key: FromPath[str]) -> Response[str]:
-    """Show what the channel sent or is to be told. That it was shown, to whom and when is kept: it may name people.
+    """Show what the channel sent or is to be told, which may name people. Who was shown it, when and why is kept.
 
     Raises:
         UnknownEntry: there is no such entry.
+        Invalid: no reason is given.
     """
+    why = forms.said(await request.form(), "why", 200)
     entry = id_in(key) or whole_in(key, 18)
     if entry is None:
         raise UnknownEntry(key=key)
     async with web.writing(request) as tx:
         refuse_limited(tx)
-        content = await service.reveal(tx, code, entry)
+        content = await service.reveal(tx, code, entry, why)
     return await _shown(request, code, key, content)
 
 

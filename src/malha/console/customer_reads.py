@@ -10,9 +10,9 @@ from typing import Any
 
 import msgspec
 
-from malha.customers import reads
 from malha.customers.model import CustomerRow
 from malha.customers.reads import masked
+from malha.ordering import finding_customers
 from malha.ordering.reads import NEWEST
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
@@ -151,7 +151,7 @@ def _params(wanted: Wanted) -> dict[str, Any]:
 
 async def sought(tx: Tx, wanted: Wanted) -> Wanted:
     """Return what is wanted with what its search finds: a page and its count need not look twice."""
-    found = await reads.find(tx, wanted.search) if wanted.found is None else wanted.found
+    found = await finding_customers.find(tx, wanted.search) if wanted.found is None else wanted.found
     return msgspec.structs.replace(wanted, found=None if found is None else tuple(found))
 
 

@@ -311,7 +311,6 @@ async def customer_reveal(request: Request[Any, Any, Any], number: FromPath[int]
         Invalid: no reason is given.
     """
     why = forms.said(await request.form(), "why", 200)
-    refuse([] if why else [Flaw("why", N_("Say why the data is needed."))])
     async with web.writing(request) as tx:
         customer = await service.reveal(tx, (await _customer(tx, request, number)).id, why)
     if not web.wants_part(request):

@@ -31,7 +31,6 @@ from malha.inventory.vendors.model import DropState
 from malha.notifications import reads as notifications
 from malha.notifications.model import KINDS, TELLER_WORDS, Kind, Teller
 from malha.ordering import reads, rules
-from malha.ordering import service as ordering
 from malha.ordering.errors import OrderNotFound
 from malha.ordering.model import (
     AUTOMATIC_HOLDS,
@@ -39,8 +38,10 @@ from malha.ordering.model import (
     PROMISE_REASON_WORDS,
     WAITING,
     HoldKind,
+    Line,
     OrderDetails,
     OrderStatus,
+    Unit,
     UnitState,
 )
 from malha.ordering.promised_days import ends_at
@@ -172,6 +173,13 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     to_pick: int
 
 
+class ParcelView(msgspec.Struct, frozen=True, kw_only=True):
+    """A parcel as it is drawn; of the only parcel of its work nobody asks what it holds."""
+
+    row: jobs.ShipmentRow
+    holds: str
+
+
 class WorkView(msgspec.Struct, frozen=True, kw_only=True):
     """One location's part of the order as it is drawn."""
 
@@ -182,7 +190,7 @@ class WorkView(msgspec.Struct, frozen=True, kw_only=True):
     awaiting_document: bool
     due: str
     due_class: str
-    shipments: list[jobs.ShipmentRow]
+    parcels: list[ParcelView]
     documents: list[fiscal.DocumentRow]
     steps: list[Step]
     slot: str  # in which its goods are picked; empty without
@@ -237,11 +245,16 @@ async def read(tx: Tx, number: int, scope: tuple[int, ...] | None) -> Facts:
     seen = [row for row in drops if scope is None or row.location_id in scope]
     shipments = await jobs.shipments(tx, header.id)
     under_way = jobs.under_way(shipments, work, scope)
+    lines = await reads.lines(tx, header.id)
+    rows = [
+        Unit(header.id, u.line, u.part, u.sku_id, u.quantity, UnitState(u.state), u.location_id, u.fulfillment_id)
+        for u in units
+    ]
     return Facts(
         header=header,
-        lines=await reads.lines(tx, header.id),
+        lines=lines,
         units=units,
-        here=await still_here(tx, header.id),
+        here=still_here(header.id, lines, rows, await reads.components(tx, header.id)),
         holds=await reads.holds(tx, header.id),
         notes=await reads.notes(tx, header.id),
         details=await reads.details(tx, header.id),
@@ -266,15 +279,17 @@ async def read(tx: Tx, number: int, scope: tuple[int, ...] | None) -> Facts:
         at_others=sum(row.expected for row in drops if row.is_open and row not in seen),
         unanswered=any(row.state == DropState.ASKED for row in drops),
         slip=await slip_reads.slip_of(tx, header.id),
-        slot=await order_slot.view(tx, header.id),
+        slot=await order_slot.view(tx, header.id, rows),
         room=await moving.choices(tx, {row.location_id for row in work if row.state in moving.MOVABLE}),
     )
 
 
-async def still_here(tx: Tx, order_id: UUID) -> dict[int, int]:
-    """Return by line how many sold units of an order may be asked to be cancelled."""
-    units = (await ordering.units_of(tx, [order_id]))[order_id]
-    return {line.line: rules.still_here(line, units) for line in (await ordering.lines_of(tx, [order_id]))[order_id]}
+def still_here(
+    order_id: UUID, lines: Sequence[LineRow], units: Sequence[Unit], kits: Mapping[int, dict[int, int]]
+) -> dict[int, int]:
+    """Return by line how many sold units of an order may be asked to be cancelled; `kits` is what they are made of."""
+    sold = [Line(order_id, x.line, x.sku_id, x.quantity, x.total, kits.get(x.line, {})) for x in lines]
+    return {line.line: rules.still_here(line, units) for line in sold}
 
 
 def address_mark(address: Mapping[str, Any] | None) -> str:
@@ -654,7 +669,7 @@ def _next_steps(facts: Facts, row: jobs.WorkRow) -> list[Step]:
             Step(act="pick", label=_("Confirm pick"), icon="clipboard-check", dialog=f"dlg-pick-{short}", **job),
         ]
     elif row.state == "picked":
-        steps = [_leave_the_shelf(row, job)]
+        steps = [_leave_the_shelf(row, job, _count(mine))]
     elif UnitState.AWAITING_DOCUMENT in states:
         steps = [
             Step(
@@ -679,10 +694,14 @@ def _next_steps(facts: Facts, row: jobs.WorkRow) -> list[Step]:
     return steps
 
 
-def _leave_the_shelf(row: jobs.WorkRow, job: dict[str, Any]) -> Step:
-    """Return what follows once all is picked: goods are packed here, or where they are brought to."""
+def _leave_the_shelf(row: jobs.WorkRow, job: dict[str, Any], units: int) -> Step:
+    """Return what follows once all is picked: goods are packed here, or where they are brought to.
+
+    One unit is one parcel; of several a person may say which go in which.
+    """
     if row.to_location is None:
-        return Step(act="pack", label=_("Pack"), icon="package", **job)
+        dialog = f"dlg-pack-{str(row.id)[-12:]}" if units > 1 else ""
+        return Step(act="pack", label=_("Pack"), icon="package", dialog=dialog, **job)
     dialog = f"dlg-send-{str(row.id)[-12:]}"
     label = _("Send to {place}", place=row.to_location_name)
     return Step(act="send", label=label, icon="truck-delivery", dialog=dialog, **job)
@@ -774,10 +793,23 @@ def _work_view(facts: Facts, row: jobs.WorkRow) -> WorkView:
         due_class=render.lateness(row.due_at) if open_ else "",
         slot=picking_view.said(row.slot) if row.slot else "",
         others=picking_view.free(_other_slots(facts, row)),
-        shipments=[s for s in facts.shipments if s.fulfillment_id == row.id],
+        parcels=_parcels(facts, row, names),
         documents=[d for d in facts.documents if d.source_id == row.id],
         steps=work_steps(facts, row),
     )
+
+
+def _parcels(facts: Facts, row: jobs.WorkRow, names: Mapping[int, str]) -> list[ParcelView]:
+    """Return the parcels of work, each with what is in it where there are several."""
+    mine = [s for s in facts.shipments if s.fulfillment_id == row.id]
+    inside: dict[UUID | None, dict[str, int]] = {}
+    for u in facts.living:
+        held = inside.setdefault(u.shipment_id, {})
+        name = names.get(u.line, u.sku or "")
+        held[name] = held.get(name, 0) + u.quantity
+    times = "\N{MULTIPLICATION SIGN}"
+    said = {id_: ", ".join(f"{n} {times} {name}" for name, n in held.items()) for id_, held in inside.items()}
+    return [ParcelView(row=s, holds=said.get(s.id, "") if len(mine) > 1 else "") for s in mine]
 
 
 def _pill(facts: Facts, sign: Sign) -> str:

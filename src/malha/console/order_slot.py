@@ -1,5 +1,6 @@
 """The slot of an order on its page: which it has, and those it could be moved to."""
 
+from collections.abc import Sequence
 from datetime import date, time
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ from malha.capacity.model import Kind
 from malha.console import render
 from malha.network import reads as network
 from malha.ordering import slots
+from malha.ordering.model import Unit
 from malha.platform.days import read_day
 from malha.platform.db import Tx
 from malha.platform.flaws import Flaw, refuse
@@ -31,9 +33,9 @@ class SlotView(msgspec.Struct, frozen=True, kw_only=True):
     choices: list[Choice] = []
 
 
-async def view(tx: Tx, order_id: UUID) -> SlotView:
-    """Return an order's slot and those it could have instead."""
-    had, free = await slots.choices(tx, order_id)
+async def view(tx: Tx, order_id: UUID, units: Sequence[Unit]) -> SlotView:
+    """Return the slot of an order with these units, and those it could have instead."""
+    had, free = await slots.choices(tx, order_id, units)
     several = len({place.id for place, _slot in free}) > 1
     choices = []
     for place, slot in free:

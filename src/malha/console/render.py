@@ -143,6 +143,11 @@ def figure(value: int) -> str:
     return i18n.number(value).replace("-", "\N{MINUS SIGN}")
 
 
+def signed_money(minor: int) -> str:
+    """Return an amount that may be below zero, with the minus sign of `figure`."""
+    return i18n.money(minor).replace("-", "\N{MINUS SIGN}")
+
+
 def plain_amount(minor: int | None) -> str:
     """Return an amount as a person types it in the reader's language, without its currency."""
     return i18n.number((minor or 0) / 100, decimals=2)
@@ -198,6 +203,7 @@ def environment() -> Environment:
         "money": i18n.money,
         "number": i18n.number,
         "figure": figure,
+        "signed_money": signed_money,
         "short_date": short_date,
         "calendar_day": calendar_day,
         "clock": clock,

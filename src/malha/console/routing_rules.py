@@ -313,12 +313,12 @@ async def rule_set_publish(request: Asking, id: FromPath[int]) -> Response[Any]:
 
 @post("/routing-rules/{id:int}/end", opt={"permission": "network:write", "everywhere": True}, status_code=200)
 async def rule_set_end(request: Asking, id: FromPath[int]) -> Response[Any]:  # noqa: A002
-    """State when a published set ends; empty: not by itself."""
+    """State when a published set ends, as long as it is as the person saw it; empty: not by itself."""
     read = filling.filled(await request.form())
     until = read.instant("effective_until", i18n.current_zone())
     read.refuse()
     async with web.writing(request) as tx:
-        await service.end_at(tx, id, until)
+        await service.end_at(tx, id, until, read.version())
     return web.go_on(request, f"/routing-rules/{id}", _("End changed"))
 
 

@@ -61,13 +61,15 @@ CUSTOMERS_FOUND = f"""{_ROW} FROM customer
 WHERE id = ANY(%(ids)s::uuid[]) AND (%(before)s::bigint IS NULL OR number < %(before)s::bigint)
 ORDER BY number DESC LIMIT %(limit)s::int
 """
-# A whole CPF or CNPJ, e-mail or telephone: one index per arm.
+# A whole CPF or CNPJ, e-mail or telephone, also of a profile that went into another: one index per arm.
 FIND_IDENTITY = """
 SELECT id FROM customer WHERE document = %(document)s::text
 UNION
 SELECT id FROM customer WHERE email = %(email)s::text
 UNION
 SELECT id FROM customer WHERE phone = %(phone)s::text
+UNION
+SELECT customer_id FROM customer_alias WHERE value IN (%(document)s::text, %(email)s::text)
 """
 # What lists show of a profile (`masked`), folded: only that answers parts of words to who may not see the rest. Else
 # the hidden digits of a CPF were read by asking for them one after the other.
@@ -162,24 +164,27 @@ async def candidates(
     return [_customer(row) for row in await tx.all(dict, CANDIDATES, params)]
 
 
-async def page(tx: Tx, *, query: str = "", before: int | None = None, limit: int = 50) -> list[CustomerRow]:
+async def page(
+    tx: Tx, *, query: str = "", found: Sequence[UUID] | None = None, before: int | None = None, limit: int = 50
+) -> list[CustomerRow]:
     """Return customers whose name, document, e-mail or telephone hold every word of `query`, newest first, masked.
 
-    `before` is the number of the last one seen.
+    `found` are those of another search instead; `before` is the number of the last one seen.
     """
     asked = {"before": before, "limit": limit}
-    found = await find(tx, query)
-    if found is None:
+    ids = await find(tx, query) if found is None else found
+    if ids is None:
         rows = await tx.all(dict, CUSTOMER_PAGE, asked)
     else:
-        rows = await tx.all(dict, CUSTOMERS_FOUND, {"ids": found, **asked})
+        rows = await tx.all(dict, CUSTOMERS_FOUND, {"ids": list(ids), **asked})
     return [masked(row) for row in rows]
 
 
 async def find(tx: Tx, query: str) -> list[UUID] | None:
     """Return the customers a person may mean, newest first, at most `FOUND_LIMIT`; None where nothing is asked.
 
-    A whole CPF, CNPJ, e-mail or telephone answers from its index, however it is typed; so it answers completely.
+    A whole CPF, CNPJ, e-mail or telephone answers from its index, however it is typed; so it answers completely. Also
+    one by which a profile was found that went into another.
     Anything else is looked for by parts of words in name, document, e-mail and telephone; of these three, for who may
     not see personal data, in what lists show of them.
     """

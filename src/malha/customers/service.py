@@ -93,6 +93,10 @@ class _People:
 
 async def _people(tx: Tx, buyers: Sequence[B]) -> _People:
     await writes.lock_identities(tx, rules.buckets_of(buyers))
+    return await _known(tx, buyers)
+
+
+async def _known(tx: Tx, buyers: Sequence[B]) -> _People:
     documents: list[str] = sorted({b.document for b in buyers if b.document})
     emails: list[str] = sorted({b.email for b in buyers if b.email})
     phones: list[str] = sorted({b.phone for b in buyers if b.phone})
@@ -102,6 +106,14 @@ async def _people(tx: Tx, buyers: Sequence[B]) -> _People:
     if more := [id_ for id_ in set(aliases.values()) if id_ not in known]:
         found += (await reads.by_ids(tx, more)).values()
     return _People(found, aliases)
+
+
+async def who_are(tx: Tx, buyers: Sequence[Buyer]) -> list[UUID | None]:
+    """Return which profile each buyer is, in order, as `link` would find it; nothing is made, filled in or locked."""
+    tidy = [rules.tidy_buyer(b) for b in buyers]
+    people = await _known(tx, tidy)
+    found = [people.find(b) if b.document or b.email or b.phone else None for b in tidy]
+    return [None if customer is None else customer.id for customer in found]
 
 
 async def link(tx: Tx, buyers: Sequence[Buyer]) -> list[UUID | None]:
@@ -394,12 +406,13 @@ async def customer_of(tx: Tx, customer_id: UUID) -> Customer:
     return found
 
 
-async def reveal(tx: Tx, customer_id: UUID, why: str = "") -> Customer:
-    """Return one profile with its identities readable, and write down who looked.
+async def reveal(tx: Tx, customer_id: UUID, why: str) -> Customer:
+    """Return one profile with its identities readable, and write down who looked and why.
 
     Raises:
         UnknownCustomer: there is none.
+        Invalid: no reason is given.
     """
     found = await customer_of(tx, customer_id)
-    await audit.record(tx, action="reveal", entity="customer", entity_id=customer_id, after={"why": why})
+    await audit.record_reveal(tx, "customer", customer_id, why)
     return found

@@ -65,6 +65,11 @@ async def settle_work(tx: Tx, events: list[Recorded]) -> None:
     await pickups.return_expired(tx, _orders(events))
 
 
+async def release_again(tx: Tx, events: list[Recorded]) -> None:
+    """What a location gave back has another place, or no hold keeps it any more: it goes on without a second window."""
+    await fulfillment.release_again(tx, _orders(events))
+
+
 async def follow_goods(tx: Tx, events: list[Recorded]) -> None:
     """Orders found other places: delivery slots of locations that deliver nothing of theirs any more go back."""
     await slots.follow_goods(tx, _orders(events))

@@ -78,6 +78,12 @@ SUBSCRIPTIONS: tuple[Subscription, ...] = (
         handler=order_to_cash.place_again,
         batch=50,
     ),
+    Subscription(
+        name="order_released_again",
+        types=("order.routed", "order.hold_resolved"),
+        handler=order_to_cash.release_again,
+        batch=50,
+    ),
     Subscription(name="order_slots", types=("order.routed",), handler=order_to_cash.follow_goods),
     Subscription(name="order_messages", types=tuple(telling.TELLS), handler=telling.tell_customers),
     Subscription(name="stock_changes", types=pushing.TYPES, handler=pushing.note_changes, sweep=pushing.sweep_changes),

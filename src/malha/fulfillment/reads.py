@@ -12,6 +12,15 @@ from malha.platform.ids import UUID
 OVERDUE_LIMIT = 1_000
 
 # The partial index on claimed units.
+# A location gave the line back (by the exclusion's key) after it had work of the order (by the index on orders), and
+# units of it are claimed anew. What a vendor declined before it was to send it was never released.
+RELEASED_BEFORE = """
+SELECT DISTINCT u.order_id, u.line
+FROM order_unit u
+JOIN routing_exclusion x ON x.order_id = u.order_id AND x.line = u.line
+WHERE u.order_id = ANY (%(orders)s::uuid[]) AND u.state = 'allocated'
+  AND EXISTS (SELECT FROM fulfillment_order f WHERE f.order_id = x.order_id AND f.location_id = x.location_id)
+"""
 SET_ASIDE = """
 SELECT sku_id, sum(quantity)::int FROM order_unit
 WHERE location_id = ANY (%(places)s::int[]) AND (%(skus)s::int[] IS NULL OR sku_id = ANY (%(skus)s::int[]))

@@ -11,7 +11,7 @@ import msgspec
 
 from malha.capacity import picking
 from malha.capacity.model import Window
-from malha.fulfillment import bringing, rules, work, writes
+from malha.fulfillment import bringing, reads, rules, work, writes
 from malha.fulfillment.errors import AwaitsTransfer, NoCapacity, NothingToRelease, ReleaseHeld, ReleaseUnpaid
 from malha.fulfillment.events import WorkReleased
 from malha.fulfillment.model import TRANSFER, NotReleased, Released, Work
@@ -70,7 +70,8 @@ async def release(
 
     An order may be released when it has no open hold, its payment satisfies the channel's policy and its window is
     over. An order whose payment does not suffice gets a payment hold, unless a person has overridden one. The others
-    are left, with the reason.
+    are left, with the reason. Units that were released before, and that their location gave back, do not wait for the
+    window a second time: they go, and what was never released waits on.
 
     Args:
         tx: The transaction.
@@ -89,13 +90,17 @@ async def release(
     money = await payments.secured(tx, orders)
     now = at or await tx.now()
     homes = await bringing.homes_of(tx, orders.values(), units)
+    again = await _released_before(tx, [o.id for o in orders.values() if now < o.release_after and not forced])
     waiting: set[UUID] = set()
     wishes: list[_OrderWish] = []
     for order in sorted(orders.values(), key=lambda o: (o.release_after, o.id)):
         paid = money[order.id].suffices
         why = rules.why_not_release(order, units[order.id], holds[order.id], now, paid=paid, forced=forced)
+        ready = bringing.to_release(order, units[order.id], homes)
+        if why is NotReleased.TOO_EARLY and (back := [u for u in ready if u.line in again.get(order.id, ())]):
+            why, ready = None, back
         if why is None:
-            asked = _by_location(order, bringing.to_release(order, units[order.id], homes), homes)
+            asked = _by_location(order, ready, homes)
             wishes += asked
             if not asked:
                 waiting.add(order.id)
@@ -112,6 +117,20 @@ async def release(
     if waiting:
         await ordering.postpone_release(tx, waiting, minutes=LOOK_AGAIN_MINUTES)
     return Released(await _write(tx, granted, calendars), left)
+
+
+async def _released_before(tx: Tx, order_ids: Sequence[UUID]) -> dict[UUID, set[int]]:
+    """Return the lines of orders that a location gave back after they were released, and that have a place again."""
+    found: dict[UUID, set[int]] = {}
+    if order_ids:
+        for order_id, line in await tx.tuples(reads.RELEASED_BEFORE, {"orders": order_ids}):
+            found.setdefault(order_id, set()).add(line)
+    return found
+
+
+async def release_again(tx: Tx, order_ids: Iterable[UUID]) -> Released:
+    """Release at once what locations gave back of orders and another place has now; orders without such are left."""
+    return await release(tx, sorted(await _released_before(tx, sorted(set(order_ids)))))
 
 
 async def take_for_vendor(tx: Tx, order: Order, location_id: int, size: int) -> Seat:

@@ -49,7 +49,7 @@ from malha.fulfillment.model import (
     Work,
     WorkState,
 )
-from malha.fulfillment.releasing import release, release_due, release_order
+from malha.fulfillment.releasing import release, release_again, release_due, release_order
 from malha.fulfillment.work import Desk, about, lock_capacity, lock_open, order_of, refuse_stopped, restate, take_up
 from malha.inventory import service as inventory
 from malha.inventory.counts.freezing import refuse_frozen
@@ -75,6 +75,7 @@ __all__ = [
     "pickup_code",
     "reject",
     "release",
+    "release_again",
     "release_due",
     "release_order",
     "renew_code",

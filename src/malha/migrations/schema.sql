@@ -1590,6 +1590,7 @@ CREATE TABLE order_line (
     total bigint NOT NULL,
     external_id text,
     replaces smallint,
+    shares_discount boolean DEFAULT true NOT NULL,
     CONSTRAINT order_line_pkey PRIMARY KEY (order_id, line),
     CONSTRAINT order_line_check CHECK ((total = ((quantity * unit_price) - discount))),
     CONSTRAINT order_line_discount_check CHECK ((discount >= 0)),

@@ -10,7 +10,7 @@ from typing import LiteralString
 
 from malha.catalog import reads as catalog
 from malha.customers.reads import REVEAL
-from malha.platform.brazil import normalise_cnpj, normalise_phone
+from malha.platform.brazil import normalise_cnpj, normalise_document, normalise_phone
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
 from malha.platform.text import fold, literal, whole_in
@@ -25,13 +25,14 @@ _FEWEST_DIGITS = 8  # of a key: a CPF has eleven, a telephone without its area e
 _FEWEST_LETTERS = 3  # of the beginning of a channel's own id
 
 # A channel's own id is unique per channel: as many index look-ups as there are channels.
-FIND_EXACT = """
+EXACT: LiteralString = """
 SELECT o.id FROM sales_order o WHERE o.number = %(number)s::bigint
 UNION
 SELECT o.id FROM channel c JOIN sales_order o ON o.channel_id = c.id AND o.external_id = %(text)s::text
 UNION
 SELECT o.id FROM sales_order o WHERE o.id = %(id)s::uuid
 """
+FIND_EXACT = EXACT
 # A stretch of the unique index on (channel, external id) for each channel and spelling, the last first: ids of a
 # channel grow, as a rule. `ends` is the first text behind all that begin with the one asked for, byte by byte.
 FIND_BEGINNING = """
@@ -46,11 +47,12 @@ CROSS JOIN LATERAL (
 ORDER BY x.placed_at DESC LIMIT %(most)s::int
 """
 # The index on the words of the text, spelled as there: one of these spellings.
-FIND_KEY = """
+KEYED: LiteralString = """
 SELECT s.order_id FROM order_search s
 WHERE (string_to_array(s.document, ' '))[3:] && %(spellings)s::text[]
 ORDER BY s.placed_at DESC LIMIT %(most)s::int
 """
+FIND_KEY = KEYED
 # The index on the words of the text: all of these.
 FIND_WORDS = """
 SELECT s.order_id FROM order_search s
@@ -106,11 +108,10 @@ async def find(tx: Tx, text: str) -> list[UUID]:
     asked = text.strip().removeprefix("#")
     if not asked:
         return []
-    number = whole_in(asked, 18)
-    exact = await tx.values(FIND_EXACT, {"number": number, "text": asked, "id": _uuid(asked)})
+    exact = await tx.values(FIND_EXACT, exact_of(asked))
     if exact:
         return exact
-    words = fold(asked).split()
+    words = [_bare_identity(word) for word in fold(asked).split()]
     if not words:
         return []
     most = {"most": FOUND_LIMIT}
@@ -148,6 +149,23 @@ async def _parts(tx: Tx, words: Sequence[str]) -> list[UUID]:
     patterns = [_pattern(word) for word in sorted(words, key=len, reverse=True)]
     asked = {"longest": patterns[0], "second": patterns[min(1, len(patterns) - 1)], "patterns": patterns}
     return await tx.values(FIND_TEXT, {**asked, "most": FOUND_LIMIT, "reveals": tx.actor.may(REVEAL)})
+
+
+def exact_of(asked: str) -> dict[str, object]:
+    """Return what a text asks for as a number, as a channel's own id and as the id of an order."""
+    return {"number": whole_in(asked, 18), "text": asked, "id": _uuid(asked)}
+
+
+def spellings_of(asked: str) -> list[str]:
+    """Return how a CPF, a CNPJ, a telephone or an e-mail may stand in an order's text; nothing where it is none."""
+    key = _key(asked, fold(asked).split())
+    return _spellings(asked, key) if key else []
+
+
+def _bare_identity(word: str) -> str:
+    """Return a CPF or CNPJ among other words as an order's text has it: without punctuation."""
+    document = normalise_document(word)
+    return fold(document) if document else word
 
 
 def _key(asked: str, words: Sequence[str]) -> str:

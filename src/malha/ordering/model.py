@@ -280,7 +280,8 @@ class Order(msgspec.Struct, frozen=True):
 class Line(msgspec.Struct, frozen=True):
     """What was sold on one line; `components` is what one unit of a kit is made of, empty for a plain SKU.
 
-    `total` is what it costs after its own `discount`, in minor units.
+    `total` is what it costs after its own `discount`, in minor units. What the order has off as a whole is shared by
+    the lines with `shares_discount`; one that stands in for another has its part in its own discount.
     """
 
     order_id: UUID
@@ -290,6 +291,7 @@ class Line(msgspec.Struct, frozen=True):
     total: int
     components: dict[int, int] = {}
     discount: int = 0
+    shares_discount: bool = True
 
 
 class Move(msgspec.Struct, frozen=True):

@@ -144,6 +144,13 @@ MOVE_ORDERS = """
 UPDATE order_customer SET customer_id = %(to)s::uuid WHERE customer_id = %(from)s::uuid RETURNING order_id
 """
 NOTE_MOVED = "UPDATE customer_merge SET orders = %(orders)s::uuid[] WHERE id = %(id)s::uuid"
+# Orders of a profile that came since a moment, by the index order_customer_orders: ids begin with the time.
+CAME_SINCE = """
+SELECT o.id, o.buyer_name, o.buyer_document, o.buyer_email, o.buyer_phone
+FROM order_customer k JOIN sales_order o ON o.id = k.order_id
+WHERE k.customer_id = %(customer)s::uuid AND k.order_id >= %(since)s::uuid AND NOT k.order_id = ANY(%(moved)s::uuid[])
+ORDER BY o.id
+"""
 # They are told apart again: what followed goes back, unless it belongs to somebody else by now.
 MOVE_BACK = """
 UPDATE order_customer SET customer_id = %(to)s::uuid

@@ -440,6 +440,8 @@ SELECT l.line, l.sku_id, l.sku_text AS sku, coalesce(nullif(l.name, ''), v.name,
 FROM order_line l LEFT JOIN variant v ON v.id = l.sku_id
 WHERE l.order_id = %(id)s::uuid ORDER BY l.line
 """
+# By primary key; most orders have none.
+COMPONENTS = "SELECT line, sku_id, quantity FROM order_component WHERE order_id = %(id)s::uuid"
 UNITS = """
 SELECT u.line, u.part, u.sku_id, v.sku, u.quantity, u.state, u.location_id, n.name AS location, n.code AS location_code,
        n.kind AS location_kind, n.timezone, u.fulfillment_id, u.shipment_id, u.document_id
@@ -942,6 +944,14 @@ async def numbers_of(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, int]:
 async def lines(tx: Tx, order_id: UUID) -> list[LineRow]:
     """Return an order's lines."""
     return await tx.all(LineRow, LINES, {"id": order_id})
+
+
+async def components(tx: Tx, order_id: UUID) -> dict[int, dict[int, int]]:
+    """Return what one unit of each kit of an order is made of, by line: SKUs with how many of each."""
+    found: dict[int, dict[int, int]] = {}
+    for line, sku, each in await tx.tuples(COMPONENTS, {"id": order_id}):
+        found.setdefault(line, {})[sku] = each
+    return found
 
 
 async def units(tx: Tx, order_id: UUID) -> list[UnitRow]:

@@ -72,9 +72,10 @@ async def replace_units(tx: Tx, order: Order, line: Line, quantity: int, goods: 
         for part, (sku, each) in enumerate(sorted(parts.items()), 1)
     ]
     await tx.execute(writes.ADD_UNITS, service.columns(rows))
-    after = [*lines, Line(order.id, new, goods.sku_id, quantity, price.total, dict(goods.components))]
+    stands_in = Line(order.id, new, goods.sku_id, quantity, price.total, dict(goods.components), shares_discount=False)
+    after = [*lines, stands_in]
     retired = {**cancelled, line.line: cancelled[line.line] + quantity, new: 0}
-    worth = replacement.worth(order, after, retired)
+    worth = rules.worth(order, after, retired)
     totals = {"order_id": order.id, "added": price.total, "cancelled": worth}
     await tx.execute(replacing_writes.SET_TOTALS, totals)
     event = LineReplaced(

@@ -278,12 +278,18 @@ def _take_rows(line: Line, units: Sequence[Unit], left: dict[int, int], wanted: 
 def cancelled_worth(order: Order, lines: Sequence[Line], cancelled: Mapping[int, int]) -> int:
     """Return in centavos what the cancelled units (sold units per line) take off the order's total.
 
-    Each line bears its share of the order's discount by largest remainder; of a line, n of q units are worth n/q
-    rounded down, so its last unit takes the rest. Shipping is given back when nothing is left of the order.
+    Each line that it was sold with bears its share of the order's discount by largest remainder; of a line, n of q
+    units are worth n/q rounded down, so its last unit takes the rest. Shipping is given back when nothing is left of
+    the order.
     """
     if all(cancelled.get(line.line, 0) >= line.quantity for line in lines):
         return order.total
-    discounts = share_out(order.discount_total, [line.total for line in lines])
+    return worth(order, lines, cancelled)
+
+
+def worth(order: Order, lines: Sequence[Line], cancelled: Mapping[int, int]) -> int:
+    """Return what cancelled units take off an order of which something is left; see `cancelled_worth`."""
+    discounts = share_out(order.discount_total, [line.total if line.shares_discount else 0 for line in lines])
     return sum(
         (line.total - discount) * cancelled.get(line.line, 0) // line.quantity
         for line, discount in zip(lines, discounts, strict=True)

@@ -179,9 +179,9 @@ async def lines_of(tx: Tx, order_ids: Iterable[UUID]) -> dict[UUID, list[Line]]:
     wanted = sorted(set(order_ids))
     lines: dict[UUID, list[Line]] = {order_id: [] for order_id in wanted}
     found = await tx.tuples(writes.LINES_OF, {"orders": wanted})
-    for order_id, line, sku_id, quantity, total, components, discount in found:
+    for order_id, line, sku_id, quantity, total, components, discount, shares in found:
         parts = {int(sku): each for sku, each in components.items()}
-        lines[order_id].append(Line(order_id, line, sku_id, quantity, total, parts, discount))
+        lines[order_id].append(Line(order_id, line, sku_id, quantity, total, parts, discount, shares))
     return lines
 
 

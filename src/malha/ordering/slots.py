@@ -3,7 +3,7 @@
 The order's row is locked before the slot, as everywhere.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime, time
 from zoneinfo import ZoneInfo
 
@@ -78,13 +78,14 @@ def places_of(order: Order, units: Iterable[Unit]) -> set[int]:
     return {u.location_id for u in units if u.location_id is not None and u.state is not UnitState.CANCELLED}
 
 
-async def choices(tx: Tx, order_id: UUID, most: int = 30) -> tuple[Reservation | None, list[tuple[Location, Slot]]]:
-    """Return the slot an order has, and free ones it may have instead, the next first.
+async def choices(
+    tx: Tx, order_id: UUID, units: Sequence[Unit], most: int = 30
+) -> tuple[Reservation | None, list[tuple[Location, Slot]]]:
+    """Return the slot an order with these units has, and free ones it may have instead, the next first.
 
     Only slots that are to come; nothing is locked, so one of them may be gone when it is asked for.
     """
     order = await ordering.look_at(tx, order_id)
-    units = (await ordering.units_of(tx, [order_id]))[order_id]
     had = (await reads.of_orders(tx, [order_id])).get(order_id)
     if not any(is_to_come(u) for u in units):
         return had, []

@@ -36,7 +36,7 @@ FROM order_unit WHERE order_id = ANY (%(orders)s::uuid[]) ORDER BY order_id, lin
 LINES_OF = """
 SELECT l.order_id, l.line, l.sku_id, l.quantity, l.total,
        coalesce((SELECT jsonb_object_agg(c.sku_id, c.quantity) FROM order_component c
-                 WHERE c.order_id = l.order_id AND c.line = l.line), '{}'::jsonb), l.discount
+                 WHERE c.order_id = l.order_id AND c.line = l.line), '{}'::jsonb), l.discount, l.shares_discount
 FROM order_line l WHERE l.order_id = ANY (%(orders)s::uuid[]) ORDER BY l.order_id, l.line
 """
 

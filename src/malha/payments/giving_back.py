@@ -56,7 +56,7 @@ async def begin(tx: Tx, reference: str, text: str, mark: str) -> int:
 
 
 async def stop(tx: Tx, number: int) -> None:
-    """Stop recording: what is recorded stays so, the rest stays due.
+    """Stop recording: what is recorded stays so, the rest stays due. A job of it that failed for good waits no more.
 
     Raises:
         BatchNotFound: there is none.
@@ -66,6 +66,7 @@ async def stop(tx: Tx, number: int) -> None:
     await tx.execute(writes.LEAVE_ORDERS, {"id": batch.id})
     if await tx.value(writes.STOP_BATCH, {"id": batch.id}) is None:
         raise BatchEnded(number=number)
+    await jobs.give_up(tx, go_on, batch_id=str(batch.id))
     batch = await reads.batch(tx, number)
     facts = {"recorded": batch.recorded, "refused": batch.refused}
     await audit.record(tx, action="stop", entity="refund_batch", entity_id=number, after=facts)

@@ -12,6 +12,8 @@ import msgspec
 from psycopg import sql
 
 from malha.platform.db import Tx, where
+from malha.platform.flaws import Flaw, refuse
+from malha.platform.i18n import N_
 
 CHANGED = "(changed)"
 
@@ -152,6 +154,19 @@ def _fields(record: Mapping[str, Any] | msgspec.Struct | None) -> dict[str, Any]
         dict(record) if isinstance(record, Mapping) else record, str_keys=True, enc_hook=str
     )
     return fields
+
+
+async def record_reveal(tx: Tx, entity: str, entity_id: object, why: str, **shown: Any) -> None:
+    """Write down that the actor sees personal data in full, and why: one rule for whatever shows it.
+
+    `shown` says what of the record it is, where that is not all of it.
+
+    Raises:
+        Invalid: no reason is given.
+    """
+    why = why.strip()
+    refuse([] if why else [Flaw("why", N_("Say why the data is needed."))])
+    await record(tx, action="reveal", entity=entity, entity_id=entity_id, after={"why": why, **shown})
 
 
 async def record(

@@ -62,7 +62,7 @@ FROM unnest(%(args)s::jsonb[], %(locks)s::text[]) AS j (args, lock)
 """
 # For the list of what needs attention; few, or somebody has been told.
 FAILED_JOBS = """
-SELECT id, task_name AS task, attempts FROM malha_jobs.procrastinate_jobs
+SELECT id, task_name AS task, attempts, args AS arguments FROM malha_jobs.procrastinate_jobs
 WHERE status = 'failed' AND queue_name = %(queue)s::text ORDER BY id LIMIT %(limit)s::int
 """
 # What is still to be done, or being done, of one task: few where a task has one job a record.
@@ -74,6 +74,11 @@ WHERE task_name = %(task)s::text AND queue_name = %(queue)s::text AND status IN 
 RETRY_JOBS = """
 SELECT id, malha_jobs.procrastinate_retry_job_v2(id, now(), NULL, NULL, NULL) FROM malha_jobs.procrastinate_jobs
 WHERE id = ANY (%(ids)s::bigint[]) AND status = 'failed' AND queue_name = %(queue)s::text
+"""
+# What nobody wants done any more waits for nobody. Few jobs failed: no index of their own.
+GIVE_UP_JOBS = """
+UPDATE malha_jobs.procrastinate_jobs SET status = 'cancelled'
+WHERE task_name = %(task)s::text AND queue_name = %(queue)s::text AND status = 'failed' AND args @> %(args)s::jsonb
 """
 INSTALLED = "SELECT name FROM malha_jobs.installed"
 HAS_SCHEMA = "SELECT to_regclass('malha_jobs.installed') IS NOT NULL"
@@ -98,6 +103,7 @@ class FailedJob(msgspec.Struct, frozen=True):
     id: int
     task: str
     attempts: int
+    arguments: dict[str, Any]
 
 
 TASKS: dict[str, Task] = {}
@@ -163,6 +169,12 @@ async def open_arguments(tx: Tx, wanted: Task) -> list[dict[str, Any]]:
 async def retry(tx: Tx, ids: Sequence[int]) -> list[int]:
     """Have jobs that failed for good run once more; return those that had."""
     return [id_ for id_, _void in await tx.tuples(RETRY_JOBS, {"ids": list(ids), "queue": tx.retailer})]
+
+
+async def give_up(tx: Tx, wanted: Task, **arguments: Any) -> None:
+    """Let jobs of a task with these arguments that failed for good go: what they were to do is not wanted any more."""
+    asked = {"task": wanted.name, "queue": tx.retailer, "args": _encode(arguments).decode()}
+    await tx.execute(GIVE_UP_JOBS, asked)
 
 
 async def install(url: str) -> list[str]:

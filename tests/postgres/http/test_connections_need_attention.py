@@ -201,14 +201,16 @@ async def test_what_waits_is_searched_paged_looked_at_and_settled_by_cause(made,
     shown = await page(f"{base}/{key}")
     assert "no answer in time" in shown
     assert "1001" not in shown
-    answer = await shop.http.post(f"{base}/{key}/reveal", headers=owner)
+    why = {"why": "Olist asked"}
+    assert (await shop.http.post(f"{base}/{key}/reveal", data={"why": " "}, headers=owner)).status_code == 422
+    answer = await shop.http.post(f"{base}/{key}/reveal", data=why, headers=owner)
     assert "&#34;order&#34;: &#34;1001&#34;" in answer.text
     id_ = (await world.values("SELECT min(id) FROM channel_inbox"))[0]
     assert "It may name people" in await page(f"{base}/{id_}")
-    answer = await shop.http.post(f"{base}/{id_}/reveal", headers=owner)
+    answer = await shop.http.post(f"{base}/{id_}/reveal", data=why, headers=owner)
     assert '<pre class="m-code" tabindex="0">1</pre>' in answer.text
-    revealed = "SELECT count(*) FROM audit WHERE action = 'reveal' AND entity = 'connection'"
-    assert await world.values(revealed) == [2]
+    revealed = "SELECT after ->> 'why' FROM audit WHERE action = 'reveal' AND entity = 'connection'"
+    assert await world.values(revealed) == ["Olist asked"] * 2
     lead = await shop.session(Role.PLANNER)
     assert (await shop.http.post(f"{base}/{id_}/reveal", headers=lead)).status_code == 403
     await page(f"{base}/999999", 404)

@@ -96,6 +96,23 @@ async def test_data_is_shown_in_full_with_a_reason_that_is_kept(known: Shop) -> 
     assert "dlg-reveal" not in await page(known, "/customers/1", lead)
 
 
+async def test_the_page_of_an_order_asks_why_as_the_page_of_a_customer_does(known: Shop) -> None:
+    owner = await known.session()
+    async with known.database.transaction() as tx:
+        (number,) = await tx.values("SELECT number FROM sales_order ORDER BY number LIMIT 1")
+        await tx.execute("UPDATE sales_order SET buyer_document = '52998224725'")
+    assert "dlg-reveal" in await page(known, f"/orders/{number}", owner)
+    for nothing in ({}, {"why": "  "}):
+        refused = await send(known, f"/orders/{number}/reveal", nothing, owner)
+        assert (refused.status_code, "Say why the data is needed." in texts(refused.text)) == (422, True)
+        assert "529.982.247-25" not in refused.text
+    shown = await send(known, f"/orders/{number}/reveal", {"why": "carrier calls"}, owner)
+    assert "529.982.247-25" in shown.text
+    async with known.database.transaction() as tx:
+        kept = await tx.tuples("SELECT entity, after FROM audit WHERE action = 'reveal'")
+    assert kept == [("order", {"why": "carrier calls", "shown": "buyer"})]
+
+
 async def test_an_edit_keeps_what_it_leaves_empty_and_needs_no_look_at_it(known: Shop) -> None:
     owner = await known.session()
     form = {"version": "1", "name": "Iara N. Prado", "phone": "(81) 91111-2222"}

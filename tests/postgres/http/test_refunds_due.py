@@ -8,6 +8,7 @@ from tests_http import Shop
 
 from malha.identity.model import PERMISSIONS, Role
 from malha.payments import giving_back
+from malha.platform import jobs
 
 __all__ = ["retailer"]
 
@@ -216,6 +217,50 @@ async def test_a_person_stops_what_is_being_recorded(retailer: Shop) -> None:
     assert await listed(retailer, key) == {one["number"]: 500}
     elsewhere = await retailer.session(Role.STORE_LEAD, locations=["JPA"], email="jpa@loja.test")
     assert (await retailer.http.get(there, headers=elsewhere)).status_code == 404
+
+
+async def test_a_batch_whose_job_failed_for_good_is_tried_again_or_stopped_where_attention_is_asked_for(
+    retailer: Shop,
+) -> None:
+    key = await retailer.key(EVERYTHING)
+    owner = await retailer.session()
+    one = await sold(retailer, key, "one", 10_000, 500)
+    there = (await all_of_it(retailer, owner, "one")).headers["location"]
+    async with retailer.database.transaction() as tx:
+        failed = (
+            "UPDATE malha_jobs.procrastinate_jobs SET status = 'failed', attempts = 5"
+            " WHERE task_name = 'payments.record_refunds' RETURNING id"
+        )
+        number = await tx.value(failed)
+    page = (await retailer.http.get("/attention", headers=owner)).text
+    assert f'href="{there}"' in page
+    assert "Recording of refunds together" in page
+    assert "It goes on where it stopped and records nothing twice." in page
+    assert 'action="/attention/replay"' in page
+    assert 'action="/attention/stop"' in page
+    lead = await retailer.session(Role.STORE_LEAD, locations=["JPA"], email="jpa@loja.test")
+    form = {"key": str(number)}
+    assert (await retailer.http.post("/attention/stop", data=form, headers=lead)).status_code == 403
+    sent = await retailer.http.post("/attention/stop", data=form, headers=owner)
+    assert (sent.status_code, sent.headers["location"]) == (303, "/attention")
+    assert "Recording of refunds together" not in (await retailer.http.get("/attention", headers=owner)).text
+    assert "It was stopped: the refund of 1 order is still due." in (await retailer.http.get(there, headers=owner)).text
+    assert await listed(retailer, key) == {one["number"]: 500}
+    assert (await retailer.http.post("/attention/stop", data=form, headers=owner)).status_code == 404
+
+
+async def test_a_batch_that_is_stopped_on_its_own_page_asks_for_no_attention_any_more(retailer: Shop) -> None:
+    key = await retailer.key(EVERYTHING)
+    owner = await retailer.session()
+    await sold(retailer, key, "one", 10_000, 500)
+    there = (await all_of_it(retailer, owner, "one")).headers["location"]
+    async with retailer.database.transaction() as tx:
+        await tx.execute(
+            "UPDATE malha_jobs.procrastinate_jobs SET status = 'failed' WHERE task_name = 'payments.record_refunds'"
+        )
+    assert (await retailer.http.post(f"{there}/stop", headers=owner)).status_code == 303
+    async with retailer.database.transaction() as tx:
+        assert await jobs.failed(tx) == []
 
 
 async def test_a_program_has_all_that_a_search_finds_recorded_asks_how_far_it_is_and_reads_what_was_refused(

@@ -1,5 +1,6 @@
 """Routing rules by API: drafts under their version, publishing, rolling back, trying, and who may."""
 
+import re
 from typing import Any
 
 from test_routing_explained import placed, retailer
@@ -109,6 +110,28 @@ async def test_a_published_set_says_until_when_and_its_end_is_moved(retailer: Sh
     assert (past.status_code, past.json()["code"]) == (409, "rule_set_ends_too_soon")
     endless = await retailer.http.post(f"{at}/end", json={"effective_until": None}, headers=key)
     assert endless.json()["effective_until"] is None
+    stale = {"if-match": f'"{endless.json()["version"] - 1}"'}
+    assert (await retailer.http.post(f"{at}/end", json=until, headers=key | stale)).status_code == 412
+
+
+async def test_of_two_managers_who_move_its_end_the_second_sees_first_what_the_other_did(retailer: Shop) -> None:
+    key = await keyed(retailer, BOTH)
+    draft, tag = await drafted(retailer, key)
+    await retailer.http.post(f"/v1/routing-rules/{draft['id']}/publish", json={}, headers=key | {"if-match": tag})
+    ana, bia = await retailer.session(email="ana@loja.test"), await retailer.session(email="bia@loja.test")
+    at = f"/routing-rules/{draft['id']}"
+    dialogs = [(await retailer.http.get(at, headers=who)).text for who in (ana, bia)]
+    seen = [re.findall(r'action="[^"]+/end".*?name="version" value="(\d+)"', page, re.DOTALL) for page in dialogs]
+    assert seen[0] == seen[1] != []
+    first = {"effective_until": "2099-11-30T03:00", "version": seen[0][0]}
+    second = {"effective_until": "", "version": seen[1][0]}
+    assert (await retailer.http.post(f"{at}/end", data=first, headers=ana)).status_code == 303
+    refused = await retailer.http.post(f"{at}/end", data=second, headers=bia)
+    assert refused.status_code == 412, refused.text
+    kept = (await retailer.http.get(f"/v1/routing-rules/{draft['id']}", headers=key)).json()
+    assert kept["effective_until"] is not None
+    unsaid = await retailer.http.post(f"{at}/end", data={"effective_until": ""}, headers=bia)
+    assert unsaid.status_code == 412
 
 
 async def test_the_state_of_an_example_follows_from_its_cep_and_one_of_both_has_to_be_there(retailer: Shop) -> None:

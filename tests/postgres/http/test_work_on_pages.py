@@ -154,3 +154,82 @@ async def test_the_work_on_the_page_is_without_what_was_cancelled(shop: Shop) ->
         await service.cancel(tx, order_id, reason="all of it")
     page = (await shop.http.get("/orders/1", headers=lead)).text
     assert re.findall(r'<li><span class="m-num">(\d+) ×</span>', page) == ["3", "3"]  # what it was asked for
+
+
+async def picked(shop: Shop) -> tuple[UUID, UUID, list[int], dict[str, str]]:
+    """An order of 3 units of one SKU and 2 of another, picked; return it, its work, the SKUs and a session."""
+    async with shop.database.transaction() as tx:
+        world = await a_network(tx, policy="not_required")
+        skus = [await a_product(tx, world, code, stock={"S1": 10}) for code in ("A", "B")]
+        order_id = await an_order(tx, world, [Sold(skus[0], 3, at="S1"), Sold(skus[1], 2, at="S1")])
+        [work] = [made.id for made in await service.release_order(tx, order_id)]
+        await service.confirm_pick(tx, work)
+    return order_id, work, skus, await shop.session(Role.STORE_LEAD, locations=["S1"])
+
+
+async def parcels(shop: Shop, order_id: UUID) -> list[list[tuple[int, int]]]:
+    """Return what each parcel holds, by line, in the order of packing; units in none come as a parcel of their own."""
+    held: dict[str, list[tuple[int, int]]] = {}
+    async with shop.database.transaction() as tx:
+        for u in (await ordering.units_of(tx, [order_id]))[order_id]:
+            held.setdefault(str(u.shipment_id), []).append((u.line, u.quantity))
+    return [sorted(held[key]) for key in sorted(held)]
+
+
+async def test_everything_goes_in_one_parcel_unless_somebody_says_more(shop: Shop) -> None:
+    order_id, work, _, lead = await picked(shop)
+    page = (await shop.http.get("/orders/1", headers=lead)).text
+    assert f'id="dlg-pack-{str(work)[-12:]}"' in page
+    assert "5 units go in one parcel." in page
+    assert "Another parcel" in page
+    await shop.http.post("/orders/1/pack", data={"work": str(work)}, headers=lead)
+    assert await parcels(shop, order_id) == [[(1, 3), (2, 2)]]
+
+
+async def test_a_person_says_what_goes_in_which_parcel_and_the_first_holds_the_rest(shop: Shop) -> None:
+    order_id, work, [a, b], lead = await picked(shop)
+    form = {"work": str(work), f"c2.1.{a}": "1", f"c2.2.{b}": "0", f"c7.1.{a}": "1", f"c7.2.{b}": "2"}
+    answer = await shop.http.post("/orders/1/pack", data=form, headers=lead)
+    assert answer.status_code in {200, 303}
+    assert await parcels(shop, order_id) == [[(1, 1)], [(1, 1)], [(1, 1), (2, 2)]]
+    page = (await shop.http.get("/orders/1", headers=lead)).text
+    assert page.count("Packed parcel, still here") == 3
+    assert '<small class="m-holds">1 \u00d7 A, 2 \u00d7 B</small>' in page
+    async with shop.database.transaction() as tx:
+        ids = await service.parcels_of(tx, work)
+    assert all(f'name="tracking_code.{id_}"' in page for id_ in ids)
+    codes = {f"tracking_code.{id_}": f"BR{n}" for n, id_ in enumerate(ids)}
+    await shop.http.post("/orders/1/ship", data={"work": str(work), "carrier": "Jadlog", **codes}, headers=lead)
+    async with shop.database.transaction() as tx:
+        sent = await tx.tuples("SELECT id, carrier, tracking_code FROM shipment ORDER BY id")
+    assert sent == [(id_, "Jadlog", f"BR{n}") for n, id_ in enumerate(ids)]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "said"),
+    [
+        ("4", "0", "Write a whole number from 0 to 3."),
+        ("", "1", "Write a whole number from 0 to 3."),
+        ("1,5", "1", "Write a whole number from 0 to 3."),
+        ("0", "0", "This parcel would hold nothing: say what goes in it, or take it off."),
+        ("3", "2", "The first parcel would hold nothing: one of the others is that one."),
+    ],
+)
+async def test_parcels_that_cannot_be_are_refused_in_words_and_nothing_is_packed(
+    shop: Shop, first: str, second: str, said: str
+) -> None:
+    order_id, work, [a, b], lead = await picked(shop)
+    form = {"work": str(work), f"c2.1.{a}": first, f"c2.2.{b}": second}
+    answer = await shop.http.post("/orders/1/pack", data=form, headers=lead)
+    assert (answer.status_code, said in answer.text) == (422, True)
+    assert await parcels(shop, order_id) == [[(1, 3), (2, 2)]]
+    assert await states(shop, order_id) == [("picked", 3), ("picked", 2)]
+
+
+async def test_parcels_of_a_form_of_before_a_cancel_are_refused(shop: Shop) -> None:
+    order_id, work, [a, b], lead = await picked(shop)
+    async with shop.database.transaction() as tx:
+        await ordering.cancel(tx, order_id, reason="changed mind", wishes=[CancelWish(1, 2)])
+    form = {"work": str(work), f"c2.1.{a}": "2", f"c2.2.{b}": "0"}
+    answer = await shop.http.post("/orders/1/pack", data=form, headers=lead)
+    assert (answer.status_code, "Write a whole number from 0 to 1." in answer.text) == (422, True)

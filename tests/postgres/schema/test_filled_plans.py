@@ -16,7 +16,7 @@ from malha.customers import reads as customers
 from malha.fulfillment import finding
 from malha.inventory import reads as inventory
 from malha.notifications import reads as messages
-from malha.ordering import finding_reads, reads
+from malha.ordering import finding_customers, finding_reads, reads
 from malha.ordering.reads import Due, Sort, View, Wanted
 from malha.platform.db import Database, Tx
 from malha.platform.ids import first_id
@@ -44,6 +44,11 @@ SELECT t.key, o.placed_at, o.id, t.key FROM sales_order o CROSS JOIN LATERAL (
     SELECT 'natal' AS key WHERE o.number % 4 = 0
     UNION ALL SELECT 'vip' WHERE o.number % 500 = 0
     UNION ALL SELECT 'lote ' || o.number % 40 WHERE o.number % 4 = 1) AS t
+"""
+# What led to profiles that went into others.
+ALIASES = """
+INSERT INTO customer_alias (value, customer_id, merge_id)
+SELECT 'gone' || number || '@x.example', id, gen_random_uuid() FROM customer
 """
 Ask = Callable[[Tx], Awaitable[Any]]
 
@@ -176,9 +181,17 @@ def questions(past: Past) -> dict[str, tuple[Ask, set[str]]]:
         "a tag as a search": (lambda tx: finding_reads.find(tx, "natal"), {"order_tag_pkey"}),
         "tags that there are": (reads.known_tags, {"order_tag_pkey"}),
         "tags of some orders": (lambda tx: reads.tags(tx, [first_id(NOW)]), {"order_tag_order"}),
-        "customer by CPF": (lambda tx: customers.find(tx, cpf), {"customer_document"}),
+        "customer by CPF": (lambda tx: customers.find(tx, cpf), {"customer_document", "customer_alias_pkey"}),
         "customer by e-mail": (lambda tx: customers.find(tx, email), {"customer_email"}),
         "customer by telephone": (lambda tx: customers.find(tx, phone), {"customer_phone"}),
+        "customer by the number of an order": (
+            lambda tx: finding_customers.find(tx, "777"),
+            {"sales_order_number_key", "sales_order_channel_id_external_id_key", "order_customer_pkey"},
+        ),
+        "customer by what only an order has": (
+            lambda tx: finding_customers.find(tx, "98.765.432/0001-00"),
+            {*by_word, "order_customer_pkey"},
+        ),
         "customer by name": (lambda tx: customers.find(tx, name), {"customer_number_key", "customer_folded"}),
         "customers found": (
             lambda tx: customer_reads.customers(tx, customer_reads.Wanted(search=name), size=50),
@@ -218,7 +231,8 @@ async def test_questions_about_a_long_past_go_by_their_indexes(database: Databas
         partial = {name for (name,) in rows.fetchall()}
         connection.execute(HOLDS)
         connection.execute(TAGS)
-        connection.execute("ANALYZE stock_hold, stock_hold_line, order_tag")
+        connection.execute(ALIASES)
+        connection.execute("ANALYZE stock_hold, stock_hold_line, order_tag, customer_alias")
     problems = []
     async with database.transaction() as tx:
         for asked, (ask, expected) in questions(past).items():

@@ -286,13 +286,14 @@ async def drop_cause(tx: Tx, code: str, way: str, cause: str) -> int:
     return await _settled(tx, code, "drop", done, [cause])
 
 
-async def reveal(tx: Tx, code: str, entry: int | UUID) -> str:
-    """Return what a peer sent (by number) or is to be told (by key), as text; that it was looked at is written down.
+async def reveal(tx: Tx, code: str, entry: int | UUID, why: str) -> str:
+    """Return what a peer sent (by number) or is to be told (by key), as text; who looked at it and why is written down.
 
     It may name people.
 
     Raises:
         UnknownEntry: there is no such entry.
+        Invalid: no reason is given.
     """
     found = await connection_of(tx, code)
     if isinstance(entry, int):
@@ -301,7 +302,7 @@ async def reveal(tx: Tx, code: str, entry: int | UUID) -> str:
         content = await stuck_reads.content_of_op(tx, found.id, entry)
     if content is None:
         raise UnknownEntry(key=str(entry))
-    await audit.record(tx, action="reveal", entity="connection", entity_id=code, after={"entries": [str(entry)]})
+    await audit.record_reveal(tx, "connection", code, why, entries=[str(entry)])
     return content
 
 

@@ -1,6 +1,7 @@
 """What cannot be in a rule set, field by field. Pure."""
 
 from collections.abc import Collection, Iterator, Sequence
+from itertools import islice
 
 from malha.network.model import LocationKind
 from malha.network.snapshot import NetworkSnapshot
@@ -8,6 +9,7 @@ from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_
 from malha.routing.ruling.model import Content, Row, Rule, Run, Unfilled, When, Where
 
+MOST_FLAWS = 1_000
 NO_CHANNEL = N_("There is no channel {code}.")
 NO_GROUP = N_("There is no group of locations {code}.")
 NO_LOCATION = N_("There is no location {code}.")
@@ -36,24 +38,32 @@ SWAP = N_("Swap the two.")
 def flaws_of(
     content: Content, known: NetworkSnapshot, groups: Collection[str], no_categories: Collection[str]
 ) -> list[Flaw]:
-    """Return what is wrong. `no_categories` are codes the conditions name that no category has."""
-    found: list[Flaw] = []
+    """Return what is wrong, the first `MOST_FLAWS` of it: nobody mends more at once, and a table may have 100,000.
+
+    `no_categories` are codes the conditions name that no category has.
+    """
+    return list(islice(_flaws(content, known, groups, no_categories), MOST_FLAWS))
+
+
+def _flaws(
+    content: Content, known: NetworkSnapshot, groups: Collection[str], no_categories: Collection[str]
+) -> Iterator[Flaw]:
     names: set[str] = set()
     for n, run in enumerate(content.runs):
         at = f"runs/{n}"
-        found += _name(f"{at}/name", run.name, names)
-        found += _when(f"{at}/when", run.when, known, no_categories)
-        found += _rules(at, run, known, groups)
+        yield from _name(f"{at}/name", run.name, names)
+        yield from _when(f"{at}/when", run.when, known, no_categories)
+        yield from _rules(at, run, known, groups)
+    runs = {run.name for run in content.runs}
     for n, row in enumerate(content.table.rows):
-        found += _when(f"table/rows/{n}/when", row.when, known, no_categories)
-        found += _row(f"table/rows/{n}/then", row, content, groups)
-        found += _vendors(f"table/rows/{n}/then", row.then.vendors, row.then.unfilled, known)
-    return found
+        yield from _when(f"table/rows/{n}/when", row.when, known, no_categories)
+        yield from _row(f"table/rows/{n}/then", row, runs, groups)
+        yield from _vendors(f"table/rows/{n}/then", row.then.vendors, row.then.unfilled, known)
 
 
-def _row(at: str, row: Row, content: Content, groups: Collection[str]) -> Iterator[Flaw]:
+def _row(at: str, row: Row, runs: Collection[str], groups: Collection[str]) -> Iterator[Flaw]:
     then = row.then
-    if then.run is not None and all(run.name != then.run for run in content.runs):
+    if then.run is not None and then.run not in runs:
         yield Flaw(f"{at}/run", NO_RUN, CHECK_RUN, {"name": then.run})
     for field, codes in (("groups", then.groups), ("prefer", then.prefer)):
         for n, code in enumerate(codes):

@@ -4,6 +4,7 @@ A draft changes under its version. What is published never changes: it comes int
 comes back by being published anew, under a new number.
 """
 
+import asyncio
 from collections.abc import Collection
 from datetime import datetime
 
@@ -149,10 +150,13 @@ async def roll_back(
     return await publish(tx, draft.id, draft.version, effective_from=effective_from, effective_until=effective_until)
 
 
-async def end_at(tx: Tx, id_: int, until: datetime | None) -> RuleSet:
+async def end_at(tx: Tx, id_: int, until: datetime | None, version: int | None = None) -> RuleSet:
     """State when a published rule set ends that has not ended yet; None: not before another one is in force.
 
+    `version` is what the person saw of it; None: whatever it is now.
+
     Raises:
+        Conflict: somebody else changed it meanwhile.
         SharedByAll, RuleSetNotFound: as `start_draft`.
         RuleSetNotPublished: it is a draft.
         EndsBeforeItBegins: it would end before now, or before it begins.
@@ -165,6 +169,8 @@ async def end_at(tx: Tx, id_: int, until: datetime | None) -> RuleSet:
     lasted = set(await reads.lasting(tx))
     if before.status is Status.DRAFT or before.effective_from is None:
         raise RuleSetNotPublished(key=id_)
+    if version is not None and version != before.version:  # under the lock of all rule sets
+        raise Conflict(what=Word(N_("Routing rules")), key=str(id_))
     if until is not None and until <= max(before.effective_from, await tx.now()):
         raise EndsBeforeItBegins
     if await tx.value(writes.END_AT, {"id": id_, "until": until}) is None:
@@ -305,7 +311,9 @@ async def _check_back(tx: Tx, lasted: Collection[int]) -> None:
 async def _check(tx: Tx, content: Content) -> None:
     known = await network.snapshot(tx)
     groups = {group.code for group in await network.location_groups(tx)}
-    refuse(flaws_of(content, known, groups, await reads.categories_unknown(tx, content)))
+    unknown = await reads.categories_unknown(tx, content)
+    # A table may be of megabytes: whoever else asks this process does not wait for it.
+    refuse(await asyncio.to_thread(flaws_of, content, known, groups, unknown))
 
 
 def _shown(found: RuleSet) -> dict[str, object]:
