@@ -113,8 +113,8 @@ async def _cancel(tx: Tx, order_id: UUID, form: Form) -> str:
         _refuse_changed(order, form, any(here.get(line) != count for line, count in seen.items()))
     done = await work.cancel(tx, order_id, reason=forms.said(form, "reason", 200), wishes=wishes)
     await payments.restate(tx, [order_id])
-    units = sum(done.lines.values())
-    return _("Order cancelled") if done.whole else n_("{n} unit cancelled", "{n} units cancelled", units)
+    cancelled = sum(done.lines.values())
+    return _("Order cancelled") if done.whole else n_("{n} unit cancelled", "{n} units cancelled", cancelled)
 
 
 async def _hold(tx: Tx, order_id: UUID, form: Form) -> str:
