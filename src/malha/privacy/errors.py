@@ -45,8 +45,8 @@ class OrdersComing(Conflict):
 
 
 class ImportsOpen(Conflict):
-    """A table of customers is on its way: its file may name the person, and its rows may bring them back."""
+    """A table of customers is being read this moment: it may name the person, and bring them back."""
 
     code = "imports_open"
-    says = "An import of customers is not finished: {numbers}."
-    mend = "Finish it or drop it first, on the page of imports."
+    says = "An import of customers is going on: {numbers}."
+    mend = "Wait for its end, or stop it, on the page of imports."

@@ -1,9 +1,13 @@
 """What is known of a person, where they are named, what keeps them from being erased, and all of it for their file."""
 
+from datetime import datetime
 from typing import Final, LiteralString
 
+import msgspec
 from psycopg import sql
 
+from malha.platform.db import Tx
+from malha.platform.ids import UUID
 from malha.privacy.places import Place, Shape
 
 # --- whose it is ---
@@ -86,10 +90,10 @@ WHERE i.state IN ('waiting', 'unmapped', 'parked')
   AND (convert_from(i.payload, 'LATIN1') ~* %(words)s::text OR convert_from(i.payload, 'LATIN1') ~* %(numbers)s::text)
 ORDER BY 1
 """
-# One that failed or was stopped loses its file with the erasure, and says so when somebody goes on with it.
+# One that waits for a person loses its file with the erasure, and says so when somebody goes on with it.
 OPEN_IMPORTS = """
 SELECT number FROM import_run
-WHERE kind = 'customers' AND state IN ('mapping', 'checking', 'checked', 'applying', 'undoing') ORDER BY number
+WHERE kind = 'customers' AND state IN ('checking', 'applying', 'undoing') ORDER BY number
 """
 ERASURE = """
 SELECT c.number, e.at, e.orders, e.messages, e.documents, e.person, e.reason
@@ -214,3 +218,20 @@ UNION ALL SELECT 'shipment', s.id::text FROM shipment s WHERE s.order_id = ANY (
 UNION ALL SELECT 'tender', t.id::text FROM tender t WHERE t.order_id = ANY (%(orders)s::uuid[])
 UNION ALL SELECT 'order_note', n.id::text FROM order_note n WHERE n.order_id = ANY (%(orders)s::uuid[])
 """
+
+
+class Erasure(msgspec.Struct, frozen=True, kw_only=True):
+    """That somebody was erased: when, by whom, why, in how many orders and messages, and what the law has kept."""
+
+    number: int
+    at: datetime
+    orders: int
+    messages: int
+    documents: int
+    person: str
+    reason: str
+
+
+async def erasure(tx: Tx, customer_id: UUID) -> Erasure | None:
+    """Return that a customer was erased; None: they were not."""
+    return await tx.maybe(Erasure, ERASURE, {"customer": customer_id})

@@ -18,6 +18,7 @@ GONE: Final = "***"
 _LIKE = {"a": "aáàâãäAÁÀÂÃÄ", "e": "eéèêëEÉÈÊË", "i": "iíìîïIÍÌÎÏ", "o": "oóòôõöOÓÒÔÕÖ", "u": "uúùûüUÚÙÛÜ"}
 _LIKE |= {"c": "cçCÇ", "n": "nñNÑ"}
 _BEFORE, _AFTER = r"(?<![0-9A-Za-z])", r"(?![0-9A-Za-z])"
+_CEP = 8
 _SHORTEST_NUMBER = 8  # digits: fewer are anybody's
 
 
@@ -29,6 +30,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     emails: frozenset[str] = frozenset()
     phones: frozenset[str] = frozenset()
     streets: frozenset[str] = frozenset()  # with their number: a street alone is many people's
+    ceps: frozenset[str] = frozenset()
     parcels: frozenset[str] = frozenset()  # tracking codes: a carrier's page says who lives where
 
 
@@ -51,6 +53,13 @@ def all_marks(known: Known) -> Marks:
     words += [_bounded(code) for code in known.parcels if len(code) >= _SHORTEST_NUMBER]
     words += [_phrase(street) for street in known.streets if any(c.isdigit() for c in street)]
     return Marks(_any(words), _any(_numbers(known)))
+
+
+def cep_marks(known: Known) -> str:
+    """Return the pattern of CEPs, of which the first group is the district's part."""
+    told = sorted(c for c in known.ceps if len(c) == _CEP and c.isdigit())
+    found = [f"{cep[:5]}(?=-?{cep[5:]})" for cep in told]
+    return f"{_BEFORE}({'|'.join(found)})-?[0-9]{{3}}{_AFTER}" if told else NOTHING
 
 
 def _any(patterns: Iterable[str]) -> str:

@@ -84,6 +84,7 @@ async def _person(tx: Tx, customer: Customer) -> _Person:
         documents=_said([*(c.document for c in every), *(row[1] for row in called)]),
         emails=_said([*(c.email for c in every), *(row[2] for row in called), *mailed]),
         phones=_said([*(c.phone for c in every), *(row[3] for row in called), *(written_to - mailed)]),
+        ceps=_said([*(c.address.postal_code for c in every), *((row[4] or {}).get("postal_code") for row in called)]),
         parcels=_said(await tx.values(reads.PARCELS, {"orders": orders})),
         streets=_said([f"{street} {number}" if street and number else "" for street, number in addresses]),
     )
@@ -223,7 +224,7 @@ def _listed(numbers: Collection[object]) -> str:
 async def _write(tx: Tx, person: _Person, named: Collection[Place], messages: int, reason: str) -> None:
     customer = person.customer
     all_ = _asked(rules.all_marks(person.known))
-    orders = {"orders": person.orders, **all_}
+    orders = {"orders": person.orders, **all_, "ceps": rules.cep_marks(person.known)}
     keys = {"keys": [f"order:{id_}" for id_ in person.orders], **orders}
     profiles_ = {"profiles": person.profiles}
     # What happened, before what is written from it.
@@ -250,6 +251,7 @@ async def _write(tx: Tx, person: _Person, named: Collection[Place], messages: in
     await tx.execute(writes.DROP_SUPPRESSIONS, {"addresses": addresses})
     await tx.execute(writes.FORGET_CONSENTS, profiles_)
     await tx.execute(writes.DROP_PREFERENCES, profiles_)
+    await tx.execute(writes.STOP_IMPORTS)
     await tx.execute(writes.DROP_FILES)
     await tx.execute(writes.DROP_SAMPLES)
     await tx.execute(writes.DROP_FLAWS, all_)

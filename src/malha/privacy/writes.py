@@ -62,13 +62,12 @@ UPDATE shipment SET tracking_code = NULL, tracking_url = NULL, received_by = NUL
 WHERE order_id = ANY (%(orders)s::uuid[])
 """
 FORGET_PICKUPS = "UPDATE fulfillment_order SET pickup_code = NULL WHERE order_id = ANY (%(orders)s::uuid[])"
-# Where goods were to go, as it was asked and answered.
+# Where goods were to go, as it was asked and answered: a CEP is as near as an address where a street has its own.
 FORGET_DECISIONS = """
-UPDATE routing_decision SET
-    asked = regexp_replace(regexp_replace(asked::text, '("postal_code": ?"[0-9]{5})-?[0-9]{3}"', '\\1000"', 'g'),
-                           '"(street|number|complement|district)": ?"[^"]*"', '"\\1":""', 'g')::json,
-    promise = regexp_replace(promise::text, '("postal_code": ?"[0-9]{5})-?[0-9]{3}"', '\\1000"', 'g')::json
-WHERE order_id = ANY (%(orders)s::uuid[])
+UPDATE routing_decision SET asked = regexp_replace(asked::text, %(ceps)s::text, '\\1000', 'g')::json,
+    promise = regexp_replace(promise::text, %(ceps)s::text, '\\1000', 'g')::json,
+    record = regexp_replace(record::text, %(ceps)s::text, '\\1000', 'g')::json
+WHERE order_id = ANY (%(orders)s::uuid[]) AND concat(asked::text, promise::text, record::text) ~ %(ceps)s::text
 """
 # Payment facts stay, by amount and reference; a reference that names the person keeps that it was one.
 FORGET_TENDERS = """
@@ -139,7 +138,8 @@ FORGET_TIMELINE = f"UPDATE order_timeline SET facts = {_OF_FACTS}::jsonb WHERE o
 _WORDS: Final[LiteralString] = """
     (SELECT coalesce(jsonb_object_agg(f.key, CASE
          WHEN jsonb_typeof(f.value) = 'string' AND f.value <> '""'
-              AND f.key IN ('why', 'note', 'reason', 'proof', 'text', 'resolution') THEN '"***"'::jsonb
+              AND (f.key IN ('why', 'note', 'reason', 'proof', 'text', 'resolution')
+                   OR (f.key = 'source' AND a.entity = 'message_preference')) THEN '"***"'::jsonb
          ELSE f.value END), '{}') FROM jsonb_each({side}::jsonb) AS f)::json
 """
 FORGET_TRAIL = f"""
@@ -152,7 +152,10 @@ WHERE a.entity = w.entity AND a.entity_id = w.id
 
 # --- tables that people brought ---
 
-# A file cannot be emptied in part. Of imports that ended it is not needed; one that failed is brought again.
+# A file cannot be emptied in part. Of imports that ended it is not needed; one not written yet is brought again.
+STOP_IMPORTS = """
+UPDATE import_run SET state = 'stopped', ended_at = now() WHERE kind = 'customers' AND state IN ('mapping', 'checked')
+"""
 DROP_FILES = """
 DELETE FROM import_part p USING import_run r
 WHERE r.id = p.run_id AND r.kind = 'customers' AND r.state IN ('done', 'stopped', 'failed', 'undone')
