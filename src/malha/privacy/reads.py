@@ -86,8 +86,9 @@ ORDER BY o.number
 # Partial indexes on what waits.
 COMING = """
 SELECT DISTINCT c.code || ' ' || i.entity FROM channel_inbox i JOIN connection c ON c.id = i.connection_id
-WHERE i.state IN ('waiting', 'unmapped', 'parked')
-  AND (convert_from(i.payload, 'LATIN1') ~* %(words)s::text OR convert_from(i.payload, 'LATIN1') ~* %(numbers)s::text)
+CROSS JOIN LATERAL (SELECT CASE WHEN position('\\x00'::bytea IN i.payload) = 0
+                                THEN convert_from(i.payload, 'LATIN1') ELSE '' END AS said) AS t
+WHERE i.state IN ('waiting', 'unmapped', 'parked') AND (t.said ~* %(words)s::text OR t.said ~* %(numbers)s::text)
 ORDER BY 1
 """
 # One that waits for a person loses its file with the erasure, and says so when somebody goes on with it.
