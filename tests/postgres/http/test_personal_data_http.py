@@ -117,7 +117,7 @@ async def test_the_page_asks_to_type_the_number_and_shows_an_erased_customer_wit
     page = (await known.http.get("/customers/1", headers=owner)).text
     shown = texts(page)
     assert "Erased customer" in shown
-    assert "The data of this person were erased for good on" in shown
+    assert "The data of this person were erased for good. Owner, " in shown
     assert "Reason: protocol 1." in shown
     assert "Whoever orders again is a new customer." in shown
     for dialog in ("dlg-erase", "dlg-edit", "dlg-wishes"):
