@@ -416,7 +416,7 @@ async def test_a_subscriber_that_reads_the_log_anew_finds_nothing(life: Life):
     assert await parking.retry_due(shop.database, SUBSCRIPTIONS)
     await digest(shop)
     assert await shop.values("SELECT count(*) > 5 FROM order_timeline") == [True]
-    assert await shop.values("SELECT document FROM order_search WHERE document LIKE '%1001%'") != []
+    assert await shop.values("SELECT document FROM order_search WHERE strpos(document, '1001') > 0")
     assert await left(shop) == []
 
 
@@ -612,7 +612,7 @@ async def test_every_column_that_holds_text_is_decided_about_once(shop: Linked):
     columns = await shop.rows(
         "SELECT table_name, column_name FROM information_schema.columns JOIN information_schema.tables"
         " USING (table_schema, table_name) WHERE table_schema = 'malha' AND table_type = 'BASE TABLE'"
-        " AND data_type IN ('text', 'character varying', 'character', 'json', 'jsonb', 'bytea')"
+        " AND (data_type IN ('text', 'character varying', 'character', 'json', 'jsonb', 'bytea') OR udt_name = '_text')"
         " AND NOT (SELECT relispartition FROM pg_class WHERE oid = format('%%I.%%I', table_schema, table_name)::regclass)"
     )
     swept = {(p.table, p.column) for p in places.SWEPT}
