@@ -15,6 +15,8 @@ from malha.ordering import reads as orders
 from malha.platform import paging
 from malha.platform.ids import UUID
 from malha.platform.paging import Page
+from malha.privacy import service as privacy
+from malha.privacy.model import Erased, PersonalData
 
 
 class CustomerStored(msgspec.Struct, frozen=True):
@@ -126,4 +128,48 @@ async def change_customer(work: Work, customer_id: UUID, data: CustomerDraft) ->
     return CustomerStored(changed.id, changed.number, changed.version)
 
 
-handlers = [list_customers, get_customer, reveal_customer, create_customer, change_customer]
+class Taking(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Why all that is kept of a person is taken, like the number of their request."""
+
+    why: Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+class Erasing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Why a person is erased, like the number of their request; the reason is kept, so it names nobody."""
+
+    reason: Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+@command(
+    "/customers/{customer_id:uuid}/personal-data", permission="customers:reveal", everywhere=True, idempotent=False
+)
+async def take_personal_data(work: Work, customer_id: UUID, data: Taking) -> PersonalData:
+    """Return everything that is kept of a person, for them (LGPD, art. 18, II and V); who took it, and why, is kept.
+
+    Profile and profiles that went into it, consents and refusals, orders with payments, documents, parcels, notes,
+    messages and timeline, the audit trail about them, and copies of what channels, tables, partners and programs sent.
+    The same data give the same file but for `taken_at` and this entry of the trail. No reply is kept for repeats.
+    """
+    return await privacy.export(work.tx, customer_id, data.why)
+
+
+@command("/customers/{customer_id:uuid}/erase", permission="customers:erase", everywhere=True)
+async def erase_customer(work: Work, customer_id: UUID, data: Erasing) -> Erased:
+    """Erase a person for good: the profile and every copy of their data (LGPD, art. 18, VI). It cannot be undone.
+
+    What the law obliges to keep stays: fiscal documents, amounts and references of payments; and what names nobody.
+    Refused with 409 while goods, holds, refunds, messages, orders at connections or imports are open. `again` says that
+    it was done before. Backups are not changed.
+    """
+    return await privacy.erase(work.tx, customer_id, data.reason)
+
+
+handlers = [
+    list_customers,
+    get_customer,
+    reveal_customer,
+    create_customer,
+    change_customer,
+    take_personal_data,
+    erase_customer,
+]

@@ -221,6 +221,7 @@ FIELDS = {
     "markdowns": N_("Markdowns"),
     "means": N_("Means"),
     "media": N_("Pictures"),
+    "messages": N_("Messages"),
     "minutes": N_("Minutes"),
     "mode": N_("Way of selling"),
     "model": N_("Model"),

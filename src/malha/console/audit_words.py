@@ -29,6 +29,7 @@ ACTIONS = {
     "send_for_order": N_("sent for an order"),
     "open_days": N_("opened on days"),
     "export": N_("exported"),
+    "erase": N_("erased for good"),
     "import": N_("imported"),
     "undone": N_("undone"),
     "take_care": N_("assigned or noted"),

@@ -38,7 +38,8 @@ _FOUND = f"FROM unnest(%(found)s::uuid[]) AS f (id) JOIN customer c ON c.id = f.
 _ROW = """
 SELECT page.*, b.orders, b.latest
 FROM (SELECT c.id, c.number, c.kind, c.name, c.document, c.email, c.phone,
-             coalesce(c.address ->> 'city', '') AS city, coalesce(c.address ->> 'state', '') AS state"""
+             coalesce(c.address ->> 'city', '') AS city, coalesce(c.address ->> 'state', '') AS state,
+             c.erased_at"""
 # What was bought is summed for the rows of the page only.
 _BOUGHT = """) page
 CROSS JOIN LATERAL (

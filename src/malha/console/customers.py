@@ -40,6 +40,7 @@ from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_, _
 from malha.platform.sheets import Column, Kind
 from malha.platform.text import whole_in
+from malha.privacy import reads as privacy
 
 PAGE_SIZE = 50
 KINDS = {CustomerKind.PERSON: N_("Person"), CustomerKind.COMPANY: N_("Company")}
@@ -147,10 +148,13 @@ def _of_audit(entry: audit.Entry) -> Happening:
             return Happening(at=entry.at, icon="users", title=_("Put together with another profile"), detail=who)
         case "unmerge":
             return Happening(at=entry.at, icon="users", title=_("Told apart from another profile again"), detail=who)
-        case "reveal":
+        case "erase":
+            return Happening(at=entry.at, icon="trash", title=_("Erased for good"), detail=who)
+        case "reveal" | "export":
+            title = _("Data shown in full") if entry.action == "reveal" else _("All data taken as a file")
             why = str((entry.after or {}).get("why") or "")
             detail = f"{why} \N{MIDDLE DOT} {who}" if why else who
-            return Happening(at=entry.at, icon="eye", title=_("Data shown in full"), detail=detail)
+            return Happening(at=entry.at, icon="eye", title=title, detail=detail)
         case _:
             changed = [_(FIELDS[name]) for name in FIELDS if name in (entry.after or {})]
             detail = " \N{MIDDLE DOT} ".join(filter(None, (", ".join(changed), who)))
@@ -271,6 +275,7 @@ async def draw(tx: Tx, request: Request[Any, Any, Any], number: int) -> Response
         "shell": around,
         "customer": customer,
         "who": reads.masked_customer(customer),
+        "erasure": await privacy.erasure(tx, customer.id),
         "kind": _(KINDS[customer.kind]),
         "bought": await page_reads.bought(tx, customer.id, scope),
         "orders": list(zip(await order_list.row_views(tx, rows), rows, strict=True)),

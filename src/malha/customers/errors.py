@@ -57,3 +57,11 @@ class MergeUndone(Conflict):
     code = "merge_undone"
     says = "The profile {number} cannot be told apart from it any more."
     mend = "Tell later merges apart first."
+
+
+class CustomerErased(Conflict):
+    """Nothing of the person is here any more, for good: there is nothing to change or to put together."""
+
+    code = "customer_erased"
+    says = "The data of customer {number} were erased for good."
+    mend = "Whoever orders again gets a new profile; add one where you need it."

@@ -11,7 +11,14 @@ from typing import Any
 import msgspec
 
 from malha.customers import reads, rules, writes
-from malha.customers.errors import CustomersDiffer, MergeUndone, SameCustomer, UnknownCustomer, UnknownMerge
+from malha.customers.errors import (
+    CustomerErased,
+    CustomersDiffer,
+    MergeUndone,
+    SameCustomer,
+    UnknownCustomer,
+    UnknownMerge,
+)
 from malha.customers.model import Customer, Merge
 from malha.platform import audit
 from malha.platform.db import Tx
@@ -30,6 +37,7 @@ async def both(tx: Tx, kept: UUID, gone: UUID) -> tuple[Customer, Customer]:
     Raises:
         SameCustomer: they are one.
         UnknownCustomer: one of them is not there.
+        CustomerErased: the data of one of them were erased.
         CustomersDiffer: each has a document of its own.
     """
     if kept == gone:
@@ -43,6 +51,8 @@ async def both(tx: Tx, kept: UUID, gone: UUID) -> tuple[Customer, Customer]:
     for id_ in (kept, gone):
         if id_ not in found:
             raise UnknownCustomer(key=id_)
+        if found[id_].erased_at is not None:
+            raise CustomerErased(number=found[id_].number)
     if found[kept].document and found[gone].document:
         raise CustomersDiffer(one=found[kept].number, other=found[gone].number)
     return found[kept], found[gone]
@@ -54,7 +64,7 @@ async def merge(
     """Put two profiles together; the first stays, with what it lacked of the second, and of `taken` the second's.
 
     Raises:
-        SameCustomer, UnknownCustomer, CustomersDiffer: see `both`.
+        SameCustomer, UnknownCustomer, CustomerErased, CustomersDiffer: see `both`.
         Conflict: one of them moved on since a person looked at them.
     """
     kept, gone = await both(tx, kept_id, gone_id)
@@ -99,6 +109,7 @@ async def unmerge(tx: Tx, merge_id: UUID) -> Merge:
     Raises:
         UnknownMerge: there is none.
         MergeUndone: it was told apart already, or the profile that stayed went into another one since.
+        CustomerErased: the data of both were erased.
         CustomersDiffer: another profile has one of the identities by now.
     """
     if await tx.value(writes.LOCK_MERGE, {"id": merge_id}) is None:
@@ -110,6 +121,8 @@ async def unmerge(tx: Tx, merge_id: UUID) -> Merge:
     now = (await reads.by_ids(tx, [found.kept_id])).get(found.kept_id)
     if now is None or found.undone_at is not None:
         raise MergeUndone(number=gone.number)
+    if now.erased_at is not None:
+        raise CustomerErased(number=now.number)
     back = before if now.version == found.kept_version else rules.taken_apart(now, before, gone)
     others = await reads.candidates(
         tx, documents=[gone.document] if gone.document else [], emails=[gone.email] if gone.email else []

@@ -51,6 +51,7 @@ class Customer(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     updated_at: datetime
     version: int
+    erased_at: datetime | None = None  # since when nothing of the person is here any more
 
 
 class CustomerRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,6 +66,7 @@ class CustomerRow(msgspec.Struct, frozen=True, kw_only=True):
     phone: str | None  # masked
     city: str
     state: str
+    erased_at: datetime | None = None
 
 
 class Saved(msgspec.Struct, frozen=True):

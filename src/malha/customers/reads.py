@@ -25,31 +25,31 @@ RECENT = 20_000  # customers a search looks through one by one, before it asks t
 
 # Primary key.
 CUSTOMERS_BY_ID = """
-SELECT id, number, kind, name, document, email, phone, address, created_at, updated_at, version
+SELECT id, number, kind, name, document, email, phone, address, created_at, updated_at, version, erased_at
 FROM customer WHERE id = ANY(%(ids)s::uuid[])
 """
 
 # Unique index on number: what people say on the telephone.
 CUSTOMER_BY_NUMBER = """
-SELECT id, number, kind, name, document, email, phone, address, created_at, updated_at, version
+SELECT id, number, kind, name, document, email, phone, address, created_at, updated_at, version, erased_at
 FROM customer WHERE number = %(number)s::bigint
 """
 
 # Everyone who might be one of these people; one index per arm.
 CANDIDATES = """
-SELECT id, number, kind, name, document, email, phone, address, created_at, updated_at, version
+SELECT id, number, kind, name, document, email, phone, address, created_at, updated_at, version, erased_at
 FROM customer WHERE document = ANY(%(documents)s::text[])
 UNION
-SELECT id, number, kind, name, document, email, phone, address, created_at, updated_at, version
+SELECT id, number, kind, name, document, email, phone, address, created_at, updated_at, version, erased_at
 FROM customer WHERE email = ANY(%(emails)s::text[])
 UNION
-SELECT id, number, kind, name, document, email, phone, address, created_at, updated_at, version
+SELECT id, number, kind, name, document, email, phone, address, created_at, updated_at, version, erased_at
 FROM customer WHERE phone = ANY(%(phones)s::text[])
 """
 
 _ROW: LiteralString = """
 SELECT id, number, kind, name, document, email, phone,
-       coalesce(address ->> 'city', '') AS city, coalesce(address ->> 'state', '') AS state
+       coalesce(address ->> 'city', '') AS city, coalesce(address ->> 'state', '') AS state, erased_at
 """
 # Newest first by the unique index on number.
 CUSTOMER_PAGE = f"""{_ROW} FROM customer
@@ -95,7 +95,7 @@ ORDER BY c.number DESC LIMIT %(most)s::int
 
 # A walk through all profiles in pages, by the unique index on number.
 CUSTOMERS_AFTER = """
-SELECT id, number, kind, name, document, email, phone, address, created_at, updated_at, version
+SELECT id, number, kind, name, document, email, phone, address, created_at, updated_at, version, erased_at
 FROM customer WHERE number > %(after)s::bigint ORDER BY number LIMIT %(limit)s::int
 """
 

@@ -12,7 +12,7 @@ from typing import TypeVar
 import msgspec
 
 from malha.customers import lines, reads, rules, writes
-from malha.customers.errors import CustomerEmailExists, CustomerExists, UnknownCustomer
+from malha.customers.errors import CustomerEmailExists, CustomerErased, CustomerExists, UnknownCustomer
 from malha.customers.lines import Line, Seen
 from malha.customers.model import Buyer, Customer, CustomerDraft, Merged, Saved
 from malha.platform import audit
@@ -355,6 +355,7 @@ async def update_customer(tx: Tx, customer_id: UUID, draft: CustomerDraft, versi
 
     Raises:
         UnknownCustomer: there is no such profile.
+        CustomerErased: its data were erased for good.
         Conflict: it has moved on.
         Invalid: a value is not valid.
         CustomerExists: another profile has the document, or the e-mail and neither has a document.
@@ -364,6 +365,8 @@ async def update_customer(tx: Tx, customer_id: UUID, draft: CustomerDraft, versi
     people = await _people(tx, [draft])
     current = await lock_customer(tx, customer_id, draft)
     before = await customer_of(tx, customer_id)
+    if before.erased_at is not None:
+        raise CustomerErased(number=before.number)
     if current != version:
         raise Conflict(what=Word(N_("Customer")), key=before.number)
     _refuse_clash(people, draft, customer_id)

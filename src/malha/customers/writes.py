@@ -99,6 +99,21 @@ FROM jsonb_to_record(%(row)s::jsonb) AS r
     (id uuid, kind text, name text, document text, email text, phone text, address jsonb, folded text)
 """
 
+# For good; nothing finds it by a name, a document or an address any more.
+EMPTY_CUSTOMER = """
+UPDATE customer SET name = '', document = NULL, email = NULL, phone = NULL,
+    address = %(address)s::jsonb, folded = '', updated_at = now(), erased_at = now(), version = version + 1
+WHERE id = %(id)s::uuid
+"""
+# What the profiles were before they were put together, or told apart: no more than that they were there.
+EMPTY_MERGES = """
+UPDATE customer_merge SET
+    kept_before = kept_before || '{"name": "", "document": null, "email": null, "phone": null, "address": {}}',
+    gone_before = gone_before || '{"name": "", "document": null, "email": null, "phone": null, "address": {}}'
+WHERE kept_id = ANY (%(ids)s::uuid[]) OR gone_id = ANY (%(ids)s::uuid[])
+"""
+DROP_ALIASES_TO = "DELETE FROM customer_alias WHERE customer_id = ANY (%(ids)s::uuid[])"
+
 
 async def lock_identities(tx: Tx, buckets: Sequence[int]) -> None:
     """Wait for other transactions that speak of the same people; held until the end of this one."""

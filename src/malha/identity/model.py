@@ -35,6 +35,7 @@ PERMISSIONS: dict[str, str] = {
     "customers:read": N_("See customers"),
     "customers:write": N_("Change customers"),
     "customers:reveal": N_("See personal data in full"),
+    "customers:erase": N_("Erase personal data for good"),
     "network:read": N_("See locations, channels and services"),
     "network:write": N_("Change locations, channels and services"),
     "fulfillment:work": N_("Accept, pick, pack and hand over"),
@@ -49,7 +50,7 @@ PERMISSIONS: dict[str, str] = {
 
 # What these permit concerns all locations: whoever is limited to some holds them in vain. Of other permissions a part
 # does, which a route says of itself (`everywhere`).
-WHOLE = frozenset({"catalog:write", "settings:manage"})
+WHOLE = frozenset({"catalog:write", "customers:erase", "settings:manage"})
 
 
 class Role(StrEnum):

@@ -601,6 +601,7 @@ CREATE TABLE customer (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     version integer DEFAULT 1 NOT NULL,
+    erased_at timestamp with time zone,
     CONSTRAINT customer_pkey PRIMARY KEY (id),
     CONSTRAINT customer_number_key UNIQUE (number),
     CONSTRAINT customer_kind_check CHECK ((kind = ANY (ARRAY['person'::text, 'company'::text])))
@@ -620,6 +621,18 @@ CREATE TABLE customer_distinct (
     actor text NOT NULL,
     CONSTRAINT customer_distinct_pkey PRIMARY KEY (one_id, other_id),
     CONSTRAINT customer_distinct_check CHECK ((one_id < other_id))
+);
+
+CREATE TABLE customer_erasure (
+    customer_id uuid NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    actor text NOT NULL,
+    person text NOT NULL,
+    reason text NOT NULL,
+    orders integer NOT NULL,
+    messages integer NOT NULL,
+    documents integer NOT NULL,
+    CONSTRAINT customer_erasure_pkey PRIMARY KEY (customer_id)
 );
 
 CREATE TABLE customer_group (
@@ -3636,6 +3649,7 @@ ALTER TABLE count_line ADD CONSTRAINT count_line_sku_id_fkey FOREIGN KEY (sku_id
 ALTER TABLE count_line ADD CONSTRAINT count_line_task_id_fkey FOREIGN KEY (task_id) REFERENCES count_task(id);
 ALTER TABLE count_task ADD CONSTRAINT count_task_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
 ALTER TABLE customer_alias ADD CONSTRAINT customer_alias_merge_id_fkey FOREIGN KEY (merge_id) REFERENCES customer_merge(id) ON DELETE CASCADE;
+ALTER TABLE customer_erasure ADD CONSTRAINT customer_erasure_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES customer(id);
 ALTER TABLE default_view ADD CONSTRAINT default_view_person_id_fkey FOREIGN KEY (person_id) REFERENCES person(id);
 ALTER TABLE default_view ADD CONSTRAINT default_view_view_id_fkey FOREIGN KEY (view_id) REFERENCES saved_view(id) ON DELETE CASCADE;
 ALTER TABLE drop_ship_line ADD CONSTRAINT drop_ship_line_drop_ship_id_fkey FOREIGN KEY (drop_ship_id) REFERENCES drop_ship(id);

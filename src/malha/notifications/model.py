@@ -242,6 +242,7 @@ REASON_WORDS: dict[str, str] = {
     "order_gone": N_("The order is not there any more."),
     "text_broken": N_("The message could not be written."),
     "bounced": N_("The receiving server sent it back."),
+    "erased": N_("The data of the customer were erased for good."),
     "postponed": N_("The server does not take it now; it is tried again."),
     "unreachable": N_("The server cannot be reached; it is tried again."),
 }

@@ -158,7 +158,15 @@ WHERE k.customer_id = %(customer)s::uuid
       SELECT FROM order_unit u WHERE u.order_id = m.order_id AND u.location_id = ANY (%(scope)s::int[])))
 ORDER BY m.created_at DESC, m.id DESC LIMIT %(limit)s::int
 """
-CUSTOMER_OF_ORDER = "SELECT customer_id FROM order_customer WHERE order_id = %(order)s::uuid"
+# The number of one of these customers who was erased for good. Primary keys.
+ERASED = """
+SELECT c.number FROM customer_erasure e JOIN customer c ON c.id = e.customer_id
+WHERE e.customer_id = ANY (%(customers)s::uuid[]) LIMIT 1
+"""
+CUSTOMER_OF_ORDER = """
+SELECT k.customer_id FROM order_customer k WHERE k.order_id = %(order)s::uuid
+  AND NOT EXISTS (SELECT FROM customer_erasure e WHERE e.customer_id = k.customer_id)
+"""
 # News of a loss that reached nobody: the last means that was tried failed for good. By the index on (state, created_at,
 # id), or of one order by the unique one; what is older than two weeks is settled otherwise.
 UNTOLD = """
@@ -365,7 +373,7 @@ async def of_customer(
 
 
 async def customer_of(tx: Tx, order_id: UUID) -> UUID | None:
-    """Return whose order it is, as far as that is known."""
+    """Return whose order it is, as far as that is known; nobody's, of somebody who was erased."""
     found: UUID | None = await tx.value(CUSTOMER_OF_ORDER, {"order": order_id})
     return found
 

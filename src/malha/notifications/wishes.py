@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from malha.customers.errors import CustomerErased
 from malha.notifications import reads, writes
 from malha.notifications.model import Channel, Consent, ConsentSource, Preference, Purpose
 from malha.platform import audit, signing
@@ -37,6 +38,7 @@ async def record_consents(tx: Tx, customer_id: UUID, consents: Sequence[Consent]
 
     Raises:
         Invalid: a proof is too long, a time is to come or has no zone, a key is no text, or there are too many.
+        CustomerErased: there is nobody any more who could want something.
     """
     return await record_many(tx, [(customer_id, consent) for consent in consents])
 
@@ -60,6 +62,9 @@ async def record_many(tx: Tx, consents: Sequence[tuple[UUID, Consent]]) -> int:
     refuse(flaws)
     if not consents:
         return 0
+    erased = await tx.value(reads.ERASED, {"customers": sorted({customer for customer, _consent in consents})})
+    if erased is not None:
+        raise CustomerErased(number=erased)
     rows = [
         {
             "id": new_id(),
@@ -113,6 +118,7 @@ async def set_preference(
     Raises:
         Invalid: there are no texts in the language, or the source is empty or too long.
         Conflict: somebody else changed it meanwhile.
+        CustomerErased: there is nobody any more who could want something.
     """
     flaws = []
     if language is not None and language not in LANGUAGES:
@@ -120,6 +126,9 @@ async def set_preference(
     if not 0 < len(source.strip()) <= SOURCE_LENGTH:
         flaws.append(Flaw("source", N_("Say in up to 200 characters how the customer said so.")))
     refuse(flaws)
+    erased = await tx.value(reads.ERASED, {"customers": [customer_id]})
+    if erased is not None:
+        raise CustomerErased(number=erased)
     before = await reads.preference(tx, customer_id)
     row = {
         "customer": customer_id,

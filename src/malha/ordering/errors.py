@@ -211,3 +211,11 @@ class TooManyTags(MalhaError):
     code = "too_many_tags"
     says = "The order would have more than {most} tags."
     mend = "Take away some of them first."
+
+
+class BuyerErased(Conflict):
+    """Nothing of the buyer is here any more, for good; words about them would bring them back."""
+
+    code = "buyer_erased"
+    says = "The data of the customer of order {number} were erased for good."
+    mend = "Nothing about the customer can be added to it; money and goods can still be recorded."

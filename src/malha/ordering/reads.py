@@ -470,6 +470,11 @@ WITH RECURSIVE known (key, n) AS (
 SELECT (SELECT t.tag FROM order_tag t WHERE t.key = k.key ORDER BY t.placed_at DESC, t.order_id DESC LIMIT 1)
 FROM known k WHERE k.key IS NOT NULL ORDER BY k.key
 """
+# Primary keys.
+IS_ERASED = """
+SELECT EXISTS (SELECT FROM order_customer k JOIN customer_erasure e ON e.customer_id = k.customer_id
+               WHERE k.order_id = %(order_id)s::uuid)
+"""
 DETAILS = "SELECT details FROM order_details WHERE order_id = %(id)s::uuid"
 NOTES = "SELECT id, text, written_at, author FROM order_note WHERE order_id = %(id)s::uuid ORDER BY written_at DESC"
 TIMELINE = """
@@ -972,6 +977,11 @@ async def tags(tx: Tx, order_ids: Sequence[UUID]) -> dict[UUID, list[str]]:
 async def known_tags(tx: Tx, most: int = 200) -> list[str]:
     """Return the tags that orders have, by the alphabet."""
     return await tx.values(KNOWN_TAGS, {"most": most})
+
+
+async def is_erased(tx: Tx, order_id: UUID) -> bool:
+    """Tell whether the data of an order's customer were erased for good."""
+    return bool(await tx.value(IS_ERASED, {"order_id": order_id}))
 
 
 async def details(tx: Tx, order_id: UUID) -> OrderDetails | None:

@@ -20,8 +20,9 @@ from malha.inventory.model import Claim, Reason, Reference
 from malha.inventory.vendors import service as vendors
 from malha.inventory.vendors.model import Drop
 from malha.network.places import state_beside
-from malha.ordering import rules, writes
+from malha.ordering import reads, rules, writes
 from malha.ordering.errors import (
+    BuyerErased,
     HoldAlreadyOpen,
     HoldAutomatic,
     HoldNotOpen,
@@ -621,8 +622,10 @@ async def change_address(tx: Tx, order_id: UUID, address: Address, *, expected: 
         Invalid: a part of the address is missing or wrong.
         NotShipped: the order is collected at a counter.
         WorkBegan: a location already works on it.
+        BuyerErased: its customer was erased for good.
     """
     order = await lock_order(tx, order_id, expected)
+    await _refuse_erased(tx, order)
     clean, flaws = rules.check_address(address)
     refuse(flaws)
     # The code of a municipality, which people do not type, stays with its city.
@@ -649,8 +652,10 @@ async def change_buyer(tx: Tx, order_id: UUID, buyer: Buyer, *, expected: int | 
     Raises:
         Invalid: a name is missing, or a document, e-mail or telephone is wrong.
         WorkBegan: a location already works on the order: its papers may be made out.
+        BuyerErased: its customer was erased for good.
     """
     order = await lock_order(tx, order_id, expected)
+    await _refuse_erased(tx, order)
     clean, flaws = rules.check_buyer(buyer)
     refuse(flaws)
     await _require_untouched(tx, order)
@@ -660,6 +665,11 @@ async def change_buyer(tx: Tx, order_id: UUID, buyer: Buyer, *, expected: int | 
     lifted = await _lift(tx, [order_id], [HoldKind.CUSTOMER], N_("The buyer's data were corrected."))
     await restate(tx, [order_id], BuyerChanged(id=order_id, seq=0, fields=fields), *lifted)
     return clean
+
+
+async def _refuse_erased(tx: Tx, order: Order) -> None:
+    if await reads.is_erased(tx, order.id):
+        raise BuyerErased(number=order.number)
 
 
 async def _require_untouched(tx: Tx, order: Order) -> None:
@@ -672,8 +682,9 @@ async def add_note(tx: Tx, order_id: UUID, text: str) -> UUID:
 
     Raises:
         Invalid: the text is empty or longer than 4,000 characters.
+        BuyerErased: the order's customer was erased for good.
     """
-    await lock_order(tx, order_id)
+    await _refuse_erased(tx, await lock_order(tx, order_id))
     text = text.strip()
     if not 0 < len(text) <= NOTE_LENGTH:
         says = N_("A note needs between 1 and {most} characters.")

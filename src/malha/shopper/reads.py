@@ -155,7 +155,8 @@ TOLD = (
     "shipment.delivered",
 )
 
-# One round trip: the order by its primary key, everything else by (a prefix of) a key on order_id; a few rows each.
+# One round trip: the order by its primary key, everything else by (a prefix of) a key on order_id; a few rows each. Of
+# somebody whose data were erased there is nothing to show: the link is as good as none.
 TRACKED = """
 SELECT o.id, o.number, o.external_id, c.name AS channel, c.kind AS channel_kind, o.placed_at, o.currency,
        o.items_total, o.discount_total, o.shipping_total, o.total, o.cancelled_total, o.method, s.carrier,
@@ -219,6 +220,8 @@ FROM sales_order o
 JOIN channel c ON c.id = o.channel_id
 LEFT JOIN service s ON s.id = o.service_id
 WHERE o.id = %(id)s::uuid
+  AND NOT EXISTS (SELECT FROM order_customer k JOIN customer p ON p.id = k.customer_id
+                  WHERE k.order_id = o.id AND p.erased_at IS NOT NULL)
 """
 # By the unique number, and by the channel's own id: one look-up for each channel.
 CANDIDATES = """

@@ -41,6 +41,7 @@ catalog:write        x x . x . . x .
 customers:read       x x x x x . x x
 customers:write      x x x . x . x .
 customers:reveal     x x x . . . . .
+customers:erase      x x . . . . . .
 network:read         x x x x x x x x
 network:write        x x . x . . . .
 fulfillment:work     x x . . x x x .

@@ -12,7 +12,7 @@ from functools import partial
 import msgspec
 import structlog
 
-from malha.channels.connecting import failures, mapping, orders, reads, together, writes
+from malha.channels.connecting import failures, forgetting, mapping, orders, reads, together, writes
 from malha.channels.connecting.model import Came, InboxState, Linked
 from malha.channels.connecting.orders import Parked, Unmapped
 from malha.channels.connecting.runtime import Runtime
@@ -60,6 +60,7 @@ async def keep(tx: Tx, connection_id: int, source: str, events: Sequence[InboxEv
 
 async def keep_all(tx: Tx, source: str, told: Sequence[tuple[int, InboxEvent]]) -> set[tuple[int, str]]:
     """Keep what came over connections, in its order; return the natural keys of what is new."""
+    told = await forgetting.stripped(tx, told)
     events = [event for _, event in told]
     found = await tx.tuples(
         writes.RECEIVE,

@@ -22,6 +22,7 @@ from malha.intake.gate import Gate
 from malha.intake.model import NewOrder
 from malha.network import reads as network
 from malha.ordering import details
+from malha.ordering import reads as order_reads
 from malha.ordering import service as ordering
 from malha.payments import reads as payment_reads
 from malha.payments import service as payments
@@ -438,13 +439,16 @@ async def _update(
         return InboxState.STALE
     content = None if new is None else new.content
     problems: list[reversing.Problem] = []
+    # Of somebody who was erased only money and goods are followed: without them it is another order than was taken.
+    erased = await order_reads.is_erased(tx, order_id)
     if order.state is not ExtState.CANCELLED:
-        if known is not None and known.content_hash is not None and not is_same(known.content_hash, content or b""):
+        before = None if known is None or erased else known.content_hash
+        if before is not None and not is_same(before, content or b""):
             why = f"version {order.version} of the order is another than the one that was taken"
             problems.append(reversing.Problem("changed", why))
         else:
             await _pay(tx, order_id, order, {} if new is None else new.words)
-            if new is not None and new.order.details is not None:
+            if new is not None and new.order.details is not None and not erased:
                 await details.set_details(tx, order_id, new.order.details)
     problems += await reversing.record(tx, order_id, order)
     if not problems:

@@ -104,6 +104,22 @@ LEFT JOIN variant s ON s.sku = w.sku
 LEFT JOIN LATERAL (SELECT v.sku FROM variant v WHERE v.gtin = w.gtin AND w.gtin <> ''
                    ORDER BY v.active DESC, v.id LIMIT 1) g ON true
 """
+# What is done with of orders; a walk through what is kept, which is thirty days.
+TOLD_OF_ORDERS = """
+SELECT i.id, i.payload FROM channel_inbox i
+JOIN connection c ON c.id = i.connection_id
+JOIN sales_order o ON o.channel_id = c.channel_id AND i.entity = 'order:' || o.external_id
+WHERE o.id = ANY (%(orders)s::uuid[]) AND i.trust = 'data' AND i.state IN ('done', 'stale', 'dropped') ORDER BY i.id
+"""
+# Which of these orders are of somebody who was erased; where nobody ever was, no order is looked up.
+TOLD_OF_ERASED = """
+SELECT w.n FROM unnest(%(connections)s::int[], %(orders)s::text[]) WITH ORDINALITY AS w(connection_id, external_id, n)
+JOIN connection c ON c.id = w.connection_id
+JOIN sales_order o ON o.channel_id = c.channel_id AND o.external_id = w.external_id
+JOIN order_customer k ON k.order_id = o.id
+JOIN customer_erasure e ON e.customer_id = k.customer_id
+WHERE EXISTS (SELECT FROM customer_erasure)
+"""
 ORDER_BY_KEY = """
 SELECT id, number FROM sales_order WHERE channel_id = %(channel_id)s::int AND external_id = %(external_id)s::text
 """

@@ -224,6 +224,11 @@ WHERE i.connection_id = %(connection_id)s::int AND i.state = 'unmapped' AND NOT 
                       AND starts_with(w.want, 'listing:') AND v.code = substr(w.want, 9)))
 RETURNING i.id
 """
+# Whose buyer was erased.
+SET_PAYLOADS = """
+UPDATE channel_inbox i SET payload = w.payload
+FROM unnest(%(ids)s::bigint[], %(payloads)s::bytea[]) AS w(id, payload) WHERE i.id = w.id
+"""
 FORGET_CAME = """
 DELETE FROM channel_inbox WHERE id IN (
     SELECT id FROM channel_inbox WHERE state IN ('done', 'stale', 'dropped') AND done_at < now() - interval '30 days'

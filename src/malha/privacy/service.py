@@ -1,0 +1,283 @@
+"""Use cases of a person's rights over their data: all of it as a file (LGPD, art. 18, II and V), and erasing it (VI).
+
+**Erasing.** The texts that are filed under somebody else are looked through first, without a lock: that may take a
+while. Then everybody who could bring the person back is kept still: subscribers, who speaks of the same identities, the
+profile, its orders, its messages. What was found is true by then, or the erasure is refused and asked for again. An
+order that comes a moment later is a new customer's; a merge that was quicker has led to another profile, one that is
+slower finds an erased one.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from malha.channels.connecting import forgetting
+from malha.customers import erasing
+from malha.customers import reads as customers
+from malha.customers import service as profiles
+from malha.customers.model import Customer
+from malha.network.service import refuse_limited
+from malha.ordering import service as ordering
+from malha.platform import audit
+from malha.platform.db import Tx
+from malha.platform.errors import Conflict, MalhaError
+from malha.platform.flaws import Flaw, refuse
+from malha.platform.i18n import N_, Word
+from malha.platform.ids import UUID
+from malha.privacy import reads, rules, writes
+from malha.privacy.errors import (
+    HoldsOpen,
+    ImportsOpen,
+    MessagesLeaving,
+    OrdersComing,
+    OrdersOpen,
+    RefundsOpen,
+)
+from malha.privacy.model import (
+    FORMAT,
+    REASON_LENGTH,
+    Consented,
+    Copy,
+    Entry,
+    Erased,
+    OrderData,
+    PersonalData,
+    Refused,
+)
+from malha.privacy.places import SWEPT, Place
+from malha.privacy.rules import Known, Marks
+
+
+class _Person(msgspec.Struct, frozen=True):
+    """Somebody as everything that is kept of them tells."""
+
+    customer: Customer
+    merged: list[Customer]
+    profiles: list[UUID]
+    aliases: list[str]
+    orders: list[UUID]
+    known: Known
+
+    def marks(self, place: Place) -> Mapping[str, str]:
+        found = rules.strong_marks(self.known) if place.strong else rules.all_marks(self.known)
+        return _asked(found)
+
+
+def _asked(marks: Marks) -> dict[str, str]:
+    return {"words": marks.words, "numbers": marks.numbers}
+
+
+async def _person(tx: Tx, customer: Customer) -> _Person:
+    ids = await tx.values(reads.PROFILES, {"customer": customer.id})
+    merged = [msgspec.convert(row, Customer) for row in await tx.values(reads.MERGED, {"profiles": ids})]
+    aliases = sorted(await customers.aliases_to(tx, ids))
+    orders = await tx.values(reads.ORDERS, {"customer": customer.id})
+    called = await tx.tuples(reads.CALLED, {"orders": orders})
+    written_to = set(await tx.values(reads.WRITTEN_TO, {"orders": orders}))
+    mailed = {address for address in written_to if "@" in address}
+    every = [customer, *merged]
+    addresses = [(c.address.street, c.address.number) for c in every]
+    addresses += [((to or {}).get("street", ""), (to or {}).get("number", "")) for *_, to in called]
+    known = Known(
+        names=_said([*(c.name for c in every), *(row[0] for row in called)]),
+        documents=_said([*(c.document for c in every), *(row[1] for row in called)]),
+        emails=_said([*(c.email for c in every), *(row[2] for row in called), *mailed]),
+        phones=_said([*(c.phone for c in every), *(row[3] for row in called), *(written_to - mailed)]),
+        ceps=_said([*(c.address.postal_code for c in every), *((row[4] or {}).get("postal_code") for row in called)]),
+        parcels=_said(await tx.values(reads.PARCELS, {"orders": orders})),
+        streets=_said([f"{street} {number}" if street and number else "" for street, number in addresses]),
+    )
+    return _Person(customer, merged, ids, aliases, orders, known)
+
+
+def _said(texts: Iterable[str | None]) -> frozenset[str]:
+    return frozenset(text.strip() for text in texts if text and text.strip())
+
+
+# --- all of it, as a file ---
+
+
+async def export(tx: Tx, customer_id: UUID, why: str) -> PersonalData:
+    """Return everything that is kept of a person, and write down who took it and why.
+
+    Raises:
+        UnknownCustomer: there is none.
+        SharedByAll: the asker is limited to locations, and would get a part of it only.
+        Invalid: no reason is given, or one that is too long.
+    """
+    refuse_limited(tx)
+    _require_reason(why, "why")
+    person = await _person(tx, await profiles.customer_of(tx, customer_id))
+    taken_at = await tx.now()
+    rows = await tx.all(dict, reads.ORDER_DATA, {"orders": person.orders})
+    preference = await tx.maybe(dict, reads.PREFERENCE, {"customer": customer_id}) or {}
+    addresses = sorted({*(e.lower() for e in person.known.emails), *person.known.phones})
+    data = PersonalData(
+        format=FORMAT,
+        taken_at=taken_at,
+        customer=person.customer,
+        merged=person.merged,
+        also_known_by=person.aliases,
+        language=preference.get("language"),
+        declined=preference.get("declined", []),
+        consents=await tx.all(Consented, reads.CONSENTED, {"profiles": person.profiles}),
+        refusals=await tx.all(Refused, reads.REFUSED, {"addresses": addresses}),
+        orders=[msgspec.convert(row, OrderData) for row in rows],
+        trail=[msgspec.convert(row, Entry) for row in await tx.all(dict, reads.TRAIL, await _records(tx, person))],
+        copies=await _copies(tx, person),
+    )
+    await audit.record(tx, action="export", entity="customer", entity_id=customer_id, after={"why": why.strip()})
+    return data
+
+
+async def _records(tx: Tx, person: _Person) -> dict[str, list[str]]:
+    found = await tx.tuples(reads.RECORDS, {"profiles": person.profiles, "orders": person.orders})
+    return {"entities": [entity for entity, _ in found], "ids": [id_ for _, id_ in found]}
+
+
+async def _copies(tx: Tx, person: _Person) -> list[Copy]:
+    found = [
+        Copy(place="channel_inbox.payload", text=payload.decode("utf-8", "replace"))
+        for payload in await tx.values(reads.TOLD, {"orders": person.orders})
+    ]
+    for place in SWEPT:
+        if place.table == "audit":  # told as the trail
+            continue
+        for text in await tx.values(reads.copies_in(place), person.marks(place)):
+            said = text.encode("latin-1").decode("utf-8", "replace") if place.is_bytes else text
+            copy = Copy(place=f"{place.table}.{place.column}", text=said)
+            if copy not in found:
+                found.append(copy)
+    return found
+
+
+# --- erased for good ---
+
+
+async def erase(tx: Tx, customer_id: UUID, reason: str) -> Erased:
+    """Erase a person for good: profile and every copy of their data. Asked for again, it says that it was done.
+
+    Fiscal documents, amounts, and what names nobody (municipality, state, the district of a CEP) are kept.
+
+    Raises:
+        UnknownCustomer: there is none.
+        SharedByAll: the asker is limited to locations.
+        Invalid: no reason is given, or one that is too long.
+        OrdersOpen, HoldsOpen, RefundsOpen, MessagesLeaving, OrdersComing, ImportsOpen: not before that is done.
+        Conflict: something of the person changed meanwhile.
+        Busy: somebody holds a lock of theirs.
+    """
+    refuse_limited(tx)
+    _require_reason(reason, "reason")
+    customer = await profiles.customer_of(tx, customer_id)
+    if customer.erased_at is not None:
+        return await _done(tx, customer_id, again=True)
+    before = await _person(tx, customer)
+    await _refuse_unfinished(tx, before)
+    named = [place for place in SWEPT if await tx.value(reads.named_in(place), before.marks(place))]
+    await tx.tuples(writes.LOCK_SUBSCRIBERS)
+    customer = await erasing.lock(tx, customer_id)
+    if customer.erased_at is not None:
+        return await _done(tx, customer_id, again=True)
+    await ordering.lock_orders(tx, before.orders)
+    messages = await tx.tuples(writes.LOCK_MESSAGES, {"orders": before.orders})
+    person = await _person(tx, customer)
+    if person != before:
+        raise Conflict(what=Word(N_("Customer")), key=customer.number)
+    await _refuse_unfinished(tx, person)
+    await _write(tx, person, named, len(messages), reason.strip())
+    return await _done(tx, customer_id, again=False)
+
+
+def _require_reason(text: str, at: str) -> None:
+    flaws = []
+    if not text.strip():
+        flaws.append(Flaw(at, N_("This needs a reason."), N_("Say why in a few words.")))
+    elif len(text) > REASON_LENGTH or "\x00" in text:
+        flaws.append(Flaw(at, N_("A reason has at most {most} characters."), facts={"most": REASON_LENGTH}))
+    refuse(flaws)
+
+
+async def _refuse_unfinished(tx: Tx, person: _Person) -> None:
+    orders = {"orders": person.orders}
+    strong = _asked(rules.strong_marks(person.known))
+    asked: list[tuple[type[MalhaError], Any, Mapping[str, Any]]] = [
+        (OrdersOpen, reads.OPEN_ORDERS, orders),
+        (OrdersOpen, reads.UNLINKED, strong),
+        (HoldsOpen, reads.OPEN_HOLDS, orders),
+        (RefundsOpen, reads.OPEN_REFUNDS, orders),
+        (MessagesLeaving, reads.LEAVING, orders),
+        (OrdersComing, reads.COMING, strong),
+        (ImportsOpen, reads.OPEN_IMPORTS, {}),
+    ]
+    for refusal, statement, params in asked:
+        if found := await tx.values(statement, params):
+            raise refusal(numbers=_listed(found))
+
+
+def _listed(numbers: Collection[object]) -> str:
+    shown = [str(number) for number in numbers]
+    return ", ".join(shown[:5]) + (", \N{HORIZONTAL ELLIPSIS}" if len(shown) > 5 else "")
+
+
+async def _write(tx: Tx, person: _Person, named: Collection[Place], messages: int, reason: str) -> None:
+    customer = person.customer
+    all_ = _asked(rules.all_marks(person.known))
+    orders = {"orders": person.orders, **all_, "ceps": rules.cep_marks(person.known)}
+    keys = {"keys": [f"order:{id_}" for id_ in person.orders], **orders}
+    profiles_ = {"profiles": person.profiles}
+    # What happened, before what is written from it.
+    for statement in (writes.FORGET_OUTBOX, writes.FORGET_EVENTS, writes.FORGET_PARKED, writes.FORGET_TIMELINE):
+        await tx.execute(statement, keys)
+    for statement in (
+        writes.FORGET_ORDERS,
+        writes.DROP_DETAILS,
+        writes.DROP_TAGS,
+        writes.FORGET_SEARCH,
+        writes.FORGET_NOTES,
+        writes.FORGET_HOLDS,
+        writes.FORGET_PROMISES,
+        writes.FORGET_PARCELS,
+        writes.FORGET_PICKUPS,
+        writes.FORGET_DECISIONS,
+        writes.FORGET_TENDERS,
+        writes.FORGET_PAYMENTS,
+        writes.DROP_RECEIPTS,
+        writes.FORGET_MESSAGES,
+    ):
+        await tx.execute(statement, orders)
+    addresses = sorted({*(e.lower() for e in person.known.emails), *person.known.phones})
+    await tx.execute(writes.DROP_SUPPRESSIONS, {"addresses": addresses})
+    await tx.execute(writes.FORGET_CONSENTS, profiles_)
+    await tx.execute(writes.DROP_PREFERENCES, profiles_)
+    await tx.execute(writes.STOP_IMPORTS)
+    await tx.execute(writes.DROP_FILES)
+    await tx.execute(writes.DROP_SAMPLES)
+    await tx.execute(writes.DROP_FLAWS, all_)
+    await tx.execute(writes.EMPTY_FILES, all_)
+    await tx.execute(writes.DROP_TRACES, {"keys": [str(id_) for id_ in person.profiles]})
+    await tx.execute(writes.FORGET_TRAIL, await _records(tx, person))
+    await forgetting.forget(tx, person.orders)
+    for place in named:
+        await tx.execute(writes.sweep(place), person.marks(place))
+    await erasing.empty(tx, customer, person.profiles)
+    counts = {"order_count": len(person.orders), "message_count": messages}
+    facts = {"customer": customer.id, "actor": tx.actor.label, "person": tx.actor.name, "reason": reason}
+    await tx.execute(writes.ADD_ERASURE, {**facts, **counts, **orders})
+    done = await tx.one(dict, reads.ERASURE, {"customer": customer.id})
+    told = {"reason": done["reason"], "orders": done["orders"], "messages": done["messages"]}
+    await audit.record(tx, action="erase", entity="customer", entity_id=customer.id, after=told)
+
+
+async def _done(tx: Tx, customer_id: UUID, *, again: bool) -> Erased:
+    row = await tx.one(dict, reads.ERASURE, {"customer": customer_id})
+    return Erased(
+        customer_id=customer_id,
+        number=row["number"],
+        erased_at=row["at"],
+        orders=row["orders"],
+        messages=row["messages"],
+        documents_kept=row["documents"],
+        again=again,
+    )
