@@ -24,7 +24,7 @@ from malha.intake.errors import OutOfStock
 from malha.intake.gate import Gate
 from malha.intake.model import Placed, Result
 from malha.intake.reference import Reference, reference_in
-from malha.network.model import Channel, PaymentPolicy
+from malha.network.model import Channel, ChannelKind, PaymentPolicy
 from malha.ordering import reads as orders
 from malha.payments import deadlines
 from malha.payments.terms import Awaited
@@ -115,7 +115,7 @@ async def _begun(tx: Tx, request: web.Asking, reference: Reference, channels: li
     scope = shell.scope_of(web.caller_of(request))
     draft = Draft(
         key=form_of.new_key(),
-        channel=channels[0].code if len(channels) == 1 else "",
+        channel=_usual(channels),
         customer=whole_in(web.said(query, "customer"), 18),
     )
     number = whole_in(web.said(query, "again"), 17)
@@ -142,13 +142,20 @@ async def _begun(tx: Tx, request: web.Asking, reference: Reference, channels: li
         buyer = (await customers.by_ids(tx, [head.customer_id])).get(head.customer_id)
     again = msgspec.structs.replace(
         draft,
-        channel=draft.channel or (channel.code if channel else ""),
+        channel=channel.code if channel else draft.channel,
         customer=buyer.number if buyer else None,
         address=str(head.number) if head.ship_to and head.ship_to.get("postal_code") and buyer else NEW,
         method="pickup" if head.method == "pickup" else "ship",
         lines=repeated,
     )
     return again, sorted({line.sku for line in lines} - cards.keys())
+
+
+def _usual(channels: list[Channel]) -> str:
+    """Return the channel that is chosen already: the only one, or the only one of the telephone."""
+    by_phone = [c for c in channels if c.kind is ChannelKind.TELESALES]
+    only = channels if len(channels) == 1 else by_phone
+    return only[0].code if len(only) == 1 else ""
 
 
 def _row(line: Line, known: reads.Goods | None) -> dict[str, Any]:
@@ -298,7 +305,7 @@ async def order_new_offers(request: Request[Any, Any, Any]) -> Response[str]:
 
 
 def _chosen(taking: Taking) -> str:
-    """Return the option that is marked: the one that was chosen, as it is offered now, else the first."""
+    """Return the option that is marked: the one that was chosen, as it is offered now, else the cheapest."""
     draft, offers = taking.draft, taking.offers
     name = draft.option.partition("|")[0]
     if draft.method == "pickup":
@@ -308,7 +315,7 @@ def _chosen(taking: Taking) -> str:
     ways = {one.service: one for one in offers.deliveries}
     if not ways:
         return ANY
-    way = ways.get(name) or offers.deliveries[0]
+    way = ways.get(name) or min(offers.deliveries, key=lambda one: (one.price, one.arrives))
     return order_of.ship_option(way.service, way.price, way.arrives)
 
 

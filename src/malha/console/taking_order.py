@@ -151,7 +151,7 @@ def _check_lines(read: Filled, taking: Taking, *, placed: bool) -> None:
             read.wrong(f"{at}/quantity", says, N_("Remove the line, and search the goods again."), sku=line.sku)
         if line.price is None and not any(flaw.at == f"{at}/price" for flaw in read.flaws):
             says = N_("{sku} has no price yet.")
-            read.wrong(f"{at}/price", says, N_("Type what the customer pays; nothing is 0."), sku=line.sku)
+            read.wrong(f"{at}/price", says, N_("Type what the customer pays; 0 is free."), sku=line.sku)
         elif known is not None and known.price is not None and line.price != known.price and not placed:
             read.wrong(
                 f"{at}/price",
@@ -267,7 +267,7 @@ def freight_of(draft: Draft) -> int:
 
 def _check_freight(read: Filled, draft: Draft) -> None:
     if draft.method == "ship" and draft.option == ANY and draft.freight is None:
-        read.wrong("freight", N_("No way of delivery says what carriage costs."), N_("Type it; nothing is 0."))
+        read.wrong("freight", N_("No way of delivery says what carriage costs."), N_("Type it; 0 is free."))
 
 
 def _payment(read: Filled, taking: Taking, total: int, may: Any) -> NewPayment | None:

@@ -15,6 +15,7 @@ const pick = (input, next) => {
   next?.scrollIntoView({ block: "nearest" });
 };
 const shut = (input) => {
+  if (!listOf(input)) return; // the field was drawn anew
   listOf(input).replaceChildren();
   input.setAttribute("aria-expanded", "false");
   input.removeAttribute("aria-activedescendant");
