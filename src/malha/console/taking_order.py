@@ -90,7 +90,9 @@ def order_of(read: Filled, taking: Taking, *, placed: bool, may: Any) -> NewOrde
     buyer = _buyer(read, taking)
     _check_lines(read, taking, placed=placed)
     ship_to = None if draft.method == "pickup" else _ship_to(read, taking)
-    _check_freight(read, draft)
+    short = not placed and _is_short(read, taking)
+    if not short:
+        _check_freight(read, draft)
     freight = freight_of(draft)
     total = draft.items + freight
     payment = _payment(read, taking, total, may)
@@ -187,18 +189,23 @@ def _ship_to(read: Filled, taking: Taking) -> Address | None:
     return to
 
 
+def _is_short(read: Filled, taking: Taking) -> bool:
+    """Tell whether stock does not cover a form in a channel that takes no such order, and refuse its lines."""
+    short = taking.offers.short(taking.draft)
+    if not short or taking.channel.shortage_policy is not ShortagePolicy.REJECT or taking.offers.reasons:
+        return False
+    for line in short:
+        _not_there(read, taking, line.at, line.sku)
+    return True
+
+
 def _check_option(read: Filled, taking: Taking) -> None:
     """Refuse a way of delivery that is not offered as it was shown."""
     draft, offers = taking.draft, taking.offers
-    if offers.reasons:
-        return  # taken, and a person looks at it first: the page said so
-    short = offers.short(draft)
-    if short and taking.channel.shortage_policy is ShortagePolicy.REJECT:
-        for line in short:
-            _not_there(read, taking, line.at, line.sku)
-        return
     if draft.method == "pickup":
         _check_pickup(read, taking)
+    elif offers.reasons:
+        return  # taken, and a person looks at it first: the page said so
     elif draft.option == ANY:
         if offers.deliveries:
             read.wrong("option", N_("There is a way of delivery now."), N_("Choose one, and place the order again."))

@@ -27,6 +27,7 @@ SELECT b.allocated, coalesce(sum(m.d_allocated), 0)::int
 FROM balance b LEFT JOIN movement m ON m.sku_id = b.sku_id AND m.location_id = b.location_id
 GROUP BY b.sku_id, b.location_id, b.allocated
 """
+ONLY_AT = "INSERT INTO channel_location (channel_id, location_id) VALUES (%(channel)s::int, %(location)s::int)"
 OPTION = re.compile(r'name="option" value="([^"]*)"( checked)?')
 
 
@@ -38,14 +39,15 @@ async def counter(shop: Shop) -> Shop:
         await a_product(tx, shop.world, "CUP", stock={"DC": 10, "S1": 3})
         await a_product(tx, shop.world, "LAMP", stock={"DC": 5})
         await tx.execute("UPDATE variant SET price = NULL WHERE sku = 'LAMP'")
-        await tx.execute("UPDATE variant SET gtin = '7891000315507' WHERE sku = 'CUP'")
+        await tx.execute("UPDATE variant SET gtin = '7891000315507', folded = 'cup caneca' WHERE sku = 'CUP'")
         await revisions.bump(tx, network.REVISION)
     shop.headers = await shop.session(Role.CUSTOMER_SERVICE)
     return shop
 
 
 async def get(shop: Shop, path: str, **query: str) -> httpx.Response:
-    return await shop.http.get(path, params=query, headers=shop.headers)
+    part = {"hx-request": "true"} if path.startswith("/orders/new/") else {}  # as scripts ask
+    return await shop.http.get(path, params=query or None, headers=shop.headers | part)
 
 
 async def opened(shop: Shop, path: str = "/orders/new") -> str:
@@ -151,7 +153,9 @@ async def test_who_took_an_order_stands_with_it_in_the_log(counter: Shop) -> Non
 async def test_a_form_sent_twice_at_once_is_one_order(counter: Shop) -> None:
     form = await with_option(counter, filled(await opened(counter)))
     answers = await asyncio.gather(*(send(counter, form) for _ in range(4)))
-    assert {answer.headers.get("hx-redirect") for answer in answers} == {f"/orders/{await count(counter, 'SELECT number FROM sales_order')}"}
+    assert {answer.headers.get("hx-redirect") for answer in answers} == {
+        f"/orders/{await count(counter, 'SELECT number FROM sales_order')}"
+    }
     assert await count(counter) == 1
     assert await count(counter, "SELECT sum(allocated)::int FROM balance") == 2
     assert await balanced(counter)
@@ -193,7 +197,7 @@ async def test_a_form_cannot_take_the_key_of_another_channels_order(counter: Sho
         ("email", {"email": "ana at home"}),
         ("phone", {"phone": "123"}),
         ("postal_code", {"postal_code": ""}),
-        ("postal_code", {"postal_code": "99999-999"}),
+        ("postal_code", {"postal_code": "00000-001"}),
         ("postal_code", {"postal_code": "0131"}),
         ("street", {"street": ""}),
         ("number", {"number": ""}),
@@ -253,11 +257,11 @@ async def test_a_date_or_price_that_is_no_longer_so_is_told_before_anything_is_p
 
 async def test_a_shortage_is_told_with_the_ways_out_and_refused_where_the_channel_refuses(counter: Shop) -> None:
     form = filled(await opened(counter), channel="mall", pay="paid", paid_with="pix", reference="E1")
-    form |= {"lines/0/quantity": "11"}
+    form |= {"lines/0/quantity": "14"}
     told = await counter.http.post("/orders/new/offers", data=form, headers=counter.headers)
     assert "1 line is not all there" in told.text
     assert 'data-take="' in told.text
-    answer = refused(await send(counter, form | {"lines/0/quantity": "14", "option": "any"}))
+    answer = refused(await send(counter, form | {"option": "any"}))
     assert "can be had now" in answer["lines/0/quantity"]
     assert await count(counter) == 0
 
@@ -321,7 +325,7 @@ async def test_thirty_lines_are_one_order(counter: Shop) -> None:
 
 
 async def test_goods_are_found_by_sku_gtin_and_name_with_stock_and_price(counter: Shop) -> None:
-    for text in ("CUP", "cup", "7891000315507"):
+    for text in ("CUP", "cup", "cane", "7891000315507"):
         found = (await get(counter, "/orders/new/goods", channel="web", goods=text)).text
         assert 'data-value="CUP"' in found, text
         assert "13 available" in found
@@ -411,15 +415,12 @@ async def test_a_clerk_without_customers_types_them_and_records_no_payment(count
 
 async def test_who_has_some_locations_uses_the_channels_these_serve_and_sees_their_stock(counter: Shop) -> None:
     async with counter.database.transaction() as tx:
-        only = (counter.world.channels["mall"], counter.world.locations["DC"])
-        await tx.execute("INSERT INTO channel_location (channel_id, location_id) VALUES (%(c)s::int, %(l)s::int)",
-                         dict(zip("cl", only, strict=True)))  # fmt: skip
+        only = {"channel": counter.world.channels["mall"], "location": counter.world.locations["DC"]}
+        await tx.execute(ONLY_AT, only)
         await revisions.bump(tx, network.REVISION)
     counter.headers = await counter.session(Role.STORE_LEAD, locations=["S1"])
     page = (await get(counter, "/orders/new")).text
-    assert re.findall(r'<option value="(web|till|mall)"', page) == ["till", "web"] or "mall" not in re.findall(
-        r'<option value="(web|till|mall)"', page
-    )
+    assert sorted(re.findall(r'<option value="(web|till|mall)"', page)) == ["till", "web"]
     found = (await get(counter, "/orders/new/goods", channel="web", goods="CUP")).text
     assert "3 available" in found
     assert "more elsewhere" in found
