@@ -89,7 +89,7 @@ def test_an_order_is_taken_from_the_first_word_to_its_page(
     page.get_by_label(say["pix"]).check()
     expect(page.locator("#offers [name=option]:checked")).to_have_count(1)
     page.get_by_label(say["note"], exact=True).fill("Portaria")
-    shot(page, f"taking-{look}")
+    shot(page, f"taking-{look}", whole=False)
     assert violations(page) == []
     assert not too_wide(page)
     page.get_by_role("button", name=say["place"]).click()
@@ -98,12 +98,12 @@ def test_an_order_is_taken_from_the_first_word_to_its_page(
     expect(wrong).to_have_attribute("aria-invalid", "true")
     expect(page.locator("#refusal")).to_contain_text(say["wrong"])
     expect(page.locator("#l0-q")).to_have_value("2")
-    shot(page, f"taking-refused-{look}")
+    shot(page, f"taking-refused-{look}", whole=False)
     assert violations(page) == []
     assert orders(seeded, key) == 0
     wrong.fill("529.982.247-25")
     wrong.press("Control+Enter")
-    page.wait_for_url(re.compile(r"/orders/\d+$"))
+    expect(page).to_have_url(re.compile(r"/orders/\d+$"), timeout=60_000)
     assert orders(seeded, key) == 1
     settle()
     page.reload()
@@ -140,13 +140,13 @@ def test_an_order_is_taken_without_a_mouse(visit: Visit, seeded: str) -> None:
     first.focus()
     page.keyboard.press("Space")
     expect(page.locator("#offers [name=option]:checked")).to_have_count(1)
-    page.locator("[name=pay][value=later]").focus()
+    page.locator("[name=pay][value=pix]").focus()
     page.keyboard.press("Space")
     expect(page.locator("#sum")).not_to_contain_text("0 unidades")
     page.keyboard.press("Enter")  # a key too many places nothing
     assert orders(seeded, key) == 0
     page.keyboard.press("Control+Enter")
-    page.wait_for_url(re.compile(r"/orders/\d+$"))
+    expect(page).to_have_url(re.compile(r"/orders/\d+$"), timeout=60_000)
     assert orders(seeded, key) == 1
 
 
@@ -167,7 +167,7 @@ def test_what_is_short_is_told_with_ways_out_and_codes_are_scanned_one_after_the
     page.locator("#l0-q").press("Enter")
     take = page.get_by_role("button", name=re.compile("^Take "))
     expect(take).to_be_visible()
-    shot(page, "taking-short")
+    shot(page, "taking-short", whole=False)
     assert violations(page) == []
     assert not too_wide(page)
     take.click()
