@@ -234,16 +234,10 @@ async def order_new_line(request: Request[Any, Any, Any]) -> Response[str]:
     return render.html("orders/taking_line.html", line=_row(line, known), currency=channel.currency)
 
 
-@get("/orders/new/customers", opt=SUBMIT)
+@get("/orders/new/customers", opt={"permission": "customers:read"})
 async def order_new_customers(request: Request[Any, Any, Any]) -> Response[str]:
-    """Answer which customers fit a text, masked.
-
-    Raises:
-        Forbidden: the person may not see customers.
-    """
+    """Answer which customers fit a text, masked: what their list tells to whoever may see it."""
     caller = web.caller_of(request)
-    if not caller.may("customers:read"):
-        raise Forbidden(permission="customers:read")
     text = web.said(request.query_params, "who")[:200].strip()
     async with web.reading(request) as tx:
         found = await reads.find_customers(tx, text, shell.scope_of(caller))
