@@ -449,6 +449,9 @@ def told(rows: list[TimelineRow], names: Names, said: Sequence[MessageRow] = ())
 def _happening(row: TimelineRow, names: Names) -> Happening:
     say, icon, tone = SENTENCES.get(row.type, (None, "circle", "plain"))
     title, detail = say(row.facts, names) if say else (row.type, "")
+    actor = names.actor(row.actor)
+    if row.type == "order.placed" and row.actor.startswith("person:"):
+        title, actor = _("Order taken by {person}", person=actor), ""
     return Happening(
         title=title,
         detail=detail,
@@ -457,5 +460,5 @@ def _happening(row: TimelineRow, names: Names) -> Happening:
         at=row.at,
         day="",
         clock=render.clock(row.at),
-        actor=names.actor(row.actor),
+        actor=actor,
     )

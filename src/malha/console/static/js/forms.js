@@ -5,7 +5,7 @@ const byName = (form, name) => form?.elements.namedItem(name);
 // A refusal lists what is wrong with the path of each field: the field is marked, and named in the list.
 document.addEventListener("htmx:afterSettle", (event) => {
   const form = event.target.closest?.("form") ?? event.detail.requestConfig?.elt?.closest("form");
-  if (!form) return;
+  if (!form || event.target.closest?.("[data-keeps-marks]")) return; // what is told beside a form mends nothing of it
   form.querySelectorAll("[aria-invalid]").forEach((field) => {
     field.removeAttribute("aria-invalid");
     describe(field, `${field.id || field.name}-error`, false);
