@@ -110,7 +110,7 @@ async def publish_rules(work: Work, id: int, data: Publishing) -> RuleSet:  # no
     )
 
 
-@command("/routing-rules/{id:int}/end", permission="network:write", versioned="optional", tag=TAG)
+@command("/routing-rules/{id:int}/end", permission="network:write", everywhere=True, versioned="optional", tag=TAG)
 async def end_rules(work: Work, id: int, data: Ending) -> RuleSet:  # noqa: A002
     """State when a published rule set ends; the one before it that lasts decides again from then on."""
     found = await service.show(work.tx, id)

@@ -79,7 +79,7 @@ WHERE order_id = ANY (%(orders)s::uuid[])
 # Unique by tender, kind and reference: told apart by their own identifiers.
 FORGET_PAYMENTS = """
 UPDATE payment_entry e SET reference = 'erased ' || e.id
-FROM tender t WHERE t.id = e.tender_id AND t.order_id = ANY (%(orders)s::uuid[])
+WHERE e.tender_id = ANY (ARRAY(SELECT id FROM tender WHERE order_id = ANY (%(orders)s::uuid[])))
   AND (e.reference ~* %(words)s::text OR e.reference ~* %(numbers)s::text)
 """
 

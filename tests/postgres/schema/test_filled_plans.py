@@ -47,8 +47,12 @@ SELECT t.key, o.placed_at, o.id, t.key FROM sales_order o CROSS JOIN LATERAL (
 """
 # What led to profiles that went into others.
 ALIASES = """
+WITH merge AS (
+    INSERT INTO customer_merge (id, actor, person, kept_id, gone_id, gone_number, kept_before, gone_before, kept_version)
+    VALUES (gen_random_uuid(), 'test', 'test', gen_random_uuid(), gen_random_uuid(), 1, '{}', '{}', 1) RETURNING id
+)
 INSERT INTO customer_alias (value, customer_id, merge_id)
-SELECT 'gone' || number || '@x.example', id, gen_random_uuid() FROM customer
+SELECT 'gone' || number || '@x.example', customer.id, merge.id FROM customer CROSS JOIN merge
 """
 Ask = Callable[[Tx], Awaitable[Any]]
 
