@@ -4,6 +4,7 @@ A form works without scripts (the answer is a redirect) and in place with them (
 or, when it is refused, the sentence that says why, put where the form wants it). What is refused changed nothing.
 """
 
+import re
 from collections.abc import Awaitable, Callable
 from datetime import date
 from decimal import Decimal, InvalidOperation
@@ -18,21 +19,23 @@ from litestar.response import Response
 
 from malha.console import forms, order_slot, picking_view, render, shell, web, words
 from malha.console import order as page
+from malha.fiscal import reads as documents
 from malha.fiscal import service as fiscal
+from malha.fiscal.errors import DocumentNotFound
 from malha.fiscal.model import DocumentFacts
 from malha.fulfillment import bringing, moving, pickups
 from malha.fulfillment import reads as jobs
 from malha.fulfillment import service as work
 from malha.fulfillment.bringing import Sending
-from malha.fulfillment.errors import WorkNotFound, WrongCode
-from malha.fulfillment.model import RejectReason, Short, Tracking
+from malha.fulfillment.errors import CodeLocked, WorkNotFound, WrongCode
+from malha.fulfillment.model import Content, Parcel, RejectReason, Short, Tracking
 from malha.intake import replanning, substituting
 from malha.network.places import zone_of
 from malha.network.rules import MOST_PICKUP_DAYS
 from malha.ordering import details, promises, reads, rules, slots
 from malha.ordering import service as ordering
 from malha.ordering.errors import LineNotFound, OrderChanged, OrderNotFound, TooManyTags
-from malha.ordering.model import Address, CancelWish, HoldKind, Order, PromiseReason
+from malha.ordering.model import Address, CancelWish, HoldKind, Order, PromiseReason, UnitState
 from malha.ordering.tracking import tracking_address
 from malha.payments import deadlines
 from malha.payments import reads as payments_reads
@@ -45,12 +48,13 @@ from malha.platform.db import Tx
 from malha.platform.errors import MalhaError
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_, _, n_
-from malha.platform.ids import UUID
+from malha.platform.ids import UUID, id_in
 from malha.platform.text import whole_in
 
 Form = FormMultiDict
 Act = Callable[[Tx, UUID, Form], Awaitable[str]]
 MOST_CENTAVOS = 10**12
+PARCEL_FIELD = re.compile(r"c([0-9]{1,3})/([0-9]{1,5})\.([0-9]{1,9})")
 
 
 class Effect(msgspec.Struct, frozen=True, kw_only=True):
@@ -339,6 +343,38 @@ async def _pack(tx: Tx, _order_id: UUID, form: Form) -> str:
     return _("Packed")
 
 
+async def _parcels(tx: Tx, order_id: UUID, form: Form) -> str:
+    """Pack in several parcels: `c2/1.17` says how much of a SKU of a line is in the second; the first has the rest."""
+    work_id = _work_id(form)
+    rest: dict[tuple[int, int], int] = {}
+    for unit in (await ordering.units_of(tx, [order_id]))[order_id]:
+        if unit.fulfillment_id == work_id and unit.state == UnitState.PICKED and unit.sku_id is not None:
+            rest[unit.line, unit.sku_id] = rest.get((unit.line, unit.sku_id), 0) + unit.quantity
+    others: dict[int, list[Content]] = {}
+    flaws = []
+    for name in form:
+        found = PARCEL_FIELD.fullmatch(name)
+        if found is None:
+            continue
+        parcel, line, sku_id = map(int, found.groups())
+        asked, there = _whole(form, name) if forms.said(form, name, 20) else 0, rest.get((line, sku_id), 0)
+        if asked is None or asked > there:
+            facts = {"least": 0, "most": there}
+            flaws.append(Flaw(name, N_("Write a whole number from {least} to {most}."), facts=facts))
+        elif asked:
+            rest[line, sku_id] = there - asked
+            others.setdefault(parcel, []).append(Content(line, asked, sku_id))
+    if not flaws and not others:
+        flaws.append(Flaw("parcels", N_("Say what the other parcels hold.")))
+    if not flaws and not any(rest.values()):
+        flaws.append(Flaw("parcels", N_("Nothing is left for the first parcel: take one parcel less.")))
+    refuse(flaws)
+    first = [Content(line, quantity, sku_id) for (line, sku_id), quantity in rest.items() if quantity]
+    contents = [first, *(others[parcel] for parcel in sorted(others))]
+    await work.pack(tx, work_id, [Parcel(contents=inside) for inside in contents])
+    return n_("Packed in {n} parcel", "Packed in {n} parcels", len(contents))
+
+
 async def _document(tx: Tx, _order_id: UUID, form: Form) -> str:
     done = await fiscal.record_document(
         tx, _work_id(form), DocumentFacts(access_key=forms.said(form, "access_key", 80))
@@ -346,9 +382,25 @@ async def _document(tx: Tx, _order_id: UUID, form: Form) -> str:
     return _("Document {number} recorded", number=i18n.number(done.number))
 
 
+async def _cancel_document(tx: Tx, order_id: UUID, form: Form) -> str:
+    work_id, wanted = _work_id(form), forms.said(form, "document", 60)
+    mine = {str(d.id): d.id for d in await documents.of_order(tx, order_id) if d.source_id == work_id}
+    if wanted not in mine:
+        raise DocumentNotFound(key=wanted)
+    done = await fiscal.cancel_document(tx, mine[wanted], reason=forms.said(form, "reason", 200))
+    return _("Document {number} recorded as cancelled", number=i18n.number(done.number))
+
+
 async def _ship(tx: Tx, _order_id: UUID, form: Form) -> str:
     carrier, code = forms.said(form, "carrier", 80) or None, forms.said(form, "tracking_code", 80) or None
-    await work.ship(tx, _work_id(form), [Tracking(carrier=carrier, tracking_code=code)] if carrier or code else ())
+    tracking = [Tracking(carrier=carrier, tracking_code=code)] if carrier or code else []
+    of_parcels = {id_: name for name in form if name.startswith("t/") and (id_ := id_in(name[2:]))}
+    if of_parcels:
+        tracking = [
+            Tracking(shipment_id=id_, carrier=carrier, tracking_code=forms.said(form, name, 80) or None)
+            for id_, name in of_parcels.items()
+        ]
+    await work.ship(tx, _work_id(form), tracking)
     return _("Shipped")
 
 
@@ -372,6 +424,11 @@ async def _send(tx: Tx, _order_id: UUID, form: Form) -> str:
 async def _ready(tx: Tx, _order_id: UUID, form: Form) -> str:
     until = await work.make_ready(tx, _work_id(form))
     return _("Ready for pickup until {day}", day=render.day(until))
+
+
+async def _new_code(tx: Tx, _order_id: UUID, form: Form) -> str:
+    until = await work.renew_code(tx, _work_id(form))
+    return _("The customer gets a new code; the goods wait until {day}", day=render.day(until))
 
 
 async def _extend(tx: Tx, _order_id: UUID, form: Form) -> str:
@@ -433,10 +490,13 @@ ACTS: dict[str, tuple[str, Act]] = {
     "move-work": ("fulfillment:work", _move_work),
     "pick": ("fulfillment:work", _pick),
     "pack": ("fulfillment:work", _pack),
+    "parcels": ("fulfillment:work", _parcels),
     "document": ("fiscal:record", _document),
+    "cancel-document": ("fiscal:record", _cancel_document),
     "ship": ("fulfillment:work", _ship),
     "send": ("fulfillment:work", _send),
     "ready": ("fulfillment:work", _ready),
+    "new-code": ("orders:write", _new_code),
     "extend": ("orders:write", _extend),
     "time": ("orders:write", _time),
     "out": ("fulfillment:work", _out),
@@ -485,7 +545,7 @@ async def hand_over(request: Request[Any, Any, Any], number: FromPath[int]) -> R
         code, who = forms.said(form, "code", 20), forms.said(form, "received_by", 120)
         done = await work.hand_over(tx, _work_id(form), code=code, received_by=who)
     if not done.done:
-        raise WrongCode(left=done.attempts_left)
+        raise WrongCode(left=done.attempts_left) if done.attempts_left else CodeLocked
     return await _after(request, number, _("Handed over"))
 
 
