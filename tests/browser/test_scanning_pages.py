@@ -152,3 +152,44 @@ def test_what_was_scanned_of_a_delivery_outlives_the_page(visit: Visit, shelf: l
     page.goto(page.url.split("/receipts")[0] + "/receive")
     expect(page.locator("[data-scan-rows] tr")).to_have_count(0)
     assert page.locator("input[name=id]").input_value() != receipt
+
+
+OPEN_WORK = """
+SELECT o.number, v.sku, v.id, n.units FROM fulfillment_order f JOIN sales_order o ON o.id = f.order_id
+JOIN LATERAL (SELECT u.sku_id, sum(u.quantity) AS units, count(*) OVER () AS skus FROM order_unit u
+              WHERE u.fulfillment_id = f.id AND u.state IN ('released', 'picking') GROUP BY u.sku_id) n ON true
+JOIN variant v ON v.id = n.sku_id
+WHERE f.state IN ('accepted', 'picking', 'open') ORDER BY f.state, n.skus, f.number LIMIT 1
+"""
+ACCEPTED = (
+    "UPDATE fulfillment_order SET state = 'accepted' WHERE order_id = (SELECT id FROM sales_order WHERE number = %(n)s)"
+)
+
+
+def test_what_is_picked_is_what_was_scanned_and_a_wrong_item_is_told(visit: Visit, seeded: str) -> None:
+    async def work() -> tuple[int, str, int]:
+        async with Database(seeded) as db, db.transaction() as tx:
+            number, sku, id_, units = (await tx.tuples(OPEN_WORK))[0]
+            await tx.execute("UPDATE variant SET gtin = '7896004000992' WHERE id = %(id)s", {"id": id_})
+            await tx.execute(ACCEPTED, {"n": number})
+            return number, sku, int(units)
+
+    number, sku, units = apart(work)
+    page = visit(f"/orders/{number}", size=NARROW)
+    page.get_by_role("button", name="Confirmar separação").first.click()
+    dialog = page.locator("dialog[open]")
+    says, field = dialog.locator("[data-pick-says]"), dialog.locator(f"li[data-codes~='{sku}'] input").first
+    expect(dialog.locator("[data-pick-code]")).to_be_focused()
+    scan(page, "7899999999990")
+    expect(says).to_contain_text("7899999999990 não faz parte deste trabalho")
+    expect(field).not_to_have_value("0")  # nothing is counted by a wrong item
+    scan(page, "7896004000992")
+    expect(field).to_have_value("1")
+    for _ in range(units):
+        scan(page, sku.lower())
+    expect(says).to_contain_text("já foram bipadas")  # one too many
+    assert not violations(page)
+    page.reload()
+    page.get_by_role("button", name="Confirmar separação").first.click()
+    expect(dialog.locator("[data-pick-says]")).to_contain_text("continua aqui")
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
