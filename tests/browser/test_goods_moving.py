@@ -296,7 +296,7 @@ def test_more_leaves_a_shipment_is_received_from_its_row_and_the_rest_is_given_b
     expect(page.locator("main")).to_contain_text("shipment 3")
     page.locator("input[name$='/sellable']").first.fill("2")
     page.get_by_role("button", name="Receive goods").click()
-    expect(page.locator("#toasts")).to_contain_text("Goods received")
+    expect(page.locator("#toasts")).to_contain_text("The goods are received")
     expect(third).to_contain_text("Closed")
     page.get_by_role("button", name="Give the rest back").click()
     dialog = page.get_by_role("dialog")

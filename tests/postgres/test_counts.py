@@ -498,6 +498,19 @@ async def test_scans_add_up_are_kept_and_become_a_count_as_of_the_last_of_them(s
         assert await service.finish(tx, number, {}) == {1: "accepted", 3: "recount"}
 
 
+async def test_taking_the_last_scan_away_again_is_not_having_counted_that_none_is_there(shop: Database) -> None:
+    number = await a_count(shop, 1)
+    async with shop.transaction(ANA) as tx:
+        assert await service.tally(tx, number, 1, 2) == 2
+        assert await service.tally(tx, number, 1, -1) == 1
+        assert await service.tally(tx, number, 1, -1) == 0
+        assert await service.tally(tx, number, 3, -1) == 0  # scanned by mistake, and not even once
+        assert await service.finish(tx, number, {}) == {}
+    async with shop.transaction(ANA) as tx:
+        assert await service.tally(tx, number, 1, 0, add=False) == 0  # said in so many words
+        assert await service.finish(tx, number, {}) == {1: "recount"}
+
+
 async def test_counting_while_selling_leaves_what_is_really_there(shop: Database) -> None:
     """Ten on the shelf, nine in truth; sales and the count come in any order, and the balance ends at truth."""
     await move(shop, 1, 20)

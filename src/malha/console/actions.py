@@ -18,13 +18,15 @@ from litestar.response import Response
 
 from malha.console import forms, order_slot, picking_view, render, shell, web, words
 from malha.console import order as page
+from malha.fiscal import reads as documents
 from malha.fiscal import service as fiscal
+from malha.fiscal.errors import DocumentNotFound
 from malha.fiscal.model import DocumentFacts
 from malha.fulfillment import bringing, moving, pickups
 from malha.fulfillment import reads as jobs
 from malha.fulfillment import service as work
 from malha.fulfillment.bringing import Sending
-from malha.fulfillment.errors import WorkNotFound, WrongCode
+from malha.fulfillment.errors import CodeLocked, WorkNotFound, WrongCode
 from malha.fulfillment.model import Content, Parcel, RejectReason, Short, Tracking
 from malha.intake import replanning, substituting
 from malha.network.places import zone_of
@@ -403,6 +405,15 @@ async def _document(tx: Tx, _order_id: UUID, form: Form) -> str:
     return _("Document {number} recorded", number=i18n.number(done.number))
 
 
+async def _cancel_document(tx: Tx, order_id: UUID, form: Form) -> str:
+    work_id, wanted = _work_id(form), forms.said(form, "document", 60)
+    mine = {str(d.id): d.id for d in await documents.of_order(tx, order_id) if d.source_id == work_id}
+    if wanted not in mine:
+        raise DocumentNotFound(key=wanted)
+    done = await fiscal.cancel_document(tx, mine[wanted], reason=forms.said(form, "reason", 200))
+    return _("Document {number} recorded as cancelled", number=i18n.number(done.number))
+
+
 async def _ship(tx: Tx, _order_id: UUID, form: Form) -> str:
     work_id, carrier = _work_id(form), forms.said(form, "carrier", 80) or None
     several = [name for name in form if name.startswith("tracking_code.")]
@@ -437,6 +448,11 @@ async def _send(tx: Tx, _order_id: UUID, form: Form) -> str:
 async def _ready(tx: Tx, _order_id: UUID, form: Form) -> str:
     until = await work.make_ready(tx, _work_id(form))
     return _("Ready for pickup until {day}", day=render.day(until))
+
+
+async def _new_code(tx: Tx, _order_id: UUID, form: Form) -> str:
+    until = await work.renew_code(tx, _work_id(form))
+    return _("The customer gets a new code; the goods wait until {day}", day=render.day(until))
 
 
 async def _extend(tx: Tx, _order_id: UUID, form: Form) -> str:
@@ -499,9 +515,11 @@ ACTS: dict[str, tuple[str, Act]] = {
     "pick": ("fulfillment:work", _pick),
     "pack": ("fulfillment:work", _pack),
     "document": ("fiscal:record", _document),
+    "cancel-document": ("fiscal:record", _cancel_document),
     "ship": ("fulfillment:work", _ship),
     "send": ("fulfillment:work", _send),
     "ready": ("fulfillment:work", _ready),
+    "new-code": ("orders:write", _new_code),
     "extend": ("orders:write", _extend),
     "time": ("orders:write", _time),
     "out": ("fulfillment:work", _out),
@@ -550,7 +568,7 @@ async def hand_over(request: Request[Any, Any, Any], number: FromPath[int]) -> R
         code, who = forms.said(form, "code", 20), forms.said(form, "received_by", 120)
         done = await work.hand_over(tx, _work_id(form), code=code, received_by=who)
     if not done.done:
-        raise WrongCode(left=done.attempts_left)
+        raise WrongCode(left=done.attempts_left) if done.attempts_left else CodeLocked
     return await _after(request, number, _("Handed over"))
 
 

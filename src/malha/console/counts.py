@@ -324,6 +324,8 @@ async def scan(request: Request[Any, Any, Any], number: FromPath[int]) -> Respon
     """Note a scan, or with `set` how many there are; the answer is the sheet drawn anew."""
     read = filling.filled(await request.form())
     quantity, add = read.maybe_whole("quantity"), not read.flag("set")
+    if quantity is not None and quantity < 0:
+        read.wrong("quantity", N_("Write a whole number, 0 or more."))
     read.refuse()
     code = read.text("code", 80)
     refuse([] if code else [Flaw("code", N_("Scan or type a code."))])

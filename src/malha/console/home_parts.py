@@ -226,7 +226,26 @@ def todos(facts: Facts) -> list[Todo]:
     found = [*late_todo(facts), *parked_todo(facts), *channel_todos(facts), *overdue_todos(facts)]
     found += deficit_todos(facts)
     found += [held_todo(h, facts) for h in facts.held]
-    return found + waiting_todo(facts)
+    return found + waiting_todo(facts) + accept_todo(facts)
+
+
+def accept_todo(facts: Facts) -> list[Todo]:
+    """Return that work waits for an answer; for the people of its locations, whose day it is."""
+    waiting, board = sum(p.to_accept for p in facts.places), facts.board()
+    if not waiting or not board or facts.caller.locations is None:
+        return []
+    return [
+        Todo(
+            icon="package",
+            family="wait",
+            title=n_("{n} order to accept", "{n} orders to accept", waiting),
+            detail=_("Accept what you can pick, reject what you cannot: it is offered elsewhere."),
+            since=None,
+            late=False,
+            act=_("To the board"),
+            href=board,
+        )
+    ]
 
 
 def late_todo(facts: Facts) -> list[Todo]:

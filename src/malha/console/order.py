@@ -5,7 +5,7 @@ the page and the panel beside the list say the same. `next_step` is the one prim
 the services would accept, and they decide.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
@@ -17,6 +17,7 @@ from litestar.params import FromPath
 from litestar.response import Response
 
 from malha.capacity.model import Slot
+from malha.catalog import reads as catalog
 from malha.console import messages, order_slot, picking_view, pictures, render, shell, timeline, web, why_date, words
 from malha.console import reads as page_reads
 from malha.console.why import drawn
@@ -24,6 +25,7 @@ from malha.console.words import Sign
 from malha.fiscal import reads as fiscal
 from malha.fulfillment import drop_reads, moving, slip_reads
 from malha.fulfillment import reads as jobs
+from malha.fulfillment.service import CODE_ATTEMPTS
 from malha.intake import substituting
 from malha.inventory.ahead import reads as ahead
 from malha.inventory.ahead.model import ClaimState
@@ -47,7 +49,7 @@ from malha.ordering.model import (
 from malha.ordering.promised_days import ends_at
 from malha.ordering.reads import Header, HoldRow, LineRow, NoteRow, UnitRow
 from malha.payments import reads as payments
-from malha.platform import brazil
+from malha.platform import brazil, i18n
 from malha.platform.clock import now
 from malha.platform.db import Tx
 from malha.platform.i18n import N_, _, n_
@@ -89,6 +91,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     slot: order_slot.SlotView = order_slot.SlotView()
     under_way: Sequence[UUID] = ()  # parcels of the reader's locations
     to_go_out: Sequence[UUID] = ()  # of these, those not out for delivery
+    scope: tuple[int, ...] | None = None  # the reader's locations; None: all
+    gtins: Mapping[str, str] = {}  # barcodes of what is to be picked, by SKU
     room: Mapping[int, list[Slot]] = {}  # picking slots that are free, by the location whose work may move there
 
     @property
@@ -110,6 +114,9 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     def living(self) -> list[UnitRow]:
         """Return the units that are not cancelled."""
         return [unit for unit in self.units if unit.state != UnitState.CANCELLED]
+
+
+TO_PICK = frozenset({UnitState.RELEASED, UnitState.PICKING})
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -169,6 +176,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     sku_id: int | None
     sku: str
     name: str
+    gtin: str
     quantity: int
     to_pick: int
 
@@ -192,6 +200,8 @@ class WorkView(msgspec.Struct, frozen=True, kw_only=True):
     due_class: str
     parcels: list[ParcelView]
     documents: list[fiscal.DocumentRow]
+    standing: list[fiscal.DocumentRow]  # of them, those not cancelled
+    leaving: list[tuple[UUID, str]]  # parcels that are packed and still here, and what is in each
     steps: list[Step]
     slot: str  # in which its goods are picked; empty without
     others: list[picking_view.Option]  # in which they could be picked instead
@@ -250,7 +260,11 @@ async def read(tx: Tx, number: int, scope: tuple[int, ...] | None) -> Facts:
         Unit(header.id, u.line, u.part, u.sku_id, u.quantity, UnitState(u.state), u.location_id, u.fulfillment_id)
         for u in units
     ]
+    to_pick = sorted({u.sku for u in units if u.sku and u.state in TO_PICK})
+    cards = await catalog.by_skus(tx, to_pick) if to_pick else []
     return Facts(
+        scope=scope,
+        gtins={card.sku: card.gtin for card in cards if card.gtin},
         header=header,
         lines=lines,
         units=units,
@@ -534,6 +548,9 @@ def _blocks(facts: Facts) -> Answer:
                 + more
             )
         return Answer(**base, says=says, tone="m-soon", more=more)
+    if any(is_locked(row) for row in open_work(facts)):
+        more = _("Check who is collecting, and give the customer a new code.")
+        return Answer(**base, says=_("Too many wrong pickup codes were shown."), tone="m-soon", more=more)
     waiting = _count(facts.living, WAITING)
     if waiting:
         return _waits(facts, base, waiting)
@@ -555,31 +572,41 @@ def _blocks(facts: Facts) -> Answer:
     return Answer(**base, says=_("Nothing"))
 
 
-def next_step(  # noqa: C901, PLR0911, PLR0912 -- a list of cases in a person's order
-    facts: Facts, instead: Sequence[substituting.Choice] = ()
+def next_step(
+    facts: Facts, instead: Sequence[substituting.Choice] = (), may: Callable[[str], bool] | None = None
 ) -> Step | None:
-    """Return what is to be done next, in the order a person would do it; None when nothing is."""
+    """Return what is to be done next, in the order a person would do it; None when nothing is.
+
+    What the person `may` do goes before what they have to leave to somebody else.
+    """
+    steps = list(_steps(facts, instead))
+    return next((step for step in steps if may is None or may(step.permission)), next(iter(steps), None))
+
+
+def _steps(  # noqa: C901, PLR0912 -- a list of cases in a person's order
+    facts: Facts, instead: Sequence[substituting.Choice]
+) -> Iterator[Step]:
     units = facts.living
     states = {u.state for u in units}
     for hold in facts.open_holds:
         if hold.kind == HoldKind.PAYMENT and facts.tenders:
-            return Step(
+            yield Step(
                 act="payment",
                 label=_("Record payment"),
                 icon="cash",
                 dialog="dlg-payment",
                 permission="payments:record",
             )
-        if hold.kind in {HoldKind.ADDRESS, HoldKind.ADDRESS_CHECK}:
-            return Step(act="address", label=_("Correct address"), icon="map-pin", dialog="dlg-address")
-        if hold.kind == HoldKind.UNKNOWN_SKU:
-            return Step(act="map", label=_("Identify SKU"), icon="barcode", dialog="dlg-map")
-        if hold.kind in REGISTERED:
-            return _register(hold.kind, hold.detail)
-        if hold.kind == HoldKind.SLOT and facts.slot.choices:
-            return Step(act="slot", label=_("Choose another slot"), icon="calendar-event", dialog="dlg-slot")
-        if hold.kind not in AUTOMATIC_HOLDS:
-            return Step(
+        elif hold.kind in {HoldKind.ADDRESS, HoldKind.ADDRESS_CHECK}:
+            yield Step(act="address", label=_("Correct address"), icon="map-pin", dialog="dlg-address")
+        elif hold.kind == HoldKind.UNKNOWN_SKU:
+            yield Step(act="map", label=_("Identify SKU"), icon="barcode", dialog="dlg-map")
+        elif hold.kind in REGISTERED:
+            yield _register(hold.kind, hold.detail)
+        elif hold.kind == HoldKind.SLOT and facts.slot.choices:
+            yield Step(act="slot", label=_("Choose another slot"), icon="calendar-event", dialog="dlg-slot")
+        elif hold.kind not in AUTOMATIC_HOLDS:
+            yield Step(
                 act="resolve",
                 label=_("Lift hold"),
                 icon="lock-open",
@@ -587,7 +614,7 @@ def next_step(  # noqa: C901, PLR0911, PLR0912 -- a list of cases in a person's 
                 permission="orders:release_hold",
             )
     if instead and _count(units, WAITING) > facts.awaited + facts.at_vendors:
-        return Step(
+        yield Step(
             act="replace",
             label=_("Replace the item"),
             icon="arrows-left-right",
@@ -595,7 +622,7 @@ def next_step(  # noqa: C901, PLR0911, PLR0912 -- a list of cases in a person's 
             dialog=f"dlg-replace-{instead[0].line}",
         )
     if _count(units, WAITING) > facts.awaited + facts.at_vendors:
-        return Step(
+        yield Step(
             act="place",
             label=_("Try to place again"),
             icon="route",
@@ -604,9 +631,9 @@ def next_step(  # noqa: C901, PLR0911, PLR0912 -- a list of cases in a person's 
     for row in open_work(facts):
         steps = work_steps(facts, row)
         if steps:
-            return steps[0]
+            yield steps[0]
     if any(row.is_open for row in facts.drops):
-        return Step(
+        yield Step(
             act="vendor",
             label=_("To the drop-ship order"),
             icon="truck-delivery",
@@ -615,15 +642,14 @@ def next_step(  # noqa: C901, PLR0911, PLR0912 -- a list of cases in a person's 
             permission="orders:read",
         )
     if UnitState.ALLOCATED in states and not facts.open_holds:
-        return Step(
+        yield Step(
             act="release",
             label=_("Release now"),
             icon="player-play",
             hint=_("Asks {place} to pick it now.", place=_asked_now(facts, units)),
         )
     if states and states <= GONE and facts.under_way:
-        return Step(act="deliver", label=_("Record delivery"), icon="circle-check", permission="fulfillment:work")
-    return None
+        yield Step(act="deliver", label=_("Record delivery"), icon="circle-check", permission="fulfillment:work")
 
 
 # What is registered so that an order goes on: the name of the code in the hold, the page, the icon.
@@ -643,7 +669,9 @@ def _register(kind: str, detail: Mapping[str, Any]) -> Step:
 
 
 def work_steps(facts: Facts, row: jobs.WorkRow) -> list[Step]:
-    """Return what a location may do with its part, the usual first."""
+    """Return what a location may do with its part, the usual first; nothing where it is not the reader's."""
+    if facts.scope is not None and row.location_id not in facts.scope:
+        return []
     steps = _next_steps(facts, row)
     if _other_slots(facts, row):
         dialog, label = f"dlg-move-{str(row.id)[-12:]}", _("Move to another slot")
@@ -686,12 +714,39 @@ def _next_steps(facts: Facts, row: jobs.WorkRow) -> list[Step]:
     elif row.state == "packed":
         steps = [Step(act="ready", label=_("Ready for pickup"), icon="building-store", **job)]
     elif row.state == "ready":
-        if row.pickup_expired_at is None:
-            steps = [Step(act="hand-over", label=_("Hand over"), icon="hand-grab", dialog=f"dlg-hand-{short}", **job)]
-        steps.append(_more_time(work_id, _("More time"), "clock-plus"))
+        steps = _counter_steps(row, job)
     elif row.state == "cancelled" and row.pickup_returned:
         steps = [_more_time(work_id, _("Set aside again"), "arrow-back-up")]
+    if any(u.document_id is not None and u.state not in GONE for u in mine) and standing_documents(facts, row):
+        steps.append(_dialog_step("cancel-document", _("Document cancelled"), "ban", row, permission="fiscal:record"))
     return steps
+
+
+def _counter_steps(row: jobs.WorkRow, job: Mapping[str, Any]) -> list[Step]:
+    """Return what may be done with goods that wait for their customer."""
+    dialog, work_id = f"dlg-hand-{str(row.id)[-12:]}", str(row.id)
+    more = _more_time(work_id, _("More time"), "clock-plus")
+    if row.pickup_expired_at is not None:
+        return [more]
+    fresh = _dialog_step("new-code", _("New code"), "refresh", row, permission="orders:write")
+    if is_locked(row):
+        return [fresh, more]
+    return [Step(act="hand-over", label=_("Hand over"), icon="hand-grab", dialog=dialog, **job), more, fresh]
+
+
+def is_locked(row: jobs.WorkRow) -> bool:
+    """Return whether too many wrong codes were shown: nothing is handed over until there is a new one."""
+    return row.state == "ready" and row.pickup_expired_at is None and row.pickup_misses >= CODE_ATTEMPTS
+
+
+def standing_documents(facts: Facts, row: jobs.WorkRow) -> list[fiscal.DocumentRow]:
+    """Return the documents of a location's part that were not cancelled."""
+    return [d for d in facts.documents if d.source_id == row.id and d.cancelled_at is None]
+
+
+def _dialog_step(act: str, label: str, icon: str, row: jobs.WorkRow, *, permission: str) -> Step:
+    dialog, work_id = f"dlg-{act}-{str(row.id)[-12:]}", str(row.id)
+    return Step(act=act, label=label, icon=icon, dialog=dialog, work_id=work_id, permission=permission)
 
 
 def _leave_the_shelf(row: jobs.WorkRow, job: dict[str, Any], units: int) -> Step:
@@ -721,8 +776,10 @@ def _more_time(work_id: str, label: str, icon: str) -> Step:
     return Step(act="extend", label=label, icon=icon, dialog=dialog, work_id=work_id, permission="orders:write")
 
 
-def _can(facts: Facts, step: Step | None) -> Answer:
+def _can(facts: Facts, step: Step | None, may: Callable[[str], bool] | None) -> Answer:
     base: dict[str, Any] = {"icon": "bulb", "asks": _("What can I do?")}
+    if step is not None and may is not None and not may(step.permission):
+        return Answer(**base, says=step.label, more=_("Somebody else has to: your role does not allow it."))
     if step is None:
         done = facts.header.status in reads.CLOSED
         return Answer(**base, says=_("Nothing to do"), more=_("The order is finished.") if done else "")
@@ -783,8 +840,9 @@ def _work_view(facts: Facts, row: jobs.WorkRow) -> WorkView:
                 sku_id=sku_id,
                 sku=units[0].sku or "",
                 name=names.get(line, units[0].sku or ""),
+                gtin=facts.gtins.get(units[0].sku or "", ""),
                 quantity=_count(units),
-                to_pick=_count(units, {UnitState.RELEASED, UnitState.PICKING}),
+                to_pick=_count(units, TO_PICK),
             )
             for (line, sku_id), units in groups.items()
         ],
@@ -795,6 +853,8 @@ def _work_view(facts: Facts, row: jobs.WorkRow) -> WorkView:
         others=picking_view.free(_other_slots(facts, row)),
         parcels=_parcels(facts, row, names),
         documents=[d for d in facts.documents if d.source_id == row.id],
+        standing=standing_documents(facts, row),
+        leaving=_leaving(facts, row, names),
         steps=work_steps(facts, row),
     )
 
@@ -812,6 +872,19 @@ def _parcels(facts: Facts, row: jobs.WorkRow, names: Mapping[int, str]) -> list[
     return [ParcelView(row=s, holds=said.get(s.id, "") if len(mine) > 1 else "") for s in mine]
 
 
+def _leaving(facts: Facts, row: jobs.WorkRow, names: Mapping[int, str]) -> list[tuple[UUID, str]]:
+    inside: dict[UUID, dict[int, int]] = {}
+    for unit in facts.living:
+        if unit.fulfillment_id == row.id and unit.shipment_id is not None and unit.state not in GONE:
+            lines = inside.setdefault(unit.shipment_id, {})
+            lines[unit.line] = lines.get(unit.line, 0) + unit.quantity
+    return [
+        (s.id, ", ".join(f"{i18n.number(n)} × {names.get(line, '')}" for line, n in sorted(inside[s.id].items())))  # noqa: RUF001
+        for s in facts.shipments
+        if s.id in inside and not s.shipped_at
+    ]
+
+
 def _pill(facts: Facts, sign: Sign) -> str:
     if facts.header.status == OrderStatus.PICKING:
         picked, alive = _count(facts.living, {UnitState.PICKED}), _count(facts.living)
@@ -820,8 +893,13 @@ def _pill(facts: Facts, sign: Sign) -> str:
     return _(sign.word)
 
 
-def view_of(facts: Facts, names: timeline.Names, instead: Sequence[substituting.Choice] = ()) -> OrderView:
-    """Return an order as it is drawn."""
+def view_of(
+    facts: Facts,
+    names: timeline.Names,
+    instead: Sequence[substituting.Choice] = (),
+    may: Callable[[str], bool] | None = None,
+) -> OrderView:
+    """Return an order as it is drawn, for a person who `may` do some things; None: everything."""
     header = facts.header
     fraud = any(hold.kind == HoldKind.FRAUD for hold in facts.open_holds)
     sign = words.REVIEW if fraud else words.STATUS[header.status]
@@ -832,7 +910,7 @@ def view_of(facts: Facts, names: timeline.Names, instead: Sequence[substituting.
     for state in words.UNIT_ORDER:
         if state in shown:
             families.setdefault(words.UNIT[state].family, []).append(_(words.UNIT[state].word))
-    step = next_step(facts, instead)
+    step = next_step(facts, instead, may)
     there = {UnitState.DELIVERED, UnitState.COLLECTED}
     coming = {u.line for u in facts.living if u.state not in there}
     return OrderView(
@@ -840,7 +918,7 @@ def view_of(facts: Facts, names: timeline.Names, instead: Sequence[substituting.
         number=header.number,
         sign=sign,
         pill=_pill(facts, sign),
-        answers=[_where(facts), _late(facts), _blocks(facts), _can(facts, step)],
+        answers=[_where(facts), _late(facts), _blocks(facts), _can(facts, step, may)],
         step=step,
         lines=lines,
         legend=[(family, ", ".join(said)) for family, said in families.items()],
@@ -886,7 +964,7 @@ async def peek_of(tx: Tx, request: Request[Any, Any, Any], number: int) -> Order
         facts = await read(tx, number, shell.scope_of(web.caller_of(request)))
     except OrderNotFound:
         return None
-    return view_of(facts, await names_of(tx, facts))
+    return view_of(facts, await names_of(tx, facts), may=web.caller_of(request).may)
 
 
 @get("/orders/{number:int}/peek", opt={"permission": "orders:read"})
@@ -912,7 +990,7 @@ async def show(request: Request[Any, Any, Any], number: int) -> Response[str]:
         facts = await read(tx, number, shell.scope_of(web.caller_of(request)))
         waits = around.may("orders:write") and any(u.state in WAITING for u in facts.units)
         instead = await substituting.choices(tx, facts.header.id) if waits else []
-        order = view_of(facts, await names_of(tx, facts), instead)
+        order = view_of(facts, await names_of(tx, facts), instead, around.may)
         told = await routing.explanation(tx, facts.header.id)
         made = await promising.made_of(tx, facts.header.id)
         images = await pictures.of_skus(tx, request, sorted({line.sku for line in facts.lines}))

@@ -32,6 +32,7 @@ from malha.ordering import waiting_reads
 from malha.ordering.waiting_reads import WaitingRow, WaitingWanted
 from malha.platform.clock import now
 from malha.platform.db import Tx
+from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_, Word, _, n_
 from malha.platform.ids import id_in, new_id
 from malha.platform.sheets import Column, Kind
@@ -474,6 +475,8 @@ async def receive(request: Request[Any, Any, Any]) -> Response[Any]:
         order = await _one(tx, request, number) if number else None
         place = order.location_id if order else (await goods_forms.place_of(tx, request, read.text("location", 80))).id
         lines = [ReceivedLine(sku, units, bucket) for sku, bucket, units in goods_forms.scanned(form)]
+        if not lines and not goods_forms.has_sheet(form):
+            refuse([Flaw("lines", N_("Scan what arrived, or write how much of it."))])
         if not lines:
             lines = [ReceivedLine(x.card.id, x.quantity) for x in await goods_forms.sheet_of(tx, form)]
         draft = ReceiptDraft(

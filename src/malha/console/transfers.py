@@ -338,7 +338,7 @@ async def receive(request: Request[Any, Any, Any], number: FromPath[int]) -> Res
         done = await bringing.receive(tx, number, arrival)
     waiting = done.missing + done.damaged + done.excess
     notice = n_("{n} unit waits for a decision", "{n} units wait for a decision", waiting) if waiting else ""
-    notice = f"{_('Goods received')}. {notice}" if notice else _("Goods received")
+    notice = f"{_('The goods are received')}. {notice}" if notice else _("The goods are received")
     return web.go_on(request, f"/transfers/{number}", notice)
 
 

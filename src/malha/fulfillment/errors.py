@@ -193,7 +193,7 @@ class WrongCode(MalhaError):
 
     status = 403
     code = "wrong_pickup_code"
-    says = "The pickup code is wrong. {left} attempts are left."
+    says = "The pickup code is wrong. Attempts left: {left}."
     mend = "Ask the customer to read the code again."
 
 

@@ -66,6 +66,7 @@ class WorkRow(msgspec.Struct, frozen=True, kw_only=True):
     pickup_until: datetime | None
     pickup_expired_at: datetime | None
     pickup_returned: list[tuple[int, int, int]] | None
+    pickup_misses: int  # wrong codes that were shown since the code was given
     assignee: str | None
     version: int
     units: int = 0  # that it has not lost
@@ -181,7 +182,7 @@ OF_ORDER = f"""
 SELECT f.id, f.number, f.location_id, l.name AS location, l.code AS location_code, l.kind AS location_kind, l.timezone,
        e.id AS establishment_id, e.name AS establishment, e.document_policy, f.method, s.name AS service, s.carrier,
        f.state, f.released_at, f.due_at, f.accepted_at, f.picked_at, f.packed_at, f.closed_at, f.reason, f.pickup_code,
-       f.pickup_until, f.pickup_expired_at, f.pickup_returned, f.assignee, f.version, f.units,
+       f.pickup_until, f.pickup_expired_at, f.pickup_returned, f.pickup_misses, f.assignee, f.version, f.units,
        {_SLOT}, p.code AS to_location, p.name AS to_location_name, t.number AS transfer
 FROM fulfillment_order f
 JOIN location l ON l.id = f.location_id

@@ -515,6 +515,8 @@ def scaled(text: str, digits: int) -> int:
     while decimals > digits and number % 10 == 0:
         number //= 10
         decimals -= 1
+    if decimals > digits == 0:
+        raise BadCell(N_("{value} is no whole number."), N_("Write it without decimals."))
     if decimals > digits:
         raise BadCell(N_("{value} has more than {digits} decimals."), N_("Round it."), digits=digits)
     result: int = number * 10 ** (digits - decimals)

@@ -154,7 +154,8 @@ async def _join(tx: Tx, task: Task, skus: Sequence[int]) -> None:
 async def tally(tx: Tx, number: int, sku_id: int, quantity: int, *, add: bool = True, bin_: str = "") -> int:
     """Note units that were scanned, or, without `add`, how many there are; return the tally so far.
 
-    A SKU that nobody expected joins the count. The tally becomes a count with `finish`.
+    A SKU that nobody expected joins the count. The tally becomes a count with `finish`. Where the last unit is taken
+    away again (a negative quantity with `add`), nothing is noted: the SKU is still to be counted.
 
     Raises:
         CountEnded: the count takes no more entries.
@@ -173,8 +174,8 @@ async def tally(tx: Tx, number: int, sku_id: int, quantity: int, *, add: bool = 
         "bin": bin_.strip(),
         "actor": tx.actor.label,
     }
-    sofar: int = await tx.value(writes.TALLY, params)
-    return sofar
+    sofar: int | None = await tx.value(writes.TALLY, params)
+    return sofar or 0
 
 
 async def finish(tx: Tx, number: int, set_aside: Mapping[int, int]) -> dict[int, LineState]:

@@ -62,9 +62,11 @@ FOR NO KEY UPDATE OF l
 TALLIED = """
 SELECT sku_id FROM count_line WHERE task_id = %(task_id)s::uuid AND tally IS NOT NULL ORDER BY sku_id
 """
+# Who takes the last scanned unit away has counted nothing: that none is there is said in so many words, without `add`.
 TALLY = """
-UPDATE count_line SET tally = CASE WHEN %(add)s::boolean THEN greatest(coalesce(tally, 0) + %(quantity)s::int, 0)
-                                   ELSE %(quantity)s::int END,
+UPDATE count_line SET tally = CASE WHEN NOT %(add)s::boolean THEN %(quantity)s::int
+                                   WHEN %(quantity)s::int < 0 AND coalesce(tally, 0) + %(quantity)s::int <= 0 THEN NULL
+                                   ELSE coalesce(tally, 0) + %(quantity)s::int END,
        tallied_at = clock_timestamp(), tallied_by = %(actor)s::text,
        bin = CASE WHEN %(bin)s::text = '' THEN bin ELSE %(bin)s::text END
 WHERE task_id = %(task_id)s::uuid AND sku_id = %(sku_id)s::int

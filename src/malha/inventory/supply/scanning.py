@@ -8,15 +8,39 @@ from malha.platform.db import Tx
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_
 
+GTIN_LENGTHS = (8, 12, 13, 14)
+
 
 async def cards_of(tx: Tx, codes: Sequence[str]) -> dict[str, VariantCard]:
-    """Return the SKU of each code that has one: by SKU first, then by GTIN."""
+    """Return the SKU of each code that has one: by SKU first, then by GTIN, then by what is meant by either.
+
+    Meant are a SKU in capitals by one that is typed without them, and a GTIN by the same number with other zeros in
+    front: scanners read a UPC as 12 digits or as 13.
+    """
     wanted = sorted(set(codes))
-    found = {card.sku: card for card in await catalog.by_skus(tx, wanted)}
-    rest = [code for code in wanted if code not in found]
+    found = await _exactly(tx, wanted)
+    meant = {code: _meant(code) for code in wanted if code not in found}
+    if meant:
+        others = await _exactly(tx, sorted({one for ones in meant.values() for one in ones}))
+        found |= {code: others[one] for code, ones in meant.items() for one in reversed(ones) if one in others}
+    return found
+
+
+async def _exactly(tx: Tx, codes: Sequence[str]) -> dict[str, VariantCard]:
+    found = {card.sku: card for card in await catalog.by_skus(tx, codes)}
+    rest = [code for code in codes if code not in found]
     if rest:
         found |= {card.gtin: card for card in await catalog.by_gtins(tx, rest) if card.gtin}
     return found
+
+
+def _meant(code: str) -> list[str]:
+    """Return what else a code may stand for, the likeliest first."""
+    meant = [code.upper()] if code.upper() != code else []
+    bare = code.lstrip("0")
+    if code.isascii() and code.isdigit() and len(bare) >= 7 and len(code) in GTIN_LENGTHS:
+        meant += [bare.zfill(length) for length in GTIN_LENGTHS if length >= len(bare) and length != len(code)]
+    return meant
 
 
 async def goods_of(tx: Tx, codes: Sequence[str], at: str) -> list[VariantCard]:

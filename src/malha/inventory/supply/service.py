@@ -345,9 +345,14 @@ async def _receive_on(tx: Tx, order: Inbound, draft: ReceiptDraft) -> list[Recei
     over = rules.beyond(lines, matched, order.over_percent)
     if over and not draft.accept_over:
         at = {one.sku_id: i for i, one in reversed(list(enumerate(draft.lines)))}
-        says = N_("{allowed} are still expected, {units} arrived.")
+        codes = {card.id: card.sku for card in await catalog.by_ids(tx, [o.sku_id for o in over])}
+        says = N_("{sku}: {allowed} are still expected, {units} arrived.")
         problems = [
-            {"at": f"/lines/{at[o.sku_id]}/quantity", "says": says, "facts": {"allowed": o.allowed, "units": o.units}}
+            {
+                "at": f"/lines/{at[o.sku_id]}/quantity",
+                "says": says,
+                "facts": {"sku": codes[o.sku_id], "allowed": o.allowed, "units": o.units},
+            }
             for o in over
         ]
         raise OverReceipt(count=len(problems), problems=problems)

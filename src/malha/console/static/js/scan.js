@@ -12,6 +12,22 @@ const tell = (text, wrong) => {
   says.textContent = text;
   says.classList.toggle("m-late", Boolean(wrong));
 };
+// Codes that were not taken stay on the page until somebody has seen them: who scans looks at the shelf, and the next code
+// may be there before the refusal of this one.
+const missed = [];
+const miss = (code) => {
+  missed.push(code);
+  const box = $("[data-missed]");
+  if (!box) return;
+  $("[data-missed-codes]", box).textContent = missed.join(", ");
+  box.hidden = false;
+};
+document.addEventListener("click", (event) => {
+  if (!event.target.closest("[data-missed-seen]")) return;
+  missed.length = 0;
+  $("[data-missed]").hidden = true;
+  (field ?? $("[data-count-code]"))?.focus();
+});
 const find = (code) => [...rows.children].find((row) => row.dataset.codes.split(" ").includes(code));
 const add = (row, bucket) => {
   const input = $(`input[name$="/${bucket}"]`, row);
@@ -22,17 +38,23 @@ const add = (row, bucket) => {
   tell(`${$("th span", row).textContent}: ${input.value}`);
 };
 let waiting = Promise.resolve(); // scans come faster than answers: one after the other, none lost
+let changed = () => {};
+const row = async (code) => {
+  const there = find(code);
+  if (there) return there;
+  const answer = await fetch(`/receive/row?code=${encodeURIComponent(code)}`, { headers: { "HX-Request": "true" } });
+  if (!answer.ok) { tell(says.dataset.unknown.replace("{code}", code), true); miss(code); return null; }
+  const sent = new DOMParser().parseFromString(`<table><tbody>${await answer.text()}</tbody></table>`, "text/html");
+  const none = $("[data-scan-none]");
+  if (none) none.hidden = true;
+  const fresh = sent.querySelector("tr"); // a code may name a SKU that is there by another
+  return find(fresh.dataset.codes.split(" ")[0]) ?? rows.appendChild(document.adoptNode(fresh));
+};
 const take = async (code, bucket) => {
-  let row = find(code);
-  if (!row) {
-    const answer = await fetch(`/receive/row?code=${encodeURIComponent(code)}`, { headers: { "HX-Request": "true" } });
-    if (!answer.ok) { tell(says.dataset.unknown.replace("{code}", code), true); return; }
-    const sent = new DOMParser().parseFromString(`<table><tbody>${await answer.text()}</tbody></table>`, "text/html");
-    row = find(code) ?? rows.appendChild(document.adoptNode(sent.querySelector("tr")));
-    const none = $("[data-scan-none]");
-    if (none) none.hidden = true;
-  }
-  add(row, bucket);
+  const found = await row(code);
+  if (!found) return;
+  add(found, bucket);
+  changed();
 };
 
 if (field && rows) {
@@ -42,7 +64,49 @@ if (field && rows) {
     event.preventDefault(); // not the form: there is more to scan
     const code = field.value.trim(), bucket = $("[data-scan-bucket]").value;
     field.value = "";
-    if (code) waiting = waiting.then(() => take(code, bucket));
+    if (code) waiting = waiting.then(() => take(code, bucket)).catch(() => { tell("", true); miss(code); });
+  });
+  // What is still in the field was not scanned: sent with the rest it would be lost.
+  field.form?.addEventListener("htmx:confirm", (event) => {
+    const code = field.value.trim();
+    if (!code || event.target !== field.form) return;
+    event.preventDefault();
+    tell(says.dataset.left.replace("{code}", code), true);
+    field.focus();
+    field.select();
+  });
+  keep(field.form);
+}
+
+// What was scanned and not sent yet outlives the page: a phone that needs the memory loads it anew. The receipt keeps its id
+// too, so that what was sent before the answer got lost is not received twice.
+function keep(form) {
+  const place = `scanned:${location.pathname}${location.search}`;
+  const inputs = () => [...form.querySelectorAll("input[name], textarea[name]")].filter((one) => !["file", "checkbox"].includes(one.type));
+  const save = () => {
+    const filled = inputs().filter((one) => one.value && one.type !== "hidden");
+    const words = Object.fromEntries(inputs().filter((one) => one.value).map((one) => [one.name, one.value]));
+    const codes = [...rows.children].map((row) => row.dataset.codes.split(" ")[0]);
+    try {
+      if (filled.length) sessionStorage.setItem(place, JSON.stringify({ words, codes }));
+      else sessionStorage.removeItem(place);
+    } catch { /* a browser that keeps nothing */ }
+  };
+  const kept = () => { try { return JSON.parse(sessionStorage.getItem(place)); } catch { return null; } };
+  const back = async ({ words, codes }) => {
+    for (const code of codes) await row(code).catch(() => null);
+    for (const one of inputs()) if (words[one.name]) one.value = words[one.name];
+    tell(says.dataset.kept);
+    save();
+  };
+  const before = kept();
+  if (before) waiting = waiting.then(() => back(before));
+  form.addEventListener("input", save);
+  changed = save;
+  form.addEventListener("htmx:afterRequest", (event) => {
+    if (event.target !== form || !event.detail.xhr.status || event.detail.xhr.status >= 400) return;
+    changed = () => {};
+    try { sessionStorage.removeItem(place); } catch { /* nothing was kept */ }
   });
 }
 
@@ -54,10 +118,21 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
   const form = code.form, values = Object.fromEntries(new FormData(form));
   code.value = "";
+  form.elements.quantity.value = "1"; // units are of this code, not of the next
   if (!values.code.trim()) return;
   const headers = JSON.parse(form.getAttribute("hx-headers"));
   const sent = () => window.htmx.ajax("POST", form.action, { target: "#sheet", swap: "outerHTML", values, headers });
   waiting = waiting.then(sent).catch(() => {}); // a refusal is shown by the page; the next scan goes on
+});
+document.addEventListener("htmx:afterRequest", (event) => {
+  const { xhr, requestConfig } = event.detail, code = $("[data-count-code]");
+  if (!code || !requestConfig || new URL(requestConfig.path, location.href).href !== code.form.action) return;
+  const sent = String(requestConfig.parameters.code ?? "").trim();
+  if (!xhr.status || xhr.status >= 400) { if (sent) miss(sent); return; }
+  $("#scan-slot").replaceChildren();
+  if (code.value.trim() !== sent) return; // the next one, which is being typed
+  code.value = "";
+  code.form.elements.quantity.value = "1";
 });
 let entered = false; // whether what was typed by hand was sent since
 const ready = () => {
