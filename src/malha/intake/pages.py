@@ -100,9 +100,10 @@ class PromisePages:
                 for w in wishes
                 if id(w) not in told and not touches(reference.allotments, w.channel.id, w.card.stocked)
             ]
-            waited = await self._shelves.have({part for w in plain for part in w.card.stocked})
+            skus = {part for w in plain for part in w.card.stocked}
+            waited = await self._shelves.have(skus)
             await self._learn(reference, plain)
-            if self._shelves.knows(reference):  # else the network changed while stock was waited for
+            if self._shelves.knows(reference, skus):  # else something changed while stock was waited for
                 break
         told |= {id(w): self._told(reference, w, checked, waited=waited) for w in plain}
         return [told.get(id(w)) or await self._ask(reference, w, checked) for w in wishes]

@@ -136,9 +136,9 @@ class Shelves:
                 self._kept.pop(sku, None)
         return False
 
-    def knows(self, reference: Reference) -> bool:
-        """Return whether shelves are of the network of these reference data."""
-        return reference.network is self._reference.network
+    def knows(self, reference: Reference, skus: set[int]) -> bool:
+        """Return whether shelves are of the network of these reference data, and those of SKUs are all there still."""
+        return reference.network is self._reference.network and skus <= self._kept.keys()
 
     async def have(self, skus: set[int]) -> bool:
         """See to it that stock of SKUs is there and young enough; return whether anybody had to wait."""
