@@ -8,6 +8,7 @@ import pytest
 from malha.flows import order_to_cash, retrying
 from malha.flows.subscriptions import SUBSCRIPTIONS
 from malha.fulfillment import giving_back, short_reads, shortfalls
+from malha.fulfillment import reads as jobs
 from malha.fulfillment import service as fulfillment
 from malha.fulfillment.model import RejectReason
 from malha.intake import replanning
@@ -159,11 +160,12 @@ async def given_back(database: Database, examined: None) -> tuple[Database, UUID
         order_id = await an_order(tx, world, [Sold(sku)], channel="mall")
         policy = await short_reads.policy(tx)
         await shortfalls.change_policy(tx, 1, policy.version)
-    for _ in range(2):
+        await fulfillment.release_order(tx, order_id)
+    for _ in range(2):  # what one gives back goes on to the next at once
         async with database.transaction() as tx:
-            work = await fulfillment.release_order(tx, order_id) if not await _waits(tx, order_id) else []
-            if work:
-                await fulfillment.reject(tx, work[0].id, RejectReason.STORE_CLOSED)
+            if not await _waits(tx, order_id):
+                (work,) = [one.id for one in await jobs.of_order(tx, order_id) if one.state == "open"]
+                await fulfillment.reject(tx, work, RejectReason.STORE_CLOSED)
         await settled(database)
     return database, order_id
 

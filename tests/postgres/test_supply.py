@@ -112,7 +112,7 @@ async def test_more_than_ordered_is_refused_within_the_tolerance_taken_and_beyon
     order, number = await place(shop, (1, 10), over=10)
     with pytest.raises(OverReceipt) as refused:
         await take(shop, order, ReceivedLine(1, 12), actor=ANA)
-    assert refused.value.facts["problems"][0]["facts"] == {"allowed": 11, "units": 12}
+    assert refused.value.facts["problems"][0]["facts"] == {"sku": "CAM-P", "allowed": 11, "units": 12}
     with pytest.raises(Forbidden):
         await take(shop, order, ReceivedLine(1, 12), actor=ANA, accept=True)
     await take(shop, order, ReceivedLine(1, 11), actor=ANA)

@@ -586,7 +586,8 @@ async def revoke_keys_of(tx: Tx, person_id: UUID) -> list[int]:
         BeyondOwn: the person has rights that the actor does not hold.
         KeyBeyondOwn: a key holds rights that the actor does not.
     """
-    await lock_to_change(tx, person_id)  # who deactivates and who revokes come one after the other
+    await lock_owners(tx)  # who deactivates and who revokes come one after the other
+    await person_to_manage(tx, person_id)
     keys = [key.id for key in await reads.keys_of(tx, person_id)]
     for key_id in keys:
         await revoke_key(tx, key_id)

@@ -3,7 +3,8 @@
 A look sees, in one snapshot, the log beyond the position of the look before, what is committed and has no position yet
 (the outbox), and the holds that ended by time alone. Whatever was committed between two looks is in one of the three,
 so what a look does not name is as it was. Some is named twice, which costs a row. Everything that changes what is free
-says so in an event of its transaction, with its balances; what orders claim is read from their units.
+says so in an event of its transaction, with its balances; what orders claim is read from their units, and of kits that
+wait for a component from what is claimed of the others.
 """
 
 from datetime import datetime, timedelta
@@ -35,6 +36,9 @@ WITH meant AS MATERIALIZED (
 ), named AS MATERIALIZED (
     (SELECT u.sku_id, u.location_id FROM meant m JOIN order_unit u ON u.order_id = substr(m.key, 7)::uuid
      WHERE m.type = 'order.placed' AND u.sku_id IS NOT NULL AND u.location_id IS NOT NULL LIMIT %(most)s::int)
+    UNION ALL
+    (SELECT c.sku_id, c.location_id FROM meant m JOIN supply_claim c ON c.order_id = substr(m.key, 7)::uuid
+     WHERE m.type = 'order.placed' LIMIT %(most)s::int)
     UNION ALL
     (SELECT s.sku::int, s.location::int
      FROM meant m CROSS JOIN LATERAL ROWS FROM (

@@ -15,7 +15,7 @@ from tests_http import Shop, open_shop
 
 from away import THROWN_OUT, absence
 from malha.cli.main import _sentence
-from malha.platform import outbox, subscribers
+from malha.platform import i18n, outbox, subscribers
 from malha.platform.db import Database, ReadOnlyDatabase, Tx
 from malha.platform.eventlog import Recorded, Subscription
 from malha.platform.outbox import Event
@@ -207,6 +207,7 @@ async def test_a_statement_that_writes_where_only_is_read_is_a_defect_of_ours(da
     ],
 )
 def test_a_command_says_what_it_is_and_no_lost_connection(error: Exception, told: str) -> None:
-    said = _sentence(error) or ""
+    with i18n.speaking("en"):
+        said = _sentence(error) or ""
     assert told in said
     assert "cannot be reached" not in said

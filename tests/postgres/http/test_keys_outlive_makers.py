@@ -89,7 +89,7 @@ async def test_who_may_less_than_a_key_does_not_end_it_by_its_maker(made) -> Non
     shop, _boss, who, _ = made
     narrow = await shop.key(["identity:manage"])
     refused = await shop.http.post(f"/v1/people/{who}/keys/revoke", headers=narrow)
-    assert (refused.status_code, refused.json()["code"]) == (403, "key_beyond_own_rights"), refused.text
+    assert (refused.status_code, refused.json()["code"]) == (403, "beyond_own_rights"), refused.text
 
 
 async def test_the_pages_say_whose_keys_they_are_and_offer_to_end_them(made) -> None:

@@ -165,7 +165,7 @@ async def test_all_that_is_found_is_recorded_on_a_page_that_says_how_far_it_is_a
     assert answer.status_code == 303, answer.text
     there = answer.headers["location"]
     page = (await retailer.http.get(there, headers=owner)).text
-    assert 'hx-trigger="every 1s"' in page
+    assert 'data-poll-every="1"' in page
     assert "0 de 55 pedidos" in page
     assert 'id="dlg-all"' not in (await retailer.http.get("/refunds-due", headers=owner)).text  # they are at it
     by_hand = {"position": 2, "kind": "refunded", "amount": 1_003, "reference": "by hand"}
@@ -173,7 +173,7 @@ async def test_all_that_is_found_is_recorded_on_a_page_that_says_how_far_it_is_a
     assert answer.status_code == 200, answer.text
     await worked(retailer)
     page = (await retailer.http.get(there, headers=owner)).text
-    assert 'hx-trigger="every 1s"' not in page
+    assert 'data-poll-every="1"' not in page
     assert "Concluído" in page
     assert f"Não há nada a devolver do pedido {orders[3]['number']}." in page
     assert await listed(retailer, key) == {}

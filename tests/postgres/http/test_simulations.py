@@ -338,12 +338,12 @@ async def test_what_came_of_it_is_shown_while_bounds_are_worked_out_and_a_run_th
     assert (status, first["gap"]) == ("running", None)
     assert {**first, "seconds": 0} == {**second, "seconds": 0}
     assert "Destinations" in page
-    assert 'id="gap" class="m-through" hx-get' in page
+    assert 'id="gap" class="m-through" data-poll' in page
     key = await retailer.key({"network:read"})
     done = (await retailer.http.get(f"/v1{at}/result", headers=key)).json()
     assert {**done, "seconds": 0, "gap": None} == {**second, "seconds": 0}
     assert done["gap"] is not None
-    assert "hx-get" not in (await retailer.http.get(at, headers=headers)).text.split('id="gap"')[1].split(">")[0]
+    assert "data-poll" not in (await retailer.http.get(at, headers=headers)).text.split('id="gap"')[1].split(">")[0]
 
 
 async def test_the_page_draws_each_day_beside_hindsight(retailer: Shop) -> None:
