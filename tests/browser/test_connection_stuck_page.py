@@ -90,6 +90,7 @@ def test_what_waits_is_found_as_it_is_typed_looked_at_and_given_up_by_its_cause(
     page.get_by_role("searchbox").fill("70033")
     expect(page.locator('input[name="pick"]')).to_have_count(1)
     page.locator("a.m-id", has_text="Message").click()
+    page.get_by_label("Reason").fill("to see the status")
     page.get_by_role("button", name="Show what came").click()
     expect(page.locator("pre.m-code")).to_contain_text('"name": "Ana"')
     page.goto(page.url.split("/connections/")[0] + f"{PAGE}?cause=field")

@@ -95,7 +95,8 @@ def test_an_order_is_promised_for_another_day_and_the_page_says_both(visit: Visi
     expect(dialog.get_by_role("alert")).to_contain_text("É preciso dar um motivo.")
     dialog.get_by_label("Observação para os colegas").fill("greve dos correios")
     dialog.get_by_role("button", name="Prometer e avisar").click()
-    expect(page.get_by_text("o cliente é avisado")).to_be_visible()
+    expect(page.get_by_text("; o cliente é avisado")).to_be_visible()
+    expect(dialog).to_be_hidden()
     expect(page.get_by_text("Antes, para")).to_be_visible()
 
 

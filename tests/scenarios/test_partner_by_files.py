@@ -73,7 +73,7 @@ async def test_what_the_partner_is_short_of_goes_to_another_place_and_is_not_can
         "WHERE order_id = %s::uuid ORDER BY 1",
         order,
     )
-    assert places == [("DC", "shipped", 1), ("S1", "allocated", 2)]
+    assert places == [("DC", "shipped", 1), ("S1", "released", 2)]
     assert await partner.on_hand("A") == 0
     assert partner.asked("CANCEL") == []
 
