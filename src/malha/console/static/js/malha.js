@@ -186,7 +186,9 @@ const select = (row) => {
   asked = setTimeout(() => {
     const skeleton = $("#skeleton");
     const slow = setTimeout(() => { if (skeleton) detail.replaceChildren(skeleton.content.cloneNode(true)); }, 150);
-    window.htmx.ajax("GET", link.dataset.peek, { target: "#detail", swap: "innerHTML show:#detail:top" }).finally(() => clearTimeout(slow));
+    const came = () => clearTimeout(slow); // before it is put in: else a skeleton that was due just then takes its place, for good
+    detail.addEventListener("htmx:beforeSwap", came, { once: true });
+    window.htmx.ajax("GET", link.dataset.peek, { target: "#detail", swap: "innerHTML show:#detail:top" }).finally(came);
   }, 60);
 };
 
