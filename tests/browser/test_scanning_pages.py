@@ -13,15 +13,18 @@ from malha.inventory.model import Claim, Reference
 from malha.platform.db import Actor, Database
 from malha.platform.ids import new_id
 
+from . import seeding
 from .conftest import NARROW, apart, shot, violations
 from .test_goods_moving import scan
 
 Visit = Callable[..., Page]
 PLACE = "NAT-01"
 GTINS = ["7896004000015", "7896004000022", "7896004000039"]
+# Not of the SKU that nobody has: other tests of this shop rest on that.
 BARCODES = """
 UPDATE variant SET gtin = (%(gtins)s::text[])[n.at]
-FROM (SELECT id, row_number() OVER (ORDER BY sku DESC) AS at FROM variant WHERE NOT is_kit) n
+FROM (SELECT id, row_number() OVER (ORDER BY sku DESC) AS at FROM variant
+      WHERE NOT is_kit AND sku <> %(rare)s::text) n
 WHERE n.id = variant.id AND n.at <= 3 RETURNING n.at, variant.id, variant.sku
 """
 
@@ -33,7 +36,7 @@ def shelf(seeded: str) -> list[tuple[int, str, str]]:
     async def fill() -> list[tuple[int, str, str]]:
         async with Database(seeded) as db, db.transaction() as tx:
             place = await tx.value("SELECT id FROM location WHERE code = %(code)s", {"code": PLACE})
-            goods = sorted(await tx.tuples(BARCODES, {"gtins": GTINS}))
+            goods = sorted(await tx.tuples(BARCODES, {"gtins": GTINS, "rare": seeding.RARE[0]}))
             await stock.set_on_hand(tx, [Claim(id_, place, 30) for _at, id_, _sku in goods], Reference("test"))
             return [(id_, sku, GTINS[at - 1]) for at, id_, sku in goods]
 
