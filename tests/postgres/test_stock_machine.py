@@ -21,7 +21,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from whole_shop import ACTS, CLAIMS, Shop, balances
 
 from malha.doctor import examine
-from malha.intake import changes
+from malha.intake import change_reads as changes
 
 # A claim is a ledger row that takes and moves no goods. What it left of its balance, by the ledger alone, in the order
 # in which rows of one balance were written: under its lock, so in the order in which things happened.

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from malha.intake import shelves
-from malha.intake.changes import Changes, Mark
+from malha.intake.change_reads import Changes, Mark
 from malha.intake.shelves import FRESH_S, MOST_READ, OLDEST_S, Shelves
 
 AHEAD = range(1, 3 * MOST_READ)

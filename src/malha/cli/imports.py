@@ -38,7 +38,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the report as JSON."
 KINDS = {
     Kind.PRODUCTS: "Import products, one row per SKU.",
     Kind.PRICES: "Import prices, one row per SKU.",
-    Kind.STOCK: ("Import what is physically there, one row per SKU and location; the ledger gets the differences."),
+    Kind.STOCK: "Import what is physically there, one row per SKU and location; the ledger gets the differences.",
     Kind.LOCATIONS: "Import locations, with their establishments where rows give a CNPJ.",
     Kind.CUSTOMERS: "Import customers; who is there already is changed, not doubled.",
     Kind.ALLOTMENTS: "Import how many units fences set apart, one row per fence, SKU and location.",

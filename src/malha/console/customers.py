@@ -117,7 +117,7 @@ async def customer_list(request: Request[Any, Any, Any]) -> Response[str]:
     return render.html(template, headers=headers, shell=around, list=terms, may=around.may)
 
 
-async def _customer(tx: Tx, request: Request[Any, Any, Any], number: int) -> Customer:
+async def customer_of(tx: Tx, request: Request[Any, Any, Any], number: int) -> Customer:
     """Return a profile that the caller may see.
 
     Raises:
@@ -214,7 +214,7 @@ async def customer_wishes(request: Request[Any, Any, Any], number: FromPath[int]
     source = forms.said(form, "source", 20)
     refuse([] if said else [Flaw("proof", N_("Say in up to 200 characters how the customer said so."))])
     async with web.writing(request) as tx:
-        customer = await _customer(tx, request, number)
+        customer = await customer_of(tx, request, number)
         before = await messages.preference(tx, customer.id)
         language = forms.said(form, "language", 5) or None
         if language != before.language:
@@ -247,7 +247,7 @@ async def draw(tx: Tx, request: Request[Any, Any, Any], number: int) -> Response
     """Draw the page of a customer, or its part for a script that has the rest."""
     around = await shell.around(tx, request, "customers")
     scope = shell.scope_of(web.caller_of(request))
-    customer = await _customer(tx, request, number)
+    customer = await customer_of(tx, request, number)
     may_orders = around.may("orders:read")
     rows = []
     if may_orders:
@@ -317,7 +317,7 @@ async def customer_reveal(request: Request[Any, Any, Any], number: FromPath[int]
     """
     why = forms.said(await request.form(), "why", 200)
     async with web.writing(request) as tx:
-        customer = await service.reveal(tx, (await _customer(tx, request, number)).id, why)
+        customer = await service.reveal(tx, (await customer_of(tx, request, number)).id, why)
     if not web.wants_part(request):
         return web.see_other(f"/customers/{number}")
     shown = {
@@ -344,7 +344,7 @@ async def customer_change(request: Request[Any, Any, Any], number: FromPath[int]
     version = forms.said(form, "version", 10)
     address = {part: forms.said(form, part, 200) for part in ADDRESS}
     async with web.writing(request) as tx:
-        customer = await _customer(tx, request, number)
+        customer = await customer_of(tx, request, number)
         draft = CustomerDraft(
             name=forms.said(form, "name", 400),
             document=forms.said(form, "document", 40) or customer.document,

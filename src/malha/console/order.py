@@ -182,10 +182,11 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ParcelView(msgspec.Struct, frozen=True, kw_only=True):
-    """A parcel as it is drawn; of the only parcel of its work nobody asks what it holds."""
+    """A parcel as it is drawn; of the only parcel of its work nobody asks what it holds. `leaves`: it is still here."""
 
     row: jobs.ShipmentRow
     holds: str
+    leaves: bool
 
 
 class WorkView(msgspec.Struct, frozen=True, kw_only=True):
@@ -201,7 +202,6 @@ class WorkView(msgspec.Struct, frozen=True, kw_only=True):
     parcels: list[ParcelView]
     documents: list[fiscal.DocumentRow]
     standing: list[fiscal.DocumentRow]  # of them, those not cancelled
-    leaving: list[tuple[UUID, str]]  # parcels that are packed and still here, and what is in each
     steps: list[Step]
     slot: str  # in which its goods are picked; empty without
     others: list[picking_view.Option]  # in which they could be picked instead
@@ -854,7 +854,6 @@ def _work_view(facts: Facts, row: jobs.WorkRow) -> WorkView:
         parcels=_parcels(facts, row, names),
         documents=[d for d in facts.documents if d.source_id == row.id],
         standing=standing_documents(facts, row),
-        leaving=_leaving(facts, row, names),
         steps=work_steps(facts, row),
     )
 
@@ -863,25 +862,21 @@ def _parcels(facts: Facts, row: jobs.WorkRow, names: Mapping[int, str]) -> list[
     """Return the parcels of work, each with what is in it where there are several."""
     mine = [s for s in facts.shipments if s.fulfillment_id == row.id]
     inside: dict[UUID | None, dict[str, int]] = {}
-    for u in facts.living:
-        held = inside.setdefault(u.shipment_id, {})
-        name = names.get(u.line, u.sku or "")
-        held[name] = held.get(name, 0) + u.quantity
-    times = "\N{MULTIPLICATION SIGN}"
-    said = {id_: ", ".join(f"{n} {times} {name}" for name, n in held.items()) for id_, held in inside.items()}
-    return [ParcelView(row=s, holds=said.get(s.id, "") if len(mine) > 1 else "") for s in mine]
-
-
-def _leaving(facts: Facts, row: jobs.WorkRow, names: Mapping[int, str]) -> list[tuple[UUID, str]]:
-    inside: dict[UUID, dict[int, int]] = {}
+    here = set()  # parcels that did not leave, and of which something is left
     for unit in facts.living:
-        if unit.fulfillment_id == row.id and unit.shipment_id is not None and unit.state not in GONE:
-            lines = inside.setdefault(unit.shipment_id, {})
-            lines[unit.line] = lines.get(unit.line, 0) + unit.quantity
+        held = inside.setdefault(unit.shipment_id, {})
+        name = names.get(unit.line, unit.sku or "")
+        held[name] = held.get(name, 0) + unit.quantity
+        if unit.state not in GONE:
+            here.add(unit.shipment_id)
+    times = "\N{MULTIPLICATION SIGN}"
+    said = {
+        id_: ", ".join(f"{i18n.number(n)} {times} {name}" for name, n in held.items()) for id_, held in inside.items()
+    }
+    several = len(mine) > 1
     return [
-        (s.id, ", ".join(f"{i18n.number(n)} × {names.get(line, '')}" for line, n in sorted(inside[s.id].items())))  # noqa: RUF001
-        for s in facts.shipments
-        if s.id in inside and not s.shipped_at
+        ParcelView(row=s, holds=said.get(s.id, "") if several else "", leaves=s.id in here and not s.shipped_at)
+        for s in mine
     ]
 
 

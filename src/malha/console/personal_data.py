@@ -8,23 +8,13 @@ from litestar.params import FromPath
 from litestar.response import Response
 
 from malha.console import export, filling, web
-from malha.customers import reads
-from malha.customers.errors import UnknownCustomer
-from malha.customers.model import Customer
-from malha.platform.db import Tx
+from malha.console.customers import customer_of
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_, _
 from malha.privacy import service
 from malha.privacy.model import REASON_LENGTH
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
-
-
-async def _customer(tx: Tx, number: int) -> Customer:
-    found = await reads.by_number(tx, number)
-    if found is None:
-        raise UnknownCustomer(key=number)
-    return found
 
 
 @post(
@@ -42,7 +32,7 @@ async def take(request: Request[Any, Any, Any], number: FromPath[int]) -> Respon
     read = filling.filled(await request.form())
     why = read.text("why", REASON_LENGTH)
     async with web.writing(request) as tx:
-        data = await service.export(tx, (await _customer(tx, number)).id, why)
+        data = await service.export(tx, (await customer_of(tx, request, number)).id, why)
     name = _("personal-data-{number}.json", number=str(number))
     headers = {"Content-Disposition": export.disposition(name), "Cache-Control": "no-store"}
     pretty = msgspec.json.format(_encode(data), indent=2)
@@ -63,7 +53,7 @@ async def erase(request: Request[Any, Any, Any], number: FromPath[int]) -> Respo
     says, mend = N_("This is not the number of the customer."), N_("Type {number}.")
     refuse([] if typed.strip() == str(number) else [Flaw("confirm", says, mend, {"number": str(number)})])
     async with web.writing(request) as tx:
-        done = await service.erase(tx, (await _customer(tx, number)).id, reason)
+        done = await service.erase(tx, (await customer_of(tx, request, number)).id, reason)
     again = _("They had been erased before")
     return web.go_on(request, f"/customers/{number}", again if done.again else _("Erased for good"))
 

@@ -12,7 +12,7 @@ import msgspec
 
 from malha.console import taking_reads as reads
 from malha.console.filling import Filled
-from malha.console.taking_form import ANY, KEY, NEW, PROFILE, Draft
+from malha.console.taking_form import ANY, KEY, NEW, PROFILE, Draft, Line
 from malha.console.taking_reads import Goods, Offers, Scope
 from malha.customers.model import Customer
 from malha.identity.model import Caller
@@ -195,7 +195,8 @@ def _is_short(read: Filled, taking: Taking) -> bool:
     if not short or taking.channel.shortage_policy is not ShortagePolicy.REJECT or taking.offers.reasons:
         return False
     for line in short:
-        _not_there(read, taking, line.at, line.sku)
+        offer = taking.offers.lines[line.at]
+        _not_there(read, line, offer.found + offer.ahead)
     return True
 
 
@@ -213,14 +214,13 @@ def _check_option(read: Filled, taking: Taking) -> None:
         _check_delivery(read, taking)
 
 
-def _not_there(read: Filled, taking: Taking, at: int, sku: str) -> None:
-    offer = taking.offers.lines[at]
+def _not_there(read: Filled, line: Line, found: int) -> None:
     read.wrong(
-        f"lines/{at}/quantity",
+        f"lines/{line.at}/quantity",
         N_("Of {sku}, {found} can be had now."),
         N_("Take fewer, take what could stand in for it, or choose another channel or way of delivery."),
-        sku=sku,
-        found=offer.found + offer.ahead,
+        sku=line.sku,
+        found=found,
     )
 
 
@@ -282,6 +282,7 @@ def _payment(read: Filled, taking: Taking, total: int, may: Any) -> NewPayment |
     draft, channel = taking.draft, taking.channel
     if total == 0:
         return None
+    amount = max(total, 1)  # less than nothing is a discount that is refused already
     if draft.pay == "paid":
         if not may("payments:record"):
             read.wrong("pay", N_("You may not record payments."), N_("Choose how it will be paid, or ask who may."))
@@ -293,17 +294,17 @@ def _payment(read: Filled, taking: Taking, total: int, may: Any) -> NewPayment |
             read.wrong("reference", FILL_IN[0], mend)
         return NewPayment(
             kind=cast("Payment", draft.paid_with),
-            amount=max(total, 1),
+            amount=amount,
             state="captured",
             reference=draft.reference or None,
         )
     if draft.pay in PENDING:
-        return NewPayment(kind=cast("Payment", draft.pay), amount=max(total, 1), reference=draft.reference or None)
+        return NewPayment(kind=cast("Payment", draft.pay), amount=amount, reference=draft.reference or None)
     if draft.pay == "later":
         if channel.payment_policy is PaymentPolicy.BEFORE_RELEASE:
             says = N_("{channel} sends nothing before it is paid.")
             read.wrong("pay", says, N_("Choose Pix, boleto or paid already, or another channel."), channel=channel.name)
-        return NewPayment(kind="on_delivery", amount=max(total, 1))
+        return NewPayment(kind="on_delivery", amount=amount)
     read.wrong("pay", N_("No choice was made."), N_("Say how the customer pays."))
     return None
 
@@ -321,12 +322,5 @@ def _slot(draft: Draft) -> NewSlot | None:
 def short_flaws(read: Filled, taking: Taking, shortages: list[dict[str, Any]]) -> list[Flaw]:
     """Return what the gate found missing, at the lines of the form: somebody was quicker."""
     for one in shortages:
-        line = taking.draft.lines[one["line"] - 1]
-        read.wrong(
-            f"lines/{line.at}/quantity",
-            N_("Of {sku}, {found} can be had now."),
-            N_("Take fewer, take what could stand in for it, or choose another channel or way of delivery."),
-            sku=line.sku,
-            found=max(0, one["asked"] - one["missing"]),
-        )
+        _not_there(read, taking.draft.lines[one["line"] - 1], max(0, one["asked"] - one["missing"]))
     return read.flaws

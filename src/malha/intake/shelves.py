@@ -1,6 +1,6 @@
 """Stock of SKUs as it was read, for product pages: kept in step with the log of events, else read again in time.
 
-While anybody asks, what changed is looked at every `LOOK_S` (`intake.changes`): a look names the balances that changed
+While anybody asks, what changed is looked at every `LOOK_S` (`change_reads`): a look names the balances that changed
 and what is free there now, so all shelves are as young as the last look, at the cost of what changed. Nothing that was
 read once is read again, and a catalogue that fits is read through beforehand, so that hardly anybody waits.
 
@@ -13,6 +13,7 @@ a question of its own, which neither waits for what is read ahead nor brings any
 """
 
 import asyncio
+import math
 import time
 from collections import OrderedDict, deque
 from collections.abc import Iterator, Sequence
@@ -20,9 +21,10 @@ from typing import Any, NamedTuple
 
 import structlog
 
-from malha.intake import availability, changes
+from malha.intake import availability
+from malha.intake import change_reads as changes
 from malha.intake.availability import NOTHING_TO_COME, Column, ToCome
-from malha.intake.changes import Changes, Mark
+from malha.intake.change_reads import Changes, Mark
 from malha.intake.reference import Reference
 from malha.inventory.counts.reads import Frozen
 from malha.platform.db import Database
@@ -41,9 +43,6 @@ MOST_SHELVES = 10_000
 MOST_CELLS = 1_000_000  # balances of shelves that are read before anybody asks: eight megabytes
 REST = 2.0  # between two of those questions, in times that one took
 LOOKS_KEPT = 64  # by which what was read meanwhile is brought up to date
-
-# Active SKUs; by primary key, once in the life of a process.
-STOCKED = "SELECT id FROM variant WHERE active AND NOT is_kit ORDER BY id LIMIT %(most)s::int"
 
 
 class Shelf:
@@ -178,8 +177,12 @@ class Shelves:
                 self._filler = asyncio.get_running_loop().create_task(self._fill())
             await asyncio.sleep(LOOK_S)
             now = time.monotonic()
-            used = [(self.as_of(shelf), sku) for sku, shelf in self._kept.items() if now - shelf.used < WARM_S]
-            due = sorted(one for one in used if now - one[0] > AHEAD_S)
+            apart = math.inf if self._mark is None else self._since  # what was asked for by then goes by its age
+            due = sorted(
+                (shelf.asked, sku)
+                for sku, shelf in self._kept.items()
+                if shelf.asked <= apart and now - shelf.asked > AHEAD_S and now - shelf.used < WARM_S
+            )
             self._begin_ahead([sku for _, sku in due[:MOST_WARM]])
         self._lose()
 
@@ -240,7 +243,7 @@ class Shelves:
         most = min(MOST_SHELVES, MOST_CELLS // max(1, len(self._reference.network.places)))
         try:
             async with self._db.transaction() as tx:
-                skus = await tx.values(STOCKED, {"most": most + 1})
+                skus = await changes.stocked(tx, most + 1)
             if len(skus) > most:
                 return
             for start in range(0, len(skus), MOST_READ):

@@ -10,12 +10,18 @@ from psycopg import AsyncCursor
 from malha.platform import arrays
 from malha.platform.db import Tx
 
+# Units of a balance `b` that are free, but for those of holds whose time is over.
+FREE: LiteralString = "(b.on_hand - b.allocated - b.held - b.safety - b.fenced)"
+# Units of a hold's line `l` that are free once its time is over: the others go back to fences.
+OF_COMMON: LiteralString = """(l.quantity - coalesce(
+           (SELECT sum(d.quantity) FROM stock_draw d
+            WHERE d.claim_id = l.hold_id AND d.sku_id = l.sku_id AND d.location_id = l.location_id
+              AND d.allotment_id IS NOT NULL), 0))"""
 # Balances by SKU: place and units of each in eight bytes, which cost less to gather, to send and to read than elements
 # of two arrays, and a fifth of what rows cost. Joins with what is nearly always empty would cost more than all of it:
 # that is asked apart.
-_BALANCES: LiteralString = """
-SELECT b.sku_id, string_agg(int8send((b.location_id::bigint << 32)
-           | ((b.on_hand - b.allocated - b.held - b.safety - b.fenced)::bigint & 4294967295)), '')
+_BALANCES: LiteralString = f"""
+SELECT b.sku_id, string_agg(int8send((b.location_id::bigint << 32) | ({FREE}::bigint & 4294967295)), '')
 FROM balance b
 WHERE b.sku_id = ANY (%(skus)s::int[])"""
 # At some locations by primary key; and at all of them, where looking each up among the wanted costs more than it saves.
@@ -32,11 +38,8 @@ GROUP BY b.sku_id
 """
 )
 # Units of expired holds that nobody retired yet, without what goes back to fences: few, by the index on expiry.
-EXPIRED = """
-SELECT l.sku_id, l.location_id, sum(l.quantity - coalesce(
-           (SELECT sum(d.quantity) FROM stock_draw d
-            WHERE d.claim_id = l.hold_id AND d.sku_id = l.sku_id AND d.location_id = l.location_id
-              AND d.allotment_id IS NOT NULL), 0))::int
+EXPIRED: LiteralString = f"""
+SELECT l.sku_id, l.location_id, sum{OF_COMMON}::int
 FROM stock_hold h JOIN stock_hold_line l ON l.hold_id = h.id
 WHERE h.state = 'active' AND h.expires_at <= clock_timestamp() AND l.sku_id = ANY (%(skus)s::int[])
 GROUP BY l.sku_id, l.location_id

@@ -46,6 +46,7 @@ from malha.privacy.model import (
     Refused,
 )
 from malha.privacy.places import SWEPT, Place
+from malha.privacy.reads import Erasure
 from malha.privacy.rules import Known, Marks
 
 
@@ -172,22 +173,21 @@ async def erase(tx: Tx, customer_id: UUID, reason: str) -> Erased:
     _require_reason(reason, "reason")
     customer = await profiles.customer_of(tx, customer_id)
     if customer.erased_at is not None:
-        return await _done(tx, customer_id, again=True)
+        return await _before(tx, customer_id)
     before = await _person(tx, customer)
     await _refuse_unfinished(tx, before)
     named = [place for place in SWEPT if await tx.value(reads.named_in(place), before.marks(place))]
     await tx.tuples(writes.LOCK_SUBSCRIBERS)
     customer = await erasing.lock(tx, customer_id)
     if customer.erased_at is not None:
-        return await _done(tx, customer_id, again=True)
+        return await _before(tx, customer_id)
     await ordering.lock_orders(tx, before.orders)
     messages = await tx.tuples(writes.LOCK_MESSAGES, {"orders": before.orders})
     person = await _person(tx, customer)
     if person != before:
         raise Conflict(what=Word(N_("Customer")), key=customer.number)
     await _refuse_unfinished(tx, person)
-    await _write(tx, person, named, len(messages), reason.strip())
-    return await _done(tx, customer_id, again=False)
+    return _told(customer_id, await _write(tx, person, named, len(messages), reason.strip()), again=False)
 
 
 def _require_reason(text: str, at: str) -> None:
@@ -221,7 +221,7 @@ def _listed(numbers: Collection[object]) -> str:
     return ", ".join(shown[:5]) + (", \N{HORIZONTAL ELLIPSIS}" if len(shown) > 5 else "")
 
 
-async def _write(tx: Tx, person: _Person, named: Collection[Place], messages: int, reason: str) -> None:
+async def _write(tx: Tx, person: _Person, named: Collection[Place], messages: int, reason: str) -> Erasure:
     customer = person.customer
     all_ = _asked(rules.all_marks(person.known))
     orders = {"orders": person.orders, **all_, "ceps": rules.cep_marks(person.known)}
@@ -265,19 +265,23 @@ async def _write(tx: Tx, person: _Person, named: Collection[Place], messages: in
     counts = {"order_count": len(person.orders), "message_count": messages}
     facts = {"customer": customer.id, "actor": tx.actor.label, "person": tx.actor.name, "reason": reason}
     await tx.execute(writes.ADD_ERASURE, {**facts, **counts, **orders})
-    done = await tx.one(dict, reads.ERASURE, {"customer": customer.id})
-    told = {"reason": done["reason"], "orders": done["orders"], "messages": done["messages"]}
+    done = await tx.one(Erasure, reads.ERASURE, {"customer": customer.id})
+    told = {"reason": done.reason, "orders": done.orders, "messages": done.messages}
     await audit.record(tx, action="erase", entity="customer", entity_id=customer.id, after=told)
+    return done
 
 
-async def _done(tx: Tx, customer_id: UUID, *, again: bool) -> Erased:
-    row = await tx.one(dict, reads.ERASURE, {"customer": customer_id})
+async def _before(tx: Tx, customer_id: UUID) -> Erased:
+    return _told(customer_id, await tx.one(Erasure, reads.ERASURE, {"customer": customer_id}), again=True)
+
+
+def _told(customer_id: UUID, done: Erasure, *, again: bool) -> Erased:
     return Erased(
         customer_id=customer_id,
-        number=row["number"],
-        erased_at=row["at"],
-        orders=row["orders"],
-        messages=row["messages"],
-        documents_kept=row["documents"],
+        number=done.number,
+        erased_at=done.at,
+        orders=done.orders,
+        messages=done.messages,
+        documents_kept=done.documents,
         again=again,
     )

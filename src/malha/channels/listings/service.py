@@ -99,12 +99,7 @@ async def say(
         ListingChanged: somebody else said something meanwhile.
         Invalid: the channel has no such field, the value is of another kind, or the channel keeps the price itself.
     """
-    connection = await connection_of(tx, code)
-    maker = await making.maker_of(tx, connection)
-    await lock(tx, connection)
-    before = await reads.goods_of_sku(tx, maker.place, sku)
-    if before is None:
-        raise UnknownListing(key=sku)
+    connection, maker, before = await _held(tx, code, sku)
     if before.said_version != version:
         raise ListingChanged(what="listing", key=sku)
     prices = {} if isinstance(price, msgspec.UnsetType) else {sku: price}
@@ -147,13 +142,17 @@ async def lock_listing(tx: Tx, code: str, sku: str) -> int:
     Raises:
         SharedByAll, UnknownConnection, NoListings, UnknownListing: as the names say.
     """
+    return (await _held(tx, code, sku))[2].said_version
+
+
+async def _held(tx: Tx, code: str, sku: str) -> tuple[Linked, Maker, Goods]:
     connection = await connection_of(tx, code)
     maker = await making.maker_of(tx, connection)
     await lock(tx, connection)
     found = await reads.goods_of_sku(tx, maker.place, sku)
     if found is None:
         raise UnknownListing(key=sku)
-    return found.said_version
+    return connection, maker, found
 
 
 async def lock_mapping(tx: Tx, code: str) -> int:

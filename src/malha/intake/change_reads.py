@@ -9,8 +9,9 @@ wait for a component from what is claimed of the others.
 
 from datetime import datetime, timedelta
 from struct import iter_unpack
-from typing import NamedTuple, cast
+from typing import LiteralString, NamedTuple, cast
 
+from malha.inventory.atp import FREE, OF_COMMON
 from malha.platform.db import Tx
 
 TYPES = ["order.placed", "stock.increased", "stock.decreased"]
@@ -20,17 +21,14 @@ HOLDS_AGAIN = timedelta(seconds=5)  # of a hold's end, for it is by the clock an
 # The log by its primary key from one position on; the outbox is short, and no more of it is read than is told; units by
 # the key of orders, balances by theirs. Limits end each part early: what comes to `most` rows is not used.
 # Free units as `inventory.atp` has them: what expired holds did not give back yet is free, without what goes to fences.
-CHANGES = """
+CHANGES: LiteralString = f"""
 WITH meant AS MATERIALIZED (
     (SELECT type, key, payload FROM event
      WHERE position > %(since)s::bigint AND type = ANY (%(types)s::text[]) LIMIT %(most)s::int)
     UNION ALL
     (SELECT type, key, payload FROM outbox WHERE type = ANY (%(types)s::text[]) LIMIT %(most)s::int)
 ), lapsed AS MATERIALIZED (
-    SELECT l.sku_id, l.location_id, h.expires_at, l.quantity - coalesce(
-        (SELECT sum(d.quantity) FROM stock_draw d
-         WHERE d.claim_id = l.hold_id AND d.sku_id = l.sku_id AND d.location_id = l.location_id
-           AND d.allotment_id IS NOT NULL), 0) AS quantity
+    SELECT l.sku_id, l.location_id, h.expires_at, {OF_COMMON} AS quantity
     FROM stock_hold h JOIN stock_hold_line l ON l.hold_id = h.id
     WHERE h.state = 'active' AND h.expires_at <= clock_timestamp()
 ), named AS MATERIALIZED (
@@ -53,12 +51,14 @@ SELECT (SELECT position FROM sequencer), pg_postmaster_start_time(), clock_times
        (SELECT count(*) FROM named), (SELECT count(*) FROM meant),
        coalesce((
            SELECT string_agg(int4send(t.sku_id) || int4send(t.location_id) || int4send(
-               (b.on_hand - b.allocated - b.held - b.safety - b.fenced + coalesce(x.quantity, 0))::int), '')
+               ({FREE} + coalesce(x.quantity, 0))::int), '')
            FROM (SELECT DISTINCT sku_id, location_id FROM named) AS t
            JOIN balance b ON b.sku_id = t.sku_id AND b.location_id = t.location_id
            LEFT JOIN back x ON x.sku_id = t.sku_id AND x.location_id = t.location_id
        ), '')
 """
+# Active SKUs; by primary key, once in the life of a process.
+STOCKED = "SELECT id FROM variant WHERE active AND NOT is_kit ORDER BY id LIMIT %(most)s::int"
 # Where looking begins: what was committed before it is read from the balances.
 BEGINNING = "SELECT position, pg_postmaster_start_time(), clock_timestamp() FROM sequencer"
 
@@ -76,6 +76,11 @@ class Changes(NamedTuple):
 
     mark: Mark
     free: list[tuple[int, int, int]]
+
+
+async def stocked(tx: Tx, most: int) -> list[int]:
+    """Return SKUs of which stock may be kept, `most` at most."""
+    return await tx.values(STOCKED, {"most": most})
 
 
 async def begin(tx: Tx) -> Mark:
