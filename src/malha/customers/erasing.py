@@ -7,8 +7,8 @@ orders again is a new customer. What else is kept of a person is erased by `priv
 import msgspec
 
 from malha.customers import reads, rules, writes
-from malha.customers.errors import UnknownCustomer
 from malha.customers.model import Customer
+from malha.customers.service import customer_of
 from malha.platform.address import Address
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
@@ -22,16 +22,11 @@ async def lock(tx: Tx, customer_id: UUID) -> Customer:
     Raises:
         UnknownCustomer: there is none.
     """
-    found = (await reads.by_ids(tx, [customer_id])).get(customer_id)
-    if found is None:
-        raise UnknownCustomer(key=customer_id)
+    found = await customer_of(tx, customer_id)
     led = {rules.bucket_of_alias(value) for value in await reads.aliases_to(tx, [customer_id])}
     await writes.lock_identities(tx, sorted({*rules.buckets_of([found]), *led}))
     await tx.tuples(writes.LOCK_CUSTOMERS, {"ids": [customer_id]})
-    found = (await reads.by_ids(tx, [customer_id])).get(customer_id)
-    if found is None:  # it went into another one while we waited
-        raise UnknownCustomer(key=customer_id)
-    return found
+    return await customer_of(tx, customer_id)  # it may have gone into another one while we waited
 
 
 async def empty(tx: Tx, customer: Customer, profiles: list[UUID]) -> None:

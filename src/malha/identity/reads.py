@@ -191,11 +191,8 @@ class KeyMaker(msgspec.Struct, frozen=True):
     state: Literal["active", "less", "gone"]
 
 
-class KeyView(msgspec.Struct, frozen=True):
-    """A key as lists show it; the secret is nowhere. `everywhere`: no limit to `locations`.
-
-    `works`: it is neither revoked nor over. `maker` null: no person made it.
-    """
+class KeyFacts(msgspec.Struct, frozen=True):
+    """What is shown of a key; the secret is nowhere."""
 
     id: int
     name: str
@@ -209,46 +206,28 @@ class KeyView(msgspec.Struct, frozen=True):
     last_used_at: datetime | None
     locations: list[str]
     works: bool
+
+
+class KeyView(KeyFacts, frozen=True):
+    """A key as lists show it; the secret is nowhere. `everywhere`: no limit to `locations`.
+
+    `works`: it is neither revoked nor over. `maker` null: no person made it.
+    """
+
     maker: KeyMaker | None
 
 
-class _KeyRow(msgspec.Struct, frozen=True):
-    id: int
-    name: str
-    prefix: str
-    permissions: list[str]
-    everywhere: bool
-    created_at: datetime
-    created_by: str
-    expires_at: datetime | None
-    revoked_at: datetime | None
-    last_used_at: datetime | None
-    locations: list[str]
+class _KeyRow(KeyFacts, frozen=True):
     maker_id: UUID | None
     maker_name: str | None
     maker_active: bool | None
     maker_role: Role | None
     maker_everywhere: bool | None
     maker_locations: list[str]
-    works: bool
 
     def view(self) -> KeyView:
         """Return the key with who made it, and what became of them."""
-        return KeyView(
-            id=self.id,
-            name=self.name,
-            prefix=self.prefix,
-            permissions=self.permissions,
-            everywhere=self.everywhere,
-            created_at=self.created_at,
-            created_by=self.created_by,
-            expires_at=self.expires_at,
-            revoked_at=self.revoked_at,
-            last_used_at=self.last_used_at,
-            locations=self.locations,
-            works=self.works,
-            maker=self._maker(),
-        )
+        return KeyView(**{name: getattr(self, name) for name in KeyFacts.__struct_fields__}, maker=self._maker())
 
     def _maker(self) -> KeyMaker | None:
         if self.maker_id is None or self.maker_role is None:
