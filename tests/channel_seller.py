@@ -18,7 +18,8 @@ from malha.channels.model import ListingDraft, PushDraft, PushKind
 from malha.doctor import examine
 from malha.flows.subscriptions import SUBSCRIPTIONS
 from malha.fulfillment import service as fulfillment
-from malha.fulfillment.model import Tracking
+from malha.fulfillment.model import Tracking, WorkState
+from malha.fulfillment.reads import of_order as works_of
 from malha.intake.gate import Gate
 from malha.platform.db import Database
 from malha.platform.settings import Settings
@@ -70,16 +71,20 @@ class Seller:
         return id_
 
     async def send(self, order_id: Any, tracking: str = "BR1") -> None:
-        """Release, pick, pack and ship what an order has allocated; each further parcel has a number in its code."""
+        """Release, pick, pack and ship what an order has allocated; each further parcel has a number in its code.
+
+        What a location gave back after a person had released it is released again already.
+        """
         async with self.database.transaction() as tx:
-            works = await fulfillment.release_order(tx, order_id)
+            again = [work.id for work in await works_of(tx, order_id) if work.state == WorkState.OPEN]
+            works = again or [work.id for work in await fulfillment.release_order(tx, order_id)]
         for n, work in enumerate(works):
             code = f"{tracking}{n or ''}"
             async with self.database.transaction() as tx:
-                await fulfillment.accept(tx, work.id)
-                await fulfillment.confirm_pick(tx, work.id)
-                await fulfillment.pack(tx, work.id)
-                await fulfillment.ship(tx, work.id, [Tracking(carrier="Correios", tracking_code=code)])
+                await fulfillment.accept(tx, work)
+                await fulfillment.confirm_pick(tx, work)
+                await fulfillment.pack(tx, work)
+                await fulfillment.ship(tx, work, [Tracking(carrier="Correios", tracking_code=code)])
 
     async def differing(self, at: datetime | None = None) -> list[str]:
         """Compare the orders of today, or of another time's day, on both sides."""

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from .conftest import NARROW, WIDE, patient, sideways, violations, walk
+from .conftest import NARROW, SIDEWAYS, WIDE, patient, sideways, violations, walk
 from .test_console import number_of
 
 Visit = Callable[..., Page]
@@ -207,6 +207,33 @@ def test_pages_of_the_shell_are_accessible_and_fit(visit: Visit, size: Any, them
         if wide := sideways(page):
             found[path].append(f"{wide} px too wide")
     assert {name: wrong for name, wrong in found.items() if wrong} == {}
+
+
+TAG = """
+INSERT INTO order_tag (order_id, placed_at, key, tag)
+SELECT id, placed_at, 'presente', 'Presente' FROM sales_order WHERE number = %s
+"""
+
+
+@pytest.fixture
+def tagged(seeded: str) -> Iterator[None]:
+    """Orders with tags, so that their list has one filter more."""
+    number = number_of(seeded, "status = 'allocated'")
+    with patient(seeded) as connection:
+        connection.execute(TAG, (number,))
+    yield
+    with patient(seeded) as connection:
+        connection.execute("DELETE FROM order_tag WHERE key = 'presente'")
+
+
+@pytest.mark.parametrize("language", ["pt-BR", "en"])
+def test_a_menu_at_the_edge_of_the_page_opens_to_the_left(visit: Visit, tagged: None, language: str) -> None:
+    page = visit("/orders?view=open&hold=fraud", size=WIDE, language=language)
+    for summary in page.locator("main details[data-pop] > summary").all():
+        summary.click()
+        expect(summary.locator("+ *")).to_be_visible()
+        page.wait_for_function(f"() => ({SIDEWAYS})().every(beyond => beyond <= 0)")
+        page.keyboard.press("Escape")
 
 
 def test_the_dialogs_of_saved_views_are_accessible(visit: Visit) -> None:

@@ -37,6 +37,12 @@ const pops = () => $$("details[data-pop][open]");
 const fold = (pop) => { pop.open = false; $("summary", pop).focus(); };
 document.addEventListener("focusin", ({ target }) => pops().forEach((pop) => { if (!pop.contains(target)) pop.open = false; }));
 
+// A menu that would go beyond the page's right edge, as with more filters than usual, opens to the left.
+document.addEventListener("toggle", ({ target }) => {
+  const body = target.matches("details[data-pop][open]") && !target.matches(".m-pop-end") && $(".m-pop-body", target);
+  if (body) target.classList.toggle("m-pop-end", body.getBoundingClientRect().right > root.clientWidth);
+}, true);
+
 // Dialogs: native ones, opened by what points at them. One that a menu led to gives focus back to the menu's button.
 const open = (id, opener) => {
   const dialog = document.getElementById(id);
@@ -188,7 +194,8 @@ const select = (row) => {
     const slow = setTimeout(() => { if (skeleton) detail.replaceChildren(skeleton.content.cloneNode(true)); }, 150);
     const came = () => clearTimeout(slow); // before it is put in: else a skeleton that was due just then takes its place, for good
     detail.addEventListener("htmx:beforeSwap", came, { once: true });
-    window.htmx.ajax("GET", link.dataset.peek, { target: "#detail", swap: "innerHTML show:#detail:top" }).finally(came);
+    window.htmx.trigger(document.body, "htmx:abort"); // whoever goes on to another order does not wait for the one before
+    window.htmx.ajax("GET", link.dataset.peek, { target: "#detail", swap: "innerHTML show:#detail:top" }).catch(() => {}).finally(came);
   }, 60);
 };
 

@@ -23,7 +23,8 @@ const show = async (cell) => {
   remember(key(cell));
   $("[data-beside]").classList.remove("m-g-stock-alone");
   cell.scrollIntoView({ block: "nearest", inline: "nearest" });
-  await window.htmx.ajax("GET", `${cell.pathname}?beside=list`, { target: "#drawer", swap: "innerHTML show:#drawer:top" });
+  window.htmx.trigger(document.body, "htmx:abort"); // whoever goes on to another balance does not wait for the one before
+  await window.htmx.ajax("GET", `${cell.pathname}?beside=list`, { target: "#drawer", swap: "innerHTML show:#drawer:top" }).catch(() => {});
 };
 
 document.addEventListener("click", (event) => {
