@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 from playwright.sync_api import Page, expect
+from xlsxwriter import Workbook
 
 from malha.exchange import service, undoing
 from malha.platform.db import Database
@@ -82,6 +83,25 @@ def test_what_is_no_table_is_refused_where_it_was_sent(visit: Visit, tmp_path: P
     page.get_by_label(re.compile("arquivo.*Estoque")).set_input_files(file)
     expect(page.get_by_role("alert")).to_contain_text("não é uma planilha")
     expect(page).to_have_url(re.compile(r"/imports$"))
+
+
+@pytest.mark.parametrize(("language", "size"), [("pt-BR", WIDE), ("en", NARROW)])
+def test_a_workbook_of_several_sheets_says_which_are_not_read(
+    visit: Visit, seeded: str, tmp_path: Path, language: str, size: Any
+) -> None:
+    file = tmp_path / "preços.xlsx"
+    made = Workbook(file)
+    for name in ("Novembro", "Dezembro", "Outlet"):
+        made.add_worksheet(name).write_row(0, 0, ["sku", "price"])
+    made.get_worksheet_by_name("Novembro").write_row(1, 0, [a_sku(seeded), 49.9])
+    made.close()
+    page = visit("/imports", language=language, size=size)
+    page.get_by_label(re.compile("arquivo.*Preços|file.*Prices")).set_input_files(file)
+    expect(page).to_have_url(re.compile(r"/imports/\d+$"))
+    expect(page.locator(".m-note")).to_contain_text("Dezembro, Outlet")
+    expect(page.locator(".m-note")).to_contain_text("Só a primeira" if language == "pt-BR" else "Only the first")
+    assert sideways(page) == 0
+    assert violations(page) == []
 
 
 @pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])

@@ -139,6 +139,22 @@ async def test_nobody_approves_what_they_counted_first_or_again(shop: Database, 
             await service.approve(tx, number)
 
 
+async def test_who_counted_some_of_all_that_wait_approves_the_others(shop: Database) -> None:
+    number = await a_count(shop, 1, 2)
+    await enter(shop, number, {1: 7}, actor=LEAD)
+    await enter(shop, number, {2: 6}, actor=ANA)
+    assert await enter(shop, number, {1: 7, 2: 6}, actor=BIA) == {1: "review", 2: "review"}
+    async with shop.transaction(LEAD) as tx:
+        with pytest.raises(OwnCount):
+            await service.approve(tx, number, [1, 2])
+        assert await service.approve(tx, number) == 1
+        assert await reads.to_approve(tx, number) == 1
+        with pytest.raises(OwnCount):
+            await service.approve(tx, number)
+    with pytest.raises(Undecided):
+        await close(shop, number)
+
+
 async def test_what_is_sold_after_the_count_is_not_counted_away_again(shop: Database) -> None:
     number = await a_count(shop, 1, limits=Limits(units=9, value=100_000))
     await enter(shop, number, {1: 8})

@@ -28,12 +28,15 @@ from malha.inventory.model import Claim, Reason, Reference
 from malha.inventory.safety import reads as rules
 from malha.inventory.safety import service as safety
 from malha.inventory.safety.model import SafetyRuleDraft
+from malha.network import reads as network
+from malha.network import service as places
+from malha.network.model import LocationStatus
 from malha.platform.db import SYSTEM, Actor
 from malha.platform.errors import Conflict, Forbidden
 from malha.platform.tabular import as_csv
 from malha.testing.builders import Sold, a_network, a_product, an_order
 
-BIA = Actor("person", "bia", "Bia", permissions=frozenset({"stock:write", "catalog:write", "customers:write", "audit:read",
+BIA = Actor("person", "bia", "Bia", permissions=frozenset({"stock:write", "catalog:write", "customers:write", "audit:read", "network:write",
                                                            "stock:read", "catalog:read", "customers:reveal"}))  # fmt: skip
 
 
@@ -335,6 +338,80 @@ async def test_an_import_undone_after_another_one_that_was_undone_is_taken_back_
     run, left = await undone(database, goods)
     assert (run.undone, run.kept, left) == (1, 0, {})
     assert without_versions(await all_products(database)) == without_versions(before)
+
+
+PLACES = """code;name;kind;cnpj;legal_name;cep;opening_hours;capacidade;site
+RJ-C;Centro;loja;11.444.777/0001-61;Rio Lojas Ltda;20040-020;mon-sat 09:00-18:00;40;
+RJ-B;Botafogo;loja;11.444.777/0002-42;;22250-040;mon-sat 10:00-20:00;25;
+RJ-X;Quiosque;loja;11.222.333/0001-81;;;;;RJ-C
+"""
+
+
+async def all_places(database):
+    """Return locations as people state them."""
+    async with database.transaction() as tx:
+        owners = {owner.id: owner.code for owner in await network.establishments(tx)}
+        return {x.code: network.location_draft(x, owners[x.establishment_id]) for x in await network.locations(tx)}
+
+
+@pytest.fixture
+async def placed(database, world):
+    await imported(database, Kind.LOCATIONS, PLACES)
+    return await all_places(database)
+
+
+async def test_locations_of_a_table_are_as_they_were_and_new_ones_are_closed(database, placed):
+    table = (
+        "code;name;kind;cnpj;legal_name;cep;opening_hours;capacidade;handling_cost\n"
+        "RJ-C;Centro;loja;;;22250-040;mon-fri 08:00-12:00;4;9,90\n"
+        "RJ-B;Praia;loja;;;;;0;\n"
+        "NEW;Nova;loja;22.233.344/0001-83;Nova Ltda;20040-020;mon-sat 09:00-18:00;10;\n"
+    )
+    run_id = await imported(database, Kind.LOCATIONS, table)
+    now = await all_places(database)
+    assert (now["RJ-C"].daily_capacity, now["RJ-C"].address.postal_code, now["RJ-B"].name) == (4, "22250040", "Praia")
+    assert now["RJ-X"].opening_hours == now["RJ-C"].opening_hours != placed["RJ-C"].opening_hours  # its site's
+    run, left = await undone(database, run_id)
+    assert (run.undone, run.kept, left) == (3, 0, {})
+    after = await all_places(database)
+    assert after.pop("NEW").status is LocationStatus.CLOSED
+    assert after == placed
+    async with database.transaction() as tx:
+        trail = await tx.values("SELECT entity_id FROM audit WHERE entity = 'location' ORDER BY id DESC LIMIT 3")
+    assert sorted(trail) == ["NEW", "RJ-B", "RJ-C"]
+
+
+async def test_a_location_that_somebody_changed_since_is_left_and_named(database, placed):
+    run_id = await imported(database, Kind.LOCATIONS, "code;capacidade\nRJ-C;1\nRJ-B;2\nS2;3\n")
+    async with database.transaction(BIA) as tx:
+        await places.pause_locations(tx, ["RJ-B"], "Obra")
+    run, left = await undone(database, run_id)
+    assert (run.undone, run.kept) == (2, 1)
+    assert left == {
+        "RJ-B Botafogo": "It was changed since the import. Look at it, and change it by hand if it is wrong."
+    }
+    after = await all_places(database)
+    assert (after["RJ-C"], after["RJ-B"].daily_capacity) == (placed["RJ-C"], 2)
+
+
+async def test_a_location_that_cannot_be_as_it_was_keeps_no_other_from_it(database, placed):
+    good = msgspec.structs.replace(placed["RJ-B"], daily_capacity=7)
+    bad = msgspec.structs.replace(placed["RJ-C"], daily_capacity=-1)
+    async with database.transaction(BIA) as tx:
+        left = await places.put_back(tx, [good, bad])
+    assert list(left) == ["RJ-C"]
+    after = await all_places(database)
+    assert (after["RJ-B"], after["RJ-C"]) == (good, placed["RJ-C"])
+
+
+async def test_imports_of_locations_are_undone_the_later_one_first(database, placed):
+    first = await imported(database, Kind.LOCATIONS, "code;capacidade\nRJ-C;1\n")
+    second = await imported(database, Kind.LOCATIONS, "code;capacidade\nRJ-C;2\n")
+    assert (await undone(database, first))[0].kept == 1
+    third = await imported(database, Kind.LOCATIONS, "code;capacidade\nRJ-C;3\n")
+    assert (await undone(database, third))[0].undone == 1
+    assert (await undone(database, second))[0].undone == 1
+    assert (await all_places(database))["RJ-C"].daily_capacity == 1
 
 
 RULES = """code;name;amount;measure;sku;location;ends_at;active

@@ -48,6 +48,27 @@ def test_the_first_sheet_that_is_shown_is_read() -> None:
     assert list(workbook.rows(book(fill))) == [["sku", "price"]]
 
 
+def test_filled_sheets_that_are_not_read_are_named() -> None:
+    def fill(made: Workbook) -> None:
+        chart = made.add_chart({"type": "column"})
+        chart.add_series({"values": "=Preços!$B$1:$B$2"})
+        made.add_worksheet("Preços").write_row(0, 0, ["sku", "price"])
+        made.add_worksheet("Plan2")  # as old versions of Excel make them
+        made.add_worksheet("Outlet & fim").write_row(40, 3, ["sku"])
+        made.add_worksheet("Números").write(9, 9, 7)
+        made.add_worksheet("Ajuda").write_row(0, 0, ["how to fill it in"])
+        made.get_worksheet_by_name("Ajuda").hide()
+        made.add_chartsheet("Gráfico").set_chart(chart)
+
+    for constant_memory in (False, True):  # texts of their own, or shared ones
+        file = book(fill, constant_memory=constant_memory)
+        assert workbook.passed_over(file) == ["Outlet & fim", "Números"]
+        assert file.tell() == 0
+    assert workbook.passed_over(book(lambda made: made.add_worksheet().write(0, 0, "sku") and None)) == []
+    assert workbook.passed_over(BytesIO(b"sku;price\n")) == []
+    assert workbook.passed_over(BytesIO(b"PK\x03\x04 no workbook")) == []
+
+
 def test_a_code_keeps_the_noughts_that_its_format_shows() -> None:
     assert cell(123, "00000") == "00123"
     assert cell(1234567, "00000") == "1234567"

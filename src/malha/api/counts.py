@@ -255,7 +255,10 @@ async def recount(work: Work, number: int, data: Chosen) -> Changed:
 
 @command("/counts/{number:int}/approve", permission="stock:approve", tag=TAG)
 async def approve_count(work: Work, number: int, data: SkuList) -> Changed:
-    """Believe variances beyond the limits, of some SKUs or of all that wait. Nobody approves what they counted."""
+    """Believe variances beyond the limits, of some SKUs or of all that wait.
+
+    Nobody approves what they counted: of all that wait those are left, of SKUs that are named they refuse the request.
+    """
     return Changed(await service.approve(work.tx, number, await _ids(work, data.skus)))
 
 

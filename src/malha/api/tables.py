@@ -37,7 +37,10 @@ class RowProblem(msgspec.Struct, frozen=True):
 
 
 class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What an import did; with `mode=preview`, or when `applied` is false, what it would do."""
+    """What an import did; with `mode=preview`, or when `applied` is false, what it would do.
+
+    `other_sheets` of a workbook are filled and were not read: only the first one is.
+    """
 
     applied: bool
     rows: int
@@ -50,6 +53,7 @@ class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
     encoding: str
     delimiter: str
     ignored_columns: list[str]
+    other_sheets: list[str]
     problems: list[RowProblem]
     more_problems: int
 
@@ -299,6 +303,7 @@ class ImportStanding(msgspec.Struct, frozen=True, kw_only=True):
     """Where an import is. `percent` of the rows is read; `mapping` says what each heading means, "" for nothing.
 
     Once it is `undone`, `undone` records are as they were before, and `kept` ones were changed since and stay.
+    `other_sheets` of a workbook are filled and not read: only the first one is.
     """
 
     id: UUID
@@ -316,6 +321,7 @@ class ImportStanding(msgspec.Struct, frozen=True, kw_only=True):
     undone: int
     kept: int
     mapping: dict[str, str]
+    other_sheets: list[str]
     error: str | None
 
 
@@ -347,6 +353,7 @@ def _told(run: Run) -> ImportStanding:
         undone=run.undone,
         kept=run.kept,
         mapping=run.mapping,
+        other_sheets=run.other_sheets,
         error=None if error is None else _(error["says"], **error["facts"]),
     )
 

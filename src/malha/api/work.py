@@ -176,7 +176,7 @@ class Work:
             yield tx
 
     def expect(self, version: int) -> int:
-        """Return this version, for the service; refuse when the caller's `If-Match` is another one. `*` is of any.
+        """Return this version, for the service; refuse when the caller's `If-Match` names only others. `*` is of any.
 
         Call it with the row locked: the version must still be this one when the change is written.
 
@@ -186,11 +186,12 @@ class Work:
         given = _if_match(self.request)
         if given in {"", "*"}:
             return version
-        number = given.removeprefix("W/").strip('"')
         # What is no version of ours matches nothing, which is what the standard asks for.
-        expected = int(number) if number.isascii() and number.isdigit() and len(number) < 10 else None
-        if expected != version:
-            raise StaleVersion(current=version, expected="?" if expected is None else expected)
+        named = [tag.strip().removeprefix("W/").strip('"') for tag in given.split(",")]
+        expected = [int(tag) for tag in named if tag.isascii() and tag.isdigit() and len(tag) < 10]
+        if version not in expected:
+            told = expected[0] if len(expected) == 1 else ", ".join(map(str, expected))
+            raise StaleVersion(current=version, expected=told if expected else "?")
         return version
 
     def expect_or_make(self, version: int) -> int:

@@ -141,6 +141,9 @@ def tell(report: Report, mode: Mode, console: Console) -> None:
             console.print(_("... and {count} more; --json lists them.", count=number(hidden)))
     if report.ignored_columns:
         console.print(_("Columns that were not understood: {columns}.", columns=", ".join(report.ignored_columns)))
+    if report.other_sheets:
+        names = ", ".join(report.other_sheets)
+        console.print(escape(_("Only the first sheet is read; these are not: {names}.", names=names)), style="yellow")
     counts = {
         "rows": number(report.rows),
         "bad": number(report.bad),

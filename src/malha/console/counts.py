@@ -379,8 +379,10 @@ async def decide(request: Request[Any, Any, Any], number: FromPath[int]) -> Resp
     refuse([] if skus or act == "approve_all" else [Flaw("sku", N_("Choose at least one SKU."))])
     async with web.writing(request) as tx:
         if act == "approve_all":
-            approved = await service.approve(tx, number)
-            notice = n_("{n} variance approved", "{n} variances approved", approved)
+            notice = n_("{n} variance approved", "{n} variances approved", await service.approve(tx, number))
+            if left := await reads.to_approve(tx, number):
+                also = n_("{n} that you counted waits", "{n} that you counted wait", left)
+                notice = _("{done}; {more} for somebody else", done=notice, more=also)
         elif act == "recount":
             notice = n_("{n} SKU to count again", "{n} SKUs to count again", await service.recount(tx, number, skus))
         else:

@@ -80,11 +80,10 @@ class _Keeper:
         async with self.database.transaction(self.actor) as tx:
             self.number = await tx.value(writes.ADD_RUN, row)
             size, book = await asyncio.to_thread(_measured, self.file)
-            encoding = "xlsx" if book else preview.encoding
+            others = await asyncio.to_thread(workbook.passed_over, self.file)
             guessed = as_json(preview.mapping)
-            facts = {"id": self.id, "bytes": size, "encoding": encoding, "mapping": guessed}
-            shown = {"header": as_json(preview.header), "sample": as_json(preview.sample)}
-            await tx.execute(writes.SET_PREVIEW, {**facts, **shown, "delimiter": preview.delimiter})
+            facts = service.preview_facts(preview, book=book, others=others)
+            await tx.execute(writes.SET_PREVIEW, {"id": self.id, "bytes": size, "mapping": guessed, **facts})
             await tx.execute(writes.BEGIN, {"id": self.id, "state": State.APPLYING.value, "mapping": guessed})
         actor = msgspec.structs.replace(self.actor, by=service.by_import(self.number, str(row["name"])))
         return actor, service.noting(self.id, State.APPLYING, Place())
@@ -114,6 +113,5 @@ class _Keeper:
 
 def _measured(file: BinaryIO) -> tuple[int, bool]:
     """Return how many bytes a file has, and whether it is a workbook."""
-    file.seek(0)
-    book = file.read(len(workbook.MAGIC)) == workbook.MAGIC
+    book = workbook.is_workbook(file)
     return file.seek(0, 2), book

@@ -35,7 +35,7 @@ class NothingToUndo(MalhaError):
     status = 409
     code = "nothing_to_undo"
     says = "The import {number} cannot be undone."
-    mend = "All imports but those of locations can be, for {days} days and once."
+    mend = "Imports that wrote something can be, for {days} days and once."
 
 
 class UploadTooLarge(MalhaError):

@@ -30,8 +30,7 @@ class Rules(msgspec.Struct, frozen=True):
     word: str
     write: str
     read: str
-    undo: str  # how an import is taken back, or why it cannot be
-    undoable: bool = True
+    undo: str  # how an import is taken back
 
 
 KINDS: dict[Kind, Rules] = {
@@ -60,8 +59,10 @@ KINDS: dict[Kind, Rules] = {
         N_("Locations"),
         "network:write",
         "network:read",
-        N_("There is no undo. Export the locations first; importing that file puts back what they were."),
-        undoable=False,
+        N_(
+            "It can be undone for {days} days. Locations that it added are closed, companies stay; "
+            "locations that somebody changes meanwhile stay as they are."
+        ),
     ),
     Kind.CUSTOMERS: Rules(
         N_("Customers"),
@@ -135,6 +136,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     delimiter: str
     header: list[str]
     sample: list[list[str]]
+    other_sheets: list[str]  # of a workbook: filled, and not read
     mapping: dict[str, str]
     turn: int
     at_line: int
@@ -162,7 +164,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
     def undoable(self, at: datetime) -> bool:
         """Return whether it wrote something that can be taken back: not for ever, what was before is forgotten too."""
-        if not KINDS[self.kind].undoable or self.state not in ENDED or self.ended_at is None:
+        if self.state not in ENDED or self.ended_at is None:
             return False
         return self.traced and bool(self.created + self.changed) and at < self.ended_at + timedelta(days=KEEP_DAYS)
 

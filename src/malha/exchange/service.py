@@ -59,6 +59,17 @@ class Preview(msgspec.Struct, frozen=True):
     mapping: dict[str, str]
 
 
+def preview_facts(preview: Preview, *, book: bool, others: Sequence[str]) -> dict[str, Any]:
+    """Return what is kept of a file's beginning, as `SET_PREVIEW` takes it; `others`: the sheets that are not read."""
+    return {
+        "encoding": "xlsx" if book else preview.encoding,
+        "delimiter": preview.delimiter,
+        "header": as_json(preview.header),
+        "sample": as_json(preview.sample),
+        "other_sheets": as_json(others),
+    }
+
+
 # --- the file ---
 
 
@@ -126,13 +137,26 @@ async def _keep(database: Database, run_id: UUID, body: AsyncIterator[bytes], li
     return size
 
 
-async def _file(database: Database, run_id: UUID) -> BinaryIO:
-    """Return the import's file as a text table in temporary files."""
+async def _raw(database: Database, run_id: UUID) -> BinaryIO:
+    """Return the import's file as it came, in a temporary one."""
     raw = tempfile.TemporaryFile()  # noqa: SIM115 -- closed here, or by the caller
     try:
         async with database.transaction() as tx:
             async for piece in reads.parts(tx, run_id):
                 await asyncio.to_thread(raw.write, piece)
+    except BaseException:
+        raw.close()
+        raise
+    return raw
+
+
+async def _file(database: Database, run_id: UUID) -> BinaryIO:
+    """Return the import's file as a text table in temporary files."""
+    return await _as_text(await _raw(database, run_id))
+
+
+async def _as_text(raw: BinaryIO) -> BinaryIO:
+    try:
         text = await asyncio.to_thread(workbook.as_text, raw)
     except BaseException:
         raw.close()
@@ -167,7 +191,9 @@ async def look_at(text: BinaryIO, kind: Kind) -> Preview:
 
 
 async def _preview(database: Database, actor: Actor, run_id: UUID, kind: Kind, size: int) -> None:
-    text = await _file(database, run_id)
+    raw = await _raw(database, run_id)
+    book, others = workbook.is_workbook(raw), await asyncio.to_thread(workbook.passed_over, raw)
+    text = await _as_text(raw)
     try:
         preview = await look_at(text, kind)
     finally:
@@ -175,23 +201,8 @@ async def _preview(database: Database, actor: Actor, run_id: UUID, kind: Kind, s
     async with database.transaction(actor) as tx:
         said = await reads.remembered(tx, kind.value, signature(preview.header)) or {}
         mapping = {heading: said.get(heading, guessed) for heading, guessed in preview.mapping.items()}
-        await tx.execute(
-            writes.SET_PREVIEW,
-            {
-                "id": run_id,
-                "bytes": size,
-                "encoding": "xlsx" if await _was_workbook(tx, run_id) else preview.encoding,
-                "delimiter": preview.delimiter,
-                "header": as_json(preview.header),
-                "sample": as_json(preview.sample),
-                "mapping": as_json(mapping),
-            },
-        )
-
-
-async def _was_workbook(tx: Tx, run_id: UUID) -> bool:
-    first = await tx.value(reads.PART, {"id": run_id, "part": 0})
-    return bytes(first or b"").startswith(workbook.MAGIC)
+        facts = preview_facts(preview, book=book, others=others)
+        await tx.execute(writes.SET_PREVIEW, {"id": run_id, "bytes": size, "mapping": as_json(mapping), **facts})
 
 
 def guess(table: Table) -> dict[str, str]:

@@ -12,7 +12,8 @@ ADD_PART = "INSERT INTO import_part (run_id, part, data) VALUES (%(id)s::uuid, %
 SET_PREVIEW = """
 UPDATE import_run
 SET state = 'mapping', bytes = %(bytes)s::bigint, encoding = %(encoding)s::text, delimiter = %(delimiter)s::text,
-    header = %(header)s::jsonb, sample = %(sample)s::jsonb, mapping = %(mapping)s::jsonb
+    header = %(header)s::jsonb, sample = %(sample)s::jsonb, mapping = %(mapping)s::jsonb,
+    other_sheets = %(other_sheets)s::jsonb
 WHERE id = %(id)s::uuid
 """
 

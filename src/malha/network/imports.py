@@ -25,7 +25,7 @@ from malha.platform.brazil import format_cnpj, normalise_cnpj
 from malha.platform.db import Database, Tx
 from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_
-from malha.platform.imports import Outcome, combine
+from malha.platform.imports import TOUCHED, Left, Outcome, Trace, combine
 from malha.platform.tabular import (
     BadCell,
     Column,
@@ -201,7 +201,7 @@ class LocationImport:
                 continue
             drafts[code] = row, draft
             before = old.get(code)
-            same = before is not None and draft == reads.location_draft(before, owners.code_of(before))
+            same = before is not None and draft == owners.stated(before)
             outcome.created += before is None
             outcome.unchanged += same
             outcome.changed += before is not None and not same
@@ -210,16 +210,53 @@ class LocationImport:
         if apply and drafts:
             needed = {draft.establishment for _, draft in drafts.values()}
             made = [draft for code, draft in owners.made.items() if code in needed]
-            if made:
-                await service.put_establishments(tx, made)
-            await service.put_locations(tx, [draft for _, draft in drafts.values()])
-            lines = {code: row.line for code, (row, _) in drafts.items()}
-            await service.note_places(tx, [draft.code for draft in made], old, lines)
+            outcome.traces = await _write(tx, drafts, made, old)
         return outcome
 
     async def recall(self, tx: Tx, rows: Sequence[Row]) -> None:
         """Remember what rows said that were handled before."""
         await self.handle(tx, rows, apply=False, turn=0)
+
+    async def take_back(self, tx: Tx, traces: Sequence[Trace], in_use: Collection[str]) -> Left:  # noqa: ARG002
+        """Put locations back that nobody changed since; those that were not there are closed, and finish their work."""
+        codes = [trace.key for trace in traces]
+        await service.lock_locations(tx, codes)
+        owners = _Owners(await reads.establishments(tx), {})
+        now = {code: owners.stated(found) for code, found in (await reads.locations_by_code(tx, codes)).items()}
+        left: Left = {}
+        drafts = []
+        for trace in traces:
+            if now.get(trace.key) != msgspec.convert(trace.after, LocationDraft):
+                left[trace.key] = TOUCHED
+            elif trace.before is None:
+                drafts.append(msgspec.structs.replace(now[trace.key], status=LocationStatus.CLOSED))
+            else:
+                drafts.append(msgspec.convert(trace.before, LocationDraft))
+        return left | await service.put_back(tx, drafts)
+
+
+async def _write(
+    tx: Tx,
+    drafts: Mapping[str, tuple[Row, LocationDraft]],
+    made: Sequence[EstablishmentDraft],
+    old: Mapping[str, Location],
+) -> list[Trace]:
+    """Write locations, and the establishments that rows make; return what each location was and what it became."""
+    if made:
+        await service.put_establishments(tx, made)
+    await service.put_locations(tx, [draft for _, draft in drafts.values()])
+    lines = {code: row.line for code, (row, _) in drafts.items()}
+    written = await service.note_places(tx, [draft.code for draft in made], old, lines)
+    owners = _Owners(await reads.establishments(tx), {})
+    return [
+        Trace(
+            key=after.code,
+            label=f"{after.code} {after.name}",
+            before=msgspec.to_builtins(owners.stated(old[after.code])) if after.code in old else None,
+            after=msgspec.to_builtins(owners.stated(after)),
+        )
+        for after in written
+    ]
 
 
 class _Owners:
@@ -234,6 +271,9 @@ class _Owners:
 
     def code_of(self, location: Location) -> str:
         return self._code_by_id[location.establishment_id]
+
+    def stated(self, location: Location) -> LocationDraft:
+        return reads.location_draft(location, self.code_of(location))
 
     def of(self, row: Row, before: Location | None) -> tuple[EstablishmentDraft | None, list[Flaw]]:
         """Return the establishment of a row, or what is wrong."""

@@ -37,8 +37,8 @@ from malha.network.model import (
 )
 from malha.platform import audit, revisions
 from malha.platform.db import Statement, Tx
-from malha.platform.errors import Conflict, NotFound
-from malha.platform.flaws import Flaw, refuse
+from malha.platform.errors import Conflict, MalhaError, NotFound
+from malha.platform.flaws import Flaw, Invalid, refuse
 from malha.platform.i18n import N_, Word
 
 D = TypeVar("D", EstablishmentDraft, LocationDraft, ChannelDraft, ServiceDraft)
@@ -253,10 +253,10 @@ async def update_location(tx: Tx, draft: LocationDraft, version: int) -> Locatio
 
 async def note_places(
     tx: Tx, establishments: Sequence[str], before: Mapping[str, Location], lines: Mapping[str, int]
-) -> None:
+) -> list[Location]:
     """Write into the audit trail which establishments a table made, and what became of locations, each with its line.
 
-    `before` lacks locations that are new; those that are as they were are passed over.
+    `before` lacks locations that are new; those that are as they were are passed over. Returns the others, as they are.
     """
     made = await reads.establishments_by_code(tx, establishments) if establishments else {}
     new = [(code, None, made[code]) for code in sorted(made)]
@@ -268,6 +268,35 @@ async def note_places(
         changes = [(code, before.get(code), after[code]) for code in codes]
         told = [{"line": lines[code]} for code in codes]
         await audit.record_many(tx, action=action, entity="location", changes=changes, told=told)
+    return [after[code] for code in changed]
+
+
+async def put_back(tx: Tx, drafts: Sequence[LocationDraft]) -> dict[str, Flaw]:
+    """Change locations back to what they were; return why some stay as they are, by code: it cannot be any more.
+
+    They are locked (`lock_locations`).
+    """
+    before = await reads.locations_by_code(tx, [draft.code for draft in drafts])
+    left = await _put_if(tx, drafts)
+    if left:  # one that cannot be keeps no other from it
+        sites_first = sorted(drafts, key=lambda draft: draft.site is not None)
+        left = {draft.code: flaw for draft in sites_first for flaw in (await _put_if(tx, [draft])).values()}
+    after = await reads.locations_by_code(tx, list(before))
+    changes = [(code, before[code], after[code]) for code in sorted(before) if before[code] != after[code]]
+    await audit.record_many(tx, action="change", entity="location", changes=changes)
+    return left
+
+
+async def _put_if(tx: Tx, drafts: Sequence[LocationDraft]) -> dict[str, Flaw]:
+    """Change locations together; where that is refused, none of them is, and why is returned by the code of each."""
+    try:
+        async with tx.savepoint():
+            await put_locations(tx, drafts)
+    except Invalid as error:
+        return dict.fromkeys([draft.code for draft in drafts], msgspec.structs.replace(error.flaws[0], at=""))
+    except MalhaError as error:
+        return dict.fromkeys([draft.code for draft in drafts], Flaw("", error.says, error.mend, error.facts))
+    return {}
 
 
 async def _own_location(tx: Tx, code: str) -> Location:

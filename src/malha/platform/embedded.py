@@ -38,6 +38,7 @@ from typing import Any, Self
 from urllib.parse import quote
 
 from malha.platform.processes import die_with_parent, is_alive, working_directory
+from malha.platform.settings import SHARED_BUFFERS
 
 ROLE = DATABASE = "malha"
 # Outside what Debian, systemd and useradd hand out; no account of this name needs to exist.
@@ -58,6 +59,7 @@ OnWait = Callable[[str], None]
 _BASE: dict[str, str] = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
+    "shared_buffers": SHARED_BUFFERS,
     "superuser_reserved_connections": "3",
     "maintenance_work_mem": "64MB",
     "work_mem": "8MB",

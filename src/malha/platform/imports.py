@@ -154,6 +154,7 @@ class Report(msgspec.Struct):
     problems: list[Problem] = []  # the first 1,000
     more_problems: int = 0
     warned: int = 0
+    other_sheets: list[str] = []  # of a workbook: filled, and not read
 
     def _add(self, problem: Problem) -> None:
         if len(self.problems) < MAX_PROBLEMS:
@@ -219,15 +220,18 @@ async def run_import(
     name = "".join(c for c in name if c.isprintable())[:200]
     text = await asyncio.to_thread(workbook.as_text, file)
     try:
+        others = await asyncio.to_thread(workbook.passed_over, file)
         report = Report()
         if mode is not Mode.VALID:
             report = await read_rows(database, target, text, apply=False, actor=actor, from_line=from_line)
+            report.other_sheets = others
             if mode is Mode.PREVIEW or report.bad:
                 return report
         writer, note = (actor, None) if keeper is None else await keeper.begin(text)
         report = await read_rows(
             database, target, text, apply=True, actor=writer, from_line=from_line, note=note, progress=progress
         )
+        report.other_sheets = others
     finally:
         if text is not file:
             text.close()

@@ -29,6 +29,7 @@ CONFIG_NAME = "malha.toml"
 NOT_SETTINGS = re.compile(r"^MALHA_(CONFIG$|COMPILED$|TEST_)")
 SECRET_FIELDS = frozenset({"secret_key", "secret_key_previous", "database_url", "smtp_url"})
 SECRET_LENGTH = 32
+SHARED_BUFFERS = "96MB"  # of the embedded database, where nobody says otherwise
 MEMORY_SIZE = re.compile(r"^[1-9][0-9]*(kB|MB|GB)$")
 
 
@@ -257,10 +258,10 @@ class Settings(Struct, frozen=True, kw_only=True):
         str,
         Meta(
             pattern=MEMORY_SIZE.pattern,
-            description="Memory the embedded database keeps for its pages, like `128MB`. A quarter of a dedicated "
-            "machine is a good value.",
+            description="Memory the embedded database keeps for its pages, like `1GB`. The default is for small shops "
+            "and machines; a quarter of a dedicated machine is a good value.",
         ),
-    ] = "128MB"
+    ] = SHARED_BUFFERS
     wal_archive: Annotated[
         Path | None,
         Meta(

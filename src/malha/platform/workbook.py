@@ -39,6 +39,9 @@ MAX_TAG = 8 << 20  # bytes between two things that the parser tells
 MAX_DEPTH = 64
 MAX_OUT = 1 << 30  # characters of the sheet as text
 MAX_FORMAT = 255
+MAX_NAME = 31  # as Excel
+MAX_LOOKED = 50  # sheets beside the one that is read, to tell which of them are filled
+MOST_PIECES = 64  # of a sheet, until there is a cell with something in it
 _PIECE = 1 << 14  # small: one text may stand in every cell of a piece
 _EPOCH = datetime(1899, 12, 30)  # noqa: DTZ001 -- days of a sheet have no zone
 _EPOCH_1904 = datetime(1904, 1, 1)  # noqa: DTZ001 -- of books that were begun on an old Macintosh
@@ -134,7 +137,10 @@ def rows(file: BinaryIO) -> Iterator[list[str]]:
             for _ in _parsed(book, "xl/sharedStrings.xml", _SharedTexts(texts)):
                 pass
         styles = _styles(book) if "xl/styles.xml" in names else []
-        path, epoch = _first_sheet(book, names)
+        sheets, epoch = _sheets(book)
+        path = sheets[0].path if sheets else "xl/worksheets/sheet1.xml"
+        if path not in names:
+            raise UnreadableWorkbook
         sheet = _Sheet(texts, styles, epoch)
         told = 0
         for _ in _parsed(book, path, sheet):
@@ -143,6 +149,26 @@ def rows(file: BinaryIO) -> Iterator[list[str]]:
                     yield []
                 told = max(told, number)
                 yield cells
+
+
+def passed_over(file: BinaryIO) -> list[str]:
+    """Return the names of sheets that are shown and filled, and not read: tables are read from the first one only.
+
+    Empty for what is no workbook, or none that can be read: reading it tells. The file is left at its beginning.
+    """
+    if not is_workbook(file):
+        return []
+    try:
+        _refuse_endless_directory(file)
+        with zipfile.ZipFile(file) as book:
+            sheets, _ = _sheets(book)
+            names = set(book.namelist())
+            others = [each for each in sheets[1 : MAX_LOOKED + 1] if not each.hidden and each.path in names]
+            return [each.name for each in others if _has_cells(book, each.path)]
+    except (*_DAMAGE, MalhaError):
+        return []
+    finally:
+        file.seek(0)
 
 
 def _refuse_endless_directory(file: BinaryIO) -> None:
@@ -156,11 +182,17 @@ def _refuse_endless_directory(file: BinaryIO) -> None:
     file.seek(0)
 
 
-def _first_sheet(book: zipfile.ZipFile, names: set[str]) -> tuple[str, datetime]:
-    """Return the first sheet of cells that is not hidden, else the first of all, and the day from which it counts."""
+class _Listed(NamedTuple):
+    name: str
+    path: str
+    hidden: bool
+
+
+def _sheets(book: zipfile.ZipFile) -> tuple[list[_Listed], datetime]:
+    """Return the sheets of cells, those that are shown first, and the day from which the book counts."""
     links: dict[str, str] = {}
     charts: set[str] = set()
-    sheets: list[tuple[bool, str]] = []
+    sheets: list[tuple[bool, str, str]] = []
     epoch = _EPOCH
 
     def link(name: str, attributes: dict[str, str]) -> None:
@@ -173,18 +205,19 @@ def _first_sheet(book: zipfile.ZipFile, names: set[str]) -> tuple[str, datetime]
         nonlocal epoch
         if name == "sheet":
             own = next((value for key, value in attributes.items() if key.endswith(":id") or key == "id"), "")
-            sheets.append((attributes.get("state", "visible") != "visible", own))
+            hidden = attributes.get("state", "visible") != "visible"
+            sheets.append((hidden, own, attributes.get("name", "")[:MAX_NAME]))
         elif name == "workbookPr" and attributes.get("date1904") in {"1", "true"}:
             epoch = _EPOCH_1904
 
     _small(book, "xl/workbook.xml", sheet)
     _small(book, "xl/_rels/workbook.xml.rels", link)
-    first = next((own for _, own in sorted(sheets, key=lambda each: each[0]) if own not in charts), "")
-    target = links.get(first, "worksheets/sheet1.xml")
-    path = target.lstrip("/") if target.startswith("/") else f"xl/{target}"
-    if path not in names:
-        raise UnreadableWorkbook
-    return path, epoch
+    found = []
+    for hidden, own, name in sorted(sheets, key=lambda each: each[0]):
+        if own not in charts:
+            target = links.get(own, "worksheets/sheet1.xml")
+            found.append(_Listed(name, target.lstrip("/") if target.startswith("/") else f"xl/{target}", hidden))
+    return found, epoch
 
 
 class _Shows(Enum):
@@ -250,6 +283,24 @@ class _Part:
 class _Starts(_Part):
     def __init__(self, tell: object) -> None:
         self.start = tell  # type: ignore[assignment,method-assign]
+
+
+class _Filled(_Part):
+    """Whether a sheet has a cell with anything in it."""
+
+    def __init__(self) -> None:
+        self.so = False
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:  # noqa: ARG002
+        self.so = self.so or name in {"v", "is"}
+
+
+def _has_cells(book: zipfile.ZipFile, path: str) -> bool:
+    filled = _Filled()
+    for n, _ in enumerate(_parsed(book, path, filled)):
+        if filled.so or n == MOST_PIECES:
+            break
+    return filled.so
 
 
 def _small(book: zipfile.ZipFile, name: str, tell: object) -> None:

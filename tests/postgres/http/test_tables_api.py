@@ -1,7 +1,10 @@
 """Tables over HTTP: a large file goes in as it arrives, is checked and applied in the background, and comes out again."""
 
+from io import BytesIO
+
 import pytest
 from tests_http import Shop
+from xlsxwriter import Workbook
 
 from malha.exchange import service
 from malha.identity.model import Role
@@ -45,6 +48,26 @@ async def test_a_file_is_uploaded_checked_applied_and_its_refused_rows_come_back
     other = await stocked.key(["catalog:write"])
     assert (await stocked.http.get(address, headers=other)).status_code == 404
     assert [run["number"] for run in (await stocked.http.get("/v1/imports", headers=key)).json()] == [now["number"]]
+
+
+async def test_sheets_that_are_not_read_are_named(stocked: Shop) -> None:
+    file = BytesIO()
+    made = Workbook(file)
+    for name, price in (("Novembro", 2.5), ("Dezembro", 3)):
+        sheet = made.add_worksheet(name)
+        sheet.write_row(0, 0, ["sku", "price"])
+        sheet.write_row(1, 0, ["A", price])
+    made.close()
+    key = await stocked.key(["catalog:write", "catalog:read"])
+    sent = {"content": file.getvalue(), "headers": key}
+    looked = (await stocked.http.post("/v1/prices:import", **sent)).json()
+    assert (looked["rows"], looked["other_sheets"]) == (1, ["Dezembro"])
+    kept = (await stocked.http.post("/v1/imports/prices?name=p.xlsx", **sent)).json()
+    assert kept["other_sheets"] == ["Dezembro"]
+    written = (await stocked.http.post("/v1/prices:import?mode=all", **sent)).json()
+    assert (written["changed"], written["other_sheets"]) == (1, ["Dezembro"])
+    listed = (await stocked.http.get("/v1/imports", headers=key)).json()
+    assert [run["other_sheets"] for run in listed] == [["Dezembro"], ["Dezembro"]]
 
 
 async def test_a_table_whose_answer_was_lost_is_sent_again_and_puts_nothing_back(stocked: Shop) -> None:

@@ -111,6 +111,10 @@ SELECT state, count(*)::int AS lines, coalesce(sum(counted - expected), 0)::int 
 FROM count_line l JOIN variant v ON v.id = l.sku_id
 WHERE task_id = %(task_id)s::uuid GROUP BY state
 """
+TO_APPROVE = """
+SELECT count(*)::int FROM count_line l JOIN count_task t ON t.id = l.task_id
+WHERE t.number = %(number)s::bigint AND l.state = 'review'
+"""
 # What one person may still count: nobody has begun with it, and a second count is another's.
 TO_COUNT = f"""
 {_LINES}WHERE l.task_id = %(task_id)s::uuid AND l.tally IS NULL
@@ -478,6 +482,11 @@ async def tallies(tx: Tx, task_id: UUID) -> list[LineRow]:
 async def progress(tx: Tx, task_id: UUID) -> dict[str, Progress]:
     """Return how far a count is, by state of its lines."""
     return {str(row.state): row for row in await tx.all(Progress, PROGRESS, {"task_id": task_id})}
+
+
+async def to_approve(tx: Tx, number: int) -> int:
+    """Return how many lines of a count wait for somebody to approve them."""
+    return int(await tx.value(TO_APPROVE, {"number": number}))
 
 
 async def entries(tx: Tx, task_id: UUID, skus: Sequence[int]) -> list[EntryRow]:

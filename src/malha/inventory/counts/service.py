@@ -304,19 +304,22 @@ async def recount(tx: Tx, number: int, skus: Sequence[int]) -> int:
 
 
 async def approve(tx: Tx, number: int, skus: Sequence[int] | None = None) -> int:
-    """Believe variances beyond the limits, of some SKUs or of all that wait; return how many.
+    """Believe variances beyond the limits, of some SKUs or of all that wait for the actor; return how many.
+
+    What the actor counted, first or again, waits for somebody else.
 
     Raises:
         Forbidden: the actor may not approve.
-        OwnCount: the actor counted some of them, first or again.
+        OwnCount: some of the SKUs named, or all that wait, are what the actor counted.
     """
     task = await _lock_to_approve(tx, number)
     waiting = await tx.values(writes.LINES_IN, {"task_id": task.id, "states": [LineState.REVIEW.value]})
-    wanted = [sku for sku in waiting if skus is None or sku in set(skus)]
-    lines = await _lines(tx, task.id, wanted)
-    own = await tx.values(writes.COUNTED_BY, {"task_id": task.id, "skus": wanted, "actor": tx.actor.label})
-    if own:
+    wanted = waiting if skus is None else sorted(set(waiting) & set(skus))
+    own = set(await tx.values(writes.COUNTED_BY, {"task_id": task.id, "skus": wanted, "actor": tx.actor.label}))
+    if own and (skus is not None or own >= set(wanted)):
         raise OwnCount(lines=len(own))
+    wanted = [sku for sku in wanted if sku not in own]
+    lines = await _lines(tx, task.id, wanted)
     params = {
         "task_id": task.id,
         "state": LineState.ACCEPTED.value,
