@@ -18,6 +18,7 @@ from malha.network.calendar import add_business_days
 from malha.network.places import locate_city
 from malha.platform.address import Address
 from malha.platform.brazil import cpf_check_digits
+from malha.platform.text import fold
 from malha.promising.rules import end_of
 
 DAYS = 30
@@ -67,7 +68,7 @@ class Person(msgspec.Struct, frozen=True):
 def people(rng: random.Random, count: int) -> list[Person]:
     """Return customers all over the country."""
     found = []
-    for n in range(count):
+    for _ in range(count):
         first, last = rng.choice(FIRST_NAMES), f"{rng.choice(LAST_NAMES)} {rng.choice(LAST_NAMES)}"
         base = f"{rng.randrange(10**9):09}"
         place = rng.choices(_PLACES, [weight for _, _, weight in _CITIES])[0]
@@ -79,7 +80,7 @@ def people(rng: random.Random, count: int) -> list[Person]:
                 Buyer(
                     name=f"{first} {last}",
                     document=base + cpf_check_digits(base),
-                    email=f"cliente{n}@example.com",
+                    email=f"{fold(first)}.{fold(last).replace(' ', '')}{base[-3:]}@example.com",
                     phone=f"+55{ddd}9{rng.randrange(10**8):08}",
                 ),
                 Address(
