@@ -549,6 +549,32 @@ async def test_what_a_subscriber_is_writing_is_waited_for_and_erased(life: Life)
     assert await left(shop) == []
 
 
+async def test_what_comes_after_a_large_table_was_looked_through_is_erased_too(life: Life):
+    """The trail and the log are looked through while all goes on; here more comes before all is still."""
+    shop = life.shop
+    asked = "SELECT order_id FROM order_customer WHERE customer_id = %(customer)s"
+    ((order_id,),) = await shop.rows(asked, {"customer": life.customer})
+    async with shop.database.transaction() as tx:
+        await tx.execute("SELECT FROM subscriber ORDER BY name FOR NO KEY UPDATE")
+        erasing = asyncio.create_task(erase(shop, life.customer))
+        while not erasing.done() and not await waiting(shop.database):
+            await asyncio.sleep(0.01)
+        said = {"said": f'{{"email": "{MAIL}"}}', "key": f"order:{order_id}"}
+        await tx.execute(
+            "INSERT INTO audit (actor_kind, actor_name, action, entity, entity_id, after)"
+            " VALUES ('person', 'Bia', 'change', 'customer_group', 'vip', %(said)s::json)",
+            said,
+        )
+        await tx.execute(
+            "INSERT INTO event (position, at, seq, version, key, type, actor, payload)"
+            " SELECT max(position) + 1, now(), 999, 1, %(key)s, 'order.details_changed', 'person:bia', %(said)s::json"
+            " FROM event",
+            said,
+        )
+    assert not (await erasing).again
+    assert await left(shop) == []
+
+
 async def test_a_merge_that_was_quicker_leads_elsewhere_and_a_slower_one_is_refused(shop: Linked):
     her = await in_tx(shop, profiles.create_customer, CustomerDraft(name="Quitéria Zambrana", email=MAIL))
     kept = await in_tx(shop, profiles.create_customer, CustomerDraft(name="Quitéria Zambrana", document=CPF))
@@ -633,3 +659,5 @@ async def test_every_statement_over_a_column_fits_the_schema(shop: Linked):
             assert await tx.value(reads.named_in(place), marks) in {True, False}
             await tx.tuples(reads.copies_in(place), marks)
             await tx.execute(writes.sweep(place), marks)
+            begun = await tx.value(reads.BEGUN)
+            await tx.execute(writes.sweep(place, later=True), {**marks, "begun": begun})

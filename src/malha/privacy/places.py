@@ -26,6 +26,9 @@ class Place(NamedTuple):
     shape: Shape = Shape.TEXT
     only: LiteralString = "true"
     strong: bool = False  # only by what is one person's alone: a namesake's must stay as it is
+    early: bool = (
+        False  # large, and nobody changes its rows: swept while all goes on, what came since once all is still
+    )
 
     @property
     def is_bytes(self) -> bool:
@@ -37,11 +40,11 @@ class Place(NamedTuple):
 ENDED: Final = "state IN ('done', 'stale', 'dropped')"
 # Orders of others hold no free words of this person; those of theirs are emptied as linked.
 SWEPT: Final[tuple[Place, ...]] = (
-    Place("api_log", "path"),
-    Place("api_log", "says"),
-    Place("audit", "entity_id"),
-    Place("audit", "before", Shape.JSON),
-    Place("audit", "after", Shape.JSON),
+    Place("api_log", "path", early=True),
+    Place("api_log", "says", early=True),
+    Place("audit", "entity_id", early=True),
+    Place("audit", "before", Shape.JSON, early=True),
+    Place("audit", "after", Shape.JSON, early=True),
     Place("capacity_reservation", "reason"),
     Place("care_note", "text"),
     Place("channel_inbox", "payload", Shape.BYTES, ENDED, strong=True),
@@ -58,6 +61,7 @@ SWEPT: Final[tuple[Place, ...]] = (
     Place("import_flaw", "problems", Shape.JSONB),
     Place("import_run", "error", Shape.JSONB),
     Place("import_run", "name"),
+    Place("import_run", "other_sheets", Shape.JSONB),
     Place("import_trace", "label"),
     Place("import_trace", "before", Shape.JSONB),
     Place("import_trace", "after", Shape.JSONB),

@@ -101,6 +101,20 @@ SELECT c.number, e.at, e.orders, e.messages, e.documents, e.person, e.reason
 FROM customer_erasure e JOIN customer c ON c.id = e.customer_id WHERE e.customer_id = %(customer)s::uuid
 """
 
+# --- what is old by the time that all is still ---
+
+# Transactions from this one on may not have been seen by the statements that follow.
+BEGUN = "SELECT pg_snapshot_xmin(pg_current_snapshot())::xid::text"
+# The log grows at its end only.
+LOG_END = "SELECT coalesce(max(position), 0) FROM event"
+# The log has an index on time only: from the first event of these orders on.
+EVENTS = """
+SELECT position FROM event
+WHERE at >= (SELECT min(received_at) - interval '1 day' FROM sales_order WHERE id = ANY (%(orders)s::uuid[]))
+  AND key = ANY (%(keys)s::text[])
+ORDER BY position
+"""
+
 # --- where a person is named ---
 
 _WHERE: Final[LiteralString] = "FROM {table} WHERE {only} AND ({text} ~* {words} OR {text} ~* {numbers})"

@@ -1,10 +1,10 @@
 """Use cases of a person's rights over their data: all of it as a file (LGPD, art. 18, II and V), and erasing it (VI).
 
-**Erasing.** The texts that are filed under somebody else are looked through first, without a lock: that may take a
-while. Then everybody who could bring the person back is kept still: subscribers, who speaks of the same identities, the
-profile, its orders, its messages. What was found is true by then, or the erasure is refused and asked for again. An
-order that comes a moment later is a new customer's; a merge that was quicker has led to another profile, one that is
-slower finds an erased one.
+**Erasing.** Texts that are filed under somebody else and the log of events are looked through first, and large tables
+swept, while all goes on: that may take a while. Then everybody who could bring the person back is kept still:
+subscribers, who speaks of the same identities, the profile, its orders, its messages. What was found is true by then,
+or the erasure is refused and asked for again; large tables are swept of what came since. An order that comes a moment
+later is a new customer's; a merge that was quicker has led to another profile, one that is slower finds an erased one.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -174,9 +174,10 @@ async def erase(tx: Tx, customer_id: UUID, reason: str) -> Erased:
     customer = await profiles.customer_of(tx, customer_id)
     if customer.erased_at is not None:
         return await _before(tx, customer_id)
+    await tx.execute(writes.LOCK_ERASURES)
     before = await _person(tx, customer)
     await _refuse_unfinished(tx, before)
-    named = [place for place in SWEPT if await tx.value(reads.named_in(place), before.marks(place))]
+    beforehand = await _look(tx, before)
     await tx.tuples(writes.LOCK_SUBSCRIBERS)
     customer = await erasing.lock(tx, customer_id)
     if customer.erased_at is not None:
@@ -187,7 +188,30 @@ async def erase(tx: Tx, customer_id: UUID, reason: str) -> Erased:
     if person != before:
         raise Conflict(what=Word(N_("Customer")), key=customer.number)
     await _refuse_unfinished(tx, person)
-    return _told(customer_id, await _write(tx, person, named, len(messages), reason.strip()), again=False)
+    return _told(customer_id, await _write(tx, person, beforehand, len(messages), reason.strip()), again=False)
+
+
+class _Looked(msgspec.Struct, frozen=True):
+    """What was found, and done, before anybody was kept still."""
+
+    begun: str  # the first transaction that may not have been seen
+    log_end: int
+    positions: list[int]  # of the orders' events up to the log's end
+    named: list[Place]
+
+
+async def _look(tx: Tx, person: _Person) -> _Looked:
+    begun, log_end = await tx.value(reads.BEGUN), await tx.value(reads.LOG_END)
+    found = await tx.values(reads.EVENTS, {"orders": person.orders, "keys": _keys(person)})
+    named = [place for place in SWEPT if await tx.value(reads.named_in(place), person.marks(place))]
+    for place in named:
+        if place.early:
+            await tx.execute(writes.sweep(place), person.marks(place))
+    return _Looked(begun, log_end, found, named)
+
+
+def _keys(person: _Person) -> list[str]:
+    return [f"order:{id_}" for id_ in person.orders]
 
 
 def _require_reason(text: str, at: str) -> None:
@@ -221,14 +245,20 @@ def _listed(numbers: Collection[object]) -> str:
     return ", ".join(shown[:5]) + (", \N{HORIZONTAL ELLIPSIS}" if len(shown) > 5 else "")
 
 
-async def _write(tx: Tx, person: _Person, named: Collection[Place], messages: int, reason: str) -> Erasure:
+async def _write(tx: Tx, person: _Person, looked: _Looked, messages: int, reason: str) -> Erasure:
     customer = person.customer
     all_ = _asked(rules.all_marks(person.known))
     orders = {"orders": person.orders, **all_, "ceps": rules.cep_marks(person.known)}
-    keys = {"keys": [f"order:{id_}" for id_ in person.orders], **orders}
+    keys = {"keys": _keys(person), "positions": looked.positions, "log_end": looked.log_end, **orders}
     profiles_ = {"profiles": person.profiles}
     # What happened, before what is written from it.
-    for statement in (writes.FORGET_OUTBOX, writes.FORGET_EVENTS, writes.FORGET_PARKED, writes.FORGET_TIMELINE):
+    for statement in (
+        writes.FORGET_OUTBOX,
+        writes.FORGET_EVENTS,
+        writes.FORGET_LATER_EVENTS,
+        writes.FORGET_PARKED,
+        writes.FORGET_TIMELINE,
+    ):
         await tx.execute(statement, keys)
     for statement in (
         writes.FORGET_ORDERS,
@@ -259,8 +289,9 @@ async def _write(tx: Tx, person: _Person, named: Collection[Place], messages: in
     await tx.execute(writes.DROP_TRACES, {"keys": [str(id_) for id_ in person.profiles]})
     await tx.execute(writes.FORGET_TRAIL, await _records(tx, person))
     await forgetting.forget(tx, person.orders)
-    for place in named:
-        await tx.execute(writes.sweep(place), person.marks(place))
+    for place in looked.named:
+        marks = {**person.marks(place), "begun": looked.begun}
+        await tx.execute(writes.sweep(place, later=place.early), marks)
     await erasing.empty(tx, customer, person.profiles)
     counts = {"order_count": len(person.orders), "message_count": messages}
     facts = {"customer": customer.id, "actor": tx.actor.label, "person": tx.actor.name, "reason": reason}

@@ -14,6 +14,9 @@ from malha.privacy.reads import text_of
 
 # --- locks ---
 
+# One erasure at a time: two that sweep the same rows would meet in no order. Held to the transaction's end.
+LOCK_ERASURES = "SELECT pg_advisory_xact_lock(7238, 0)"
+
 # No subscriber handles an event meanwhile: what one has read is written by now, what it reads next has nothing of the
 # person. Batches pass over a subscriber that is locked; replays wait.
 LOCK_SUBSCRIBERS = "SELECT name FROM subscriber ORDER BY name FOR NO KEY UPDATE"
@@ -125,11 +128,11 @@ _FACTS: Final[LiteralString] = """
 _OF_PAYLOAD: Final[LiteralString] = _FACTS.replace("{facts}", "payload::jsonb")
 _OF_FACTS: Final[LiteralString] = _FACTS.replace("{facts}", "facts")
 FORGET_OUTBOX = f"UPDATE outbox SET payload = {_OF_PAYLOAD}::json WHERE key = ANY (%(keys)s::text[])"
-# The log has an index on time only: from the first event of these orders on.
-FORGET_EVENTS = f"""
+# By primary key: those that were looked for beforehand, and what came since.
+FORGET_EVENTS = f"UPDATE event SET payload = {_OF_PAYLOAD}::json WHERE position = ANY (%(positions)s::bigint[])"
+FORGET_LATER_EVENTS = f"""
 UPDATE event SET payload = {_OF_PAYLOAD}::json
-WHERE at >= (SELECT min(received_at) - interval '1 day' FROM sales_order WHERE id = ANY (%(orders)s::uuid[]))
-  AND key = ANY (%(keys)s::text[])
+WHERE position > %(log_end)s::bigint AND key = ANY (%(keys)s::text[])
 """
 FORGET_PARKED = f"UPDATE parked_event SET payload = {_OF_PAYLOAD}::json WHERE key = ANY (%(keys)s::text[])"
 FORGET_TIMELINE = f"UPDATE order_timeline SET facts = {_OF_FACTS}::jsonb WHERE order_id = ANY (%(orders)s::uuid[])"
@@ -195,12 +198,17 @@ SELECT %(customer)s::uuid, %(actor)s::text, %(person)s::text,
 _SWEEP: Final[LiteralString] = (
     "UPDATE {table} SET {column} = {said} WHERE {only} AND ({text} ~* {words} OR {text} ~* {numbers})"
 )
+_LATER: Final[LiteralString] = "{only} AND age(xmin) <= age({begun}::xid)"
 _SAID: Final[LiteralString] = "regexp_replace(regexp_replace({text}, {words}, '***', 'gi'), {numbers}, '0', 'gi')"
 
 
-def sweep(place: Place) -> sql.Composed:
-    """Return the statement that takes what names a person out of a column. A number leaves a 0: JSON stays JSON."""
+def sweep(place: Place, *, later: bool = False) -> sql.Composed:
+    """Return the statement that takes what names a person out of a column. A number leaves a 0: JSON stays JSON.
+
+    `later`: out of rows that were written since %(begun)s, a transaction (`reads.BEGUN`).
+    """
     words, numbers, text = sql.SQL("%(words)s::text"), sql.SQL("%(numbers)s::text"), text_of(place)
+    only = sql.SQL(place.only)
     said: sql.Composable = sql.SQL(_SAID).format(text=text, words=words, numbers=numbers)
     if place.shape is Shape.BYTES:
         said = sql.SQL("convert_to({}, 'LATIN1')").format(said)
@@ -209,7 +217,7 @@ def sweep(place: Place) -> sql.Composed:
     return sql.SQL(_SWEEP).format(
         table=sql.Identifier(place.table),
         column=sql.Identifier(place.column),
-        only=sql.SQL(place.only),
+        only=sql.SQL(_LATER).format(only=only, begun=sql.SQL("%(begun)s::text")) if later else only,
         text=text,
         said=said,
         words=words,
