@@ -26,9 +26,6 @@ class Place(NamedTuple):
     shape: Shape = Shape.TEXT
     only: LiteralString = "true"
     strong: bool = False  # only by what is one person's alone: a namesake's must stay as it is
-    early: bool = (
-        False  # large, and nobody changes its rows: swept while all goes on, what came since once all is still
-    )
 
     @property
     def is_bytes(self) -> bool:
@@ -38,13 +35,14 @@ class Place(NamedTuple):
 
 # What waits at a connection is an order to be: it is never changed, and keeps the person from being erased.
 ENDED: Final = "state IN ('done', 'stale', 'dropped')"
+FILES: Final = Place("partner_file", "content", Shape.BYTES)  # emptied as a whole where it has ended
 # Orders of others hold no free words of this person; those of theirs are emptied as linked.
 SWEPT: Final[tuple[Place, ...]] = (
-    Place("api_log", "path", early=True),
-    Place("api_log", "says", early=True),
-    Place("audit", "entity_id", early=True),
-    Place("audit", "before", Shape.JSON, early=True),
-    Place("audit", "after", Shape.JSON, early=True),
+    Place("api_log", "path"),
+    Place("api_log", "says"),
+    Place("audit", "entity_id"),
+    Place("audit", "before", Shape.JSON),
+    Place("audit", "after", Shape.JSON),
     Place("capacity_reservation", "reason"),
     Place("care_note", "text"),
     Place("channel_inbox", "payload", Shape.BYTES, ENDED, strong=True),
@@ -69,7 +67,7 @@ SWEPT: Final[tuple[Place, ...]] = (
     Place("inbound_order", "note"),
     Place("op_attempt", "says"),
     Place("parked_key", "error"),
-    Place("partner_file", "content", Shape.BYTES),
+    FILES,
     Place("partner_file", "says"),
     Place("partner_file", "stated", Shape.JSONB),
     Place("partner_flaw", "value"),

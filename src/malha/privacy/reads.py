@@ -118,7 +118,7 @@ ORDER BY position
 # --- where a person is named ---
 
 _WHERE: Final[LiteralString] = "FROM {table} WHERE {only} AND ({text} ~* {words} OR {text} ~* {numbers})"
-_NAMED: Final[LiteralString] = f"SELECT EXISTS (SELECT {_WHERE})"
+_NAMED: Final[LiteralString] = f"SELECT ctid::text {_WHERE}"
 _COPIES: Final[LiteralString] = f"SELECT {{text}} {_WHERE} ORDER BY 1"
 
 
@@ -142,7 +142,10 @@ def _asked(statement: LiteralString, place: Place) -> sql.Composed:
 
 
 def named_in(place: Place) -> sql.Composed:
-    """Return the statement that tells whether a person is named in a column; a walk through its rows."""
+    """Return the statement that tells in which rows of a column a person is named; a walk through all of them.
+
+    By their places: a row that has another since was written by a transaction that `BEGUN` had not seen.
+    """
     return _asked(_NAMED, place)
 
 

@@ -1,10 +1,10 @@
 """Use cases of a person's rights over their data: all of it as a file (LGPD, art. 18, II and V), and erasing it (VI).
 
-**Erasing.** Texts that are filed under somebody else and the log of events are looked through first, and large tables
-swept, while all goes on: that may take a while. Then everybody who could bring the person back is kept still:
-subscribers, who speaks of the same identities, the profile, its orders, its messages. What was found is true by then,
-or the erasure is refused and asked for again; large tables are swept of what came since. An order that comes a moment
-later is a new customer's; a merge that was quicker has led to another profile, one that is slower finds an erased one.
+**Erasing.** Texts that are filed under somebody else and the log of events are looked through first, while all goes on:
+that may take a while. Then everybody who could bring the person back is kept still: subscribers, who speaks of the same
+identities, the profile, its orders, its messages. What was found is true by then, or the erasure is refused and asked
+for again; where the person was named, rows written since are looked through too. An order that comes a moment later is
+a new customer's; a merge that was quicker has led to another profile, one that is slower finds an erased one.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -45,7 +45,7 @@ from malha.privacy.model import (
     PersonalData,
     Refused,
 )
-from malha.privacy.places import SWEPT, Place
+from malha.privacy.places import FILES, SWEPT, Place
 from malha.privacy.reads import Erasure
 from malha.privacy.rules import Known, Marks
 
@@ -174,7 +174,6 @@ async def erase(tx: Tx, customer_id: UUID, reason: str) -> Erased:
     customer = await profiles.customer_of(tx, customer_id)
     if customer.erased_at is not None:
         return await _before(tx, customer_id)
-    await tx.execute(writes.LOCK_ERASURES)
     before = await _person(tx, customer)
     await _refuse_unfinished(tx, before)
     beforehand = await _look(tx, before)
@@ -197,17 +196,14 @@ class _Looked(msgspec.Struct, frozen=True):
     begun: str  # the first transaction that may not have been seen
     log_end: int
     positions: list[int]  # of the orders' events up to the log's end
-    named: list[Place]
+    rows: dict[Place, list[str]]  # where the person is named
 
 
 async def _look(tx: Tx, person: _Person) -> _Looked:
     begun, log_end = await tx.value(reads.BEGUN), await tx.value(reads.LOG_END)
     found = await tx.values(reads.EVENTS, {"orders": person.orders, "keys": _keys(person)})
-    named = [place for place in SWEPT if await tx.value(reads.named_in(place), person.marks(place))]
-    for place in named:
-        if place.early:
-            await tx.execute(writes.sweep(place), person.marks(place))
-    return _Looked(begun, log_end, found, named)
+    rows = {place: await tx.values(reads.named_in(place), person.marks(place)) for place in SWEPT}
+    return _Looked(begun, log_end, found, {place: named for place, named in rows.items() if named})
 
 
 def _keys(person: _Person) -> list[str]:
@@ -285,13 +281,16 @@ async def _write(tx: Tx, person: _Person, looked: _Looked, messages: int, reason
     await tx.execute(writes.DROP_FILES)
     await tx.execute(writes.DROP_SAMPLES)
     await tx.execute(writes.DROP_FLAWS, all_)
-    await tx.execute(writes.EMPTY_FILES, all_)
     await tx.execute(writes.DROP_TRACES, {"keys": [str(id_) for id_ in person.profiles]})
     await tx.execute(writes.FORGET_TRAIL, await _records(tx, person))
     await forgetting.forget(tx, person.orders)
-    for place in looked.named:
-        marks = {**person.marks(place), "begun": looked.begun}
-        await tx.execute(writes.sweep(place, later=place.early), marks)
+    for place, rows in looked.rows.items():
+        which = {"rows": rows, "begun": looked.begun, **person.marks(place)}
+        if place == FILES:
+            await tx.execute(writes.EMPTY_FILES, which)
+            await tx.execute(writes.EMPTY_LATER_FILES, which)
+        await tx.execute(writes.sweep(place, writes.FOUND), which)
+        await tx.execute(writes.sweep(place, writes.LATER), which)
     await erasing.empty(tx, customer, person.profiles)
     counts = {"order_count": len(person.orders), "message_count": messages}
     facts = {"customer": customer.id, "actor": tx.actor.label, "person": tx.actor.name, "reason": reason}

@@ -12,10 +12,15 @@ from psycopg import sql
 from malha.privacy.places import Place, Shape
 from malha.privacy.reads import text_of
 
+# --- which rows ---
+
+# Those that were found beforehand, by their places; and those that were written since, by this very transaction too. Of
+# all others the second reads no text, whatever the planner holds for cheap.
+FOUND: Final[LiteralString] = "ctid = ANY (%(rows)s::text[]::tid[]) AND ({named})"
+LATER: Final[LiteralString] = "CASE WHEN age(xmin) <= age(%(begun)s::text::xid) THEN {named} ELSE false END"
+
 # --- locks ---
 
-# One erasure at a time: two that sweep the same rows would meet in no order. Held to the transaction's end.
-LOCK_ERASURES = "SELECT pg_advisory_xact_lock(7238, 0)"
 
 # No subscriber handles an event meanwhile: what one has read is written by now, what it reads next has nothing of the
 # person. Batches pass over a subscriber that is locked; replays wait.
@@ -174,11 +179,12 @@ WHERE r.id = f.run_id AND r.kind = 'customers'
   AND (f.cells::text ~* %(words)s::text OR f.cells::text ~* %(numbers)s::text)
 """
 # A file that a partner was sent, or sent, with the person in it: done with, it is kept for a look only.
-EMPTY_FILES = """
-UPDATE partner_file SET content = '***'::bytea
-WHERE ended_at IS NOT NULL AND position('\\x00'::bytea IN content) = 0
+_NAMED_FILE: Final[LiteralString] = """
+ended_at IS NOT NULL AND position('\\x00'::bytea IN content) = 0
   AND (convert_from(content, 'LATIN1') ~* %(words)s::text OR convert_from(content, 'LATIN1') ~* %(numbers)s::text)
 """
+EMPTY_FILES = f"UPDATE partner_file SET content = '***'::bytea WHERE {FOUND.replace('{named}', _NAMED_FILE)}"
+EMPTY_LATER_FILES = f"UPDATE partner_file SET content = '***'::bytea WHERE {LATER.replace('{named}', _NAMED_FILE)}"
 # Not taken back any more: the profile is gone for good.
 DROP_TRACES = """
 DELETE FROM import_trace t USING import_run r
@@ -195,31 +201,26 @@ SELECT %(customer)s::uuid, %(actor)s::text, %(person)s::text,
 
 # --- what is filed under something else ---
 
-_SWEEP: Final[LiteralString] = (
-    "UPDATE {table} SET {column} = {said} WHERE {only} AND ({text} ~* {words} OR {text} ~* {numbers})"
-)
-_LATER: Final[LiteralString] = "{only} AND age(xmin) <= age({begun}::xid)"
+_SWEEP: Final[LiteralString] = "UPDATE {table} SET {column} = {said} WHERE {which}"
+_NAMED: Final[LiteralString] = "{only} AND ({text} ~* {words} OR {text} ~* {numbers})"
 _SAID: Final[LiteralString] = "regexp_replace(regexp_replace({text}, {words}, '***', 'gi'), {numbers}, '0', 'gi')"
 
 
-def sweep(place: Place, *, later: bool = False) -> sql.Composed:
-    """Return the statement that takes what names a person out of a column. A number leaves a 0: JSON stays JSON.
+def sweep(place: Place, which: LiteralString) -> sql.Composed:
+    """Return the statement that takes what names a person out of a column of `FOUND` or `LATER` rows.
 
-    `later`: out of rows that were written since %(begun)s, a transaction (`reads.BEGUN`).
+    A number leaves a 0: JSON stays JSON.
     """
     words, numbers, text = sql.SQL("%(words)s::text"), sql.SQL("%(numbers)s::text"), text_of(place)
-    only = sql.SQL(place.only)
     said: sql.Composable = sql.SQL(_SAID).format(text=text, words=words, numbers=numbers)
     if place.shape is Shape.BYTES:
         said = sql.SQL("convert_to({}, 'LATIN1')").format(said)
     elif place.shape is not Shape.TEXT:
         said = sql.SQL("({})::{}").format(said, sql.SQL("json" if place.shape is Shape.JSON else "jsonb"))
+    named = sql.SQL(_NAMED).format(only=sql.SQL(place.only), text=text, words=words, numbers=numbers)
     return sql.SQL(_SWEEP).format(
         table=sql.Identifier(place.table),
         column=sql.Identifier(place.column),
-        only=sql.SQL(_LATER).format(only=only, begun=sql.SQL("%(begun)s::text")) if later else only,
-        text=text,
         said=said,
-        words=words,
-        numbers=numbers,
+        which=sql.SQL(which).format(named=named),
     )
