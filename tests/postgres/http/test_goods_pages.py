@@ -268,6 +268,8 @@ async def test_a_physical_inventory_shows_its_freeze_and_takes_a_file(stocked: S
     lead = await stocked.session(Role.MANAGER)
     await send(stocked, lead, "/counts:new", location="LJ01", what="all", freeze="on")
     assert "The location is frozen" in await page(stocked, lead, "/counts/1")
+    for language, why in (("en", "physical inventory"), ("pt-BR", "inventário físico")):
+        assert why in await page(stocked, {**lead, "accept-language": language}, "/locations/LJ01")
     file = {"file": ("c.csv", b"sku,quantity\nCAM-P,10\nCAM-M,10\n", "text/csv")}
     await send(stocked, lead, "/counts/1/entries", files=file, x="1")
     shown = await page(stocked, lead, "/counts/1")

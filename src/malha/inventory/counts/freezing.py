@@ -21,8 +21,9 @@ from malha.network import sites
 from malha.network.model import LocationStatus
 from malha.platform import revisions
 from malha.platform.db import Tx
+from malha.platform.i18n import N_
 
-WHY = "physical inventory"
+WHY = N_("physical inventory")  # as it is stored; pages say it in the reader's language
 
 
 async def freeze(tx: Tx, location_id: int) -> bool:
