@@ -22,6 +22,7 @@ from malha.platform.ids import new_id
 from malha.testing.builders import in_days
 
 from .conftest import NARROW, WIDE, apart, shot, unsound, violations
+from .test_live_pages import Held
 
 Visit = Callable[..., Page]
 ANA, BIA = Actor("person", str(new_id()), "Ana"), Actor("person", str(new_id()), "Bia")
@@ -211,6 +212,21 @@ def test_a_person_counts_on_the_phone_with_a_scanner_and_sees_no_expectation(
     page.get_by_role("button", name="Pronto").click()
     expect(page.locator("#toasts")).to_contain_text("2 SKUs contados. 2 vão para uma segunda pessoa")
     expect(page.locator("main")).not_to_contain_text("Previsto")
+
+
+def test_the_same_code_again_counts_though_the_answer_to_the_one_before_comes_before_its_enter(
+    visit: Visit, moving: dict[str, Any]
+) -> None:
+    page = visit(f"/counts/{moving['count']}/count", size=NARROW)
+    expect(page.locator("#code")).to_be_focused()
+    held = Held(page, r"/scan$", "POST")
+    scan(page, "7891000100103")
+    held.wait()
+    page.keyboard.type("7891000100103")
+    held.let_go()
+    expect(page.locator(".m-count-list b").first).to_have_text("1")
+    page.keyboard.press("Enter")
+    expect(page.locator(".m-count-list b").first).to_have_text("2")
 
 
 def test_a_buyer_changes_an_open_order_and_is_told_which_field_cannot_be(visit: Visit, moving: dict[str, Any]) -> None:

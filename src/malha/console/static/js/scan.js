@@ -112,12 +112,15 @@ function keep(form) {
 
 // A count: the field is empty for the next code at once, the sheet is drawn anew after each. Scans come faster than
 // answers: they go one after the other, and none is lost or joined to the next.
+let typed = false; // since what was sent last: the same code again is another scan, whose Enter is on its way
+document.addEventListener("input", ({ target }) => { typed ||= target.matches("[data-count-code]"); });
 document.addEventListener("keydown", (event) => {
   const code = event.target.closest?.("[data-count-code]");
   if (!code || event.key !== "Enter" || !window.htmx) return;
   event.preventDefault();
   const form = code.form, values = Object.fromEntries(new FormData(form));
   code.value = "";
+  typed = false;
   form.elements.quantity.value = "1"; // units are of this code, not of the next
   if (!values.code.trim()) return;
   const headers = JSON.parse(form.getAttribute("hx-headers"));
@@ -130,7 +133,7 @@ document.addEventListener("htmx:afterRequest", (event) => {
   const sent = String(requestConfig.parameters.code ?? "").trim();
   if (!xhr.status || xhr.status >= 400) { if (sent) miss(sent); return; }
   $("#scan-slot").replaceChildren();
-  if (code.value.trim() !== sent) return; // the next one, which is being typed
+  if (typed || code.value.trim() !== sent) return; // the next one, which is being typed
   code.value = "";
   code.form.elements.quantity.value = "1";
 });
@@ -143,7 +146,7 @@ const ready = () => {
   code.focus();
   code.select();
 };
-document.addEventListener("submit", (event) => { entered ||= Boolean($("[data-count-code]", event.target)); });
+document.addEventListener("submit", (event) => { if ($("[data-count-code]", event.target)) { entered = true; typed = false; } });
 document.addEventListener("htmx:afterSettle", (event) => {
   if (!$("[data-count-code]") || event.target.closest?.("dialog")) return;
   ready();
