@@ -660,3 +660,5 @@ async def test_every_statement_over_a_column_fits_the_schema(shop: Linked):
             await tx.tuples(reads.copies_in(place), marks)
             await tx.execute(writes.sweep(place, writes.FOUND), {**marks, "rows": ["(0,1)"]})
             await tx.execute(writes.sweep(place, writes.LATER), {**marks, "begun": await tx.value(reads.BEGUN)})
+        await tx.execute(writes.empty_files(writes.FOUND), {**marks, "rows": ["(0,1)"]})
+        await tx.execute(writes.empty_files(writes.LATER), {**marks, "begun": await tx.value(reads.BEGUN)})

@@ -17,7 +17,7 @@ from malha.console.words import Sign
 from malha.exchange import kinds
 from malha.exchange.model import Kind
 from malha.fulfillment import reads as jobs
-from malha.inventory.counts.freezing import WHY
+from malha.inventory.counts import freezing
 from malha.network import reads, rules, service, store_lanes
 from malha.network.calendar import Calendar, holidays_of
 from malha.network.errors import UnknownLocation
@@ -157,7 +157,7 @@ def _pause_note(location: Location) -> str:
         return ""
     until = location.paused_until
     end = _("until {time}", time=render.moment(until, location.timezone)) if until else ""
-    why = _(WHY) if location.paused_reason == WHY else location.paused_reason
+    why = _(freezing.WHY) if location.paused_reason == freezing.WHY else location.paused_reason
     return ", ".join(x for x in (why, end) if x)
 
 

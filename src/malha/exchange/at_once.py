@@ -73,14 +73,13 @@ class _Keeper:
         self.id = new_id()
         self.number = 0
 
-    async def begin(self, text: BinaryIO) -> tuple[Actor, Note]:
+    async def begin(self, text: BinaryIO, others: Sequence[str]) -> tuple[Actor, Note]:
         """Write the import down, and return in whose name and with which notes its rows are written."""
         preview = await service.look_at(text, self.kind)
         row = service.run_row(self.id, self.actor, self.kind, self.name)
         async with self.database.transaction(self.actor) as tx:
             self.number = await tx.value(writes.ADD_RUN, row)
             size, book = await asyncio.to_thread(_measured, self.file)
-            others = await asyncio.to_thread(workbook.passed_over, self.file)
             guessed = as_json(preview.mapping)
             facts = service.preview_facts(preview, book=book, others=others)
             await tx.execute(writes.SET_PREVIEW, {"id": self.id, "bytes": size, "mapping": guessed, **facts})

@@ -188,8 +188,11 @@ Note = Callable[[Tx, Step], Awaitable[None]]
 class Keeper(Protocol):
     """What keeps an import while its caller waits for it."""
 
-    async def begin(self, text: BinaryIO) -> tuple[Actor, Note]:
-        """Write down that the rows of a text table are written from now on: in whose name, and with which notes."""
+    async def begin(self, text: BinaryIO, others: Sequence[str]) -> tuple[Actor, Note]:
+        """Write down that the rows of a text table are written from now on: in whose name, and with which notes.
+
+        `others` are the sheets of its workbook that are not read.
+        """
         ...
 
     async def end(self, report: Report) -> None:
@@ -227,7 +230,7 @@ async def run_import(
             report.other_sheets = others
             if mode is Mode.PREVIEW or report.bad:
                 return report
-        writer, note = (actor, None) if keeper is None else await keeper.begin(text)
+        writer, note = (actor, None) if keeper is None else await keeper.begin(text, others)
         report = await read_rows(
             database, target, text, apply=True, actor=writer, from_line=from_line, note=note, progress=progress
         )

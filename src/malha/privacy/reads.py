@@ -117,9 +117,7 @@ ORDER BY position
 
 # --- where a person is named ---
 
-_WHERE: Final[LiteralString] = "FROM {table} WHERE {only} AND ({text} ~* {words} OR {text} ~* {numbers})"
-_NAMED: Final[LiteralString] = f"SELECT ctid::text {_WHERE}"
-_COPIES: Final[LiteralString] = f"SELECT {{text}} {_WHERE} ORDER BY 1"
+_NAMES: Final[LiteralString] = "{only} AND ({text} ~* %(words)s::text OR {text} ~* %(numbers)s::text)"
 
 
 def text_of(place: Place) -> sql.Composed:
@@ -131,14 +129,9 @@ def text_of(place: Place) -> sql.Composed:
     return sql.SQL("{}::text").format(column)
 
 
-def _asked(statement: LiteralString, place: Place) -> sql.Composed:
-    return sql.SQL(statement).format(
-        table=sql.Identifier(place.table),
-        only=sql.SQL(place.only),
-        text=text_of(place),
-        words=sql.SQL("%(words)s::text"),
-        numbers=sql.SQL("%(numbers)s::text"),
-    )
+def names(place: Place) -> sql.Composed:
+    """Return the condition that a row's column names a person."""
+    return sql.SQL(_NAMES).format(only=sql.SQL(place.only), text=text_of(place))
 
 
 def named_in(place: Place) -> sql.Composed:
@@ -146,12 +139,14 @@ def named_in(place: Place) -> sql.Composed:
 
     By their places: a row that has another since was written by a transaction that `BEGUN` had not seen.
     """
-    return _asked(_NAMED, place)
+    asked = sql.SQL("SELECT ctid::text FROM {table} WHERE {names}")
+    return asked.format(table=sql.Identifier(place.table), names=names(place))
 
 
 def copies_in(place: Place) -> sql.Composed:
     """Return the statement that reads what of a column names a person."""
-    return _asked(_COPIES, place)
+    asked = sql.SQL("SELECT {text} FROM {table} WHERE {names} ORDER BY 1")
+    return asked.format(table=sql.Identifier(place.table), text=text_of(place), names=names(place))
 
 
 # --- all of it, for the person's file ---

@@ -191,7 +191,7 @@ async def erase(tx: Tx, customer_id: UUID, reason: str) -> Erased:
 
 
 class _Looked(msgspec.Struct, frozen=True):
-    """What was found, and done, before anybody was kept still."""
+    """What was found before anybody was kept still."""
 
     begun: str  # the first transaction that may not have been seen
     log_end: int
@@ -284,13 +284,13 @@ async def _write(tx: Tx, person: _Person, looked: _Looked, messages: int, reason
     await tx.execute(writes.DROP_TRACES, {"keys": [str(id_) for id_ in person.profiles]})
     await tx.execute(writes.FORGET_TRAIL, await _records(tx, person))
     await forgetting.forget(tx, person.orders)
+    files = {"rows": looked.rows.get(FILES, []), "begun": looked.begun, **person.marks(FILES)}
+    for which in (writes.FOUND, writes.LATER):
+        await tx.execute(writes.empty_files(which), files)
     for place, rows in looked.rows.items():
-        which = {"rows": rows, "begun": looked.begun, **person.marks(place)}
-        if place == FILES:
-            await tx.execute(writes.EMPTY_FILES, which)
-            await tx.execute(writes.EMPTY_LATER_FILES, which)
-        await tx.execute(writes.sweep(place, writes.FOUND), which)
-        await tx.execute(writes.sweep(place, writes.LATER), which)
+        marks = {"rows": rows, "begun": looked.begun, **person.marks(place)}
+        for which in (writes.FOUND, writes.LATER):
+            await tx.execute(writes.sweep(place, which), marks)
     await erasing.empty(tx, customer, person.profiles)
     counts = {"order_count": len(person.orders), "message_count": messages}
     facts = {"customer": customer.id, "actor": tx.actor.label, "person": tx.actor.name, "reason": reason}

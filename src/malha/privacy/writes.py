@@ -9,8 +9,8 @@ from typing import Final, LiteralString
 
 from psycopg import sql
 
-from malha.privacy.places import Place, Shape
-from malha.privacy.reads import text_of
+from malha.privacy.places import FILES, Place, Shape
+from malha.privacy.reads import names, text_of
 
 # --- which rows ---
 
@@ -20,7 +20,6 @@ FOUND: Final[LiteralString] = "ctid = ANY (%(rows)s::text[]::tid[]) AND ({named}
 LATER: Final[LiteralString] = "CASE WHEN age(xmin) <= age(%(begun)s::text::xid) THEN {named} ELSE false END"
 
 # --- locks ---
-
 
 # No subscriber handles an event meanwhile: what one has read is written by now, what it reads next has nothing of the
 # person. Batches pass over a subscriber that is locked; replays wait.
@@ -178,13 +177,6 @@ DELETE FROM import_flaw f USING import_run r
 WHERE r.id = f.run_id AND r.kind = 'customers'
   AND (f.cells::text ~* %(words)s::text OR f.cells::text ~* %(numbers)s::text)
 """
-# A file that a partner was sent, or sent, with the person in it: done with, it is kept for a look only.
-_NAMED_FILE: Final[LiteralString] = """
-ended_at IS NOT NULL AND position('\\x00'::bytea IN content) = 0
-  AND (convert_from(content, 'LATIN1') ~* %(words)s::text OR convert_from(content, 'LATIN1') ~* %(numbers)s::text)
-"""
-EMPTY_FILES = f"UPDATE partner_file SET content = '***'::bytea WHERE {FOUND.replace('{named}', _NAMED_FILE)}"
-EMPTY_LATER_FILES = f"UPDATE partner_file SET content = '***'::bytea WHERE {LATER.replace('{named}', _NAMED_FILE)}"
 # Not taken back any more: the profile is gone for good.
 DROP_TRACES = """
 DELETE FROM import_trace t USING import_run r
@@ -202,7 +194,6 @@ SELECT %(customer)s::uuid, %(actor)s::text, %(person)s::text,
 # --- what is filed under something else ---
 
 _SWEEP: Final[LiteralString] = "UPDATE {table} SET {column} = {said} WHERE {which}"
-_NAMED: Final[LiteralString] = "{only} AND ({text} ~* {words} OR {text} ~* {numbers})"
 _SAID: Final[LiteralString] = "regexp_replace(regexp_replace({text}, {words}, '***', 'gi'), {numbers}, '0', 'gi')"
 
 
@@ -217,10 +208,19 @@ def sweep(place: Place, which: LiteralString) -> sql.Composed:
         said = sql.SQL("convert_to({}, 'LATIN1')").format(said)
     elif place.shape is not Shape.TEXT:
         said = sql.SQL("({})::{}").format(said, sql.SQL("json" if place.shape is Shape.JSON else "jsonb"))
-    named = sql.SQL(_NAMED).format(only=sql.SQL(place.only), text=text, words=words, numbers=numbers)
     return sql.SQL(_SWEEP).format(
         table=sql.Identifier(place.table),
         column=sql.Identifier(place.column),
         said=said,
-        which=sql.SQL(which).format(named=named),
+        which=sql.SQL(which).format(named=names(place)),
     )
+
+
+def empty_files(which: LiteralString) -> sql.Composed:
+    """Return the statement that empties `FOUND` or `LATER` files with the person in them, if they are done with.
+
+    One that a partner was sent, or sent, is kept for a look only.
+    """
+    named = sql.SQL("ended_at IS NOT NULL AND {names}").format(names=names(FILES))
+    emptied = sql.SQL("UPDATE partner_file SET content = '***'::bytea WHERE {which}")
+    return emptied.format(which=sql.SQL(which).format(named=named))

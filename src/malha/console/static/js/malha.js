@@ -2,6 +2,7 @@
 // but its number and id. Everything works again after a part of the page was replaced, because listeners sit on the document.
 
 import { mind } from "./answers.js";
+import { showBeside } from "./beside.js";
 import { listen } from "./live.js";
 import { openedBy } from "./staying.js";
 import "./validity.js";
@@ -194,8 +195,7 @@ const select = (row) => {
     const slow = setTimeout(() => { if (skeleton) detail.replaceChildren(skeleton.content.cloneNode(true)); }, 150);
     const came = () => clearTimeout(slow); // before it is put in: else a skeleton that was due just then takes its place, for good
     detail.addEventListener("htmx:beforeSwap", came, { once: true });
-    window.htmx.trigger(document.body, "htmx:abort"); // whoever goes on to another order does not wait for the one before
-    window.htmx.ajax("GET", link.dataset.peek, { target: "#detail", swap: "innerHTML show:#detail:top" }).catch(() => {}).finally(came);
+    showBeside(link.dataset.peek, "#detail").finally(came);
   }, 60);
 };
 

@@ -1,6 +1,8 @@
 // The matrix of stock: a balance opens beside it on a wide screen, arrow keys move between cells. Everywhere else a cell is
 // a link, and works as one.
 
+import { showBeside } from "./beside.js";
+
 const $ = (selector, from = document) => from.querySelector(selector);
 const wide = matchMedia("(min-width: 1101px)");
 
@@ -23,8 +25,7 @@ const show = async (cell) => {
   remember(key(cell));
   $("[data-beside]").classList.remove("m-g-stock-alone");
   cell.scrollIntoView({ block: "nearest", inline: "nearest" });
-  window.htmx.trigger(document.body, "htmx:abort"); // whoever goes on to another balance does not wait for the one before
-  await window.htmx.ajax("GET", `${cell.pathname}?beside=list`, { target: "#drawer", swap: "innerHTML show:#drawer:top" }).catch(() => {});
+  await showBeside(`${cell.pathname}?beside=list`, "#drawer");
 };
 
 document.addEventListener("click", (event) => {
