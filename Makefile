@@ -11,7 +11,8 @@ SPREAD := $(wildcard tests/unit tests/property tests/contract tests/postgres)
 PLANNER := $(wildcard tests/unit/test_routing*.py tests/property/test_routing*.py tests/property/test_costs_on_paper.py \
 	tests/property/test_simulation_worlds.py)
 SERVED := $(wildcard tests/scenarios tests/browser)
-BY_FILE := -n auto --dist loadfile --no-loadscope-reorder
+# One more than there are cores: who has a server waits for it, and for answers that never come, a third of the time.
+BY_FILE := -n $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1) --dist loadfile --no-loadscope-reorder
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
