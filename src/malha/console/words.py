@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from malha.fulfillment.model import RejectReason
 from malha.inventory.vendors.model import DropState
-from malha.ordering.model import HoldKind, OrderStatus, UnitState
+from malha.ordering.model import HOLD_WORDS, STATE_WORDS, HoldKind, OrderStatus, UnitState
 from malha.ordering.reads import Due, Sort, View
 from malha.platform.i18n import N_, n_
 
@@ -42,21 +42,21 @@ NOT_COLLECTED = Sign(N_("Not collected"), "fail", "fail")
 REVIEW = Sign(N_("Under review"), "review", "eye")
 
 UNIT: dict[str, Sign] = {
-    UnitState.UNPLACED: Sign(N_("without location"), "wait", "q"),
-    UnitState.BACKORDERED: Sign(N_("backordered"), "wait", "dash"),
-    UnitState.ALLOCATED: Sign(N_("allocated"), "work-1", "p25"),
-    UnitState.RELEASED: Sign(N_("to accept"), "work-1", "p25"),
-    UnitState.PICKING: Sign(N_("to pick"), "work-2", "p50"),
-    UnitState.PICKED: Sign(N_("picked"), "work", "p50"),
-    UnitState.AWAITING_DOCUMENT: Sign(N_("awaiting document"), "wait", "p75"),
-    UnitState.PACKED: Sign(N_("packed"), "work", "p75"),
-    UnitState.INVOICED: Sign(N_("invoiced"), "work", "p90"),
-    UnitState.IN_TRANSFER: Sign(N_("on its way to the store"), "move", "move"),
-    UnitState.READY: Sign(N_("ready for pickup"), "ready", "ready"),
-    UnitState.SHIPPED: Sign(N_("shipped"), "move", "move"),
-    UnitState.DELIVERED: Sign(N_("delivered"), "done", "done"),
-    UnitState.COLLECTED: Sign(N_("collected"), "done", "done"),
-    UnitState.CANCELLED: Sign(N_("cancelled"), "neutral", "x"),
+    UnitState.UNPLACED: Sign(STATE_WORDS[UnitState.UNPLACED], "wait", "q"),
+    UnitState.BACKORDERED: Sign(STATE_WORDS[UnitState.BACKORDERED], "wait", "dash"),
+    UnitState.ALLOCATED: Sign(STATE_WORDS[UnitState.ALLOCATED], "work-1", "p25"),
+    UnitState.RELEASED: Sign(STATE_WORDS[UnitState.RELEASED], "work-1", "p25"),
+    UnitState.PICKING: Sign(STATE_WORDS[UnitState.PICKING], "work-2", "p50"),
+    UnitState.PICKED: Sign(STATE_WORDS[UnitState.PICKED], "work", "p50"),
+    UnitState.AWAITING_DOCUMENT: Sign(STATE_WORDS[UnitState.AWAITING_DOCUMENT], "wait", "p75"),
+    UnitState.PACKED: Sign(STATE_WORDS[UnitState.PACKED], "work", "p75"),
+    UnitState.INVOICED: Sign(STATE_WORDS[UnitState.INVOICED], "work", "p90"),
+    UnitState.IN_TRANSFER: Sign(STATE_WORDS[UnitState.IN_TRANSFER], "move", "move"),
+    UnitState.READY: Sign(STATE_WORDS[UnitState.READY], "ready", "ready"),
+    UnitState.SHIPPED: Sign(STATE_WORDS[UnitState.SHIPPED], "move", "move"),
+    UnitState.DELIVERED: Sign(STATE_WORDS[UnitState.DELIVERED], "done", "done"),
+    UnitState.COLLECTED: Sign(STATE_WORDS[UnitState.COLLECTED], "done", "done"),
+    UnitState.CANCELLED: Sign(STATE_WORDS[UnitState.CANCELLED], "neutral", "x"),
 }
 # Units counted: other languages bend the word by the number.
 UNIT_COUNT: dict[str, Callable[[int], str]] = {
@@ -96,23 +96,7 @@ DETAILS: dict[str, str] = {
     "lines": N_("Details of lines"),
 }
 
-HOLD: dict[str, str] = {
-    HoldKind.UNKNOWN_SKU: N_("Unknown SKU"),
-    HoldKind.UNKNOWN_LOCATION: N_("Unknown location"),
-    HoldKind.UNKNOWN_SERVICE: N_("Unknown delivery service"),
-    HoldKind.SHORTAGE: N_("Not enough stock"),
-    HoldKind.ROUTING_RULE: N_("Routing rule cannot fill it"),
-    HoldKind.PAYMENT: N_("Payment not confirmed"),
-    HoldKind.PAYMENT_LAPSED: N_("Time to pay is over"),
-    HoldKind.TOTALS: N_("Totals do not add up"),
-    HoldKind.ADDRESS: N_("Address missing or unusable"),
-    HoldKind.ADDRESS_CHECK: N_("CEP of another state"),
-    HoldKind.CUSTOMER: N_("Invalid CPF or CNPJ"),
-    HoldKind.SLOT: N_("No place in the slot"),
-    HoldKind.QUANTITY: N_("Unusually many units"),
-    HoldKind.FRAUD: N_("Fraud review"),
-    HoldKind.MANUAL: N_("Held by a person"),
-}
+HOLD: dict[str, str] = {str(kind): word for kind, word in HOLD_WORDS.items()}
 # What a person does about a hold, one sentence.
 HOLD_MEND: dict[str, str] = {
     HoldKind.UNKNOWN_SKU: N_("Map the SKU in the catalog; the order then goes on by itself."),
