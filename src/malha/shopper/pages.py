@@ -68,7 +68,7 @@ async def look_up(request: Asking) -> Response[Any]:
     found: UUID | None = None
     async with here.database.transaction(desk.actor_of(request)) as tx:
         shop = await desk.shop_of(tx, request)
-        tries = await guessing.begin(tx, account, f"shopper:{desk.source_of(request)}")
+        tries = await guessing.begin(tx, account, guessing.source_subject(desk.source_of(request), "shopper"))
         if not tries.wait:
             found = _confirmed(await reads.candidates(tx, asked), email)
             if found is None:

@@ -1,11 +1,13 @@
 """The shopper's pages over HTTP: who may see an order, what of it is shown, what can be asked, and who is kept out."""
 
 import re
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
-from tests_http import HOST, Shop
+from tests_http import HOST, Shop, open_shop
 
 from malha.fiscal import service as fiscal
 from malha.fiscal.model import DocumentFacts
@@ -131,6 +133,20 @@ async def test_guessing_has_to_wait_for_a_known_order_as_for_an_unknown_one(shop
     answer = await shop.http.post("/track", data={"number": case.number, "email": EMAIL}, headers=FORM)
     assert answer.status_code == 429
     assert int(answer.headers["retry-after"]) > 0
+
+
+async def test_who_asks_for_one_customers_orders_from_ever_new_addresses_of_a_network_has_to_wait(
+    shop: Shop, tmp_path: Path
+) -> None:
+    async with AsyncExitStack() as stack:
+        behind = await open_shop(stack, shop.database, tmp_path, trusted_proxies=("127.0.0.0/8",))
+        statuses = []
+        for n in range(24):
+            guess = {"number": 104_641 + n, "email": EMAIL}
+            there = {"x-forwarded-for": f"2001:db8:1:2::{n:x}"}
+            statuses.append((await behind.http.post("/track", data=guess, headers=FORM | there)).status_code)
+    assert statuses[0] == 404
+    assert 429 in statuses
 
 
 async def test_a_network_that_asks_for_more_pages_than_people_do_is_told_to_wait(shop: Shop) -> None:

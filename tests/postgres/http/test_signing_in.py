@@ -297,6 +297,28 @@ async def test_only_our_own_proxies_say_where_someone_comes_from(shop: Shop, tmp
     assert sources == ["127.0.0.1", "203.0.113.9", "127.0.0.1"]
 
 
+async def test_a_proxy_that_is_reached_by_ipv6_is_still_known_by_its_ipv4_address(shop: Shop, tmp_path) -> None:
+    await shop.person()
+    async with AsyncExitStack() as stack:
+        behind = await open_shop(stack, shop.database, tmp_path, trusted_proxies=("127.0.0.0/8", "10.0.0.0/8"))
+        forwarded = {"x-forwarded-for": "::ffff:203.0.113.9, ::ffff:10.0.0.4"}
+        await behind.http.post("/v1/sessions", json=SIGN_IN, headers=forwarded)
+    async with shop.database.transaction() as tx:
+        assert await tx.values("SELECT source FROM audit WHERE action = 'log_in'") == ["203.0.113.9"]
+
+
+async def test_who_has_a_network_of_ipv6_addresses_is_counted_as_one(shop: Shop, tmp_path) -> None:
+    async with AsyncExitStack() as stack:
+        behind = await open_shop(stack, shop.database, tmp_path, trusted_proxies=("127.0.0.0/8",))
+        for n in range(3):
+            guess = {"email": f"p{n}@loja.com.br", "password": "not the password"}
+            forwarded = {"x-forwarded-for": f"2001:db8:1:2::{n}"}
+            assert (await behind.http.post("/v1/sessions", json=guess, headers=forwarded)).status_code == 401
+    async with shop.database.transaction() as tx:
+        counted = await tx.tuples("SELECT subject, failures FROM login_attempt WHERE subject LIKE 'source:%%'")
+    assert counted == [("source:2001:db8:1:2::/64", 3)]
+
+
 async def test_a_person_ends_one_of_their_sessions_but_nobody_elses(shop: Shop) -> None:
     here = await shop.session()
     there = {"cookie": f"malha={await shop.token('owner@loja.test')}"}
