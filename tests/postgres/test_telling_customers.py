@@ -20,6 +20,7 @@ from malha.notifications.model import Channel, Kind, State, Text
 from malha.ordering import lateness
 from malha.ordering import service as ordering
 from malha.ordering.model import CancelWish, HoldKind
+from malha.ordering.rules import Buyer
 from malha.platform.db import Database
 from malha.platform.errors import Conflict
 from malha.platform.flaws import Invalid
@@ -441,3 +442,80 @@ async def test_who_was_told_what_is_forgotten_after_its_time_and_that_something_
         assert await service.forget_words(tx) == 1
         left = (await reads.of_order(tx, order_id))[0]
     assert (left.address, left.subject, left.body, State(left.state)) == (None, None, None, State.SENT)
+
+
+# --- what is not so any more when its time comes ---
+
+
+async def test_who_pays_for_a_cancelled_order_is_not_told_that_it_is_prepared(database, settings, tmp_path):
+    from malha.payments import service as payments
+    from malha.payments.model import Fact, FactKind
+
+    order_id = await sold(database, paid="pending", holds=[HoldKind.PAYMENT], lines=1)
+    async with database.transaction() as tx:
+        await ordering.cancel(tx, order_id, reason="the time to pay is over")
+    async with database.transaction() as tx:
+        fact = Fact(position=1, kind=FactKind.CAPTURED, amount=1000, reference="e2e")
+        assert (await payments.record_fact(tx, order_id, fact)).refund_due == 1000
+    await drain(database, SUBSCRIPTIONS)
+    async with mail_server(tmp_path) as box:
+        await telling.send_due(database, by(settings, box.url))
+    assert not [mail["Subject"] for mail in box.inbox if mail["Subject"].startswith("Pagamento confirmado")]
+    assert ("paid", "skipped", "overtaken") in await told(database, order_id)
+
+
+async def test_a_delay_or_a_hold_that_waited_for_the_morning_is_not_told_of_what_was_cancelled(
+    database, settings, tmp_path
+):
+    over = datetime.now(UTC) - timedelta(days=2)
+    order_id = await sold(database, promised=over, holds=[HoldKind.SHORTAGE], lines=1)
+    async with database.transaction() as tx:
+        await lateness.find_late(tx)
+    assert {kind for kind, *_ in await told(database, order_id)} == {"placed", "on_hold", "late"}
+    async with database.transaction() as tx:
+        await ordering.cancel(tx, order_id, reason="it cannot be had")
+    await told(database, order_id)
+    await due_now(database)
+    async with mail_server(tmp_path) as box:
+        await telling.send_due(database, by(settings, box.url))
+    ends = {kind: (state, reason) for kind, state, reason in await told(database, order_id)}
+    assert ends["late"] == ends["on_hold"] == ("skipped", "overtaken")
+    assert ends["cancelled"] == ("sent", None)
+    async with database.transaction() as tx:
+        assert await reads.untold(tx, order_id=order_id) == []
+
+
+async def test_who_corrected_what_was_wrong_is_not_asked_for_it_in_the_morning(database, settings, tmp_path):
+    order_id = await sold(database, holds=[HoldKind.CUSTOMER], lines=1)
+    await told(database, order_id)
+    async with database.transaction() as tx:
+        await ordering.change_buyer(tx, order_id, Buyer(name="Maria Souza", email="maria@example.com"))
+    await told(database, order_id)
+    await due_now(database)
+    async with mail_server(tmp_path) as box:
+        await telling.send_due(database, by(settings, box.url))
+    assert ("on_hold", "skipped", "overtaken") in await told(database, order_id)
+
+
+async def test_what_waits_goes_to_the_corrected_address_and_not_to_the_stranger(database, settings, tmp_path):
+    order_id = await sold(database, "stranger@example.com", holds=[HoldKind.SHORTAGE], lines=1)
+    assert ("on_hold", "queued", None) in await told(database, order_id)
+    async with database.transaction() as tx:
+        await tx.execute("UPDATE message SET due_at = now() + interval '9 hours'")
+        await ordering.change_buyer(tx, order_id, Buyer(name="Maria Souza", email="maria@example.com"))
+    await told(database, order_id)
+    await due_now(database)
+    async with mail_server(tmp_path) as box:
+        await telling.send_due(database, by(settings, box.url))
+    assert {mail["To"] for mail in box.inbox} == {"maria@example.com"}
+
+
+async def test_what_waits_for_a_buyer_without_that_address_now_rests_and_is_tried_otherwise(database, settings):
+    order_id = await sold(database, "stranger@example.com", holds=[HoldKind.SHORTAGE], lines=1)
+    await told(database, order_id)
+    async with database.transaction() as tx:
+        await tx.execute("UPDATE message SET due_at = now() + interval '9 hours'")
+        await ordering.change_buyer(tx, order_id, Buyer(name="Maria Souza", phone="+5511987654321"))
+    assert await told(database, order_id) == [("on_hold", "skipped", "no_address"), ("placed", "skipped", "no_address")]
+    async with database.transaction() as tx:
+        assert {m.address for m in await reads.of_order(tx, order_id)} == {None}

@@ -117,6 +117,10 @@ SILENT: dict[str, str] = {
     "fiscal.document_recorded": "internal",
     "fiscal.document_cancelled": "internal",
 }
+# Nothing is told of it, but what waits goes where the buyer is reached now.
+CORRECTED = "order.buyer_changed"
+TYPES = (*TELLS, CORRECTED)
+PATIENCE = 2  # messages in a row that a means may leave without an answer
 # Of an event's facts, those that its message needs; never what a person typed.
 _KEPT = (
     "kind", "holds", "amount", "lines", "whole", "fulfillment_id", "shipment_id", "shipments",
@@ -125,13 +129,17 @@ _KEPT = (
 
 
 async def tell_customers(tx: Tx, events: list[Recorded]) -> None:
-    """Write down what there is to tell, and have it sent after the commit.
+    """Write down what there is to tell, and have it sent after the commit; what waits follows a corrected address.
 
     Where no way to send is set up, only what a customer must hear is written down, as not sent: an operator sees it.
     """
     told = []
+    corrected = set()
     for event in events:
         facts = event.facts()
+        if event.type == CORRECTED:
+            corrected.add(UUID(event.id))
+            continue
         kept = {name: facts[name] for name in _KEPT if name in facts}
         told += [
             Told(order_id=UUID(event.id), event_seq=event.seq, kind=kind, at=event.at, facts=kept)
@@ -140,7 +148,10 @@ async def tell_customers(tx: Tx, events: list[Recorded]) -> None:
     means = await means_now(tx)
     if not means.ready:
         told = [t for t in told if KINDS[t.kind].always]
-    if told and await notifications.queue(tx, told, means):
+    waiting = await notifications.queue(tx, told, means) if told else 0
+    if corrected:
+        await notifications.readdress(tx, sorted(corrected), means)
+    if waiting:
         await jobs.defer(tx, send_messages)
 
 
@@ -203,9 +214,11 @@ async def send_due(db: Database, settings: Settings) -> int:
     """Send every message that is due; return how many were taken up.
 
     Each is committed as being sent before it is handed over, and its outcome after: no transaction is open while a
-    server is spoken to.
+    server is spoken to. A means that does not answer twice running is left alone for the rest of the round: what waits
+    for it stays as it is, and neither the other means nor the worker wait for it.
     """
     taken = 0
+    unanswered: dict[Channel, int] = {}
     async with await outlets_of(db, settings) as outlets:
         async with db.transaction() as tx:
             means = msgspec.structs.replace(await reads.means(tx, mail=False), ready=outlets.ready)
@@ -213,7 +226,8 @@ async def send_due(db: Database, settings: Settings) -> int:
                 await notifications.skip_unconfigured(tx, channel, means)
         while True:
             async with db.transaction() as tx:
-                message = await notifications.claim(tx)
+                silent = [channel for channel, times in unanswered.items() if times >= PATIENCE]
+                message = await notifications.claim(tx, silent)
                 written = await _written(tx, message, settings, means) if message else None
             if message is None:
                 return taken
@@ -221,6 +235,9 @@ async def send_due(db: Database, settings: Settings) -> int:
             if written is None:
                 continue
             outcome = await outlets.send(message, *written)
+            # A server may hang up after so many messages: once is no silence.
+            lost = outcome.reason in {"unreachable", "unanswered"}
+            unanswered[message.channel] = unanswered.get(message.channel, 0) + 1 if lost else 0
             await _record(db, message, outcome, means)
 
 
@@ -252,7 +269,9 @@ async def _written(tx: Tx, message: Claimed, settings: Settings, means: Means) -
     if objection is None and message.channel not in means.ready:
         objection = "not_configured"
     if objection:
-        await notifications.record_outcome(tx, message, State.SKIPPED, reason=objection, means=means)
+        # What is not so any more is not so by any other means.
+        others = None if objection == rules.OVERTAKEN else means
+        await notifications.record_outcome(tx, message, State.SKIPPED, reason=objection, means=others)
         return None
     try:
         async with tx.savepoint():
@@ -264,10 +283,8 @@ async def _written(tx: Tx, message: Claimed, settings: Settings, means: Means) -
             look = await look_of(tx)
             links = wishes_of(message.kind, message.channel, message.order_id, settings)
             rendered = written_as(template, facts, msgspec.structs.replace(look, wishes_address=links[0]))
-            # The code that opens the counter is not for whoever reads the log.
-            hidden = (facts.pickup_code, "\N{BULLET}" * 6) if facts.pickup_code else ("\x00", "")
-            kept = Rendered(rendered.subject.replace(*hidden), rendered.text.replace(*hidden), "")
-            await notifications.keep_words(tx, message.id, kept)
+            subject, said = (rules.without_keys(x, facts.pickup_code) for x in (rendered.subject, rendered.text))
+            await notifications.keep_words(tx, message.id, Rendered(subject, said, ""))
             return rendered, links
     except (LookupError, TypeError, ValueError) as error:
         log.exception("message_not_written", message=str(message.id))
