@@ -12,6 +12,7 @@ import pytest
 from mail_server import mail_server
 from malha.flows import telling
 from malha.flows.subscriptions import SUBSCRIPTIONS
+from malha.fulfillment import pickups
 from malha.fulfillment import service as fulfillment
 from malha.fulfillment.model import Tracking
 from malha.notifications import reads, service, wishes
@@ -27,7 +28,7 @@ from malha.platform.flaws import Invalid
 from malha.platform.ids import UUID
 from malha.platform.settings import Settings
 from malha.platform.subscribers import drain
-from malha.testing.builders import a_network, an_order
+from malha.testing.builders import Sold, a_network, a_product, an_order
 
 pytestmark = pytest.mark.usefixtures("mail_set_up")
 
@@ -519,3 +520,73 @@ async def test_what_waits_for_a_buyer_without_that_address_now_rests_and_is_trie
     assert await told(database, order_id) == [("on_hold", "skipped", "no_address"), ("placed", "skipped", "no_address")]
     async with database.transaction() as tx:
         assert {m.address for m in await reads.of_order(tx, order_id)} == {None}
+
+
+async def test_the_link_of_a_message_is_bound_to_where_the_buyer_is_reached(database, settings, tmp_path):
+    from malha.ordering.tracking import refuse_moved, tracked_order
+    from malha.platform.signing import TokenExpired, keys_of
+
+    order_id = await sold(database, "Maria@Example.com")
+    await drain(database, SUBSCRIPTIONS)
+    async with mail_server(tmp_path) as box:
+        await telling.send_due(database, by(settings, box.url))
+    said = box.inbox[0].get_body(("plain",)).get_content()
+    token, keys, at = said.partition("/track/")[2].split()[0], keys_of(settings), datetime.now(UTC)
+    assert tracked_order(keys, token, at=at) == order_id
+    refuse_moved(keys, token, at=at, now_at=("maria@example.com", None))
+    with pytest.raises(TokenExpired):
+        refuse_moved(keys, token, at=at, now_at=("other@example.com", "+5511987654321"))
+
+
+async def test_who_collected_in_the_evening_is_not_reminded_in_the_morning(database, settings, tmp_path):
+    async with database.transaction() as tx:
+        world = await a_network(tx, policy="not_required")
+        sku = await a_product(tx, world, "A", stock={"S1": 5})
+        order_id = await an_order(tx, world, [Sold(sku, 1, at="S1")], method="pickup")
+        await tx.execute(ASK_BUYER, {"id": order_id, "email": "maria@example.com", "promised": None})
+        [work] = [w.id for w in await fulfillment.release_order(tx, order_id)]
+        await fulfillment.confirm_pick(tx, work)
+        await fulfillment.pack(tx, work)
+        await fulfillment.make_ready(tx, work)
+    await drain(database, SUBSCRIPTIONS)
+    async with mail_server(tmp_path) as box:
+        await telling.send_due(database, by(settings, box.url))
+        assert len(box.inbox) == 2  # that it was received, and that it is ready
+        async with database.transaction() as tx:
+            await tx.execute("UPDATE fulfillment_order SET pickup_remind_at = now() - interval '1 hour'")
+            assert await pickups.remind(tx) == 1
+        assert ("pickup_reminder", "queued", None) in await told(database, order_id)
+        async with database.transaction() as tx:
+            code = await fulfillment.pickup_code(tx, work)
+            assert (await fulfillment.hand_over(tx, work, code=code, received_by="Maria")).done
+        await told(database, order_id)
+        await due_now(database)
+        before = len(box.inbox)
+        await telling.send_due(database, by(settings, box.url))
+        assert len(box.inbox) == before
+    assert ("pickup_reminder", "skipped", "overtaken") in await told(database, order_id)
+
+
+async def test_thousands_of_messages_leave_room_for_other_jobs(database, settings, tmp_path, monkeypatch):
+    async with database.transaction() as tx:
+        world = await a_network(tx)
+        for _ in range(3):
+            await an_order(tx, world, 1)
+        await tx.execute("UPDATE sales_order SET buyer_email = 'c' || number || '@example.com'")
+    await drain(database, SUBSCRIPTIONS)
+    monkeypatch.setattr(telling, "AT_ONCE", 2)
+    async with mail_server(tmp_path) as box:
+        for name, value in {"SMTP_URL": box.url, "MAIL_FROM": SENDER, "DATA_DIR": str(tmp_path)}.items():
+            monkeypatch.setenv(f"MALHA_{name}", value)
+        async with database.transaction() as tx:
+            await tx.execute("DELETE FROM malha_jobs.procrastinate_jobs")
+        await telling.send_messages.work(database)
+        assert len(box.inbox) == 2
+        waits = "SELECT task_name FROM malha_jobs.procrastinate_jobs WHERE status = 'todo'"
+        async with database.transaction() as tx:
+            assert await tx.values(waits) == ["messages.send"]  # behind whatever came meanwhile
+            await tx.execute("DELETE FROM malha_jobs.procrastinate_jobs")
+        await telling.send_messages.work(database)
+        assert len(box.inbox) == 3
+        async with database.transaction() as tx:
+            assert await tx.values(waits) == []

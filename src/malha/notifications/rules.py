@@ -44,6 +44,8 @@ HISTORY = timedelta(days=3)
 HOLDS_TOLD = frozenset({"address", "address_check", "customer", "shortage"})
 # What says that an order goes on: of a cancelled one it is not true.
 TO_COME = frozenset({Kind.PAID, Kind.ON_HOLD, Kind.LATE, Kind.REPROMISED, Kind.READY, Kind.PICKUP_REMINDER})
+# What asks somebody to the counter.
+TO_COLLECT = frozenset({Kind.READY, Kind.PICKUP_REMINDER})
 OVERTAKEN = "overtaken"
 # After each attempt that failed for now; then it is given up.
 PAUSES = tuple(timedelta(minutes=m) for m in (1, 5, 15, 60, 180, 360, 720))
