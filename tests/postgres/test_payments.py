@@ -11,6 +11,7 @@ from malha.fulfillment.errors import OrderStopped
 from malha.fulfillment.model import Parcel
 from malha.ordering import service as ordering
 from malha.ordering.model import CancelWish, HoldKind
+from malha.payments import reads as payment_reads
 from malha.payments import service
 from malha.payments.errors import CapturedTooMuch, FactDiffers, RefundedTooMuch, TenderNotFound, VoidedTooMuch
 from malha.payments.model import Fact, FactKind, NewTender
@@ -230,6 +231,7 @@ async def test_goods_stay_when_their_money_is_taken_back_before_they_leave(datab
     async with database.transaction() as tx:
         with pytest.raises(OrderStopped):
             await fulfillment.ship(tx, work)
+        assert await payment_reads.deadline(tx, order_id) is None  # no stock of it is to be let go
     # Paid another way, they go.
     async with database.transaction() as tx:
         tender = NewTender(order_id=order_id, position=0, kind="pix", amount=1000, state="captured", reference="e2e")
