@@ -81,6 +81,20 @@ async def sold(
     return order_id
 
 
+async def sold_many(database: Database, buyers: list[tuple[str | None, str | None]]) -> list[UUID]:
+    """Orders of buyers with these e-mails and telephones, one after the other, whose messages wait in that order."""
+    async with database.transaction() as tx:
+        world = await a_network(tx)
+    orders = []
+    for mail, phone in buyers:
+        async with database.transaction() as tx:
+            order_id = await an_order(tx, world)
+            await tx.execute(ASK_BUYER, {"id": order_id, "email": mail, "phone": phone})
+            orders.append(order_id)
+        await drain(database, SUBSCRIPTIONS)
+    return orders
+
+
 async def told(database: Database, order_id: UUID) -> Rows:
     """Digest all events and return the order's messages: (kind, means, state, reason), in the order they were tried."""
     await drain(database, SUBSCRIPTIONS)
@@ -201,6 +215,37 @@ async def test_a_time_out_is_an_unknown_outcome_and_never_sent_again_by_itself(d
             receipt = Receipt(reference=str(row.id), status=Status.DELIVERED)
             await returns.record_receipts(tx, SMS, [receipt], await telling.means_now(tx))
         assert await told(database, order_id) == [("placed", "sms", "sent", None)]
+
+
+async def test_a_gateway_that_says_nothing_holds_up_no_mail_and_costs_no_message_that_waits(
+    database, settings, tmp_path
+):
+    async with http_gateway() as box, mail_server(tmp_path) as mails:
+        here = await gateway(database, settings, box)
+        here = msgspec.structs.replace(here, smtp_url=mails.url, mail_from=SENDER)
+        await first(database, SMS, EMAIL)
+        box.silent = True
+        orders = await sold_many(database, [(None, PHONE)] * 5 + [("maria@example.com", None)])
+        await telling.send_due(database, here)
+        ends = sorted([row[2:] for order_id in orders[:5] for row in await told(database, order_id)], key=str)
+        assert ends == [("queued", None)] * 3 + [("uncertain", "unanswered")] * 2
+        assert len(mails.inbox) == 1  # it waited behind them
+        box.silent = False
+        await telling.send_due(database, here)
+        assert len(box.asked) == 5
+
+
+async def test_a_server_that_hangs_up_now_and_then_is_not_left_alone(database, settings):
+    async with http_gateway() as box:
+        here = await gateway(database, settings, box)
+        await first(database, SMS)
+        await sold_many(database, [(None, PHONE)] * 4)
+
+        async def every_second(_asked: object) -> None:
+            box.silent = len(box.asked) % 2 == 1
+
+        box.before = every_second
+        assert await telling.send_due(database, here) == 4
 
 
 async def test_a_gateway_that_asks_for_time_is_left_alone_that_long(database, settings):

@@ -5,12 +5,18 @@ import asyncio
 import msgspec
 import pytest
 
+from malha.flows.subscriptions import SUBSCRIPTIONS
+from malha.fulfillment import service as fulfillment
+from malha.fulfillment.errors import OrderStopped
+from malha.fulfillment.model import Parcel
 from malha.ordering import service as ordering
 from malha.ordering.model import CancelWish, HoldKind
+from malha.payments import reads as payment_reads
 from malha.payments import service
 from malha.payments.errors import CapturedTooMuch, FactDiffers, RefundedTooMuch, TenderNotFound, VoidedTooMuch
 from malha.payments.model import Fact, FactKind, NewTender
 from malha.platform.ids import new_id
+from malha.platform.subscribers import drain
 from malha.testing.builders import Sold, a_network, a_product, an_order
 
 
@@ -190,3 +196,75 @@ async def test_tenders_of_many_new_orders_are_written_inside_a_pipeline(database
         states = dict(await tx.tuples("SELECT order_id, state FROM order_payment"))
         assert [states[o] for o in orders] == ["paid", "authorised", "partially_paid"]
         assert await sums_agree(tx)
+
+
+# --- money that is taken back while a location works on the order ---
+
+
+async def packed(database, **options):
+    """An order whose goods are packed and wait to leave, and its piece of work."""
+    async with database.transaction() as tx:
+        world = await a_network(tx, policy="not_required")
+        sku = await a_product(tx, world, "A", stock={"DC": 5, "S1": 5})
+        order_id = await an_order(tx, world, [Sold(sku, 2, price=500)], **options)
+    async with database.transaction() as tx:
+        [work] = [w.id for w in await fulfillment.release_order(tx, order_id)]
+        await fulfillment.accept(tx, work)
+        await fulfillment.confirm_pick(tx, work)
+        await fulfillment.pack(tx, work, [Parcel()])
+    return order_id, work
+
+
+@pytest.mark.parametrize(
+    ("paid", "taken"),
+    [
+        ("authorised", a_fact("voided", 1000)),  # the acquirer gives the card up
+        ("authorised", a_fact("voided", 400)),
+        ("captured", a_fact("refunded", 1000)),  # a chargeback, or given back by telephone
+    ],
+)
+async def test_goods_stay_when_their_money_is_taken_back_before_they_leave(database, paid, taken):
+    order_id, work = await packed(database, paid=paid)
+    async with database.transaction() as tx:
+        await service.record_fact(tx, order_id, taken)
+    await drain(database, SUBSCRIPTIONS)
+    async with database.transaction() as tx:
+        with pytest.raises(OrderStopped):
+            await fulfillment.ship(tx, work)
+        assert await payment_reads.deadline(tx, order_id) is None  # no stock of it is to be let go
+    # Paid another way, they go.
+    async with database.transaction() as tx:
+        tender = NewTender(order_id=order_id, position=0, kind="pix", amount=1000, state="captured", reference="e2e")
+        await service.add_tender(tx, order_id, tender)
+    await drain(database, SUBSCRIPTIONS)
+    async with database.transaction() as tx:
+        await fulfillment.ship(tx, work)
+
+
+async def test_a_part_given_back_as_a_favour_and_a_refund_told_before_its_cancel_keep_no_goods(database):
+    order_id, work = await packed(database, paid="captured")
+    async with database.transaction() as tx:
+        await service.record_fact(tx, order_id, a_fact("refunded", 500))
+    await drain(database, SUBSCRIPTIONS)
+    async with database.transaction() as tx:
+        await fulfillment.cancel(tx, order_id, reason="one is enough", wishes=[CancelWish(1, 1)])
+    await drain(database, SUBSCRIPTIONS)
+    async with database.transaction() as tx:
+        await fulfillment.ship(tx, work)
+        await service.record_fact(tx, order_id, a_fact("refunded", 500, "2"))
+    await drain(database, SUBSCRIPTIONS)
+    async with database.transaction() as tx:  # they are gone: nothing is left to be kept
+        assert not (await ordering.open_holds(tx, [order_id]))[order_id]
+
+
+async def test_who_lets_goods_go_without_their_money_is_not_asked_again(database):
+    order_id, work = await packed(database, paid="captured")
+    async with database.transaction() as tx:
+        await service.record_fact(tx, order_id, a_fact("refunded", 1000))
+    await drain(database, SUBSCRIPTIONS)
+    async with database.transaction() as tx:
+        await ordering.resolve_hold(tx, order_id, HoldKind.PAYMENT, resolution="They pay by invoice", force=True)
+    await drain(database, SUBSCRIPTIONS)
+    async with database.transaction() as tx:
+        await service.settle_holds(tx, [order_id])
+        await fulfillment.ship(tx, work)

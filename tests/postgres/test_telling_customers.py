@@ -12,6 +12,7 @@ import pytest
 from mail_server import mail_server
 from malha.flows import telling
 from malha.flows.subscriptions import SUBSCRIPTIONS
+from malha.fulfillment import pickups
 from malha.fulfillment import service as fulfillment
 from malha.fulfillment.model import Tracking
 from malha.notifications import reads, service, wishes
@@ -20,13 +21,14 @@ from malha.notifications.model import Channel, Kind, State, Text
 from malha.ordering import lateness
 from malha.ordering import service as ordering
 from malha.ordering.model import CancelWish, HoldKind
+from malha.ordering.rules import Buyer
 from malha.platform.db import Database
 from malha.platform.errors import Conflict
 from malha.platform.flaws import Invalid
 from malha.platform.ids import UUID
 from malha.platform.settings import Settings
 from malha.platform.subscribers import drain
-from malha.testing.builders import a_network, an_order
+from malha.testing.builders import Sold, a_network, a_product, an_order
 
 pytestmark = pytest.mark.usefixtures("mail_set_up")
 
@@ -441,3 +443,150 @@ async def test_who_was_told_what_is_forgotten_after_its_time_and_that_something_
         assert await service.forget_words(tx) == 1
         left = (await reads.of_order(tx, order_id))[0]
     assert (left.address, left.subject, left.body, State(left.state)) == (None, None, None, State.SENT)
+
+
+# --- what is not so any more when its time comes ---
+
+
+async def test_who_pays_for_a_cancelled_order_is_not_told_that_it_is_prepared(database, settings, tmp_path):
+    from malha.payments import service as payments
+    from malha.payments.model import Fact, FactKind
+
+    order_id = await sold(database, paid="pending", holds=[HoldKind.PAYMENT], lines=1)
+    async with database.transaction() as tx:
+        await ordering.cancel(tx, order_id, reason="the time to pay is over")
+    async with database.transaction() as tx:
+        fact = Fact(position=1, kind=FactKind.CAPTURED, amount=1000, reference="e2e")
+        assert (await payments.record_fact(tx, order_id, fact)).refund_due == 1000
+    await drain(database, SUBSCRIPTIONS)
+    async with mail_server(tmp_path) as box:
+        await telling.send_due(database, by(settings, box.url))
+    assert not [mail["Subject"] for mail in box.inbox if mail["Subject"].startswith("Pagamento confirmado")]
+    assert ("paid", "skipped", "overtaken") in await told(database, order_id)
+
+
+async def test_a_delay_or_a_hold_that_waited_for_the_morning_is_not_told_of_what_was_cancelled(
+    database, settings, tmp_path
+):
+    over = datetime.now(UTC) - timedelta(days=2)
+    order_id = await sold(database, promised=over, holds=[HoldKind.SHORTAGE], lines=1)
+    async with database.transaction() as tx:
+        await lateness.find_late(tx)
+    assert {kind for kind, *_ in await told(database, order_id)} == {"placed", "on_hold", "late"}
+    async with database.transaction() as tx:
+        await ordering.cancel(tx, order_id, reason="it cannot be had")
+    await told(database, order_id)
+    await due_now(database)
+    async with mail_server(tmp_path) as box:
+        await telling.send_due(database, by(settings, box.url))
+    ends = {kind: (state, reason) for kind, state, reason in await told(database, order_id)}
+    assert ends["late"] == ends["on_hold"] == ("skipped", "overtaken")
+    assert ends["cancelled"] == ("sent", None)
+    async with database.transaction() as tx:
+        assert await reads.untold(tx, order_id=order_id) == []
+
+
+async def test_who_corrected_what_was_wrong_is_not_asked_for_it_in_the_morning(database, settings, tmp_path):
+    order_id = await sold(database, holds=[HoldKind.CUSTOMER], lines=1)
+    await told(database, order_id)
+    async with database.transaction() as tx:
+        await ordering.change_buyer(tx, order_id, Buyer(name="Maria Souza", email="maria@example.com"))
+    await told(database, order_id)
+    await due_now(database)
+    async with mail_server(tmp_path) as box:
+        await telling.send_due(database, by(settings, box.url))
+    assert ("on_hold", "skipped", "overtaken") in await told(database, order_id)
+
+
+async def test_what_waits_goes_to_the_corrected_address_and_not_to_the_stranger(database, settings, tmp_path):
+    order_id = await sold(database, "stranger@example.com", holds=[HoldKind.SHORTAGE], lines=1)
+    assert ("on_hold", "queued", None) in await told(database, order_id)
+    async with database.transaction() as tx:
+        await tx.execute("UPDATE message SET due_at = now() + interval '9 hours'")
+        await ordering.change_buyer(tx, order_id, Buyer(name="Maria Souza", email="maria@example.com"))
+    await told(database, order_id)
+    await due_now(database)
+    async with mail_server(tmp_path) as box:
+        await telling.send_due(database, by(settings, box.url))
+    assert {mail["To"] for mail in box.inbox} == {"maria@example.com"}
+
+
+async def test_what_waits_for_a_buyer_without_that_address_now_rests_and_is_tried_otherwise(database, settings):
+    order_id = await sold(database, "stranger@example.com", holds=[HoldKind.SHORTAGE], lines=1)
+    await told(database, order_id)
+    async with database.transaction() as tx:
+        await tx.execute("UPDATE message SET due_at = now() + interval '9 hours'")
+        await ordering.change_buyer(tx, order_id, Buyer(name="Maria Souza", phone="+5511987654321"))
+    assert await told(database, order_id) == [("on_hold", "skipped", "no_address"), ("placed", "skipped", "no_address")]
+    async with database.transaction() as tx:
+        assert {m.address for m in await reads.of_order(tx, order_id)} == {None}
+
+
+async def test_the_link_of_a_message_is_bound_to_where_the_buyer_is_reached(database, settings, tmp_path):
+    from malha.ordering.tracking import refuse_moved, tracked_order
+    from malha.platform.signing import TokenExpired, keys_of
+
+    order_id = await sold(database, "Maria@Example.com")
+    await drain(database, SUBSCRIPTIONS)
+    async with mail_server(tmp_path) as box:
+        await telling.send_due(database, by(settings, box.url))
+    said = box.inbox[0].get_body(("plain",)).get_content()
+    token, keys, at = said.partition("/track/")[2].split()[0], keys_of(settings), datetime.now(UTC)
+    assert tracked_order(keys, token, at=at) == order_id
+    refuse_moved(keys, token, at=at, now_at=("maria@example.com", None))
+    with pytest.raises(TokenExpired):
+        refuse_moved(keys, token, at=at, now_at=("other@example.com", "+5511987654321"))
+
+
+async def test_who_collected_in_the_evening_is_not_reminded_in_the_morning(database, settings, tmp_path):
+    async with database.transaction() as tx:
+        world = await a_network(tx, policy="not_required")
+        sku = await a_product(tx, world, "A", stock={"S1": 5})
+        order_id = await an_order(tx, world, [Sold(sku, 1, at="S1")], method="pickup")
+        await tx.execute(ASK_BUYER, {"id": order_id, "email": "maria@example.com", "promised": None})
+        [work] = [w.id for w in await fulfillment.release_order(tx, order_id)]
+        await fulfillment.confirm_pick(tx, work)
+        await fulfillment.pack(tx, work)
+        await fulfillment.make_ready(tx, work)
+    await drain(database, SUBSCRIPTIONS)
+    async with mail_server(tmp_path) as box:
+        await telling.send_due(database, by(settings, box.url))
+        assert len(box.inbox) == 2  # that it was received, and that it is ready
+        async with database.transaction() as tx:
+            await tx.execute("UPDATE fulfillment_order SET pickup_remind_at = now() - interval '1 hour'")
+            assert await pickups.remind(tx) == 1
+        assert ("pickup_reminder", "queued", None) in await told(database, order_id)
+        async with database.transaction() as tx:
+            code = await fulfillment.pickup_code(tx, work)
+            assert (await fulfillment.hand_over(tx, work, code=code, received_by="Maria")).done
+        await told(database, order_id)
+        await due_now(database)
+        before = len(box.inbox)
+        await telling.send_due(database, by(settings, box.url))
+        assert len(box.inbox) == before
+    assert ("pickup_reminder", "skipped", "overtaken") in await told(database, order_id)
+
+
+async def test_thousands_of_messages_leave_room_for_other_jobs(database, settings, tmp_path, monkeypatch):
+    async with database.transaction() as tx:
+        world = await a_network(tx)
+        for _ in range(3):
+            await an_order(tx, world, 1)
+        await tx.execute("UPDATE sales_order SET buyer_email = 'c' || number || '@example.com'")
+    await drain(database, SUBSCRIPTIONS)
+    monkeypatch.setattr(telling, "AT_ONCE", 2)
+    async with mail_server(tmp_path) as box:
+        for name, value in {"SMTP_URL": box.url, "MAIL_FROM": SENDER, "DATA_DIR": str(tmp_path)}.items():
+            monkeypatch.setenv(f"MALHA_{name}", value)
+        async with database.transaction() as tx:
+            await tx.execute("DELETE FROM malha_jobs.procrastinate_jobs")
+        await telling.send_messages.work(database)
+        assert len(box.inbox) == 2
+        waits = "SELECT task_name FROM malha_jobs.procrastinate_jobs WHERE status = 'todo'"
+        async with database.transaction() as tx:
+            assert await tx.values(waits) == ["messages.send"]  # behind whatever came meanwhile
+            await tx.execute("DELETE FROM malha_jobs.procrastinate_jobs")
+        await telling.send_messages.work(database)
+        assert len(box.inbox) == 3
+        async with database.transaction() as tx:
+            assert await tx.values(waits) == []

@@ -23,6 +23,7 @@ from malha.platform.errors import MalhaError
 from malha.platform.ids import new_hex
 from malha.platform.page_policy import PAGE_POLICY
 from malha.platform.settings import Settings
+from malha.platform.sources import plain
 
 _LONGEST_HOST = 262  # a name of 255, a colon, a port
 _HOST = re.compile(rb"(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?")
@@ -117,7 +118,7 @@ class Edge:
         given = headers.get(b"x-request-id")
         facts["request_id"] = given.decode() if given and _SANE_ID.match(given) else new_hex()
         client = facts.get("client")
-        source = client[0] if client else None
+        source = plain(client[0]) if client else None
         if self._trusted is not None and source is not None and b"x-forwarded-for" in headers:
             source = _first_untrusted(source, headers[b"x-forwarded-for"].decode("latin-1"), self._trusted)
         facts["source"] = source
@@ -224,7 +225,7 @@ def _first_untrusted(peer: str, forwarded: str, trusted: Callable[[str], bool]) 
     for hop in reversed([part.strip() for part in forwarded.split(",")]):
         if not trusted(found) or not _is_address(hop):
             break
-        found = hop
+        found = plain(hop)
     return found
 
 

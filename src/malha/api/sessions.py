@@ -59,7 +59,7 @@ async def create_session(work: Work, data: Credentials) -> None:
     (`code_needed`). Where people log in by a provider only, passwords are refused (`only_by_provider`), but for owners
     with a second factor.
     """
-    async with work.transaction() as tx:
+    async with work.services.log_ins, work.transaction() as tx:
         outcome = await _enter(work, tx, data)
         before = work.request.cookies.get(work.services.cookie.name)
         if before and isinstance(outcome, LoggedIn):

@@ -3,6 +3,7 @@
 See `malha.api` for how to use them.
 """
 
+import asyncio
 import functools
 import inspect
 import operator
@@ -51,6 +52,7 @@ _ROUTES: Mapping[str, Callable[..., Any]] = {
     "DELETE": delete,
 }
 NOTHING_SAID = {b"", b"{}", b"[]", b"null", b'""'}  # a body without white space
+LOG_INS_AT_ONCE = 2  # of one process: as many as passwords are checked at a time
 ANONYMOUS = Actor("anonymous", None, "anonymous", permissions=frozenset(), locations=frozenset())
 
 
@@ -86,6 +88,8 @@ class Services:
         self.database = database
         self.keys = Keys(database)
         self.cookie = cookie_of(settings)
+        # Log-ins hold a connection while a password is checked. However many come, the others are for orders and pages.
+        self.log_ins = asyncio.Semaphore(LOG_INS_AT_ONCE)
         self.extra: dict[str, Any] = {}  # what the composition root opens for others by name: "gate", "tail"
 
     @functools.cached_property

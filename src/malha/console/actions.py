@@ -622,7 +622,9 @@ async def reveal(request: Request[Any, Any, Any], number: FromPath[int]) -> Resp
         return web.see_other(f"/orders/{number}")
     head, services = facts.header, request.app.state.services
     revealed = {
-        "tracking": tracking_address(services.signing, services.settings.address, head.id, at=now()),
+        "tracking": tracking_address(
+            services.signing, services.settings.address, head.id, at=now(), to=head.buyer_email
+        ),
         "document": brazil.format_document(head.buyer_document) if head.buyer_document else "",
         "phone": brazil.format_phone(head.buyer_phone) if head.buyer_phone else "",
         "email": head.buyer_email or "",

@@ -220,7 +220,7 @@ async def _facts(tx: Tx, request: Asking, form: Any, kind: Kind, language: str) 
     """Return the facts of the order that was asked for, filled up by invented ones where it has none of that sort."""
     settings = _settings(request)
     # A link as long as real ones, because letters of an SMS are counted; it leads to no order.
-    link = tracking_address(request.app.state.services.signing, settings.address, UUID(int=0), at=now())
+    link = tracking_address(request.app.state.services.signing, settings.address, UUID(int=0), at=now(), to="-")
     made_up = rendering.example(language, link)
     said = str(form.get("order", "")).strip().removeprefix("#")
     if not said:

@@ -34,13 +34,14 @@ from malha.ordering import reads as orders
 from malha.platform import brazil, i18n, paging
 from malha.platform.days import maybe_day
 from malha.platform.db import Tx
-from malha.platform.errors import MalhaError
+from malha.platform.errors import Forbidden, MalhaError
 from malha.platform.i18n import N_, _, n_
 from malha.platform.ids import UUID
 from malha.platform.sheets import Column
 from malha.platform.sheets import Kind as Kinds
 
 PAGE_SIZE = 50
+REVEAL = "customers:reveal"
 LISTING = "console-messages"
 BULK_MOST = 200
 KIND_CODES = frozenset(kind.value for kind in Kind)
@@ -279,11 +280,16 @@ async def _act(request: Request[Any, Any, Any], message_id: UUID, act: Any, noti
 async def message_send(request: Request[Any, Any, Any], message_id: FromPath[UUID]) -> Response[bytes]:
     """Have a message sent again, to another address if one is given.
 
+    Who chooses the address gets what the message says: the pickup code, and the link to the order's page.
+
     Raises:
+        Forbidden: to another address, by somebody who may not see the customer's data in full.
         Invalid: the address is none.
         MessageOnItsWay, MessageForgotten, AddressSilent: it cannot be sent again.
     """
     address = str((await request.form()).get("address", ""))[:254]
+    if address.strip() and not web.caller_of(request).may(REVEAL):
+        raise Forbidden(permission=REVEAL)
 
     async def act(tx: Tx, id_: UUID) -> None:
         await notifications.send_again(tx, id_, address or None)

@@ -92,7 +92,7 @@ async def login_code(request: Request[Any, Any, Any]) -> Response[Any]:
 async def _enter(
     request: Request[Any, Any, Any], email: str, password: str
 ) -> LoggedIn | CodeWanted | NotByPassword | Refused:
-    async with web.writing(request) as tx:
+    async with request.app.state.services.log_ins, web.writing(request) as tx:
         outcome = await identity.log_in(tx, email, password, **door.browser(request, tx))
         await door.leave_former(request, tx, outcome)
     return outcome

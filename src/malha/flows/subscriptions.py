@@ -85,7 +85,7 @@ SUBSCRIPTIONS: tuple[Subscription, ...] = (
         batch=50,
     ),
     Subscription(name="order_slots", types=("order.routed",), handler=order_to_cash.follow_goods),
-    Subscription(name="order_messages", types=tuple(telling.TELLS), handler=telling.tell_customers),
+    Subscription(name="order_messages", types=telling.TYPES, handler=telling.tell_customers),
     Subscription(name="stock_changes", types=pushing.TYPES, handler=pushing.note_changes, sweep=pushing.sweep_changes),
     Subscription(name="connector_operations", types=following.TYPES, handler=following.note_operations),
     Subscription(name="partner_requests", types=asking.WORK_TYPES, handler=asking.note_work, batch=200),

@@ -14,6 +14,7 @@ import msgspec
 import structlog
 
 from malha.fulfillment import reads as work
+from malha.fulfillment.model import WorkState
 from malha.network import reads as network
 from malha.network import retailer
 from malha.network.places import STATE_ZONES
@@ -117,6 +118,11 @@ SILENT: dict[str, str] = {
     "fiscal.document_recorded": "internal",
     "fiscal.document_cancelled": "internal",
 }
+# Nothing is told of it, but what waits goes where the buyer is reached now.
+CORRECTED = "order.buyer_changed"
+TYPES = (*TELLS, CORRECTED)
+AT_ONCE = 100  # messages of a job, before others have their turn
+PATIENCE = 2  # messages in a row that a means may leave without an answer
 # Of an event's facts, those that its message needs; never what a person typed.
 _KEPT = (
     "kind", "holds", "amount", "lines", "whole", "fulfillment_id", "shipment_id", "shipments",
@@ -125,13 +131,17 @@ _KEPT = (
 
 
 async def tell_customers(tx: Tx, events: list[Recorded]) -> None:
-    """Write down what there is to tell, and have it sent after the commit.
+    """Write down what there is to tell, and have it sent after the commit; what waits follows a corrected address.
 
     Where no way to send is set up, only what a customer must hear is written down, as not sent: an operator sees it.
     """
     told = []
+    corrected = set()
     for event in events:
         facts = event.facts()
+        if event.type == CORRECTED:
+            corrected.add(UUID(event.id))
+            continue
         kept = {name: facts[name] for name in _KEPT if name in facts}
         told += [
             Told(order_id=UUID(event.id), event_seq=event.seq, kind=kind, at=event.at, facts=kept)
@@ -140,7 +150,10 @@ async def tell_customers(tx: Tx, events: list[Recorded]) -> None:
     means = await means_now(tx)
     if not means.ready:
         told = [t for t in told if KINDS[t.kind].always]
-    if told and await notifications.queue(tx, told, means):
+    waiting = await notifications.queue(tx, told, means) if told else 0
+    if corrected:
+        await notifications.readdress(tx, sorted(corrected), means)
+    if waiting:
         await jobs.defer(tx, send_messages)
 
 
@@ -156,8 +169,14 @@ async def means_now(tx: Tx) -> Means:
 
 @jobs.task("messages.send", attempts=5)
 async def send_messages(db: Database) -> None:
-    """Send what is due, one message after the other; nothing to do when somebody else did."""
-    await send_due(db, configuration.load())
+    """Send what is due, one message after the other; nothing to do when somebody else did.
+
+    After so many the rest goes to the end of the queue: with thousands due, senders would have every place of the
+    worker, and nobody who forgot a password would get a link.
+    """
+    if await send_due(db, configuration.load(), most=AT_ONCE) == AT_ONCE:
+        async with db.transaction() as tx:
+            await jobs.defer(tx, send_messages)
 
 
 async def care_for_messages(db: Database) -> None:
@@ -199,21 +218,24 @@ def receipt_address(settings: Settings, opened: Opened) -> str:
     return address
 
 
-async def send_due(db: Database, settings: Settings) -> int:
-    """Send every message that is due; return how many were taken up.
+async def send_due(db: Database, settings: Settings, *, most: int | None = None) -> int:
+    """Send every message that is due, or `most` of them; return how many were taken up.
 
     Each is committed as being sent before it is handed over, and its outcome after: no transaction is open while a
-    server is spoken to.
+    server is spoken to. A means that does not answer twice running is left alone for the rest of the round: what waits
+    for it stays as it is, and neither the other means nor the worker wait for it.
     """
     taken = 0
+    unanswered: dict[Channel, int] = {}
     async with await outlets_of(db, settings) as outlets:
         async with db.transaction() as tx:
             means = msgspec.structs.replace(await reads.means(tx, mail=False), ready=outlets.ready)
             for channel in set(Channel) - outlets.ready:
                 await notifications.skip_unconfigured(tx, channel, means)
-        while True:
+        while taken != most:
             async with db.transaction() as tx:
-                message = await notifications.claim(tx)
+                silent = [channel for channel, times in unanswered.items() if times >= PATIENCE]
+                message = await notifications.claim(tx, silent)
                 written = await _written(tx, message, settings, means) if message else None
             if message is None:
                 return taken
@@ -221,7 +243,11 @@ async def send_due(db: Database, settings: Settings) -> int:
             if written is None:
                 continue
             outcome = await outlets.send(message, *written)
+            # A server may hang up after so many messages: once is no silence.
+            lost = outcome.reason in {"unreachable", "unanswered"}
+            unanswered[message.channel] = unanswered.get(message.channel, 0) + 1 if lost else 0
             await _record(db, message, outcome, means)
+    return taken
 
 
 async def _record(db: Database, message: Claimed, outcome: Outcome, means: Means) -> None:
@@ -252,22 +278,25 @@ async def _written(tx: Tx, message: Claimed, settings: Settings, means: Means) -
     if objection is None and message.channel not in means.ready:
         objection = "not_configured"
     if objection:
-        await notifications.record_outcome(tx, message, State.SKIPPED, reason=objection, means=means)
+        # What is not so any more is not so by any other means.
+        others = None if objection == rules.OVERTAKEN else means
+        await notifications.record_outcome(tx, message, State.SKIPPED, reason=objection, means=others)
         return None
     try:
         async with tx.savepoint():
-            facts = await facts_of(tx, message.order_id, message.facts, settings)
+            facts = await facts_of(tx, message.order_id, message.facts, settings, message.channel)
             if facts is None:
                 await notifications.record_outcome(tx, message, State.FAILED, reason="order_gone")
+                return None
+            if message.kind in rules.TO_COLLECT and not facts.pickup_code:  # nothing waits at the counter any more
+                await notifications.record_outcome(tx, message, State.SKIPPED, reason=rules.OVERTAKEN)
                 return None
             template = await reads.template(tx, message.kind, message.channel, message.language)
             look = await look_of(tx)
             links = wishes_of(message.kind, message.channel, message.order_id, settings)
             rendered = written_as(template, facts, msgspec.structs.replace(look, wishes_address=links[0]))
-            # The code that opens the counter is not for whoever reads the log.
-            hidden = (facts.pickup_code, "\N{BULLET}" * 6) if facts.pickup_code else ("\x00", "")
-            kept = Rendered(rendered.subject.replace(*hidden), rendered.text.replace(*hidden), "")
-            await notifications.keep_words(tx, message.id, kept)
+            subject, said = (rules.without_keys(x, facts.pickup_code) for x in (rendered.subject, rendered.text))
+            await notifications.keep_words(tx, message.id, Rendered(subject, said, ""))
             return rendered, links
     except (LookupError, TypeError, ValueError) as error:
         log.exception("message_not_written", message=str(message.id))
@@ -304,8 +333,13 @@ async def look_of(tx: Tx) -> Look:
     )
 
 
-async def facts_of(tx: Tx, order_id: UUID, event: Mapping[str, Any], settings: Settings) -> Facts | None:
-    """Return everything a text can name: of the order as it stands, and of the event. None when the order is gone."""
+async def facts_of(
+    tx: Tx, order_id: UUID, event: Mapping[str, Any], settings: Settings, channel: Channel = Channel.EMAIL
+) -> Facts | None:
+    """Return everything a text can name: of the order as it stands, and of the event. None when the order is gone.
+
+    `channel` is the means by which it is told: the link is good as long as the buyer is reached there.
+    """
     number = (await orders.numbers_of(tx, [order_id])).get(order_id)
     header = await orders.header(tx, number) if number is not None else None
     if header is None:
@@ -328,6 +362,7 @@ async def facts_of(tx: Tx, order_id: UUID, event: Mapping[str, Any], settings: S
     # Nothing is said of an amount when the substitute costs what the customer had agreed to.
     amount = (event.get("amount") or None) if replaced else event.get("amount")
     keys = signing.keys_of(settings)
+    to = header.buyer_email if channel is Channel.EMAIL else header.buyer_phone
     return Facts(
         order_number=header.number,
         customer_name=header.buyer_name.split()[0] if header.buyer_name.split() else "",
@@ -337,7 +372,7 @@ async def facts_of(tx: Tx, order_id: UUID, event: Mapping[str, Any], settings: S
         first_day=min(days) if not event.get("promised_at") and len(set(days)) > 1 else None,
         former_day=_day(event.get("former_at"), zone),
         promise_reason=str(event.get("why", "")),
-        tracking_address=tracking_address(keys, settings.address, order_id, at=now()),
+        tracking_address=tracking_address(keys, settings.address, order_id, at=now(), to=to),
         items=tuple(item(n, row.quantity - gone[n]) for n, row in rows.items() if row.quantity > gone[n]),
         repromised_items=tuple(item(n, row.quantity - gone[n]) for n, row in rows.items() if n in repromised),
         replaced_items=tuple(item(old, n) for old, _new, n in replaced if old in rows),
@@ -408,8 +443,8 @@ async def _parcels(tx: Tx, order_id: UUID, event: Mapping[str, Any]) -> tuple[Pa
 
 async def _pickup(tx: Tx, order_id: UUID, event: Mapping[str, Any], zone: ZoneInfo) -> dict[str, Any]:
     told = str(event.get("fulfillment_id"))
-    waiting = [row for row in await work.of_order(tx, order_id) if row.pickup_code and row.pickup_until]
-    row = next((r for r in waiting if str(r.id) == told), waiting[-1] if waiting else None)
+    waiting = [row for row in await work.of_order(tx, order_id) if row.pickup_code and row.state == WorkState.READY]
+    row = next((r for r in reversed(waiting) if str(r.id) == told or told == "None"), None)
     if row is None or row.pickup_until is None:
         return {}
     place = (await network.addresses(tx, [row.location_id])).get(row.location_id, Address())

@@ -15,6 +15,7 @@ import msgspec
 
 from malha.identity import rules, writes
 from malha.platform.db import Tx
+from malha.platform.sources import neighbourhood
 
 
 class Tries(msgspec.Struct, frozen=True):
@@ -22,6 +23,11 @@ class Tries(msgspec.Struct, frozen=True):
 
     failures: dict[str, int]
     wait: int
+
+
+def source_subject(source: str | None, kind: str = "source") -> str:
+    """Return the row that counts tries from a network address, or from all that its user can choose from."""
+    return f"{kind}:{neighbourhood(source) if source else 'unknown'}"
 
 
 async def begin(tx: Tx, *subjects: str) -> Tries:

@@ -89,7 +89,8 @@ async def ask_reset(tx: Tx, email: str, *, source: str | None) -> int:
     Commit whatever it returns: it counts. The same happens for an address that nobody has.
     """
     email = rules.normal_email(email)
-    tries = await guessing.begin(tx, rules.account_subject(email, "reset"), f"reset-source:{source or 'unknown'}")
+    asker = guessing.source_subject(source, "reset-source")
+    tries = await guessing.begin(tx, rules.account_subject(email, "reset"), asker)
     if tries.wait:
         return tries.wait
     await guessing.failed(tx, tries)

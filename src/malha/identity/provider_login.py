@@ -124,7 +124,7 @@ async def take_answer(tx: Tx, flow: Flow, *, source: str | None) -> Tries:
     answer = {"state_hash": rules.digest(flow.state), "lasts": LASTS + timedelta(minutes=1)}
     if not await tx.execute(provider_writes.TAKE_ANSWER, answer):
         raise LogInLost
-    return await guessing.begin(tx, f"source:{source or 'unknown'}")
+    return await guessing.begin(tx, guessing.source_subject(source))
 
 
 async def turn_away(tx: Tx, code: str, error: TurnedAway, tries: Tries | None = None) -> None:

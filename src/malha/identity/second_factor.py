@@ -84,7 +84,7 @@ async def enter(
         SealBroken: the app's secret was encrypted with a key that is gone; a recovery code still helps.
     """
     subject = f"code:{wanted.person_id}"
-    tries = await guessing.begin(tx, subject, f"source:{source or 'unknown'}")
+    tries = await guessing.begin(tx, subject, guessing.source_subject(source))
     if tries.wait:
         return Refused(tries.wait)
     if await tx.value(writes.LOCK_TO_ENTER, {"id": wanted.person_id}) != wanted.version:

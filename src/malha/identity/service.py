@@ -373,7 +373,7 @@ async def log_in(
     """
     email = rules.normal_email(email)
     account = rules.account_subject(email)
-    tries = await guessing.begin(tx, account, f"source:{source or 'unknown'}")
+    tries = await guessing.begin(tx, account, guessing.source_subject(source))
     if tries.wait:
         return Refused(tries.wait)
     found = await tx.tuples(writes.PERSON_TO_LOG_IN, {"email": email})

@@ -75,7 +75,7 @@ class Answer(msgspec.Struct, frozen=True):
     words: str = ""  # what it said
     bad_address: bool = False  # of a refusal: the address itself is bad and takes nothing any more
     retry_after_s: int | None = None  # of LATER: not before
-    unreachable: bool = False  # of LATER: there was not even a connection
+    unreachable: bool = False  # of LATER: there was no connection, or no answer
 
 
 class Status(StrEnum):

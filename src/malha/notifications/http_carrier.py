@@ -30,7 +30,8 @@ class HttpCarrier:
         except OutwardUnreachable as away:
             return Answer(End.LATER, words=str(away.facts["answer"]), unreachable=True)
         except OutwardUnanswered as unsaid:
-            return gateways.unknown(gateway.meaning, str(unsaid.facts["answer"]))
+            unknown = gateways.unknown(gateway.meaning, str(unsaid.facts["answer"]))
+            return msgspec.structs.replace(unknown, unreachable=unknown.end is End.LATER)
         except (OutwardRefused, ValueError) as wrong:
             return Answer(End.REFUSED, words=str(wrong)[: gateways.WORDS])
         hide = (secret, self._opened.receipt_secret, letter.text)

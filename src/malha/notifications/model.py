@@ -243,6 +243,7 @@ REASON_WORDS: dict[str, str] = {
     "text_broken": N_("The message could not be written."),
     "bounced": N_("The receiving server sent it back."),
     "erased": N_("The data of the customer were erased for good."),
+    "overtaken": N_("By the time it was due it was not true any more: the order had gone on or was cancelled."),
     "postponed": N_("The server does not take it now; it is tried again."),
     "unreachable": N_("The server cannot be reached; it is tried again."),
 }
@@ -383,6 +384,8 @@ class Contact(msgspec.Struct, frozen=True, kw_only=True):
     declined: tuple[str, ...] = ()  # means the customer does not want
     agreed: tuple[str, ...] = ()  # means the customer said yes to
     suppressed: tuple[str, ...] = ()  # means whose address takes nothing
+    cancelled: bool = False  # nothing is left of the order
+    holds: tuple[str, ...] = ()  # that are open
 
     def address(self, channel: Channel) -> str | None:
         """Return where a means reaches the buyer."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from malha.notifications import rules as decisions
 from malha.notifications import texts
 from malha.notifications.gateways import Gateway
 from malha.notifications.model import (
@@ -31,7 +32,7 @@ from malha.platform.mail import MailAddressWrong, clean_address
 
 COUNT_LIMIT = 10_000
 
-# Primary keys of a batch of orders and what hangs on them; the ledger of consents by its index.
+# Primary keys of a batch of orders and what hangs on them; the ledger of consents and open holds by their indexes.
 CONTACTS = """
 SELECT o.id AS order_id, nullif(btrim(o.buyer_email), '') AS email, nullif(btrim(o.buyer_phone), '') AS phone,
        o.placed_at, o.received_at, coalesce(o.ship_state, l.state) AS state, p.language,
@@ -41,7 +42,9 @@ SELECT o.id AS order_id, nullif(btrim(o.buyer_email), '') AS email, nullif(btrim
            SELECT array_agg(channel) FROM (
                SELECT DISTINCT ON (channel) channel, given FROM message_consent
                WHERE customer_id = k.customer_id AND purpose = 'transactional' ORDER BY channel, at DESC, id DESC
-           ) newest WHERE given), '{}'::text[]) AS agreed
+           ) newest WHERE given), '{}'::text[]) AS agreed,
+       o.status = 'cancelled' AS cancelled,
+       ARRAY(SELECT h.kind FROM order_hold h WHERE h.order_id = o.id AND h.resolved_at IS NULL) AS holds
 FROM sales_order o
 JOIN channel c ON c.id = o.channel_id
 LEFT JOIN message_teller t ON t.channel_id = c.id
@@ -174,7 +177,8 @@ SELECT DISTINCT ON (m.order_id) m.id, m.order_id, o.number AS order_number, o.bu
        m.created_at
 FROM message m JOIN sales_order o ON o.id = m.order_id
 WHERE m.state IN ('refused', 'failed', 'bounced', 'skipped') AND m.kind = ANY (%(kinds)s::text[])
-  AND m.created_at > now() - interval '14 days' AND coalesce(m.reason, '') NOT IN ('told_by_channel', 'not_configured')
+  AND m.created_at > now() - interval '14 days' AND coalesce(m.reason, '') NOT IN ('told_by_channel', 'not_configured',
+                                                                                              'overtaken')
   AND NOT EXISTS (SELECT FROM message later WHERE later.order_id = m.order_id AND later.event_seq = m.event_seq
                   AND later.kind = m.kind AND later.state IN ('queued', 'sending', 'sent', 'uncertain'))
   AND (%(order)s::uuid IS NULL OR m.order_id = %(order)s::uuid)
@@ -459,12 +463,18 @@ async def any_due(tx: Tx) -> bool:
 
 async def of_order(tx: Tx, order_id: UUID) -> list[MessageRow]:
     """Return the messages about an order, newest first, at most 100."""
-    return await tx.all(MessageRow, OF_ORDER, {"order": order_id})
+    return [_without_keys(row) for row in await tx.all(MessageRow, OF_ORDER, {"order": order_id})]
 
 
 async def one(tx: Tx, message_id: UUID) -> MessageRow | None:
     """Return a message with its words."""
-    return await tx.maybe(MessageRow, ONE, {"id": message_id})
+    row = await tx.maybe(MessageRow, ONE, {"id": message_id})
+    return None if row is None else _without_keys(row)
+
+
+def _without_keys(row: MessageRow) -> MessageRow:
+    """Words of long ago were kept with their links."""
+    return msgspec.structs.replace(row, body=decisions.without_keys(row.body)) if row.body else row
 
 
 async def log(

@@ -40,9 +40,18 @@ TEMPLATE_NAME = re.compile(r"[A-Za-z0-9_-]{1,80}(:[A-Za-z]{2,3}(_[A-Za-z]{2,4})?
 FRESH = timedelta(hours=48)
 # An order that was taken in long after it was placed comes from an import of the past.
 HISTORY = timedelta(days=3)
+# Holds that the customer feels or can end.
+HOLDS_TOLD = frozenset({"address", "address_check", "customer", "shortage"})
+# What says that an order goes on: of a cancelled one it is not true.
+TO_COME = frozenset({Kind.PAID, Kind.ON_HOLD, Kind.LATE, Kind.REPROMISED, Kind.READY, Kind.PICKUP_REMINDER})
+# What asks somebody to the counter.
+TO_COLLECT = frozenset({Kind.READY, Kind.PICKUP_REMINDER})
+OVERTAKEN = "overtaken"
 # After each attempt that failed for now; then it is given up.
 PAUSES = tuple(timedelta(minutes=m) for m in (1, 5, 15, 60, 180, 360, 720))
 
+# The end of a link that opens the page of an order, or of what a customer wants to get: a signed token.
+_OPENS = re.compile(r"(/(?:track|wishes)/)[A-Za-z0-9_-]{20,}")
 _TOKEN = re.compile(r"\{\{|\}\}|\{([^{}\n]*)\}|[{}]|\*\*")
 _PARAGRAPHS = re.compile(r"\n[ \t]*\n+")
 
@@ -143,6 +152,15 @@ def numbered(text: str, placeholders: Collection[Placeholder]) -> tuple[str, lis
             )
         paragraphs.append(words)
     return "\n\n".join(paragraphs), names
+
+
+def without_keys(words: str, code: str = "") -> str:
+    """Return what was said without what opens something: the pickup code, and links that are good for who has them.
+
+    The log is read by people who may see neither: with the link of an order comes its code.
+    """
+    hidden = words.replace(code, "\N{BULLET}" * 6) if code else words
+    return _OPENS.sub("\\1\N{BULLET}\N{BULLET}\N{BULLET}", hidden)
 
 
 def _check_length(at: str, text: str, longest: int) -> Iterator[Flaw]:
@@ -253,11 +271,23 @@ def is_mobile(phone: str) -> bool:
 
 
 def objection(kind: Kind, contact: Contact, channel: Channel, means: Means) -> str | None:
-    """Return why a message that waited must not go out after all: somebody said so meanwhile."""
+    """Return why a message that waited must not go out after all: somebody said so, or it is not so any more."""
+    if is_overtaken(kind, contact):
+        return OVERTAKEN
     found = _obstacle(contact, channel, means)
     if found == "suppressed" or (found in {"declined", "no_consent"} and not KINDS[kind].always):
         return found
     return None
+
+
+def is_overtaken(kind: Kind, contact: Contact) -> bool:
+    """Tell whether what waited to be said is wrong by now: of what is cancelled, or of a hold that is gone.
+
+    Money may come after the end, and the night may lie between a hold and its message.
+    """
+    if contact.cancelled:
+        return kind in TO_COME
+    return kind is Kind.ON_HOLD and not HOLDS_TOLD.intersection(contact.holds)
 
 
 def _draft(
@@ -310,8 +340,6 @@ def is_bad_address(answer: str) -> bool:
 
 
 # --- what an event tells ---
-
-HOLDS_TOLD = frozenset({"address", "address_check", "customer", "shortage"})
 
 
 def kinds_of_placed(facts: Mapping[str, object]) -> list[Kind]:

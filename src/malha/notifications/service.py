@@ -8,7 +8,7 @@ waits on the list of messages for a person, who asks the customer and may send i
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress as suppress_errors
 from datetime import time, timedelta
 from typing import Any
@@ -121,9 +121,12 @@ def _row(draft: Draft) -> dict[str, Any]:
 # --- sending ---
 
 
-async def claim(tx: Tx) -> Claimed | None:
-    """Take up the message that is due longest; None when there is none. Commit before it is sent."""
-    found = await tx.maybe(dict, writes.CLAIM)
+async def claim(tx: Tx, silent: Collection[Channel] = ()) -> Claimed | None:
+    """Take up the message that is due longest; None when there is none. Commit before it is sent.
+
+    `silent` are means to be left alone: what waits for them stays as it is.
+    """
+    found = await tx.maybe(dict, writes.CLAIM, {"silent": [channel.value for channel in silent]})
     return None if found is None else msgspec.convert(found, Claimed)
 
 
@@ -204,6 +207,28 @@ async def try_next(tx: Tx, message_id: UUID, means: Means) -> bool:
         "facts": _encode(told["facts"]).decode(), "due_at": due, "rank": told["rank"],
     }  # fmt: skip
     return bool(await tx.execute(writes.ADD_NEXT, row))
+
+
+async def readdress(tx: Tx, orders: Sequence[UUID], means: Means) -> None:
+    """Have what waits for the buyers of orders go where they are reached now, after their data were corrected.
+
+    Where a means reaches them no more, its messages rest for good, and the next means is tried.
+    """
+    found = await reads.contacts(tx, orders)
+    at = [(o, channel, contact.address(channel)) for o, contact in found.items() for channel in Channel]
+    reached = [(o, channel.value, address) for o, channel, address in at if address]
+    await tx.execute(
+        writes.READDRESS,
+        {
+            "orders": [o for o, _channel, _address in reached],
+            "channels": [channel for _order, channel, _address in reached],
+            "addresses": [address for _order, _channel, address in reached],
+        },
+    )
+    lost = [(o, channel.value) for o, channel, address in at if not address]
+    key = {"orders": [o for o, _channel in lost], "channels": [channel for _order, channel in lost]}
+    for message_id in await tx.values(writes.SKIP_UNREACHED, key):
+        await try_next(tx, message_id, means)
 
 
 async def give_up_interrupted(tx: Tx) -> int:

@@ -31,12 +31,12 @@ VALUES (%(id)s::uuid, %(order_id)s::uuid, %(event_seq)s::int, %(kind)s::text, %(
         %(address)s::text, %(facts)s::jsonb, %(due_at)s::timestamptz, %(rank)s::smallint)
 ON CONFLICT DO NOTHING
 """
-# One message of those that are due, the longest waiting first; another worker takes the next. The partial index on
-# queued ones.
+# One message of those that are due, the longest waiting first, but for means that are left alone; another worker takes
+# the next. The partial index on queued ones.
 CLAIM = """
 UPDATE message SET state = 'sending', claimed_at = now(), attempts = attempts + 1, reason = NULL, answer = NULL
 WHERE id = (
-    SELECT id FROM message WHERE state = 'queued' AND due_at <= now()
+    SELECT id FROM message WHERE state = 'queued' AND due_at <= now() AND channel <> ALL (%(silent)s::text[])
     ORDER BY due_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
 )
 RETURNING id, order_id, event_seq, kind, channel, language, address, facts, attempts
@@ -60,6 +60,18 @@ SKIP_DUE = """
 UPDATE message SET state = 'skipped', reason = %(reason)s::text, done_at = now()
 WHERE state = 'queued' AND due_at <= now() AND channel = %(channel)s::text
 RETURNING id
+"""
+# What waits goes to where the buyer is reached now. By the unique key's first column.
+READDRESS = """
+UPDATE message m SET address = w.address
+FROM unnest(%(orders)s::uuid[], %(channels)s::text[], %(addresses)s::text[]) AS w (order_id, channel, address)
+WHERE m.order_id = w.order_id AND m.channel = w.channel AND m.state = 'queued' AND m.address <> w.address
+"""
+SKIP_UNREACHED = """
+UPDATE message m SET state = 'skipped', reason = 'no_address', address = NULL, done_at = now()
+FROM unnest(%(orders)s::uuid[], %(channels)s::text[]) AS w (order_id, channel)
+WHERE m.order_id = w.order_id AND m.channel = w.channel AND m.state = 'queued'
+RETURNING m.id
 """
 LOCK_MESSAGE = """
 SELECT id, order_id, state, channel, address FROM message WHERE id = %(id)s::uuid FOR NO KEY UPDATE

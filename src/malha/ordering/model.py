@@ -158,8 +158,11 @@ MONEY_HOLDS = frozenset({HoldKind.PAYMENT, HoldKind.PAYMENT_LAPSED})
 # Under these an order claims neither stock nor supply: others get them.
 CLAIMS_NOTHING = frozenset({HoldKind.PAYMENT_LAPSED, HoldKind.QUANTITY})
 
-# Work that has begun goes on under the other holds; under these nothing leaves the building.
-STOPPING_HOLDS = frozenset({HoldKind.FRAUD, HoldKind.MANUAL, HoldKind.ADDRESS, HoldKind.ADDRESS_CHECK})
+# Work that has begun goes on under the other holds; under these nothing leaves the building. One for money comes while
+# work is done only when the money was taken back.
+STOPPING_HOLDS = frozenset(
+    {HoldKind.FRAUD, HoldKind.MANUAL, HoldKind.ADDRESS, HoldKind.ADDRESS_CHECK, HoldKind.PAYMENT}
+)
 
 
 class PromiseReason(StrEnum):

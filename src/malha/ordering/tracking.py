@@ -2,29 +2,41 @@
 
 The token is signed and runs out; it says nothing but which order it is for. What the page behind it shows is decided
 there. Whoever has the address may look, so it goes to the buyer only.
+
+It remembers, by a mark, to which e-mail or telephone it was sent: once that is not the buyer's any more, because it was
+mistyped and is corrected, it leads whoever got it nowhere.
 """
 
+import hmac
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from malha.platform import signing
 from malha.platform.ids import UUID
-from malha.platform.signing import Keys, TokenWrong
+from malha.platform.signing import Keys, TokenExpired, TokenWrong
 
 PURPOSE = "tracking"
 PATH = "/track/"
 DAYS = 180
+_MARK = 3  # bytes: it tells addresses apart, and every letter of a link is one less in an SMS
 
 
-def tracking_path(keys: Keys, order_id: UUID, *, at: datetime, days: int = DAYS) -> str:
-    """Return the path under which an order can be followed for some days from `at`."""
+def tracking_path(keys: Keys, order_id: UUID, *, at: datetime, days: int = DAYS, to: str | None = None) -> str:
+    """Return the path under which an order can be followed for some days from `at`.
+
+    `to`: the buyer's e-mail or telephone it is sent to; None: it is good whoever the buyer is.
+    """
     # Whole days, so that an order has one address a day, not a new one in every message.
     until = at.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=days + 1)
-    return PATH + signing.sign(keys, PURPOSE, order_id.bytes, until=until)
+    mark = _mark(keys.current, to) if to and to.strip() else b""
+    return PATH + signing.sign(keys, PURPOSE, order_id.bytes + mark, until=until)
 
 
-def tracking_address(keys: Keys, base: str, order_id: UUID, *, at: datetime, days: int = DAYS) -> str:
+def tracking_address(
+    keys: Keys, base: str, order_id: UUID, *, at: datetime, days: int = DAYS, to: str | None = None
+) -> str:
     """Return the whole address; `base` is where this server is reached, like `https://oms.example.com`."""
-    return base.rstrip("/") + tracking_path(keys, order_id, at=at, days=days)
+    return base.rstrip("/") + tracking_path(keys, order_id, at=at, days=days, to=to)
 
 
 def tracked_order(keys: Keys, token: str, *, at: datetime) -> UUID:
@@ -34,7 +46,27 @@ def tracked_order(keys: Keys, token: str, *, at: datetime) -> UUID:
         TokenWrong: it was not made here, or for something else.
         TokenExpired: its days are over.
     """
+    return UUID(bytes=_payload(keys, token, at)[:16])
+
+
+def refuse_moved(keys: Keys, token: str, *, at: datetime, now_at: Iterable[str | None]) -> None:
+    """Refuse a token that was sent to where the buyer is not: `now_at` are their e-mail and telephone as of now.
+
+    Raises:
+        TokenExpired: it was sent to an address that was corrected since.
+    """
+    mark = _payload(keys, token, at)[16:]
+    known = [_mark(key, one) for one in now_at if one for key in (keys.current, keys.previous) if key]
+    if mark and mark not in known:
+        raise TokenExpired
+
+
+def _payload(keys: Keys, token: str, at: datetime) -> bytes:
     payload = signing.read(keys, PURPOSE, token, at=at)
-    if len(payload) != 16:
+    if len(payload) not in {16, 16 + _MARK}:
         raise TokenWrong
-    return UUID(bytes=payload)
+    return payload
+
+
+def _mark(key: bytes, to: str) -> bytes:
+    return hmac.digest(signing.derive(key, "tracking-to"), to.strip().lower().encode(), "sha256")[:_MARK]

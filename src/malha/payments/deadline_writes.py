@@ -6,17 +6,20 @@ ORDER BY channel_id NULLS FIRST, tender
 """
 
 # Orders of events between two positions that wait for money: the primary key range of the log, then one look per order
-# at its open holds. What intake wrote says in its event whether it waits for money; nearly all do not.
+# at its open holds. Where locations work on all of it, no stock is to be let go: its money was taken back, and a person
+# decides. What intake wrote says in its event whether it waits for money; nearly all do not.
 UNPAID_OF_STRETCH = """
 SELECT DISTINCT h.order_id
 FROM (SELECT substr(key, 7)::uuid AS id FROM event
       WHERE position > %(since)s::bigint AND position <= %(reach)s::bigint AND type = ANY (%(types)s::text[])
         AND (type <> 'order.placed' OR strpos(payload::text, '"payment"') > 0)) AS meant
 JOIN order_hold h ON h.order_id = meant.id AND h.kind = 'payment' AND h.resolved_at IS NULL
+WHERE EXISTS (SELECT FROM order_unit u WHERE u.order_id = h.order_id AND u.state = ANY (%(untouched)s::text[]))
 """
 UNPAID_OF = """
-SELECT DISTINCT order_id FROM order_hold
-WHERE order_id = ANY (%(orders)s::uuid[]) AND kind = 'payment' AND resolved_at IS NULL
+SELECT DISTINCT h.order_id FROM order_hold h
+WHERE h.order_id = ANY (%(orders)s::uuid[]) AND h.kind = 'payment' AND h.resolved_at IS NULL
+  AND EXISTS (SELECT FROM order_unit u WHERE u.order_id = h.order_id AND u.state = ANY (%(untouched)s::text[]))
 """
 
 # What a deadline is worked out from. A tender that was declined, captured, authorised or voided is not awaited.

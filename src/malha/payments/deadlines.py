@@ -39,6 +39,7 @@ AT_ONCE = 100
 MOST_MINUTES = 60 * 24 * 60
 TYPES = ("order.placed", "order.hold_placed", "payment.tender_added", "order.hold_resolved", "order.cancelled")
 
+_UNTOUCHED = sorted(state.value for state in UNTOUCHED)
 _awaited = msgspec.json.Decoder(list[Awaited]).decode
 
 
@@ -48,14 +49,16 @@ _awaited = msgspec.json.Decoder(list[Awaited]).decode
 async def set_deadlines(tx: Tx, events: list[Recorded]) -> None:
     """Give orders that began to wait for money a deadline; end those of orders that do not wait any more."""
     orders = sorted({UUID(event.id) for event in events})
-    await _set(tx, await tx.values(writes.UNPAID_OF, {"orders": orders}))
+    await _set(tx, await tx.values(writes.UNPAID_OF, {"orders": orders, "untouched": _UNTOUCHED}))
     await tx.execute(writes.SETTLE, {"orders": orders})
 
 
 async def sweep_deadlines(tx: Tx, since: int, reach: int) -> None:
     """As `set_deadlines`, for the events after `since` up to `reach`."""
     stretch = {"since": since, "reach": reach}
-    await _set(tx, await tx.values(writes.UNPAID_OF_STRETCH, {**stretch, "types": list(TYPES[:3])}))
+    await _set(
+        tx, await tx.values(writes.UNPAID_OF_STRETCH, {**stretch, "types": list(TYPES[:3]), "untouched": _UNTOUCHED})
+    )
     await tx.execute(writes.SETTLE_STRETCH, stretch)
 
 

@@ -98,6 +98,17 @@ def is_payable_enough(payable: int, covered: int, policy: PaymentPolicy) -> bool
     return policy is not PaymentPolicy.BEFORE_RELEASE or covered >= payable
 
 
+def is_taken_back(payable: int, covered: int, sums: Sums) -> bool:
+    """Tell whether the money of an order that was secured is not there any more: given up by us, or fetched back.
+
+    A part that was given back while the order goes on is a favour to the customer; all of it is none, and neither is
+    what an authorisation that was voided leaves open.
+    """
+    if payable <= 0 or not (sums.voided or sums.refunded):
+        return False
+    return covered <= 0 or covered + sums.refunded < payable
+
+
 def refund_due(payable: int, sums: Sums) -> int:
     """Return what is to be given back in centavos: what we have beyond what is payable."""
     return max(0, sums.captured - sums.refunded - max(payable, 0))

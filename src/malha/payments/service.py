@@ -13,7 +13,7 @@ import msgspec
 from malha.network import reads as network
 from malha.network.model import PaymentPolicy
 from malha.ordering import service as ordering
-from malha.ordering.model import HoldKind, Order, OrderStatus
+from malha.ordering.model import GONE, HoldKind, Order, OrderStatus, UnitState
 from malha.ordering.rules import is_untouched
 from malha.payments import rules, writes
 from malha.payments.errors import FactDiffers, NoRefundDue, ReferenceTaken, RefundDueDiffers, TenderNotFound
@@ -328,7 +328,8 @@ async def settle_holds(tx: Tx, order_ids: Iterable[UUID]) -> None:
     """Make the payment holds of orders agree with their money. Locks them.
 
     Enough is secured: the hold is lifted. Under `before_release`, not enough (a void, a refund, a decline) and no
-    location works on the order yet: a hold is placed, unless a person has overridden one.
+    location works on the order yet: a hold is placed, unless a person has overridden one. Where one works on it, that
+    is so when the money was taken back (`rules.is_taken_back`) and something is still there to be kept.
     """
     orders = await ordering.lock_orders(tx, order_ids)
     if not orders:
@@ -336,10 +337,15 @@ async def settle_holds(tx: Tx, order_ids: Iterable[UUID]) -> None:
     money = await secured(tx, orders)
     paid = [o for o in orders if money[o].enough]
     await ordering.lift_holds(tx, paid, HoldKind.PAYMENT, N_("The payment is secured."))
-    units = await ordering.units_of(tx, orders)
+    short = {o: x for o, x in orders.items() if not money[o].suffices and x.status != OrderStatus.CANCELLED}
+    units, tenders = await ordering.units_of(tx, short), await _tenders_of(tx, short)
     missing = {
         o: {"missing": money[o].missing}
-        for o, order in orders.items()
-        if not money[o].suffices and order.status != OrderStatus.CANCELLED and is_untouched(units[o])
+        for o, order in short.items()
+        if is_untouched(units[o])
+        or (
+            any(u.state not in GONE and u.state is not UnitState.CANCELLED for u in units[o])
+            and rules.is_taken_back(order.payable, order.payable - money[o].missing, rules.sum_up(tenders[o]))
+        )
     }
     await ordering.ensure_holds(tx, missing, HoldKind.PAYMENT)

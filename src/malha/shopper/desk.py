@@ -21,6 +21,7 @@ from malha.platform.errors import MalhaError
 from malha.platform.i18n import _
 from malha.platform.ids import UUID
 from malha.platform.settings import Settings
+from malha.platform.sources import neighbourhood
 from malha.shopper import render, view
 from malha.shopper.errors import TooManyVisits
 from malha.shopper.meter import Meter
@@ -80,7 +81,7 @@ async def arrive(request: Asking) -> None:
         TooManyVisits: try later.
     """
     speak(request)
-    seconds = desk_of(request).meter.take(source_of(request), time.monotonic())
+    seconds = desk_of(request).meter.take(neighbourhood(source_of(request)), time.monotonic())
     if seconds:
         raise TooManyVisits(seconds=seconds)
     if desk_of(request).shop is None:

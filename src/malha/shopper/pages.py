@@ -17,7 +17,7 @@ from malha.identity.model import PUBLIC
 from malha.network import retailer
 from malha.network.model import Retailer
 from malha.ordering.model import CancelWish
-from malha.ordering.tracking import tracked_order, tracking_path
+from malha.ordering.tracking import refuse_moved, tracked_order, tracking_path
 from malha.platform import brazil
 from malha.platform.clock import now
 from malha.platform.errors import MalhaError
@@ -63,12 +63,14 @@ async def look_up(request: Asking) -> Response[Any]:
     form = await request.form()
     number, email = str(form.get("number", "")).strip()[:100], str(form.get("email", "")).strip()[:254]
     asked = number.removeprefix("#").strip().replace("\x00", "")
-    account = "order:" + hashlib.sha256(asked.casefold().encode()).hexdigest()[:32]
+    whole = whole_in(asked, 18)  # however many zeros are put in front, it is one order that is guessed at
+    meant = asked.casefold() if whole is None else str(whole)
+    account = "order:" + hashlib.sha256(meant.encode()).hexdigest()[:32]
     here = desk.desk_of(request)
-    found: UUID | None = None
+    found: Candidate | None = None
     async with here.database.transaction(desk.actor_of(request)) as tx:
         shop = await desk.shop_of(tx, request)
-        tries = await guessing.begin(tx, account, f"shopper:{desk.source_of(request)}")
+        tries = await guessing.begin(tx, account, guessing.source_subject(desk.source_of(request), "shopper"))
         if not tries.wait:
             found = _confirmed(await reads.candidates(tx, asked), email)
             if found is None:
@@ -76,7 +78,7 @@ async def look_up(request: Asking) -> Response[Any]:
             else:
                 await guessing.succeeded(tx, tries, account)
     if found is not None:
-        return desk.see_other(tracking_path(here.keys, found, at=now()))
+        return desk.see_other(tracking_path(here.keys, found.id, at=now(), to=found.email))
     again: dict[str, Any] = {"number": number, "email": email}
     if tries.wait:
         says = _("That was tried too often.")
@@ -88,7 +90,7 @@ async def look_up(request: Asking) -> Response[Any]:
     return desk.page(request, "look_up.html", shop, status=404, says=says, mend=mend, **again)
 
 
-def _confirmed(candidates: list[Candidate], email: str) -> UUID | None:
+def _confirmed(candidates: list[Candidate], email: str) -> Candidate | None:
     """Return the order that was placed with an e-mail. As much is compared when there is none."""
     given = _digest(brazil.normalise_email(email) or email.lower())
     found = None
@@ -96,7 +98,7 @@ def _confirmed(candidates: list[Candidate], email: str) -> UUID | None:
         kept = (candidate.email or "").strip().lower()
         same = hmac.compare_digest(given, _digest(kept))
         if same and kept:
-            found = candidate.id
+            found = candidate
     return found
 
 
@@ -194,7 +196,7 @@ async def _read(request: Asking, token: str) -> tuple[Retailer, Tracked]:
     """Read the retailer and the order of a token.
 
     Raises:
-        TokenWrong, TokenExpired: the link is not good (any more).
+        TokenWrong, TokenExpired: the link is not good (any more), or was sent to somebody else by mistake.
         NoSuchPage: the order is gone.
     """
     here = desk.desk_of(request)
@@ -204,6 +206,7 @@ async def _read(request: Asking, token: str) -> tuple[Retailer, Tracked]:
         order = await reads.tracked(tx, order_id)
     if order is None:
         raise NoSuchPage
+    refuse_moved(here.keys, token, at=now(), now_at=(order.buyer_email, order.buyer_phone))
     return shop, order
 
 

@@ -117,6 +117,8 @@ class Tracked(msgspec.Struct, frozen=True, kw_only=True):
     carrier: str | None
     pickup_location_id: int | None
     buyer_name: str
+    buyer_email: str | None
+    buyer_phone: str | None
     ship_to: dict[str, str] | None
     promised_at: datetime | None
     days: dict[str, datetime]  # by line, where they are promised for several
@@ -160,7 +162,7 @@ TOLD = (
 TRACKED = """
 SELECT o.id, o.number, o.external_id, c.name AS channel, c.kind AS channel_kind, o.placed_at, o.currency,
        o.items_total, o.discount_total, o.shipping_total, o.total, o.cancelled_total, o.method, s.carrier,
-       o.pickup_location_id, o.buyer_name, o.ship_to, o.promised_at,
+       o.pickup_location_id, o.buyer_name, o.buyer_email, o.buyer_phone, o.ship_to, o.promised_at,
        (SELECT coalesce(jsonb_object_agg(d.line, d.promised_at), '{}') FROM order_line_promise d
         WHERE d.order_id = o.id) AS days,
        ARRAY(

@@ -279,3 +279,39 @@ async def test_the_code_that_opens_the_counter_is_mailed_and_not_kept(database: 
         kept = [m.body or "" for m in await reads.of_order(tx, order_id)]
     assert kept
     assert not any(code in body for body in kept)
+
+
+async def test_who_may_not_see_a_customers_data_gets_no_way_to_the_page_of_the_order_from_the_log(
+    shop: Shop, tmp_path: Path
+) -> None:
+    message = await told(shop)
+    settings = Settings(data_dir=tmp_path, database_url=shop.database.url, public_url="https://oms.example.com")
+    async with mail_server(tmp_path) as box:
+        here = msgspec.structs.replace(settings, smtp_url=box.url, mail_from="Loja <loja@loja.example>")
+        await telling.send_due(shop.database, here)
+    said = box.inbox[0].get_body(("plain",)).get_content()
+    token = said.partition("https://oms.example.com/track/")[2].split()[0]
+    wishes = said.partition("https://oms.example.com/wishes/")[2].split()[0]
+    lead = await shop.session(Role.STORE_LEAD, locations=["DC"])
+    page = (await shop.http.get(f"/messages/{message.id}", headers=lead)).text
+    assert "oms.example.com/track/" in page
+    assert token not in page
+    assert wishes not in page
+    async with shop.database.transaction() as tx:  # what was kept before
+        await tx.execute("UPDATE message SET body = %s", (said,))
+    page = (await shop.http.get(f"/messages/{message.id}", headers=lead)).text
+    assert token not in page
+    assert wishes not in page
+
+
+async def test_who_may_not_see_a_customers_data_sends_no_message_to_an_address_of_their_own(shop: Shop) -> None:
+    message = await told(shop)
+    await sent(shop, message)
+    lead = await shop.session(Role.STORE_LEAD, locations=["DC"])
+    assert "dlg-to" not in (await shop.http.get(f"/messages/{message.id}", headers=lead)).text
+    to = f"/messages/{message.id}/send"
+    assert (await shop.http.post(to, data={"address": "me@example.com"}, headers=lead)).status_code == 403
+    assert await state_of(shop, message) == "sent"
+    service = await shop.session(Role.CUSTOMER_SERVICE, email="service@loja.test")
+    assert (await shop.http.post(to, data={"address": "other@example.com"}, headers=service)).status_code == 303
+    assert (await shop.http.post(to, headers=lead)).status_code in {303, 409}  # to where it went before

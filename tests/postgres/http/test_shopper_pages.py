@@ -1,11 +1,13 @@
 """The shopper's pages over HTTP: who may see an order, what of it is shown, what can be asked, and who is kept out."""
 
 import re
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
-from tests_http import HOST, Shop
+from tests_http import HOST, Shop, open_shop
 
 from malha.fiscal import service as fiscal
 from malha.fiscal.model import DocumentFacts
@@ -17,6 +19,7 @@ from malha.network import retailer
 from malha.network.model import RetailerDraft
 from malha.ordering import service as ordering
 from malha.ordering.model import HoldKind
+from malha.ordering.rules import Buyer
 from malha.ordering.tracking import tracking_path
 from malha.platform.db import SYSTEM
 from malha.platform.ids import UUID, new_id
@@ -118,6 +121,31 @@ async def test_a_wrong_e_mail_an_unknown_number_and_an_order_without_e_mail_get_
     assert len(bare) == 1
 
 
+async def test_a_link_that_went_to_a_mistyped_address_leads_a_stranger_nowhere_once_it_is_corrected(shop: Shop) -> None:
+    case = await a_case(shop)
+    keys = keys_of(shop.app.state.services.settings)
+
+    async def corrected(**buyer: Any) -> None:
+        async with shop.database.transaction(SYSTEM) as tx:
+            await ordering.change_buyer(tx, case.order_id, Buyer(**buyer))
+
+    await corrected(name="Maria", email="stranger@exemplo.com.br", phone="+5511987654321")
+    mailed, texted = (
+        tracking_path(keys, case.order_id, at=datetime.now(UTC), to=to)
+        for to in ("stranger@exemplo.com.br", "+5511987654321")
+    )
+    assert [(await shop.http.get(link)).status_code for link in (mailed, texted)] == [200, 200]
+    await corrected(name="Maria", email=EMAIL, phone="+5511987654321")
+    for path in ("", "/cancel"):
+        assert (await shop.http.get(mailed + path)).status_code == 410
+    assert (await shop.http.post(f"{mailed}/cancel", data={"line-1": "1"}, headers=FORM)).status_code == 410
+    assert (await shop.http.get(texted)).status_code == 200  # what went to the right telephone is as good as ever
+    await corrected(name="Maria da Silva", email=EMAIL.upper(), phone=None)
+    answer = await shop.http.post("/track", data={"number": case.number, "email": EMAIL}, headers=FORM)
+    assert (await shop.http.get(answer.headers["location"])).status_code == 200
+    assert (await shop.http.get(texted)).status_code == 410
+
+
 async def test_guessing_has_to_wait_for_a_known_order_as_for_an_unknown_one(shop: Shop) -> None:
     case = await a_case(shop)
     for number in (case.number, 999_999):
@@ -131,6 +159,32 @@ async def test_guessing_has_to_wait_for_a_known_order_as_for_an_unknown_one(shop
     answer = await shop.http.post("/track", data={"number": case.number, "email": EMAIL}, headers=FORM)
     assert answer.status_code == 429
     assert int(answer.headers["retry-after"]) > 0
+
+
+async def test_who_asks_for_one_customers_orders_from_ever_new_addresses_of_a_network_has_to_wait(
+    shop: Shop, tmp_path: Path
+) -> None:
+    async with AsyncExitStack() as stack:
+        behind = await open_shop(stack, shop.database, tmp_path, trusted_proxies=("127.0.0.0/8",))
+        statuses = []
+        for n in range(24):
+            guess = {"number": 104_641 + n, "email": EMAIL}
+            there = {"x-forwarded-for": f"2001:db8:1:2::{n:x}"}
+            statuses.append((await behind.http.post("/track", data=guess, headers=FORM | there)).status_code)
+    assert statuses[0] == 404
+    assert 429 in statuses
+
+
+async def test_one_order_is_guessed_at_however_its_number_is_written(shop: Shop, tmp_path: Path) -> None:
+    async with AsyncExitStack() as stack:
+        behind = await open_shop(stack, shop.database, tmp_path, trusted_proxies=("127.0.0.0/8",))
+        statuses = []
+        for n in range(12):
+            guess = {"number": "#" * (n % 2) + "0" * n + "104641", "email": f"guess{n}@exemplo.com.br"}
+            there = {"x-forwarded-for": f"203.0.113.{n}"}
+            statuses.append((await behind.http.post("/track", data=guess, headers=FORM | there)).status_code)
+    assert statuses[0] == 404
+    assert 429 in statuses
 
 
 async def test_a_network_that_asks_for_more_pages_than_people_do_is_told_to_wait(shop: Shop) -> None:

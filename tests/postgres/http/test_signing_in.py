@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 
 import pytest
-from tests_http import PASSWORD, Shop, open_shop
+from tests_http import HOST, PASSWORD, Shop, open_shop
 
 from malha.identity import guessing, rules, service
 from malha.identity.errors import LastOwner, OwnerExists
@@ -14,6 +14,7 @@ from malha.identity.service import LoggedIn, PersonDraft, Refused
 from malha.platform.clock import now
 from malha.platform.flaws import Invalid
 from malha.testing import builders
+from waiting import waiting
 
 SOME_ID = "01932c4e-7a10-7c3e-9f52-0a4b8d6e2f11"
 WRONG = "not the password"
@@ -295,6 +296,47 @@ async def test_only_our_own_proxies_say_where_someone_comes_from(shop: Shop, tmp
     async with shop.database.transaction() as tx:
         sources = await tx.values("SELECT source FROM audit WHERE action = 'log_in' ORDER BY id")
     assert sources == ["127.0.0.1", "203.0.113.9", "127.0.0.1"]
+
+
+async def test_a_proxy_that_is_reached_by_ipv6_is_still_known_by_its_ipv4_address(shop: Shop, tmp_path) -> None:
+    await shop.person()
+    async with AsyncExitStack() as stack:
+        behind = await open_shop(stack, shop.database, tmp_path, trusted_proxies=("127.0.0.0/8", "10.0.0.0/8"))
+        forwarded = {"x-forwarded-for": "::ffff:203.0.113.9, ::ffff:10.0.0.4"}
+        await behind.http.post("/v1/sessions", json=SIGN_IN, headers=forwarded)
+    async with shop.database.transaction() as tx:
+        assert await tx.values("SELECT source FROM audit WHERE action = 'log_in'") == ["203.0.113.9"]
+
+
+async def test_who_has_a_network_of_ipv6_addresses_is_counted_as_one(shop: Shop, tmp_path) -> None:
+    async with AsyncExitStack() as stack:
+        behind = await open_shop(stack, shop.database, tmp_path, trusted_proxies=("127.0.0.0/8",))
+        for n in range(3):
+            guess = {"email": f"p{n}@loja.com.br", "password": "not the password"}
+            forwarded = {"x-forwarded-for": f"2001:db8:1:2::{n}"}
+            assert (await behind.http.post("/v1/sessions", json=guess, headers=forwarded)).status_code == 401
+    async with shop.database.transaction() as tx:
+        counted = await tx.tuples("SELECT subject, failures FROM login_attempt WHERE subject LIKE 'source:%%'")
+    assert counted == [("source:2001:db8:1:2::/64", 3)]
+
+
+async def test_a_flood_of_log_ins_leaves_connections_to_everybody_else(shop: Shop, tmp_path) -> None:
+    async with AsyncExitStack() as stack:
+        small = await open_shop(stack, shop.database, tmp_path, web_pool_size=4)
+        async with shop.database.transaction() as tx:
+            await tx.execute("LOCK TABLE login_attempt")  # every log-in stands still with the connection it has
+            guesses = [{"email": f"p{n}@loja.com.br", "password": "not the password"} for n in range(12)]
+            ways = [
+                lambda guess: small.http.post("/v1/sessions", json=guess),
+                lambda guess: small.http.post("/login", data=guess, headers={"origin": HOST}),
+            ]
+            flood = [asyncio.create_task(ways[n % 2](guess)) for n, guess in enumerate(guesses)]
+            while await waiting(shop.database) < 2:
+                await asyncio.sleep(0)
+            queue = small.app.state.services.database.pool.get_stats().get("requests_waiting", 0)
+            assert queue == 0  # for a connection: those that have to wait do so without one
+            assert (await small.http.get("/forgot")).status_code == 200
+        await asyncio.gather(*flood)
 
 
 async def test_a_person_ends_one_of_their_sessions_but_nobody_elses(shop: Shop) -> None:
