@@ -69,6 +69,7 @@ ACTIONS = {
     "accept": N_("accepted by the vendor"),
     "refuse": N_("refused by the vendor"),
     "send": N_("sent to the customer"),
+    "take": N_("taken by hand"),
     "report": N_("changes reported"),
     "repair_theirs": N_("their number taken"),
     "repair_ours": N_("our number kept"),
