@@ -24,6 +24,7 @@ from malha.fulfillment import reads as work
 from malha.fulfillment import slip_reads
 from malha.identity import care as taking
 from malha.identity import care_reads
+from malha.identity import reads as identity
 from malha.identity.care import Subject
 from malha.identity.care_reads import Care
 from malha.network.service import refuse_limited
@@ -85,6 +86,7 @@ TASKS = {
     "catalog.fetch_pictures": N_("Pictures of products"),
 }
 JOBS = "jobs"
+MANAGES_KEYS = "identity:manage"
 # Classes of failure whose remedy is known: (what happened, what to do).
 CAUSES = {
     "OperationalError": (N_("The database did not answer"), N_("Check that it runs and has room, then try again.")),
@@ -191,6 +193,7 @@ async def attention(request: Request[Any, Any, Any]) -> Response[str]:
         refunds = await payments.refunds_due_count(tx, scope) if around.may("orders:read") else 0
         silent = await webhooks.all_seen(tx) if around.may(MANAGES) else []
         silent = [endpoint for endpoint in silent if endpoint.state == EndpointState.DISABLED]
+        keys = await identity.orphaned_keys(tx) if around.may(MANAGES_KEYS) else []
         troubles = await connection_troubles.troubles(tx) if scope is None and around.may("network:read") else []
         held = await _held(tx, parked, failed)
         me = web.caller_of(request).id
@@ -210,8 +213,9 @@ async def attention(request: Request[Any, Any, Any]) -> Response[str]:
         refunds=refunds,
         silent=[(endpoint, silence_of(endpoint)) for endpoint in silent],
         troubles=troubles,
+        keys=keys,
         tabs=[(_(word), _address(view=key), len(views[key]), key == view) for key, word in VIEWS.items()],
-        nothing=not parked and not failed and not silent and not troubles,
+        nothing=not parked and not failed and not silent and not troubles and not keys,
         back=_address(view=view, incident=opened.id) if opened else _address(view=view),
     )
 
