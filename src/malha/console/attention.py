@@ -33,6 +33,7 @@ from malha.ordering.promised_days import ends_at
 from malha.payments import giving_back
 from malha.payments import giving_back_reads as together
 from malha.payments import reads as payments
+from malha.payments.giving_back_reads import Batch
 from malha.platform import audit, i18n, jobs, parking, subscribers
 from malha.platform.clock import now
 from malha.platform.db import Tx
@@ -260,11 +261,10 @@ async def stop(request: Request[Any, Any, Any]) -> Response[bytes]:
         chosen = [job for job in await jobs.failed(tx) if str(job.id) in keys and job.task == giving_back.go_on.name]
         if not chosen:
             raise NotFound(what="parked event", key=", ".join(sorted(keys))[:100])
-        left = 0
-        for batch in [await together.batch_by_id(tx, UUID(job.arguments["batch_id"])) for job in chosen]:
-            if batch is not None:
-                await giving_back.stop(tx, batch.number)
-                left += batch.left
+        batches = await _batches_of(tx, chosen)
+        for batch in batches.values():
+            await giving_back.stop(tx, batch.number)
+        left = sum(batch.left for batch in batches.values())
     told = n_(
         "Stopped: the refund of {n} order is still due.", "Stopped: the refunds of {n} orders are still due.", left
     )
@@ -463,8 +463,9 @@ async def _jobs_detail(
     tx: Tx, group: _Group, incident: Incident, panel: care.Panel | None, held: Mapping[str, Care]
 ) -> Detail:
     records = []
+    batches = await _batches_of(tx, group.jobs)
     for j in group.jobs:
-        name, href = await _job_named(tx, j)
+        name, href = _job_named(j, batches)
         records.append(
             Record(str(j.id), name, href, "", "", "", "", 1, _("Waits for you"), _holder(held.get(str(j.id))))
         )
@@ -489,13 +490,22 @@ async def _jobs_detail(
     )
 
 
-async def _job_named(tx: Tx, job: FailedJob) -> tuple[str, str]:
+async def _batches_of(tx: Tx, failed: Sequence[FailedJob]) -> dict[UUID, Batch]:
+    """Return the refunds together that some of these jobs record, by id."""
+    return await together.batches_by_id(tx, {id_ for job in failed if (id_ := _batch_of(job)) is not None})
+
+
+def _batch_of(job: FailedJob) -> UUID | None:
+    return UUID(job.arguments["batch_id"]) if job.task == giving_back.go_on.name else None
+
+
+def _job_named(job: FailedJob, batches: Mapping[UUID, Batch]) -> tuple[str, str]:
     """Return what people call the work of a job, and the address of its page where it has one."""
-    if job.task == giving_back.go_on.name:
-        batch = await together.batch_by_id(tx, UUID(job.arguments["batch_id"]))
-        if batch is not None:
-            said = _("Refunds together {number}, {reference}", number=batch.number, reference=batch.reference)
-            return said, f"{REFUNDS}/together/{batch.number}"
+    id_ = _batch_of(job)
+    if id_ is not None and id_ in batches:
+        batch = batches[id_]
+        said = _("Refunds together {number}, {reference}", number=batch.number, reference=batch.reference)
+        return said, f"{REFUNDS}/together/{batch.number}"
     return f"{job.task} {job.id}", ""
 
 
