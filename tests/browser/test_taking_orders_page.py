@@ -185,3 +185,68 @@ def test_ways_to_the_form_stand_on_the_list_the_order_and_the_customer(visit: Vi
     page.locator("tbody tr a").first.click()
     page.get_by_role("link", name="New order").click()
     expect(page.locator(".m-take-buyer")).to_be_visible()
+
+
+STATED = """
+WITH one AS (INSERT INTO capacity_plan (location_id) SELECT id FROM location WHERE can_ship
+             ON CONFLICT (location_id) DO UPDATE SET version = capacity_plan.version + 1 RETURNING location_id)
+INSERT INTO capacity_template (location_id, kind, weekday, starts, ends, quota)
+SELECT location_id, 'delivery', weekday, starts, ends, 1 FROM one, generate_series(1, 7) weekday,
+       (VALUES ('08:00'::time, '13:00'::time), ('13:00', '19:00')) t (starts, ends)
+"""
+FILLED = """
+INSERT INTO capacity_slot (location_id, kind, day, starts, ends, quota, widest, confirmed)
+SELECT l.id, 'delivery', split_part(%(slot)s, '|', 1)::date, t.starts, t.ends, 1, 1, 1
+FROM location l JOIN capacity_template t ON t.location_id = l.id AND t.kind = 'delivery'
+WHERE l.code = split_part(%(slot)s, '|', 3) AND t.weekday = 1 AND t.starts = split_part(%(slot)s, '|', 2)::time
+"""
+
+
+@pytest.fixture
+def slots(seeded: str) -> Iterator[None]:
+    """Every location that sends delivers in slots of one customer each."""
+    bump = "INSERT INTO revision (name, n) VALUES ('capacity', 1) ON CONFLICT (name) DO UPDATE SET n = revision.n + 1"
+    with patient(seeded) as connection:
+        connection.execute(STATED)
+        connection.execute(bump)
+    yield
+    with patient(seeded) as connection:
+        connection.execute("DELETE FROM capacity_template WHERE kind = 'delivery'")
+        connection.execute(
+            "DELETE FROM capacity_slot s WHERE NOT EXISTS (SELECT FROM capacity_reservation r"
+            " WHERE (r.location_id, r.kind, r.day, r.starts) = (s.location_id, s.kind, s.day, s.starts))"
+        )
+        connection.execute(bump)
+
+
+def test_a_slot_that_fills_while_the_form_is_open_is_told_and_stays_chosen_until_another_one_is(
+    visit: Visit, seeded: str, slots: None
+) -> None:
+    page = visit("/orders/new", language="pt-BR")
+    key = page.locator("[name=key]").input_value()
+    page.locator("#f-channel").select_option("site")
+    page.get_by_label("Nome", exact=True).fill("Ana Balcão")
+    add(page, "SKU, GTIN ou parte do nome", "felpa")
+    expect(page.locator("[data-line]")).to_have_count(1)
+    page.locator("#f-postal_code").fill("01310-100")
+    page.get_by_label("Rua", exact=True).fill("Av. Paulista")
+    page.get_by_label("Número", exact=True).fill("10")
+    page.get_by_label("Pix, a pagar").check()
+    slot = page.get_by_label("Horário de entrega")
+    expect(slot.locator("option").nth(2)).to_be_attached()
+    slot.select_option(index=1)
+    value = slot.input_value()
+    with patient(seeded) as connection:
+        connection.execute(FILLED, {"slot": value})
+    page.get_by_role("button", name="Fazer pedido").click()
+    expect(page.locator("#refusal")).to_contain_text("agora está cheio")
+    expect(page.locator("#f-slot-lost")).to_contain_text("agora está cheio")
+    assert slot.input_value() == value
+    assert page.get_by_label("Rua", exact=True).input_value() == "Av. Paulista"
+    assert violations(page) == []
+    shot(page, "taking-slot-full", whole=False)
+    assert orders(seeded, key) == 0
+    slot.select_option(index=2)
+    page.get_by_role("button", name="Fazer pedido").click()
+    expect(page).to_have_url(re.compile(r"/orders/\d+$"), timeout=60_000)
+    assert orders(seeded, key) == 1

@@ -8,6 +8,7 @@ from msgspec import Meta
 from malha.api.work import Work, command, query
 from malha.identity import reads, service
 from malha.identity.reads import KeyView
+from malha.platform.ids import UUID
 from malha.platform.shapes import Instant
 
 Permission = Annotated[str, Meta(max_length=40, description="Like `orders:read`.")]
@@ -57,4 +58,19 @@ async def revoke_key(work: Work, key_id: int) -> None:
     await service.revoke_key(work.tx, key_id)
 
 
-handlers = [list_keys, create_key, revoke_key]
+class KeyKeeper(msgspec.Struct, forbid_unknown_fields=True):
+    """Who is to answer for a key: the id of a person who has access and all of its rights."""
+
+    person: UUID
+
+
+@command("/keys/{key_id:int}/hand-over", permission="identity:manage")
+async def hand_over_key(work: Work, key_id: int, data: KeyKeeper) -> KeyView:
+    """Have a person answer for a key in the place of who made it, who is gone; its secret and rights stay.
+
+    They are its `maker` from then on.
+    """
+    return await service.hand_over_key(work.tx, key_id, data.person)
+
+
+handlers = [list_keys, create_key, revoke_key, hand_over_key]

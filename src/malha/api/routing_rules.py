@@ -120,10 +120,14 @@ async def end_rules(work: Work, id: int, data: Ending) -> RuleSet:  # noqa: A002
     return changed
 
 
-@command("/routing-rules/{id:int}/withdraw", permission="network:write", everywhere=True, tag=TAG)
+@command("/routing-rules/{id:int}/withdraw", permission="network:write", everywhere=True, versioned="optional", tag=TAG)
 async def withdraw_rules(work: Work, id: int) -> RuleSet:  # noqa: A002
     """Take back a published rule set whose time has not come."""
-    return await service.withdraw(work.tx, id)
+    found = await service.show(work.tx, id)
+    work.expect(found.version)
+    changed = await service.withdraw(work.tx, id, found.version)
+    work.tag(changed.version)
+    return changed
 
 
 @command("/routing-rules:rollback", permission="network:write", tag=TAG)

@@ -24,6 +24,7 @@ from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_
 
 MOST_DAYS_BEFORE = 10
+MOST_SHOWN = 48  # slots of a location that a list shows
 
 
 def windows_on(plan: Plan, kind: Kind, day: date, *, holiday: bool, closed: bool) -> list[Window]:
@@ -74,13 +75,21 @@ def begins_on(day: date, is_open_on: Callable[[date], bool]) -> date:
     return day - timedelta(days=1)
 
 
-def next_free(slots: Iterable[Slot], zone: ZoneInfo, ready_at: datetime, most: int) -> list[Slot]:
-    """Return the first slots with a place that begin when goods are ready, or later."""
+def next_free(
+    slots: Iterable[Slot], zone: ZoneInfo, ready_at: datetime, most: int, *, full: bool = False
+) -> list[Slot]:
+    """Return the first slots with a place that begin when goods are ready, or later.
+
+    `full`: with those between them that have no place left; not many where hardly any has.
+    """
     found: list[Slot] = []
+    free = 0
     for slot in sorted(slots, key=lambda s: s.key):
-        if slot.left and instant(slot.key.day, slot.key.starts, zone) >= ready_at:
+        shown = slot.left or (full and slot.open and slot.quota)
+        if shown and instant(slot.key.day, slot.key.starts, zone) >= ready_at:
             found.append(slot)
-            if len(found) == most:
+            free += bool(slot.left)
+            if free == most or len(found) == MOST_SHOWN:
                 break
     return found
 

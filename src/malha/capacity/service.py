@@ -160,10 +160,11 @@ async def offers(
     ready: Mapping[int, datetime],
     most: int = OFFERED,
     days: int = OFFERED_DAYS,
+    full: bool = False,
 ) -> dict[int, list[Slot]]:
     """Return, per location that states slots of a kind, the first free ones that begin once goods are ready.
 
-    A location that states none is absent: it is not limited.
+    `full`: with those between them that are full. A location that states none is absent: it is not limited.
     """
     stating = set(await reads.stating(tx, kind))
     places = {x.id: x for x in locations if x.home in stating and x.id in ready}
@@ -174,7 +175,7 @@ async def offers(
     for slot in await reads.slots(tx, places.values(), [kind], reads.days_from(since, days)):
         by_home.setdefault(slot.key.location_id, []).append(slot)
     return {
-        id_: rules.next_free(by_home.get(place.home, []), ZoneInfo(place.timezone), ready[id_], most)
+        id_: rules.next_free(by_home.get(place.home, []), ZoneInfo(place.timezone), ready[id_], most, full=full)
         for id_, place in places.items()
     }
 

@@ -31,7 +31,7 @@ from malha.fulfillment.model import Content, Parcel, RejectReason, Short, Tracki
 from malha.intake import replanning, substituting
 from malha.network.places import zone_of
 from malha.network.rules import MOST_PICKUP_DAYS
-from malha.ordering import details, promises, reads, rules, slots
+from malha.ordering import details, promises, reads, replacing, rules, slots
 from malha.ordering import service as ordering
 from malha.ordering.errors import LineNotFound, OrderChanged, OrderNotFound, TooManyTags
 from malha.ordering.model import Address, CancelWish, HoldKind, Order, PromiseReason
@@ -125,15 +125,25 @@ async def _hold(tx: Tx, order_id: UUID, form: Form) -> str:
     return _("Order on hold")
 
 
+async def _refuse_another(tx: Tx, order_id: UUID, form: Form, kind: HoldKind) -> None:
+    """Refuse to lift a hold that was placed since the person looked, in the place of the one that was lifted."""
+    seen = forms.said(form, "hold", 60)
+    if seen:
+        order = await ordering.lock_order(tx, order_id)
+        holds = [str(h.id) for h in await reads.holds(tx, order_id) if h.kind == kind and h.resolved_at is None]
+        _refuse_changed(order, form, bool(holds) and seen not in holds)
+
+
 async def _resolve(tx: Tx, order_id: UUID, form: Form) -> str:
-    await ordering.resolve_hold(
-        tx, order_id, _kind(form, words.LIFTED_BY_HAND), resolution=forms.said(form, "resolution", 200)
-    )
+    kind = _kind(form, words.LIFTED_BY_HAND)
+    await _refuse_another(tx, order_id, form, kind)
+    await ordering.resolve_hold(tx, order_id, kind, resolution=forms.said(form, "resolution", 200))
     return _("Hold lifted")
 
 
 async def _override(tx: Tx, order_id: UUID, form: Form) -> str:
     kind = _kind(form, tuple(words.OVERRIDDEN))
+    await _refuse_another(tx, order_id, form, kind)
     await ordering.resolve_hold(tx, order_id, kind, resolution=forms.said(form, "resolution", 200), force=True)
     return _("Hold lifted")
 
@@ -246,7 +256,14 @@ async def _replace(tx: Tx, order_id: UUID, form: Form) -> str:
     if not quantity:
         flaws.append(Flaw("quantity", N_("Write a whole number, 1 or more.")))
     refuse(flaws)
-    done = await substituting.replace(tx, order_id, _whole(form, "line") or 0, sku, quantity)
+    line = _whole(form, "line") or 0
+    seen = _whole(form, "of")
+    if seen is not None:  # as of a cancel: of two people who are asked for one of three, the second sees the other's
+        order = await ordering.lock_order(tx, order_id)
+        units = (await ordering.units_of(tx, [order_id]))[order_id]
+        lines = (await ordering.lines_of(tx, [order_id]))[order_id]
+        _refuse_changed(order, form, any(x.line == line and replacing.waiting(x, units) != seen for x in lines))
+    done = await substituting.replace(tx, order_id, line, sku, quantity)
     await payments.restate(tx, [order_id])
     return _("Replaced by {sku}; the customer is told", sku=done.sku)
 

@@ -24,6 +24,7 @@ from malha.fulfillment import reads as work
 from malha.fulfillment import slip_reads
 from malha.identity import care as taking
 from malha.identity import care_reads
+from malha.identity import reads as identity
 from malha.identity.care import Subject
 from malha.identity.care_reads import Care
 from malha.network.service import refuse_limited
@@ -32,6 +33,7 @@ from malha.ordering.promised_days import ends_at
 from malha.payments import giving_back
 from malha.payments import giving_back_reads as together
 from malha.payments import reads as payments
+from malha.payments.giving_back_reads import Batch
 from malha.platform import audit, i18n, jobs, parking, subscribers
 from malha.platform.clock import now
 from malha.platform.db import Tx
@@ -85,6 +87,7 @@ TASKS = {
     "catalog.fetch_pictures": N_("Pictures of products"),
 }
 JOBS = "jobs"
+MANAGES_KEYS = "identity:manage"
 # Classes of failure whose remedy is known: (what happened, what to do).
 CAUSES = {
     "OperationalError": (N_("The database did not answer"), N_("Check that it runs and has room, then try again.")),
@@ -191,6 +194,7 @@ async def attention(request: Request[Any, Any, Any]) -> Response[str]:
         refunds = await payments.refunds_due_count(tx, scope) if around.may("orders:read") else 0
         silent = await webhooks.all_seen(tx) if around.may(MANAGES) else []
         silent = [endpoint for endpoint in silent if endpoint.state == EndpointState.DISABLED]
+        keys = await identity.orphaned_keys(tx) if around.may(MANAGES_KEYS) else []
         troubles = await connection_troubles.troubles(tx) if scope is None and around.may("network:read") else []
         held = await _held(tx, parked, failed)
         me = web.caller_of(request).id
@@ -210,8 +214,9 @@ async def attention(request: Request[Any, Any, Any]) -> Response[str]:
         refunds=refunds,
         silent=[(endpoint, silence_of(endpoint)) for endpoint in silent],
         troubles=troubles,
+        keys=keys,
         tabs=[(_(word), _address(view=key), len(views[key]), key == view) for key, word in VIEWS.items()],
-        nothing=not parked and not failed and not silent and not troubles,
+        nothing=not parked and not failed and not silent and not troubles and not keys,
         back=_address(view=view, incident=opened.id) if opened else _address(view=view),
     )
 
@@ -256,11 +261,10 @@ async def stop(request: Request[Any, Any, Any]) -> Response[bytes]:
         chosen = [job for job in await jobs.failed(tx) if str(job.id) in keys and job.task == giving_back.go_on.name]
         if not chosen:
             raise NotFound(what="parked event", key=", ".join(sorted(keys))[:100])
-        left = 0
-        for batch in [await together.batch_by_id(tx, UUID(job.arguments["batch_id"])) for job in chosen]:
-            if batch is not None:
-                await giving_back.stop(tx, batch.number)
-                left += batch.left
+        batches = await _batches_of(tx, chosen)
+        for batch in batches.values():
+            await giving_back.stop(tx, batch.number)
+        left = sum(batch.left for batch in batches.values())
     told = n_(
         "Stopped: the refund of {n} order is still due.", "Stopped: the refunds of {n} orders are still due.", left
     )
@@ -459,8 +463,9 @@ async def _jobs_detail(
     tx: Tx, group: _Group, incident: Incident, panel: care.Panel | None, held: Mapping[str, Care]
 ) -> Detail:
     records = []
+    batches = await _batches_of(tx, group.jobs)
     for j in group.jobs:
-        name, href = await _job_named(tx, j)
+        name, href = _job_named(j, batches)
         records.append(
             Record(str(j.id), name, href, "", "", "", "", 1, _("Waits for you"), _holder(held.get(str(j.id))))
         )
@@ -485,13 +490,22 @@ async def _jobs_detail(
     )
 
 
-async def _job_named(tx: Tx, job: FailedJob) -> tuple[str, str]:
+async def _batches_of(tx: Tx, failed: Sequence[FailedJob]) -> dict[UUID, Batch]:
+    """Return the refunds together that some of these jobs record, by id."""
+    return await together.batches_by_id(tx, {id_ for job in failed if (id_ := _batch_of(job)) is not None})
+
+
+def _batch_of(job: FailedJob) -> UUID | None:
+    return UUID(job.arguments["batch_id"]) if job.task == giving_back.go_on.name else None
+
+
+def _job_named(job: FailedJob, batches: Mapping[UUID, Batch]) -> tuple[str, str]:
     """Return what people call the work of a job, and the address of its page where it has one."""
-    if job.task == giving_back.go_on.name:
-        batch = await together.batch_by_id(tx, UUID(job.arguments["batch_id"]))
-        if batch is not None:
-            said = _("Refunds together {number}, {reference}", number=batch.number, reference=batch.reference)
-            return said, f"{REFUNDS}/together/{batch.number}"
+    id_ = _batch_of(job)
+    if id_ is not None and id_ in batches:
+        batch = batches[id_]
+        said = _("Refunds together {number}, {reference}", number=batch.number, reference=batch.reference)
+        return said, f"{REFUNDS}/together/{batch.number}"
     return f"{job.task} {job.id}", ""
 
 

@@ -9,6 +9,7 @@ FIELDS = {
     "status": N_("State"),
     "parent": N_("Parent category"),
     "prefix": N_("Beginning of the key"),
+    "kept_by": N_("Answers for it"),
     "templates": N_("Slots of the week"),
     "overrides": N_("Dates that differ"),
     "measure": N_("Picking slots count"),

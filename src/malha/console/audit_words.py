@@ -69,6 +69,8 @@ ACTIONS = {
     "accept": N_("accepted by the vendor"),
     "refuse": N_("refused by the vendor"),
     "send": N_("sent to the customer"),
+    "take": N_("taken by hand"),
+    "hand_over": N_("handed over"),
     "report": N_("changes reported"),
     "repair_theirs": N_("their number taken"),
     "repair_ours": N_("our number kept"),

@@ -176,4 +176,12 @@ async def key_revoke(request: Request[Any, Any, Any], key_id: FromPath[int]) -> 
     return web.see_other("/keys", notice=_("{name} is revoked.", name=name))
 
 
-HANDLERS = [key_list, key_export, key_new, key_create, key_revoke]
+@post("/keys/{key_id:int}/take-over", opt=MANAGE, status_code=303)
+async def key_take_over(request: Request[Any, Any, Any], key_id: FromPath[int]) -> Response[bytes]:
+    """Have the person who asks answer for a key whose maker is gone."""
+    async with web.writing(request) as tx:
+        key = await service.hand_over_key(tx, key_id, web.person_of(request))
+    return web.see_other("/keys", notice=_("You answer for {name} from now on.", name=key.name))
+
+
+HANDLERS = [key_list, key_export, key_new, key_create, key_revoke, key_take_over]

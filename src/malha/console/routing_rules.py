@@ -324,9 +324,10 @@ async def rule_set_end(request: Asking, id: FromPath[int]) -> Response[Any]:  # 
 
 @post("/routing-rules/{id:int}/withdraw", opt={"permission": "network:write"}, status_code=200)
 async def rule_set_withdraw(request: Asking, id: FromPath[int]) -> Response[Any]:  # noqa: A002
-    """Take back a set whose time has not come."""
+    """Take back a set whose time has not come, as long as it is as the person saw it."""
+    read = filling.filled(await request.form())
     async with web.writing(request) as tx:
-        await service.withdraw(tx, id)
+        await service.withdraw(tx, id, read.version())
     return web.go_on(request, f"/routing-rules/{id}", _("Rule set withdrawn"))
 
 

@@ -12,6 +12,7 @@ import msgspec
 from litestar import Request, get, post
 from litestar.response import Response
 
+from malha.capacity.errors import NoSuchSlot, SlotFull
 from malha.console import filling, render, shell, web, words
 from malha.console import taking_form as form_of
 from malha.console import taking_order as order_of
@@ -28,7 +29,6 @@ from malha.network.model import Channel, ChannelKind, PaymentPolicy
 from malha.ordering import reads as orders
 from malha.payments import deadlines
 from malha.payments.terms import Awaited
-from malha.platform import i18n
 from malha.platform.clock import now
 from malha.platform.db import Tx
 from malha.platform.errors import Forbidden
@@ -262,17 +262,12 @@ async def order_new_customer(request: Request[Any, Any, Any]) -> Response[str]:
 async def order_new_offers(request: Request[Any, Any, Any]) -> Response[str]:
     """Tell how what a form says so far can reach its customer, when, and what it comes to. Nothing is held."""
     read = filling.filled(await request.form())
-    draft = form_of.drafted(read)
-    caller = web.caller_of(request)
-    scope = shell.scope_of(caller)
     async with web.reading(request) as tx:
-        reference = await reference_in(tx)
-        taking = await order_of.meant(tx, reference, caller, draft, scope)
+        taking = await _meant(tx, request, read)
         until = None if taking is None else await _kept_until(tx, taking)
     if taking is None:
         return render.html("orders/taking_offers.html", taking=None)
-    chosen = _chosen(taking)
-    draft = msgspec.structs.replace(draft, option=chosen)
+    draft = msgspec.structs.replace(taking.draft, option=taking.option)
     freight = order_of.freight_of(draft)
     return render.html(
         "orders/taking_offers.html",
@@ -288,6 +283,8 @@ async def order_new_offers(request: Request[Any, Any, Any]) -> Response[str]:
         goods=taking.goods,
         ship_option=order_of.ship_option,
         pickup_option=order_of.pickup_option,
+        slot_value=order_of.slot_value,
+        slot_field=form_of.slot_field(draft.method, draft.option),
         local=render.local,
         ANY=ANY,
         freight=freight,
@@ -298,19 +295,10 @@ async def order_new_offers(request: Request[Any, Any, Any]) -> Response[str]:
     )
 
 
-def _chosen(taking: Taking) -> str:
-    """Return the option that is marked: the one that was chosen, as it is offered now, else the cheapest."""
-    draft, offers = taking.draft, taking.offers
-    name = draft.option.partition("|")[0]
-    if draft.method == "pickup":
-        points = {one.location: one for one in offers.collections}
-        one = points.get(name)
-        return order_of.pickup_option(one.location, i18n.local(one.ready_at).date()) if one else ""
-    ways = {one.service: one for one in offers.deliveries}
-    if not ways:
-        return ANY
-    way = ways.get(name) or min(offers.deliveries, key=lambda one: (one.price, one.arrives))
-    return order_of.ship_option(way.service, way.price, way.arrives)
+async def _meant(tx: Tx, request: web.Asking, read: filling.Filled) -> Taking | None:
+    """Return what a form means to the person who sent it; None where it names no channel that they may use."""
+    caller = web.caller_of(request)
+    return await order_of.meant(tx, await reference_in(tx), caller, form_of.drafted(read), shell.scope_of(caller))
 
 
 async def _kept_until(tx: Tx, taking: Taking) -> datetime | None:
@@ -334,20 +322,21 @@ async def order_take(request: Request[Any, Any, Any]) -> Response[Any]:
         OrderDiffers: this form placed another order already.
     """
     read = filling.filled(await request.form())
-    draft = form_of.drafted(read)
-    caller = web.caller_of(request)
-    scope = shell.scope_of(caller)
     async with web.reading(request) as tx:
-        reference = await reference_in(tx)
-        taking = await order_of.meant(tx, reference, caller, draft, scope)
+        taking = await _meant(tx, request, read)
         if taking is None:
             raise _no_channel()
-        placed = await order_of.is_placed(tx, taking.channel, draft.key)
-    order = order_of.order_of(read, taking, placed=placed, may=caller.may)
+        placed = await order_of.is_placed(tx, taking.channel, taking.draft.key)
+    order = order_of.order_of(read, taking, placed=placed, may=web.caller_of(request).may)
     try:
-        made = await _gate(request).submit(order, actor=web.actor_of(request), size=len(await request.body()))
+        made = await _gate(request).submit(
+            order, actor=web.actor_of(request), size=len(await request.body()), by_hand=True
+        )
     except OutOfStock as error:
         refuse(order_of.short_flaws(read, taking, error.facts["shortages"]))
+        raise
+    except (SlotFull, NoSuchSlot):
+        refuse(order_of.slot_flaws(read, taking))
         raise
     return await _go_to(request, made)
 

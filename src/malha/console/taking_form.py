@@ -54,7 +54,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     district: str = ""
     method: str = "ship"
     option: str = ""
-    slot: str = ""
+    slot: str = ""  # day, start and location, as they were shown; empty: none was agreed
     freight: int | None = None  # None: what the option costs
     pay: str = ""
     paid_with: str = ""
@@ -75,18 +75,23 @@ TEXTS = {
 }  # fmt: skip
 
 
+def slot_field(method: str, option: str) -> str:
+    """Return the field that holds the slot: each pickup point has its own, so that another point has no slot yet."""
+    return f"slot/{option.partition('|')[0]}" if method == "pickup" else "slot"
+
+
 def drafted(read: Filled) -> Draft:
     """Return what a form says. What cannot be read of it is among the form's flaws."""
     given = {name: read.text(name, most) for name, most in TEXTS.items()}
     freight = _amount(read, "freight")
     lines = tuple(_line(read, at) for at in sorted(_numbers(read)))
     option = given["option"]
-    slot = read.text(f"slot/{option.partition('|')[0]}", 40) if option else ""
+    method = "pickup" if read.text("method", 10) == "pickup" else "ship"
     return Draft(
         **{**given, "address": given["address"] or NEW},
         customer=whole_in(read.text("customer", 18), 18),
-        method="pickup" if read.text("method", 10) == "pickup" else "ship",
-        slot=slot,
+        method=method,
+        slot=read.text(slot_field(method, option), 120),
         freight=freight,
         lines=lines,
     )

@@ -12,12 +12,13 @@ import msgspec
 
 from malha.console import taking_reads as reads
 from malha.console.filling import Filled
-from malha.console.taking_form import ANY, KEY, NEW, PROFILE, Draft, Line
+from malha.console.taking_form import ANY, KEY, NEW, PROFILE, Draft, Line, slot_field
 from malha.console.taking_reads import Goods, Offers, Scope
 from malha.customers.model import Customer
 from malha.identity.model import Caller
 from malha.intake.model import Buyer, NewLine, NewOrder, NewPayment, NewSlot
 from malha.intake.reference import Reference
+from malha.intake.slots_offered import Offered
 from malha.network.model import Channel, PaymentPolicy, ShortagePolicy
 from malha.ordering import placing
 from malha.ordering.model import OrderDetails
@@ -27,6 +28,7 @@ from malha.platform.brazil import STATES, normalise_document, normalise_email, n
 from malha.platform.db import Tx
 from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_
+from malha.promising.model import FreeSlot
 
 PAID = ("pix", "credit_card", "debit_card", "card_terminal", "cash", "boleto", "voucher", "prepaid")
 PENDING = ("pix", "boleto")
@@ -46,6 +48,11 @@ def pickup_option(location: str, day: date) -> str:
     return f"{location}|{day.isoformat()}"
 
 
+def slot_value(location: str, slot: FreeSlot) -> str:
+    """Return the value of a slot in the form."""
+    return f"{slot.day.isoformat()}|{slot.starts}|{location}"
+
+
 class Taking(msgspec.Struct, frozen=True, kw_only=True):
     """A form with what it means."""
 
@@ -55,6 +62,14 @@ class Taking(msgspec.Struct, frozen=True, kw_only=True):
     to: Address | None
     goods: dict[str, Goods]
     offers: Offers
+    option: str  # the way that is marked: the one that was chosen, as it is offered now, else the cheapest
+    slots: list[Offered]  # of that way
+
+    def slot(self) -> FreeSlot | None:
+        """Return the slot that was chosen as it is now; None where there is none such."""
+        return next(
+            (x for own in self.slots for x in own.slots if slot_value(own.location, x) == self.draft.slot), None
+        )
 
 
 async def meant(tx: Tx, reference: Reference, caller: Caller, draft: Draft, scope: Scope) -> Taking | None:
@@ -68,7 +83,24 @@ async def meant(tx: Tx, reference: Reference, caller: Caller, draft: Draft, scop
     goods = await reads.goods(tx, reference, channel, skus, scope)
     cards = await reference.cards(tx, skus)
     offers = await reads.offers(tx, reference, channel, draft, cards, to)
-    return Taking(draft=draft, channel=channel, buyer=buyer, to=to, goods=goods, offers=offers)
+    option = _marked(draft, offers)
+    slots = await reads.slots(tx, reference, channel, msgspec.structs.replace(draft, option=option), cards, to, offers)
+    return Taking(
+        draft=draft, channel=channel, buyer=buyer, to=to, goods=goods, offers=offers, option=option, slots=slots
+    )
+
+
+def _marked(draft: Draft, offers: Offers) -> str:
+    name = draft.option.partition("|")[0]
+    if draft.method == "pickup":
+        points = {one.location: one for one in offers.collections}
+        one = points.get(name)
+        return pickup_option(one.location, i18n.local(one.ready_at).date()) if one else ""
+    ways = {one.service: one for one in offers.deliveries}
+    if not ways:
+        return ANY
+    way = ways.get(name) or min(offers.deliveries, key=lambda one: (one.price, one.arrives))
+    return ship_option(way.service, way.price, way.arrives)
 
 
 async def is_placed(tx: Tx, channel: Channel, key: str) -> bool:
@@ -98,6 +130,8 @@ def order_of(read: Filled, taking: Taking, *, placed: bool, may: Any) -> NewOrde
     payment = _payment(read, taking, total, may)
     if not read.flaws and not placed:  # of a form that is not complete there are other dates
         _check_option(read, taking)
+    if not read.flaws and not placed:
+        _check_slot(read, taking)
     read.refuse()
     head = draft.option.split("|")
     return NewOrder(
@@ -310,13 +344,49 @@ def _payment(read: Filled, taking: Taking, total: int, may: Any) -> NewPayment |
 
 
 def _slot(draft: Draft) -> NewSlot | None:
-    day, _sep, starts = draft.slot.partition("|")
-    if draft.method != "pickup" or not starts:
+    if not draft.slot:
         return None
+    day, starts, location = [*draft.slot.split("|"), "", ""][:3]
+    where = {} if draft.method == "pickup" else {"location": location}
     try:
-        return msgspec.convert({"day": day, "starts": starts}, NewSlot)
+        return msgspec.convert({"day": day, "starts": starts, **where}, NewSlot)
     except msgspec.ValidationError:
-        return None
+        return None  # what is none was refused; of an order that is here already the gate tells that it differs
+
+
+def _check_slot(read: Filled, taking: Taking) -> None:
+    """Refuse a slot that was chosen and can be had no more."""
+    if not taking.draft.slot:
+        return
+    slot = taking.slot()
+    if slot is None:
+        says = N_("This slot is not offered any more.")
+        read.wrong(_slot_field(taking), says, N_("Agree on another one with the customer, or on none."))
+    elif not slot.left:
+        _slot_is_full(read, taking, slot)
+
+
+def _slot_field(taking: Taking) -> str:
+    return slot_field(taking.draft.method, taking.draft.option)
+
+
+def _slot_is_full(read: Filled, taking: Taking, slot: FreeSlot) -> None:
+    read.wrong(
+        _slot_field(taking),
+        N_("The slot on {day} from {from_} to {to} is full now."),
+        N_("Agree on another one with the customer, or on none."),
+        day=i18n.date(slot.day),
+        from_=slot.starts,
+        to=slot.ends,
+    )
+
+
+def slot_flaws(read: Filled, taking: Taking) -> list[Flaw]:
+    """Return that the gate found no place in the slot of a form: somebody was quicker."""
+    slot = taking.slot()
+    if slot is not None:
+        _slot_is_full(read, taking, slot)
+    return read.flaws
 
 
 def short_flaws(read: Filled, taking: Taking, shortages: list[dict[str, Any]]) -> list[Flaw]:

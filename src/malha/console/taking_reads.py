@@ -16,9 +16,10 @@ from malha.console.taking_form import NEW, PROFILE, Draft, Line
 from malha.customers import reads as customers
 from malha.customers.model import Customer, CustomerRow
 from malha.identity.model import Caller
-from malha.intake import availability, promised, substituting
+from malha.intake import availability, promised, slots_offered, substituting
 from malha.intake.availability import Substitute
 from malha.intake.reference import Card, Reference
+from malha.intake.slots_offered import Offered
 from malha.inventory.allotments.model import Taker
 from malha.network.model import Channel
 from malha.network.places import locate
@@ -244,6 +245,35 @@ async def offers(
         collections=() if options is None else options.collections,
         lines=found,
         reasons=reasons,
+    )
+
+
+async def slots(
+    tx: Tx,
+    reference: Reference,
+    channel: Channel,
+    draft: Draft,
+    cards: Mapping[str, Card],
+    to: Address | None,
+    offered: Offers,
+) -> list[Offered]:
+    """Return the slots of the way of a form (`draft.option`), full ones too: of where it is fetched or sent from."""
+    name = draft.option.partition("|")[0]
+    if draft.method == "pickup":
+        one = next((one for one in offered.collections if one.location == name), None)
+        return [] if one is None else await slots_offered.of_pickup(tx, reference, one)
+    if to is None or name not in {one.service for one in offered.deliveries}:
+        return []
+    return await slots_offered.of_delivery(
+        tx,
+        reference,
+        channel,
+        [(cards[line.sku], line.quantity) for line in draft.lines if line.sku in cards],
+        name,
+        id_=new_id(),
+        to_state=to.state,
+        postal_code=to.postal_code or None,
+        value=draft.items + (draft.freight or 0),
     )
 
 

@@ -54,6 +54,15 @@ class KeyBeyondOwn(Forbidden):
     mend = "Ask an owner who works everywhere to do it."
 
 
+class KeyBeyondKeeper(MalhaError):
+    """Somebody would answer for a key that may do more than they may."""
+
+    status = 409
+    code = "key_beyond_keeper"
+    says = "This key has rights or locations that {name} does not have."
+    mend = "Hand it to somebody who has them, or make a key with less and revoke this one."
+
+
 class TooManyLinks(MalhaError):
     """Links for a new password were asked for too often, for this address or from this place."""
 

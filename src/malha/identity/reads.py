@@ -31,12 +31,13 @@ FROM api_key k
 WHERE prefix = %(prefix)s::text AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
 """
 
-# The whole table: a retailer has dozens of keys. A key that another one made goes back to the person who made that.
+# The whole table: a retailer has dozens of keys. A key that another one made goes back to the person who made that, or
+# took it over: only people take keys over.
 KEYS = """
 WITH RECURSIVE made (id, maker) AS (
-    SELECT id, created_by FROM api_key
+    SELECT id, coalesce(kept_by, created_by) FROM api_key
     UNION ALL
-    SELECT m.id, k.created_by FROM made m JOIN api_key k ON m.maker = 'key:' || k.id
+    SELECT m.id, coalesce(k.kept_by, k.created_by) FROM made m JOIN api_key k ON m.maker = 'key:' || k.id
 )
 SELECT k.id, k.name, k.prefix, k.permissions, k.everywhere, k.created_at, k.created_by, k.expires_at, k.revoked_at,
        k.last_used_at,
@@ -180,7 +181,7 @@ class KeyRow(msgspec.Struct, frozen=True):
 
 
 class KeyMaker(msgspec.Struct, frozen=True):
-    """Who made a key, themselves or by another key of theirs.
+    """Who made a key, themselves or by another key of theirs, or took it over from who did.
 
     A key is the retailer's and keeps the rights it was made with: `gone` says that its maker was deactivated, `less`
     that the maker has less than the key by now.
@@ -316,6 +317,11 @@ async def keys(tx: Tx) -> list[KeyView]:
 async def keys_of(tx: Tx, person_id: UUID) -> list[KeyView]:
     """Return the keys that still work and that a person made, themselves or by a key of theirs."""
     return [key for key in await keys(tx) if key.works and key.maker is not None and key.maker.id == person_id]
+
+
+async def orphaned_keys(tx: Tx) -> list[KeyView]:
+    """Return the keys that still work and that nobody with access answers for any more."""
+    return [key for key in await keys(tx) if key.works and key.maker is not None and key.maker.state == "gone"]
 
 
 async def key(tx: Tx, key_id: int) -> KeyView | None:

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from malha.identity import guessing, passwords, provider_writes, reads, rules, ways, writes
-from malha.identity.errors import BeyondOwn, EmailTaken, KeyBeyondOwn, LastOwner, OwnerExists
+from malha.identity.errors import BeyondOwn, EmailTaken, KeyBeyondKeeper, KeyBeyondOwn, LastOwner, OwnerExists
 from malha.identity.model import ROLES, Caller, Role
 from malha.platform import audit
 from malha.platform.db import Database, Tx
@@ -574,6 +574,35 @@ async def revoke_key(tx: Tx, key_id: int) -> None:
     if not await tx.execute(writes.REVOKE_KEY, {"id": key_id}):
         raise NotFound(what="key", key=key_id)
     await audit.record(tx, action="revoke", entity="api_key", entity_id=key_id)
+
+
+async def hand_over_key(tx: Tx, key_id: int, person_id: UUID) -> reads.KeyView:
+    """Have a person answer for a key from now on, in the place of who made it; its secret and rights stay.
+
+    Raises:
+        NotFound: there is no such key that works, or no such person who has access.
+        KeyBeyondOwn: the key holds rights that the actor does not.
+        KeyBeyondKeeper: it holds rights that the person does not.
+    """
+    await lock_owners(tx)  # as who deactivates: the person still has access when this is written
+    person = await person_to_manage(tx, person_id)
+    key = await reads.key(tx, key_id)
+    if key is None or not key.works:
+        raise NotFound(what="key", key=key_id)
+    if not person.active:
+        raise NotFound(what="person", key=person_id)
+    places = None if key.everywhere else list((await reads.location_ids(tx, key.locations)).values())
+    if rules.exceeds(key.permissions, places, tx.actor.permissions, tx.actor.locations):
+        raise KeyBeyondOwn
+    own = None if person.everywhere else list((await reads.location_ids(tx, person.locations)).values())
+    if rules.exceeds(key.permissions, places, ROLES[person.role], own):
+        raise KeyBeyondKeeper(name=person.name)
+    await tx.execute(writes.KEEP_KEY, {"id": key_id, "kept_by": f"person:{person_id}"})
+    former = {} if key.maker is None else {"kept_by": key.maker.name, "person": key.maker.id}
+    now_by = {"kept_by": person.name, "person": person_id}
+    await audit.record(tx, action="hand_over", entity="api_key", entity_id=key_id, before=former, after=now_by)
+    after = await reads.key(tx, key_id)
+    return key if after is None else after
 
 
 async def revoke_keys_of(tx: Tx, person_id: UUID) -> list[int]:

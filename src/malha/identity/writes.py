@@ -229,6 +229,12 @@ REVOKE_KEY = """
 UPDATE api_key SET revoked_at = now() WHERE id = %(id)s::int AND revoked_at IS NULL
 """
 
+# By primary key; only of one that works.
+KEEP_KEY = """
+UPDATE api_key SET kept_by = %(kept_by)s::text
+WHERE id = %(id)s::int AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
+"""
+
 # At most once a minute per key, from a timer, never on the way of a request. Key order: several processes do this.
 TOUCH_KEYS = """
 UPDATE api_key k SET last_used_at = now()

@@ -29,7 +29,7 @@ from psycopg_pool import PoolTimeout
 
 from malha.intake import rules
 from malha.intake.errors import KeyMissing, Overloaded, Unavailable, Unprocessable
-from malha.intake.model import NewOrder, Outcome, Placed, Submission
+from malha.intake.model import NewOrder, Outcome, Placed, Submission, TakenBy
 from malha.intake.reference import Cache
 from malha.intake.service import Moved, place_orders
 from malha.platform.db import SYSTEM, Actor, Database, refusal_of, takes_nothing
@@ -129,11 +129,14 @@ class Gate:
         actor: Actor = SYSTEM,
         size: int = 1_000,
         release_now: bool = False,
+        by_hand: bool = False,
     ) -> Placed:
         """Place one order and return it, or the order that its natural key already has.
 
         The natural key is `(channel, external_id)`, with the Idempotency-Key in place of a missing external id. `size`
-        is the body's length in bytes, for the queue's bound.
+        is the body's length in bytes, for the queue's bound. `by_hand`: a person takes it, which the
+        audit trail keeps; where its slot is full it is refused, whatever the channel's policy: the customer is there to
+        be asked.
 
         Raises:
             KeyMissing: neither an external id nor a key.
@@ -142,7 +145,12 @@ class Gate:
             MalhaError: what the order was refused for.
         """
         outcome = await self.enqueue(
-            order, idempotency_key=idempotency_key, actor=actor, size=size, release_now=release_now
+            order,
+            idempotency_key=idempotency_key,
+            actor=actor,
+            size=size,
+            release_now=release_now,
+            by_hand=by_hand,
         )
         if isinstance(outcome, MalhaError):
             raise outcome
@@ -156,6 +164,7 @@ class Gate:
         actor: Actor = SYSTEM,
         size: int = 1_000,
         release_now: bool = False,
+        by_hand: bool = False,
     ) -> asyncio.Future[Outcome]:
         """As `submit`, for many at once: the future's result is the outcome, refusals included.
 
@@ -177,7 +186,14 @@ class Gate:
         # Where it takes the place of an external id, too: that one is of a channel, and a key names one request in all.
         request_key = None if idempotency_key is None else f"{actor.label}:{idempotency_key}"
         submission = Submission(
-            order, external_id, rules.hash_of(order), new_id(), actor.label, request_key, release_now
+            order,
+            external_id,
+            rules.hash_of(order),
+            new_id(),
+            actor.label,
+            request_key,
+            release_now=release_now,
+            taken_by=_taken_by(actor) if by_hand else None,
         )
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         waiting = _Waiting(submission, size, key, future)
@@ -360,6 +376,10 @@ class Gate:
         async with self._db.transaction() as tx:
             hold = submissions[0].order.hold_reference
             return await place_orders(tx, submissions, reference, lock=lock or hold is not None, hold=hold)
+
+
+def _taken_by(actor: Actor) -> TakenBy:
+    return TakenBy(actor.kind, actor.id, actor.name, actor.source, actor.request_id)
 
 
 def _settle_once(future: "asyncio.Future[None]") -> None:

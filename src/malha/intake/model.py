@@ -105,6 +105,16 @@ class NewOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     details: OrderDetails | None = None  # keep these three last: see rules.hash_of
 
 
+class TakenBy(msgspec.Struct, frozen=True):
+    """Who takes an order by hand, and from where, as the audit trail tells it."""
+
+    kind: str
+    id: str | None
+    name: str
+    source: str | None
+    request_id: str | None
+
+
 class Submission(msgspec.Struct, frozen=True):
     """An order on its way through the gate: the body, its hash and the id it gets if it is new."""
 
@@ -115,6 +125,7 @@ class Submission(msgspec.Struct, frozen=True):
     actor: str = "system"  # label of who submitted it
     request_key: str | None = None  # actor and Idempotency-Key
     release_now: bool = False  # imports of history: no window in which the customer changes his mind
+    taken_by: TakenBy | None = None  # who takes it by hand, with a customer who waits for the answer
 
 
 class LineOutcome(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -3,7 +3,7 @@
 The same plan, the same cut-offs and calendars decide what intake promises an order (`promise_of`).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from heapq import nsmallest
 from typing import NamedTuple
@@ -43,9 +43,9 @@ from malha.promising.model import (
     NotPromised,
     Options,
 )
-from malha.routing.model import Plan, uncovered
+from malha.routing.model import Place, Plan, uncovered
 
-NEAREST = 20  # places to fetch at that are looked at
+NEAREST = 20  # places that are looked at
 Wanted = Sequence[tuple[Card, int]]
 
 
@@ -357,7 +357,7 @@ async def _with_slots(tx: Tx, reference: Reference, fetched: Sequence[Collection
     slots = await capacity.offers(tx, places, Kind.PICKUP, ready={place.id: ready[place.code] for place in places})
     by_code = {place.code: slots[place.id] for place in places if place.id in slots}
     return [
-        msgspec.structs.replace(one, slots=[_free(slot) for slot in by_code[one.location]])
+        msgspec.structs.replace(one, slots=[slot_of(slot) for slot in by_code[one.location]])
         if one.location in by_code
         else one
         for one in fetched
@@ -395,7 +395,7 @@ def deliveries(
     basket = msgspec.structs.replace(basket, to_cep=to_cep)
     for service in reference.shipping:
         found_by = planner(msgspec.structs.replace(basket, service_id=service.id))
-        delivery = _delivery(service, found_by, reference, released, to_state)
+        delivery = delivery_by(service, found_by, reference, released, to_state)
         if delivery is not None:
             found.append(delivery)
     found.sort(key=lambda d: (d.arrives, d.price, d.service))
@@ -443,7 +443,7 @@ def _ready_at(reference: Reference, index: int, released: datetime, units: int) 
     return due if late == 0 else calendar.closing_on(calendar.shifted(day, late))
 
 
-def _delivery(
+def delivery_by(
     service: Service, found: availability.Planned, reference: Reference, released: datetime, to_state: str
 ) -> Delivery | None:
     """Return how a basket is brought by a service, as its order would be promised; None where not all of it can be.
@@ -512,12 +512,18 @@ def _freight(plan: Plan) -> int:
     return sum(parcel.freight for parcel in plan.parcels) + (0 if onward is None else onward.freight)
 
 
-def nearest(reference: Reference, channel: Channel, postal_code: str | None) -> list[tuple[int, float | None]]:
-    """Return the places of a channel where goods can be fetched, the nearest ones if a postal code is known."""
+def nearest(
+    reference: Reference,
+    channel: Channel,
+    postal_code: str | None,
+    may: Callable[[Place], bool] = lambda place: place.can_pickup,
+) -> list[tuple[int, float | None]]:
+    """Return the places of a channel that will do, the nearest ones if a postal code is known.
+
+    `may` says of each whether it will; unless stated, those where goods can be fetched do.
+    """
     places = [
-        index
-        for index in availability.places_of(reference, channel, None)
-        if reference.network.places[index].can_pickup
+        index for index in availability.places_of(reference, channel, None) if may(reference.network.places[index])
     ]
     origin = None if postal_code is None else locate(postal_code)
     if origin is None:
@@ -564,5 +570,6 @@ def _collection(
     )
 
 
-def _free(slot: Slot) -> FreeSlot:
+def slot_of(slot: Slot) -> FreeSlot:
+    """Return a slot as it is offered."""
     return FreeSlot(day=slot.key.day, starts=f"{slot.key.starts:%H:%M}", ends=f"{slot.ends:%H:%M}", left=slot.left)

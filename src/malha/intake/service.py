@@ -55,9 +55,9 @@ from malha.ordering.model import HoldKind, UnitState
 from malha.ordering.placing import NewOrders
 from malha.ordering.rules import derive_status, tags_of
 from malha.payments import service as payments
-from malha.platform import outbox, revisions
+from malha.platform import audit, outbox, revisions
 from malha.platform.brazil import STATES, normalise_document, normalise_email, normalise_phone
-from malha.platform.db import Tx
+from malha.platform.db import Actor, Tx
 from malha.platform.errors import MalhaError
 from malha.platform.i18n import DEFAULT_ZONE
 from malha.platform.idempotency import KeyReused
@@ -191,6 +191,7 @@ async def place_orders(
     await slotting.explain(tx, fresh, outcomes)
     if batch.placed:
         await _write(tx, batch, outcomes, reference.allotments.revision)
+        await _keep_trail(tx, fresh, outcomes)
     _answer_repeats(submissions, outcomes)
     return [outcome for outcome in outcomes if outcome is not None]
 
@@ -388,7 +389,7 @@ def _plan_one(
     order_id = submission.id
     covers: list[NewClaim] = []
     seat = batch.slotting.seat(submission)
-    if seat.refused and channel.shortage_policy == "reject":
+    if seat.refused and (channel.shortage_policy == "reject" or submission.taken_by is not None):
         return SlotFull()
     holds |= seat.holds
     if target is not None:
@@ -876,6 +877,22 @@ async def _write(tx: Tx, batch: _Batch, outcomes: list[Outcome | None], revision
         raise Moved
     for order_id, (position, placed) in batch.placed.items():
         outcomes[position] = msgspec.structs.replace(placed, number=numbers[order_id])
+
+
+async def _keep_trail(tx: Tx, fresh: Sequence[tuple[int, Submission]], outcomes: Sequence[Outcome | None]) -> None:
+    """Write down who took orders by hand, and from where; what systems submit stands in the log of events alone."""
+    taken = []
+    for position, submission in fresh:
+        placed = outcomes[position]
+        if submission.taken_by is not None and isinstance(placed, Placed):
+            facts = {
+                "number": placed.number,
+                "channel": placed.channel,
+                "external_id": placed.external_id,
+                "total": placed.total,
+            }
+            taken.append((Actor(*msgspec.structs.astuple(submission.taken_by)), placed.id, facts))
+    await audit.record_of(tx, action="take", entity="order", made=taken)
 
 
 def _actors_by_order(batch: _Batch) -> dict[UUID, str]:

@@ -75,6 +75,7 @@ CREATE TABLE api_key (
     expires_at timestamp with time zone,
     revoked_at timestamp with time zone,
     last_used_at timestamp with time zone,
+    kept_by text,
     CONSTRAINT api_key_pkey PRIMARY KEY (id),
     CONSTRAINT api_key_prefix_key UNIQUE (prefix)
 );

@@ -1,5 +1,6 @@
 """Refunds that are due as a whole, and those that were recorded together."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any, LiteralString
 
@@ -35,6 +36,7 @@ FROM refund_batch
 """
 BATCH = f"{_BATCH} WHERE number = %(number)s::bigint AND (%(actor)s::text IS NULL OR actor = %(actor)s::text)"
 BATCH_BY_ID = f"{_BATCH} WHERE id = %(id)s::uuid"
+BATCHES_BY_ID = f"{_BATCH} WHERE id = ANY (%(ids)s::uuid[])"
 # By the unique index on numbers, backwards.
 BATCHES = f"""{_BATCH}
 WHERE (%(actor)s::text IS NULL OR actor = %(actor)s::text)
@@ -127,6 +129,13 @@ async def batch(tx: Tx, number: int) -> Batch:
 async def batch_by_id(tx: Tx, batch_id: UUID) -> Batch | None:
     """Return a batch, whoever asked for it."""
     return await tx.maybe(Batch, BATCH_BY_ID, {"id": batch_id})
+
+
+async def batches_by_id(tx: Tx, batch_ids: Collection[UUID]) -> dict[UUID, Batch]:
+    """Return batches, whoever asked for them."""
+    if not batch_ids:
+        return {}
+    return {one.id: one for one in await tx.all(Batch, BATCHES_BY_ID, {"ids": sorted(batch_ids)})}
 
 
 async def batches(tx: Tx, limit: int = LISTED, *, before: int | None = None) -> list[Batch]:

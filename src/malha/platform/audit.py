@@ -11,7 +11,7 @@ from typing import Any, Final, LiteralString
 import msgspec
 from psycopg import sql
 
-from malha.platform.db import Tx, where
+from malha.platform.db import Actor, Tx, where
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_
 
@@ -49,6 +49,14 @@ INSERT INTO audit (actor_kind, actor_id, actor_name, source, request_id, action,
 SELECT %(kind)s::text, %(actor_id)s::text, %(name)s::text, %(source)s::text, %(request_id)s::text,
        %(action)s::text, %(entity)s::text, r.entity_id, r.before, r.after
 FROM unnest(%(ids)s::text[], %(befores)s::json[], %(afters)s::json[]) AS r (entity_id, before, after)
+"""
+
+# The same for many records at once, each of another actor.
+ADD_AUDITS_OF = """
+INSERT INTO audit (actor_kind, actor_id, actor_name, source, request_id, action, entity, entity_id, after)
+SELECT r.kind, r.actor_id, r.name, r.source, r.request_id, %(action)s::text, %(entity)s::text, r.entity_id, r.after
+FROM unnest(%(kinds)s::text[], %(actors)s::text[], %(names)s::text[], %(sources)s::text[], %(requests)s::text[],
+            %(ids)s::text[], %(afters)s::json[]) AS r (kind, actor_id, name, source, request_id, entity_id, after)
 """
 
 # Newest first by primary key; the indexes on (entity, entity_id, id) and (actor_kind, actor_id, id) serve the filters.
@@ -222,6 +230,29 @@ async def record_many(
         ],
     }
     await tx.execute(ADD_AUDITS, {**_heading(tx, action, entity), **facts})
+
+
+async def record_of(
+    tx: Tx, *, action: str, entity: str, made: Sequence[tuple[Actor, object, Mapping[str, Any]]]
+) -> None:
+    """Write one row for each (who made it, its id, what it is), with one statement: of records that are new.
+
+    For a transaction in which one works for many: the actor is not the transaction's.
+    """
+    if not made:
+        return
+    facts = {
+        "action": action,
+        "entity": entity,
+        "kinds": [actor.kind for actor, _id, _after in made],
+        "actors": [actor.id for actor, _id, _after in made],
+        "names": [actor.name for actor, _id, _after in made],
+        "sources": [actor.source for actor, _id, _after in made],
+        "requests": [actor.request_id for actor, _id, _after in made],
+        "ids": [str(id_) for _actor, id_, _after in made],
+        "afters": [_written(difference(None, after)[1]) for _actor, _id, after in made],
+    }
+    await tx.execute(ADD_AUDITS_OF, facts)
 
 
 def _said(tx: Tx, after: Mapping[str, Any] | None, told: Mapping[str, Any] | None = None) -> Mapping[str, Any] | None:

@@ -16,6 +16,7 @@ What root writes stays in directories that root owns; the server owns its data a
 
 import atexit
 import contextlib
+import errno
 import fcntl
 import hashlib
 import importlib.util
@@ -98,6 +99,9 @@ VOLATILE: Mapping[str, str] = {
 }
 
 
+LEAST_ROOM = 16 << 20  # bytes: a piece of the server's log
+
+
 class EmbeddedError(RuntimeError):
     """The embedded database cannot be used. The message says why and what to do about it."""
 
@@ -167,11 +171,21 @@ class EmbeddedPostgres:
         return self.url
 
     def restart(self) -> str:
-        """Start the server again after it died under its owner; return its URL, which is the same."""
+        """Start the server again after it died under its owner; return its URL, which is the same.
+
+        Raises:
+            EmbeddedError: as `start`, or there is no room on the disk: it may be tried again once there is.
+        """
         if not self.owned:
             raise EmbeddedError("Only the owner of the embedded database can start it again.")
         self._kill()
-        self._own()
+        try:
+            self._own()
+        except OSError as error:  # of our own files beside its data
+            self._kill()  # what was begun is not known to be ours: the next try begins anew
+            if error.errno == errno.ENOSPC:
+                raise EmbeddedError(f"The disk of {self.home} is full: make room, and it starts by itself.") from error
+            raise EmbeddedError(f"The embedded database cannot be started again: {error}") from error
         return self.url
 
     def stop(self) -> None:
@@ -571,6 +585,18 @@ class EmbeddedPostgres:
         if self._process is not None:
             self._end(self._process)
             self._process = None
+
+
+def has_no_room(data_dir: Path, url: str) -> bool:
+    """Tell whether a URL's server is the one of a data directory, and the disk has no room for it to start again.
+
+    A server whose log finds no room ends, and cannot end its recovery before there is some: nobody is there to ask.
+    """
+    try:
+        record = json.loads((data_dir / "postgres.owner").read_text("utf-8"))
+        return record["url"] == url and shutil.disk_usage(data_dir).free < LEAST_ROOM
+    except (OSError, ValueError, TypeError, KeyError):
+        return False
 
 
 def make_own(directory: Path) -> os.stat_result:

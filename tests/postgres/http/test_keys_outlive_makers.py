@@ -5,6 +5,7 @@ import re
 import pytest
 from tests_http import Shop
 
+from malha.identity.model import Role
 from malha.testing.builders import a_network
 
 
@@ -116,3 +117,68 @@ async def test_the_dialog_of_a_deactivation_ends_them_with_it(made) -> None:
     done = await shop.http.post(f"/people/{who}/deactivate", data={"revoke_keys": "on"}, headers=boss)
     assert done.status_code == 303
     assert [k["name"] for k in (await ask(shop, "GET", "/v1/keys", boss)).json() if k["works"]] == ["Till"]
+
+
+async def attention(shop: Shop, headers: dict[str, str]) -> str:
+    page = (await ask(shop, "GET", "/attention", headers)).text
+    found = re.search(r'id="orphaned-keys">(.*?)</a></div>', page, re.DOTALL)
+    return "" if found is None else re.sub(r"<[^>]+>", "", found[1])
+
+
+async def test_a_key_whose_maker_is_gone_needs_attention_until_it_is_taken_over_or_revoked(made) -> None:
+    shop, boss, who, program = made
+    assert await attention(shop, boss) == ""
+    await person(shop, boss, who, active=False)
+    told = await attention(shop, boss)
+    assert "2 API keys work whose makers have no access any more" in told
+    assert "ERP, BI" in told
+    manager = await shop.session(Role.MANAGER, email="manager@loja.test")
+    assert await attention(shop, manager) == "", "who may not change keys is not told of them"
+    keys = {k["name"]: k["id"] for k in (await ask(shop, "GET", "/v1/keys", boss)).json()}
+    assert f'action="/keys/{keys["BI"]}/take-over"' in (await ask(shop, "GET", "/keys", boss)).text
+    taken = await shop.http.post(f"/keys/{keys['BI']}/take-over", headers=boss)
+    assert taken.status_code == 303, taken.text
+    assert "1 API key works whose maker has no access any more" in await attention(shop, boss)
+    assert (await shop.http.get("/v1/orders", headers=program)).status_code == 200, "its secret is as before"
+    await ask(shop, "POST", f"/v1/keys/{keys['ERP']}/revoke", boss)
+    assert await attention(shop, boss) == ""
+    assert "take-over" not in (await ask(shop, "GET", "/keys", boss)).text
+
+
+async def test_a_key_is_handed_over_with_those_that_it_made_and_the_trail_says_to_whom(made) -> None:
+    shop, boss, who, _ = made
+    await person(shop, boss, who, active=False)
+    people = (await ask(shop, "GET", "/v1/people", boss)).json()["items"]
+    me = next(p for p in people if p["email"] == "boss@loja.test")
+    first = (await ask(shop, "GET", "/v1/keys", boss)).json()[0]
+    handed = await ask(shop, "POST", f"/v1/keys/{first['id']}/hand-over", boss, json={"person": me["id"]})
+    assert handed.json()["maker"] == {"id": me["id"], "name": me["name"], "state": "active"}
+    keys = (await ask(shop, "GET", "/v1/keys", boss)).json()
+    assert {k["name"]: k["maker"]["state"] for k in keys} == {"ERP": "active", "BI": "active", "Till": "active"}
+    assert (await ask(shop, "GET", f"/v1/people/{who}/keys", boss)).json() == []
+    async with shop.database.transaction() as tx:
+        trail = await tx.tuples(
+            "SELECT actor_name, entity_id, before ->> 'person', after ->> 'person' FROM audit"
+            " WHERE action = 'hand_over' AND entity = 'api_key'"
+        )
+    assert trail == [(me["name"], str(first["id"]), who, me["id"])]
+
+
+async def test_a_key_is_handed_only_to_who_has_access_and_all_of_its_rights(made) -> None:
+    shop, boss, who, _ = made
+    clerk = await shop.session(Role.CUSTOMER_SERVICE, email="clerk@loja.test")
+    people = {p["email"]: p["id"] for p in (await ask(shop, "GET", "/v1/people", boss)).json()["items"]}
+    first = (await ask(shop, "GET", "/v1/keys", boss)).json()[0]
+    path = f"/v1/keys/{first['id']}/hand-over"
+
+    async def refused(person: str, headers: dict[str, str] = boss) -> tuple[int, str]:
+        answer = await shop.http.post(path, json={"person": person}, headers=headers)
+        return answer.status_code, answer.json()["code"]
+
+    assert await refused(people["clerk@loja.test"]) == (409, "key_beyond_keeper")
+    assert (await refused(people["boss@loja.test"], clerk))[0] == 403
+    await person(shop, boss, who, active=False)
+    assert (await refused(who))[0] == 404
+    assert (await refused("00000000-0000-7000-8000-000000000000"))[0] == 404
+    await ask(shop, "POST", f"/v1/keys/{first['id']}/revoke", boss)
+    assert (await refused(people["boss@loja.test"]))[0] == 404

@@ -249,6 +249,27 @@ async def test_a_batch_whose_job_failed_for_good_is_tried_again_or_stopped_where
     assert (await retailer.http.post("/attention/stop", data=form, headers=owner)).status_code == 404
 
 
+async def test_several_batches_whose_jobs_failed_are_each_named_and_stopped_in_one_act(retailer: Shop) -> None:
+    key = await retailer.key(EVERYTHING)
+    owner = await retailer.session()
+    for name in ("one", "two"):
+        await sold(retailer, key, name, 10_000, 500)
+    pages = [(await all_of_it(retailer, owner, name)).headers["location"] for name in ("one", "two")]
+    async with retailer.database.transaction() as tx:
+        numbers = await tx.values(
+            "UPDATE malha_jobs.procrastinate_jobs SET status = 'failed', attempts = 5"
+            " WHERE task_name = 'payments.record_refunds' RETURNING id"
+        )
+    page = (await retailer.http.get("/attention", headers=owner)).text
+    assert all(f'href="{there}"' in page for there in pages)
+    form = {"key": [str(number) for number in numbers]}
+    sent = await retailer.http.post("/attention/stop", data=form, headers=owner)
+    assert sent.status_code == 303, sent.text
+    assert "2%20orders" in sent.headers["set-cookie"]
+    for there in pages:
+        assert "It was stopped" in (await retailer.http.get(there, headers=owner)).text
+
+
 async def test_a_batch_that_is_stopped_on_its_own_page_asks_for_no_attention_any_more(retailer: Shop) -> None:
     key = await retailer.key(EVERYTHING)
     owner = await retailer.session()

@@ -134,6 +134,31 @@ async def test_of_two_managers_who_move_its_end_the_second_sees_first_what_the_o
     assert unsaid.status_code == 409
 
 
+async def test_of_two_managers_one_of_whom_gives_it_an_end_the_second_does_not_withdraw_it_unseen(
+    retailer: Shop,
+) -> None:
+    key = await keyed(retailer, BOTH)
+    draft, tag = await drafted(retailer, key)
+    api, at = f"/v1/routing-rules/{draft['id']}", f"/routing-rules/{draft['id']}"
+    to_come = {"effective_from": "2099-01-01T00:00:00Z"}
+    done = await retailer.http.post(f"{api}/publish", json=to_come, headers=key | {"if-match": tag})
+    stale = {"if-match": f'"{done.json()["version"]}"'}
+    ana, bia = await retailer.session(email="ana@loja.test"), await retailer.session(email="bia@loja.test")
+    page = (await retailer.http.get(at, headers=bia)).text
+    (seen,) = re.findall(r'action="[^"]+/withdraw"><input type="hidden" name="version" value="(\d+)"', page)
+    ending = {"effective_until": "2099-11-30T03:00", "version": seen}
+    assert (await retailer.http.post(f"{at}/end", data=ending, headers=ana)).status_code == 303
+    for unseen in ({"version": seen}, {}):
+        refused = await retailer.http.post(f"{at}/withdraw", data=unseen, headers=bia)
+        assert refused.status_code == 409, refused.text
+    assert (await retailer.http.post(f"{api}/withdraw", headers=key | stale)).status_code == 412
+    now_so = (await retailer.http.get(api, headers=key)).json()
+    assert (now_so["status"], now_so["effective_until"]) == ("published", "2099-11-30T06:00:00Z")
+    withdrawn = await retailer.http.post(f"{at}/withdraw", data={"version": now_so["version"]}, headers=bia)
+    assert withdrawn.status_code == 303, withdrawn.text
+    assert (await retailer.http.get(api, headers=key)).json()["status"] == "withdrawn"
+
+
 async def test_the_state_of_an_example_follows_from_its_cep_and_one_of_both_has_to_be_there(retailer: Shop) -> None:
     key = await keyed(retailer, BOTH)
     draft, _ = await drafted(retailer, key)

@@ -7,7 +7,7 @@ from tests_http import Shop
 
 from malha.identity.model import Role
 from malha.ordering import service as ordering
-from malha.ordering.model import Address, UnitState
+from malha.ordering.model import Address, HoldKind, UnitState
 from malha.platform.ids import UUID
 from malha.testing.builders import Sold, a_network, a_product, an_order
 
@@ -104,3 +104,53 @@ async def test_a_changed_address_keeps_the_code_of_its_municipality_in_the_same_
     there = {**at, "city": "Santos", "postal_code": "11010000"}
     assert (await shop.http.put(f"/v1/orders/{order_id}/address", json=there, headers=key)).status_code == 200
     assert "ibge" not in await address_of(shop)
+
+
+async def test_one_unit_that_two_people_are_asked_to_replace_is_replaced_once(shop: Shop) -> None:
+    async with shop.database.transaction() as tx:
+        world = await a_network(tx)
+        red = await a_product(tx, world, "RED")
+        blue = await a_product(tx, world, "BLUE", stock={"DC": 9})
+        await tx.execute(
+            "INSERT INTO variant_substitute (variant_id, substitute_id, position) VALUES (%(of)s::int, %(by)s::int, 0)",
+            {"of": red, "by": blue},
+        )
+        order_id = await an_order(tx, world, [Sold(red, 3, at=None)], channel="mall", holds=[HoldKind.SHORTAGE])
+    ana = await shop.session(Role.CUSTOMER_SERVICE, email="ana@loja.test")
+    bia = await shop.session(Role.MANAGER, email="bia@loja.test")
+    one = {"sku": "BLUE", "quantity": "1"}
+    first, second = [{**await form_of(shop, who, "dlg-replace-1"), **one} for who in (ana, bia)]
+    sent = await shop.http.post("/orders/1/replace", data=first, headers=ana)
+    assert sent.status_code == 303, sent.text
+    late = await shop.http.post("/orders/1/replace", data=second, headers=bia)
+    assert (late.status_code, "was changed meanwhile" in late.text) == (409, True), late.text
+    replaced = "SELECT sum(quantity)::int FROM order_line WHERE replaces IS NOT NULL"
+    async with shop.database.transaction() as tx:
+        assert await tx.value(replaced) == 1
+        again = {**await form_of(shop, bia, "dlg-replace-1"), **one}
+        await ordering.add_note(tx, order_id, "called again")
+    assert (await shop.http.post("/orders/1/replace", data=again, headers=bia)).status_code == 303
+    async with shop.database.transaction() as tx:
+        assert await tx.value(replaced) == 2
+
+
+async def test_a_hold_that_a_colleague_placed_in_the_place_of_the_one_that_was_seen_is_not_lifted(shop: Shop) -> None:
+    order_id = await sold(shop)
+    ana = await shop.session(Role.MANAGER, email="ana@loja.test")
+    bia = await shop.session(Role.MANAGER, email="bia@loja.test")
+    held = {"kind": "manual", "note": "the customer is asked for the floor"}
+    assert (await shop.http.post("/orders/1/hold", data=held, headers=ana)).status_code == 303
+    stale = await form_of(shop, bia, "dlg-resolve-manual")
+    done = await form_of(shop, ana, "dlg-resolve-manual")
+    assert (await shop.http.post("/orders/1/resolve", data=done, headers=ana)).status_code == 303
+    gone = await shop.http.post("/orders/1/resolve", data=stale, headers=bia)
+    assert (gone.status_code, "no open hold" in gone.text) == (404, True), gone.text
+    again = {"kind": "manual", "note": "the card may be stolen"}
+    assert (await shop.http.post("/orders/1/hold", data=again, headers=ana)).status_code == 303
+    late = await shop.http.post("/orders/1/resolve", data=stale, headers=bia)
+    assert (late.status_code, "was changed meanwhile" in late.text) == (409, True), late.text
+    async with shop.database.transaction() as tx:
+        assert HoldKind.MANUAL in (await ordering.open_holds(tx, [order_id]))[order_id]
+        await ordering.add_note(tx, order_id, "called again")
+    seen = await form_of(shop, bia, "dlg-resolve-manual")
+    assert (await shop.http.post("/orders/1/resolve", data=seen, headers=bia)).status_code == 303

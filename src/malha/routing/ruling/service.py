@@ -247,18 +247,24 @@ async def _end_now(tx: Tx, found: RuleSet) -> RuleSet | None:
     return None if live is None else await reads.by_number(tx, live)
 
 
-async def withdraw(tx: Tx, id_: int) -> RuleSet:
+async def withdraw(tx: Tx, id_: int, version: int | None = None) -> RuleSet:
     """Take back a published rule set whose time has not come.
 
+    `version` is what the person saw of it; None: whatever it is now.
+
     Raises:
+        Conflict: somebody else changed it meanwhile.
         SharedByAll, RuleSetNotFound: as `start_draft`.
         RuleSetNotPublished: it is a draft.
         RuleSetInForce: its time has come.
     """
     refuse_limited(tx)
+    await tx.execute(writes.LOCK_NUMBERS)
     before = await show(tx, id_)
     if before.status is Status.DRAFT:
         raise RuleSetNotPublished(key=id_)
+    if version is not None and version != before.version:  # under the lock of all rule sets
+        raise Conflict(what=Word(N_("Routing rules")), key=str(id_))
     if await tx.value(writes.WITHDRAW, {"id": id_}) is None:
         raise RuleSetInForce(number=before.number)
     after = await show(tx, id_)
