@@ -1,12 +1,13 @@
 """What channels do to us on their worst day: messages that overtake one another, names that are missing, spent keys."""
 
 import asyncio
+import random
 from datetime import UTC, datetime
 
 import pytest
 from linked_world import CODE, Linked, linked
 
-from malha.channels.connecting import operating, queueing, service
+from malha.channels.connecting import inbox, operating, queueing, service
 from malha.channels.connecting.model import ConnectionDraft, NewOp, OpKind
 from malha.channels.contract import ShipmentPush, ShippedLine
 
@@ -55,6 +56,58 @@ async def test_payments_without_a_name_or_with_a_long_one_are_not_doubled_when_t
         ("captured", 400),
         ("captured", 600),
     ]
+
+
+NULS = {
+    "ok\x00": {},
+    "name": {"buyer": {"name": "Mar\x00ia"}, "note": "\x00", "attributes": {"\x00": "\x00"}},
+    "goods": {"lines": [{"sku": "A\x00", "item": "\x00", "gtin": "\x00", "quantity": 1, "unit_price": 1000}]},
+    "word": {"payments": [{"id": "p\x00", "method": "pi\x00x", "amount": 1000}]},
+    "way": {"shipping_method": "sedex\x00"},
+}
+
+
+@pytest.mark.parametrize("way", ["pull", "webhook", "hint"])
+async def test_characters_that_no_text_can_hold_keep_no_order_from_being_taken(shop: Linked, way: str):
+    orders = [shop.peer.sell(id_, **what) for id_, what in NULS.items()]
+    orders.append(shop.peer.sell("after"))
+    if way == "pull":
+        await shop.settle()
+    for order in orders if way != "pull" else ():
+        await shop.receive(shop.peer.webhook(order if way == "webhook" else order["id"]))
+    async with asyncio.timeout(120):
+        await shop.handle()
+    states = dict(await shop.rows("SELECT entity, state FROM channel_inbox"))
+    assert states.pop("order:after") == states.pop("order:name") == "done"
+    assert {states.pop(f"order:{what}") for what in ("goods", "word", "way")} == {"unmapped"}
+    # Of this name there is none at the channel that could be asked for.
+    assert states == {"order:ok\ufffd": "parked" if way == "hint" else "done"}
+    assert await shop.values("SELECT theirs FROM method_mapping WHERE kind = 'payment'") == ["pi\ufffdx"]
+
+
+async def test_a_word_that_is_too_long_to_be_noted_waits_for_a_person_and_stops_nobody(shop: Linked):
+    long = "".join(random.Random(1).choices("abcdefghijklmnopqrstuvwxyz0123456789", k=9_000))
+    await shop.receive(shop.peer.webhook(shop.peer.sell("1001", payments=[{"id": "p", "method": long, "amount": 1}])))
+    await shop.receive(shop.peer.webhook(shop.peer.sell("1002")))
+    for _ in range(inbox.ATTEMPTS):
+        await shop.due()
+        await shop.handle()
+    assert await shop.rows("SELECT entity, state, cause FROM channel_inbox ORDER BY id") == [
+        ("order:1001", "parked", "defect"),
+        ("order:1002", "done", None),
+    ]
+
+
+async def test_what_is_refused_says_amounts_and_places_as_people_read_them(shop: Linked):
+    payments = [{"id": "p1", "method": "pix", "amount": 1000, "state": "captured"}]
+    refunds = [{"id": "r1", "amount": 99_999, "payment": "p1"}]
+    await shop.receive(shop.peer.webhook(shop.peer.sell("1001", payments=payments, refunds=refunds)))
+    await shop.receive(shop.peer.webhook(shop.peer.sell("1002", discount=5000)))
+    await shop.handle()
+    refund, discount = await shop.values("SELECT error FROM channel_inbox ORDER BY id")
+    assert "At most BRL 10.00" in refund
+    assert "BRL 999.99" in refund
+    assert "{" not in discount
 
 
 async def queue_parcel(shop: Linked, n: int, order: str) -> None:

@@ -383,7 +383,8 @@ async def _place(gate: Gate, connection: Linked, order: NewOrder) -> UUID | None
     except OrderDiffers:
         return None
     except FieldError as error:
-        problems = "; ".join(f"{p['at']}: {p['says']}" for p in error.facts.get("problems", ())[:5])
+        said = [(p["at"], p["says"], p.get("facts", {})) for p in error.facts.get("problems", ())[:5]]
+        problems = "; ".join(f"{at}: {says.format_map(facts)}" for at, says, facts in said)
         raise Parked("refused", f"{error} {problems}") from None
     except MalhaError as error:
         if error.status in {429, 503}:
