@@ -170,3 +170,28 @@ async def test_a_no_to_the_former_secret_does_not_break_a_connection_that_has_an
     assert (standing.status, standing.ops_waiting, standing.ops_dead) == ("active", 1, 0)
     await shop.tell()
     assert len(shop.peer.shipments) == 1
+
+
+async def test_what_the_channel_still_works_on_is_not_sent_again(shop: Linked):
+    shop.peer.sell("1001")
+    shop.peer.pending.add("/shipments")
+    shop.peer.works = True
+    await queue_parcel(shop, 1, "1001")
+    await shop.tell(4)
+    assert len(shop.peer.shipments) == 1
+    assert await shop.values("SELECT state FROM channel_op") == ["waiting"]
+    shop.peer.works = False
+    await shop.tell()
+    assert len(shop.peer.shipments) == 1
+    assert await shop.rows("SELECT state, reference FROM channel_op") == [("done", "shipments-1")]
+
+
+async def test_what_arrived_at_a_channel_that_gives_it_no_name_is_not_sent_again(shop: Linked):
+    shop.peer.sell("1001")
+    shop.peer.fail("POST /shipments", "commit_then_cut")
+    await queue_parcel(shop, 1, "1001")
+    await operating.work(shop.runtime, settle_s=0)
+    shop.peer.operations = dict.fromkeys(shop.peer.operations, "")
+    await shop.tell()
+    assert len(shop.peer.shipments) == 1
+    assert await shop.values("SELECT state FROM channel_op") == ["done"]
