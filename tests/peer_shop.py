@@ -170,13 +170,13 @@ class Peer:
             await write_answer(writer, int(status), page, more)
             return False
         status, answer = self._do(method, target, headers, json.loads(body) if body else None)
-        if kind == "commit_then_cut":
-            return False
-        if kind.startswith("commit_then_status "):
-            await write_answer(writer, int(kind.rpartition(" ")[2]), b"<html><body>A timeout occurred</body></html>")
-            return False
-        if kind == "commit_then_silence":
-            await asyncio.sleep(30)
+        if kind.startswith("commit_then_"):
+            if kind.startswith("commit_then_status "):
+                await write_answer(
+                    writer, int(kind.rpartition(" ")[2]), b"<html><body>A timeout occurred</body></html>"
+                )
+            elif kind == "commit_then_silence":
+                await asyncio.sleep(30)
             return False
         text = json.dumps(answer).encode()
         if kind == "truncated":

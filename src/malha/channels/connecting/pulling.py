@@ -13,7 +13,7 @@ import structlog
 from malha.channels.connecting import failures, inbox, reads, writes
 from malha.channels.connecting.model import Linked, Turn
 from malha.channels.connecting.runtime import Line, Runtime
-from malha.channels.contract import ChannelError, ExtOrder, OrderSource, Page
+from malha.channels.contract import ChannelError, ExtOrder, OrderSource, Page, Retryable
 from malha.channels.partners import filing
 from malha.platform import retrying
 from malha.platform.errors import MalhaError
@@ -63,6 +63,8 @@ async def _read(runtime: Runtime, connection: Linked, turn: Turn, pause_s: float
             new += kept
             if page.handles:
                 await _acknowledge(runtime, line, source, turn, page.handles)
+            elif page.more and page.cursor == value and not kept:
+                raise Retryable(failures.SAME_PAGE)  # what comes after it is never reached
             value = page.cursor
             if not page.more:
                 break
