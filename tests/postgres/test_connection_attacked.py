@@ -9,7 +9,8 @@ from linked_world import CODE, Linked, linked
 
 from malha.channels.connecting import inbox, operating, queueing, service
 from malha.channels.connecting.model import ConnectionDraft, NewOp, OpKind
-from malha.channels.contract import ShipmentPush, ShippedLine
+from malha.channels.contract import InboxEvent, RequestAnswer, ShipmentPush, ShippedLine, Trust
+from malha.channels.partners import filing
 
 ORDERS = "SELECT external_id FROM sales_order ORDER BY external_id"
 STATES = "SELECT state FROM channel_inbox ORDER BY id"
@@ -195,3 +196,11 @@ async def test_what_arrived_at_a_channel_that_gives_it_no_name_is_not_sent_again
     await shop.tell()
     assert len(shop.peer.shipments) == 1
     assert await shop.values("SELECT state FROM channel_op") == ["done"]
+
+
+async def test_what_a_partner_answers_with_characters_that_no_text_can_hold_is_kept(shop: Linked):
+    answer = RequestAnswer(request="F\x001", accepted=True, note="\x00")
+    event = InboxEvent(dedup="m1:0", entity="", trust=Trust.DATA, answer=answer)
+    async with shop.database.transaction() as tx:
+        assert await filing.keep_events(tx, [(await shop.id(), [event, event])]) == [1]
+    assert await shop.values("SELECT entity FROM channel_inbox") == ["partner:F\ufffd1"]

@@ -297,6 +297,20 @@ async def test_a_name_in_another_encoding_keeps_no_file_from_being_read(partner:
     assert len(partner.host.names("processed")) == 2
 
 
+async def test_a_file_with_zeros_in_it_keeps_no_other_from_being_read(partner: Partner) -> None:
+    """As a file system leaves one whose machine lost its power."""
+    order = await partner.order(A=2)
+    await partner.go()
+    name = partner.asked()[0][0]["request"]
+    said = f"request;sku;quantity;tracking\n{name};A;1;T1\n" + "\n" * 4_096
+    partner.host.put("SHIP_1.csv", said + f"{name};A\x00\x00;1;T9\n" + "\x00" * 10_000)
+    partner.host.put("SHIP_2.csv", f"request;sku;quantity;tracking\n{name};A;1;T2\n")
+    await partner.go(16)
+    assert partner.host.names("in") == []
+    assert [row[1:3] for row in await partner.files()] == [("SHIP_1.csv", "held"), ("SHIP_2.csv", "done")]
+    assert await partner.states(order) == {"shipped": 2}
+
+
 @pytest.mark.parametrize("refused", ["read", "move"])
 async def test_a_file_that_the_server_refuses_keeps_no_other_from_being_read(
     partner: Partner, refused: str, monkeypatch: pytest.MonkeyPatch

@@ -61,10 +61,7 @@ async def _read(runtime: Runtime, connection: Linked, turn: Turn, pause_s: float
             if kept is None:  # somebody else reads this stream by now
                 break
             new += kept
-            if page.handles:
-                await _acknowledge(runtime, line, source, turn, page.handles)
-            elif page.more and page.cursor == value and not kept:
-                raise Retryable(failures.SAME_PAGE)  # what comes after it is never reached
+            await _go_on(runtime, line, source, turn, page, stands_still=page.cursor == value and not kept)
             value = page.cursor
             if not page.more:
                 break
@@ -111,6 +108,20 @@ async def _keep(
             return None
         events = inbox.events_of(page)
         return await inbox.keep(tx, turn.connection_id, "pull", events) if events else 0
+
+
+async def _go_on(
+    runtime: Runtime, line: Line, source: OrderSource, turn: Turn, page: Page[ExtOrder], *, stands_still: bool
+) -> None:
+    """Acknowledge what a page gave.
+
+    Raises:
+        Retryable: it is the same page again, and what comes after it is never reached.
+    """
+    if page.handles:
+        await _acknowledge(runtime, line, source, turn, page.handles)
+    elif page.more and stands_still:
+        raise Retryable(failures.SAME_PAGE)
 
 
 async def _acknowledge(runtime: Runtime, line: Line, source: OrderSource, turn: Turn, handles: Sequence[str]) -> None:

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 import msgspec
 import structlog
 
+from malha.channels.connecting import cleaning
 from malha.channels.connecting import writes as connection_writes
 from malha.channels.connecting.model import Linked, Turn
 from malha.channels.connecting.orders import Parked, actor_of
@@ -226,16 +227,16 @@ async def keep_said(tx: Tx, way: str, told: Sequence[tuple[int, Said]], file_id:
     if not told:
         return new
     said = [one for _, one in told]
-    keys = [(connection_id, rules.dedup_of(one.answer)) for connection_id, one in told]
+    keys = [(connection_id, cleaning.text(rules.dedup_of(one.answer))) for connection_id, one in told]
     columns = {"connections": [connection_id for connection_id, _ in keys], "dedups": [dedup for _, dedup in keys]}
     found = await tx.tuples(
         connection_writes.RECEIVE,
         {
             **columns,
             "source": way,
-            "entities": [rules.entity_of(s.answer) for s in said],
+            "entities": [cleaning.text(rules.entity_of(s.answer)) for s in said],
             "trusts": [Trust.DATA.value] * len(said),
-            "payloads": [_encode(s.answer) for s in said],
+            "payloads": [cleaning.body(_encode(s.answer)) for s in said],
         },
     )
     await tx.values(writes.REPLAY_SAID, columns)
