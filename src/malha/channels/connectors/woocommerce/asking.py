@@ -108,8 +108,9 @@ def decoded(reply: Reply, into: type[Any], *, changes: bool = False) -> Any:
     try:
         return msgspec.json.decode(reply.body, type=into)
     except msgspec.ValidationError as error:
-        why = f"the answer is other than expected: {error}"[:200]
-        raise (Unsure(why) if changes else Invalid(why)) from None
+        if changes:
+            raise Unsure(f"the answer is other than expected: {error}"[:200]) from None
+        raise Invalid(f"the answer is other than expected: {error}"[:200]) from None
     except msgspec.DecodeError as error:
         # Cut off or no JSON: whatever was asked may have been done.
         raise Unsure(f"the answer cannot be read: {error}"[:200]) from None
