@@ -48,6 +48,7 @@ class Peer:
         self.refunds: list[dict[str, Any]] = []
         self.operations: dict[str, str] = {}
         self.pending: set[str] = set()  # paths that are worked on later
+        self.works = False  # whether it says of what it was asked that it still works on it
         self.access_token = ""  # where set, it is asked for instead of the key
         self.refresh_token = "first-refresh"
         self.refreshed = 0
@@ -169,10 +170,13 @@ class Peer:
             await write_answer(writer, int(status), page, more)
             return False
         status, answer = self._do(method, target, headers, json.loads(body) if body else None)
-        if kind == "commit_then_cut":
-            return False
-        if kind == "commit_then_silence":
-            await asyncio.sleep(30)
+        if kind.startswith("commit_then_"):
+            if kind.startswith("commit_then_status "):
+                await write_answer(
+                    writer, int(kind.rpartition(" ")[2]), b"<html><body>A timeout occurred</body></html>"
+                )
+            elif kind == "commit_then_silence":
+                await asyncio.sleep(30)
             return False
         text = json.dumps(answer).encode()
         if kind == "truncated":
@@ -229,7 +233,9 @@ class Peer:
             case "POST", ["listings"]:
                 return 200, {"results": [self._list(item) for item in body["items"]]}
             case "GET", ["operations", key]:
-                return (200, {"id": self.operations[key]}) if key in self.operations else (404, {})
+                if key not in self.operations:
+                    return 404, {}
+                return 200, {"pending" if self.works else "id": self.operations[key]}
             case "POST", [("shipments" | "cancellations" | "refunds") as what]:
                 if body["order"] not in self.orders:
                     return 422, {"code": "no_order", "message": "no such order", "field": "order"}

@@ -87,6 +87,17 @@ async def test_a_page_that_does_not_arrive_is_read_again(shop: Linked, how: str)
     assert len(await shop.values(ORDERS)) == 2 * PAGE
 
 
+async def test_a_channel_that_promises_more_and_gives_the_same_page_again_is_not_asked_for_ever(shop: Linked):
+    page = {"orders": [shop.peer.sell("1001")], "cursor": "here", "more": True}
+    shop.peer._orders = lambda _query: (200, page)
+    await pulling.work(shop.runtime)
+    assert len(shop.peer.asked) == 2
+    ((error, failed),) = await shop.rows("SELECT error, failures FROM connection_cursor WHERE stream = 'orders'")
+    assert (error, failed) == ("the channel promises more pages and gives the same one again", 1)
+    await shop.handle()
+    assert await shop.values("SELECT external_id FROM sales_order") == ["1001"]
+
+
 async def test_four_workers_read_one_stream_once(shop: Linked):
     for n in range(6 * PAGE):
         shop.peer.sell(f"{1000 + n}")

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import random
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import msgspec
@@ -529,3 +530,106 @@ async def test_a_channel_that_takes_its_time_holds_up_no_other(database, shop):
         answered.set()
         stop.set()
         await running
+
+
+class Held:
+    """A channel whose first hand-over hangs until it is let go, and only then says its quantities there."""
+
+    def __init__(self, till):
+        self.till = till
+        self.began, self.goes_on = asyncio.Event(), asyncio.Event()
+
+    async def send(self, updates):
+        first = not self.began.is_set()
+        self.began.set()
+        if first:
+            await self.goes_on.wait()
+        return await self.till.send(updates)
+
+
+@asynccontextmanager
+async def a_turn_under_way(database, till):
+    """A turn whose hand-over has begun; it ends with the block."""
+    held = Held(till)
+    await drain(database, SUBSCRIPTIONS)
+    async with database.transaction() as tx:
+        due = await reads.due(tx)
+    turn = asyncio.create_task(pushing.push(database, lambda _taken: held, due))
+    async with asyncio.timeout(60):
+        await held.began.wait()
+        yield held
+        held.goes_on.set()
+        await turn
+
+
+async def change_a(database, world, a, units):
+    async with database.transaction() as tx:
+        await inventory.set_on_hand(tx, [Claim(a, world.locations["DC"], units)], Reference("test"))
+
+
+async def list_on_web(database, *drafts):
+    async with database.transaction() as tx:
+        await service.put_listings(tx, "web", drafts)
+
+
+async def test_what_is_listed_while_a_channel_is_told_is_told_after_it(database, shop):
+    world, a, *_ = shop
+    till = Till()
+    async with database.transaction() as tx:
+        await tx.execute("UPDATE stock_push SET all_skus = false")
+        await a_product(tx, world, "NEW", stock={"DC": 8})
+    await tell(database, till)
+    await change_a(database, world, a, 9)
+    async with a_turn_under_way(database, till):
+        await list_on_web(database, ListingDraft(sku="NEW"))
+    await tell(database, till)
+    assert till.knows == {"A": 11, "B": 3, "KIT": 3, "NEW": 8}
+
+
+async def test_a_code_that_changes_while_the_former_one_is_told_is_told_too(database, shop):
+    till = Till()
+    async with a_turn_under_way(database, till):
+        await list_on_web(database, ListingDraft(sku="A", code="MLB-1"))
+    await tell(database, till)
+    assert till.knows["MLB-1"] == 7
+
+
+async def test_everything_is_told_again_though_a_turn_is_under_way_when_somebody_asks_for_it(database, shop):
+    world, a, *_ = shop
+    till = Till()
+    await tell(database, till)
+    till.heard.clear()
+    await change_a(database, world, a, 9)
+    async with a_turn_under_way(database, till), database.transaction() as tx:
+        await service.resend(tx, "web", everything=True)
+    await tell(database, till)
+    assert till.knows == {"A": 11, "B": 3, "KIT": 3}
+
+
+async def test_the_last_word_stays_where_a_turn_went_on_after_another_had_taken_its_place(database, shop):
+    world, a, *_ = shop
+    till = Till()
+    async with a_turn_under_way(database, till) as held:
+        async with database.transaction() as tx:  # frozen for longer than its lease
+            await tx.execute("UPDATE stock_push SET taken_until = now() - interval '1 second'")
+        await change_a(database, world, a, 0)
+        await drain(database, SUBSCRIPTIONS)
+        async with database.transaction() as tx:
+            due = await reads.due(tx)
+        assert await pushing.push(database, lambda _taken: held, due) == 3
+        assert till.knows["A"] == 2
+    await tell(database, till)
+    assert till.knows["A"] == 2, "what was sold out shows again at the channel"
+
+
+async def test_a_hand_over_that_takes_long_keeps_its_place(database, shop, monkeypatch):
+    monkeypatch.setattr(pushing, "LEASE_S", 0.3)
+    until = "SELECT taken_until FROM stock_push"
+    async with a_turn_under_way(database, Till()):
+        async with database.transaction() as tx:
+            first = await tx.value(until)
+        while True:
+            async with database.transaction() as tx:
+                if (await tx.value(until)) > first:
+                    break
+            await asyncio.sleep(0.01)

@@ -1,8 +1,10 @@
 """Fulfilment by a partner over a real SFTP server: asked, shipped, short, counted, cut off, repeated."""
 
+import os
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import asyncssh
 import pytest
@@ -14,6 +16,7 @@ from malha.channels.connecting import service as connecting
 from malha.channels.contract import AuthExpired, Invalid
 from malha.channels.partners import service as partners
 from malha.channels.partners.errors import HostKeyChanged
+from malha.channels.partners.sftp import Sftp
 from malha.doctor import examine
 from malha.fulfillment import service as fulfillment
 from malha.inventory.supply import service as supply
@@ -274,6 +277,67 @@ async def test_a_file_that_is_still_written_is_left_alone(partner: Partner) -> N
         file.write(f"{name};A;1;T1\n")
     await partner.go()
     assert await partner.states(order) == {"shipped": 1}
+
+
+async def test_a_name_in_another_encoding_keeps_no_file_from_being_read(partner: Partner) -> None:
+    """As systems of before UTF-8 write it: `SHIP_SAÍDA.csv` in Latin-1."""
+    order = await partner.order(A=2)
+    await partner.go()
+    name = partner.asked()[0][0]["request"]
+    incoming = partner.host.files / "in"
+    incoming.mkdir()
+    said = "request;sku;quantity;tracking\n{};A;1;{}\n".format
+    (incoming / os.fsdecode(b"SHIP_SA\xcdDA.csv")).write_text(said(name, "T1"))
+    (incoming / os.fsdecode(b"RELAT\xd3RIO.csv")).write_text("of nobody here")
+    (incoming / "SHIP_2.csv").write_text(said(name, "T2"))
+    await partner.go(16)
+    assert await partner.states(order) == {"shipped": 2}
+    assert partner.host.names("in") == []
+    assert sorted(row[1] for row in await partner.files()) == ["RELATÓRIO.csv", "SHIP_2.csv", "SHIP_SAÍDA.csv"]
+    assert len(partner.host.names("processed")) == 2
+
+
+async def test_a_file_with_zeros_in_it_keeps_no_other_from_being_read(partner: Partner) -> None:
+    """As a file system leaves one whose machine lost its power."""
+    order = await partner.order(A=2)
+    await partner.go()
+    name = partner.asked()[0][0]["request"]
+    said = f"request;sku;quantity;tracking\n{name};A;1;T1\n" + "\n" * 4_096
+    partner.host.put("SHIP_1.csv", said + f"{name};A\x00\x00;1;T9\n" + "\x00" * 10_000)
+    partner.host.put("SHIP_2.csv", f"request;sku;quantity;tracking\n{name};A;1;T2\n")
+    await partner.go(16)
+    assert partner.host.names("in") == []
+    assert [row[1:3] for row in await partner.files()] == [("SHIP_1.csv", "held"), ("SHIP_2.csv", "done")]
+    assert await partner.states(order) == {"shipped": 2}
+
+
+@pytest.mark.parametrize("refused", ["read", "move"])
+async def test_a_file_that_the_server_refuses_keeps_no_other_from_being_read(
+    partner: Partner, refused: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = await partner.order(A=2)
+    await partner.go()
+    name = partner.asked()[0][0]["request"]
+    does = getattr(Sftp, refused)
+
+    async def refuses(self: Sftp, path: str, *args: Any, **options: Any) -> None:
+        if "SHIP_1" in path:
+            raise Invalid(f"{path}: Permission denied")
+        await does(self, path, *args, **options)
+
+    monkeypatch.setattr(Sftp, refused, refuses)
+    said = "request;sku;quantity;tracking\n{};A;1;{}\n".format
+    partner.host.put("SHIP_1.csv", said(name, "T1"))
+    partner.host.put("SHIP_2.csv", said(name, "T2"))
+    await partner.go(16)
+    assert await partner.states(order) == ({"shipped": 1, "picking": 1} if refused == "read" else {"shipped": 2})
+    assert partner.host.names("in") == ["SHIP_1.csv"]
+    ((error,),) = await partner.rows("SELECT error FROM connection_cursor WHERE stream = 'files'")
+    assert "SHIP_1.csv: Permission denied" in error
+    monkeypatch.undo()
+    await partner.go(16)
+    assert await partner.states(order) == {"shipped": 2}
+    assert partner.host.names("in") == []
 
 
 async def test_goods_that_come_are_announced_and_received_once_in_their_condition(partner: Partner) -> None:

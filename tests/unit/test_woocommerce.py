@@ -37,6 +37,7 @@ from malha.channels.contract import (
     ShippedLine,
     StockUpdate,
     Trust,
+    Unsure,
     Verified,
 )
 from malha.platform.money import CURRENCY_DIGITS
@@ -777,3 +778,25 @@ def test_a_signed_message_that_names_nothing_is_told_to_a_person(body: bytes):
         woo.parse(
             Verified(RawRequest("POST", "https://malha.example/in/kit", {"x-wc-webhook-topic": "order.updated"}, body))
         )
+
+
+class Wrapped:
+    """The way to a shop where a plug-in wraps what WooCommerce says of what was changed."""
+
+    def __init__(self, http: Any) -> None:
+        self.http = http
+        self.learned = http.learned
+
+    async def send(self, method: str, url: str, **asked: Any) -> Reply:
+        reply: Reply = await self.http.send(method, url, **asked)
+        if method == "GET" or reply.status >= 400:
+            return reply
+        return Reply(reply.status, reply.headers, b'{"success": true, "data": ' + reply.body + b"}")
+
+
+async def test_a_refund_whose_answer_is_other_than_expected_is_looked_up_and_not_called_refused(shop: WooSim) -> None:
+    order, ctx = shop.sell(("A", 2)), at(shop)
+    wrapped = msgspec.structs.replace(ctx, http=Wrapped(ctx.http))
+    with pytest.raises(Unsure, match="other than expected"):
+        await woo.refund(wrapped, RefundPush(order=order, payment=order, amount=500, currency="BRL"), A_KEY)
+    assert await woo.find_operation(ctx, order, A_KEY) is not None

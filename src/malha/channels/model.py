@@ -48,6 +48,8 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
     resend_after: int | None
     failures: int
     all_skus: bool
+    taken_until: datetime  # the lease, and what tells this turn from another one
+    next_at: datetime
 
 
 class Change(msgspec.Struct, frozen=True):

@@ -29,6 +29,7 @@ log = structlog.get_logger(__name__)
 
 TYPES = ("order.placed", "stock.increased", "stock.decreased", "listing.unsettled")
 LEASE_S = 60.0
+LONGEST_TURN_S = 900.0  # a hand-over that hangs for longer loses its channel
 LOOK_EVERY_S = 0.1
 IDLE_S = 2.0  # where no channel hears of stock
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 300.0
@@ -87,7 +88,7 @@ class _Turn(msgspec.Struct):
 
     taken: Taken
     updates: list[StockUpdate]
-    skus: dict[str, int]
+    told: list[Change]  # the listings of the updates, as they were read
     position: int
     resend_after: int | None
     sender: StockSender | None = None
@@ -133,7 +134,7 @@ def _give_sender(turn: _Turn, senders: Senders) -> None:
 
 async def _hand_over(db: Database, turn: _Turn) -> int:
     try:
-        handed = await _send(turn)
+        handed = await _send_under_lease(db, turn)
     except NotHanded as why:
         await _fail(db, turn, why.why, why.after)
         return 0
@@ -142,9 +143,38 @@ async def _hand_over(db: Database, turn: _Turn) -> int:
         await _fail(db, turn, f"{type(error).__name__}: {error}", None)
         return 0
     async with db.transaction() as tx:
-        await _store(tx, turn, handed)
+        if not await _store(tx, turn, handed):
+            await _tell_again(tx, turn)
         await _settle(tx, turn)
     return len(turn.updates)
+
+
+async def _send_under_lease(db: Database, turn: _Turn) -> Handed:
+    """Hand over, the channel kept meanwhile: whoever spoke to it next would be overtaken by what is under way."""
+    over = asyncio.Event()
+    keeping = asyncio.create_task(_keep(db, turn, over))
+    try:
+        return await _send(turn)
+    finally:
+        over.set()
+        await keeping
+
+
+async def _keep(db: Database, turn: _Turn, over: asyncio.Event) -> None:
+    for _ in range(int(3 * LONGEST_TURN_S / LEASE_S)):
+        await rest(over, LEASE_S / 3)
+        if over.is_set():
+            return
+        asked = {"channel_id": turn.taken.channel_id, "taken_until": turn.taken.taken_until, "lease": LEASE_S}
+        try:
+            async with db.transaction() as tx:
+                until = await tx.value(writes.RENEW, asked)
+        except Exception:  # the database may be away: the next look tries again
+            log.exception("push_not_kept", channel=turn.taken.channel)
+            continue
+        if until is None:
+            return
+        turn.taken = msgspec.structs.replace(turn.taken, taken_until=until)
 
 
 async def _send(turn: _Turn) -> Handed:
@@ -201,7 +231,7 @@ class _Round:
         return _Turn(
             taken=taken,
             updates=[_update(c, units[c.sku_id]) for c in differing],
-            skus={c.code: c.sku_id for c in differing},
+            told=differing,
             position=position,
             resend_after=resend_after,
         )
@@ -229,23 +259,33 @@ def _update(change: Change, quantity: int) -> StockUpdate:
     )
 
 
-async def _store(tx: Tx, turn: _Turn, handed: Handed) -> None:
+async def _store(tx: Tx, turn: _Turn, handed: Handed) -> bool:
+    """Note what was told, and that the turn is over; tell whether the channel was still this turn's."""
     end = {
         "channel_id": turn.taken.channel_id,
+        "taken_until": turn.taken.taken_until,
+        "next_at": turn.taken.next_at,
         "position": turn.position,
         "resend_after": turn.resend_after,
         "count": len(turn.updates) - len(handed.refused),
     }
     if not turn.updates:
-        await tx.execute(writes.FINISH, end)
-        return
+        return await tx.execute(writes.FINISH, end) > 0
     columns = {
-        "skus": arrays.ints([turn.skus[u.code] for u in turn.updates]),
+        "skus": arrays.ints([c.sku_id for c in turn.told]),
+        "codes": arrays.texts(c.code for c in turn.told),
+        "formers": arrays.ints([c.sent_quantity for c in turn.told]),
         "quantities": arrays.ints([u.quantity for u in turn.updates]),
         "versions": arrays.ints([u.version for u in turn.updates]),
         "errors": arrays.texts(_told(handed.refused.get(u.code)) for u in turn.updates),
     }
-    await tx.execute(writes.STORE_SENT, {**end, **columns})
+    return await tx.value(writes.STORE_SENT, {**end, **columns}) is not None
+
+
+async def _tell_again(tx: Tx, turn: _Turn) -> None:
+    skus = arrays.ints([c.sku_id for c in turn.told])
+    await tx.execute(writes.TELL_AGAIN, {"channel_id": turn.taken.channel_id, "skus": skus})
+    log.warning("push_overtaken", channel=turn.taken.channel)
 
 
 def _told(why: str | None) -> str | None:
@@ -257,8 +297,10 @@ async def _fail(db: Database, turn: _Turn, why: str, after: float | None) -> Non
     taken = turn.taken
     longest = min(FIRST_WAIT_S * 2 ** min(taken.failures, 16), LONGEST_WAIT_S)
     wait = after if after is not None else random.uniform(longest / 2, longest)  # noqa: S311 -- jitter
+    failed = {"channel_id": taken.channel_id, "taken_until": taken.taken_until, "error": why[:500], "after": wait}
     async with db.transaction() as tx:
-        await tx.execute(writes.FAIL, {"channel_id": taken.channel_id, "error": why[:500], "after": wait})
+        if not await tx.execute(writes.FAIL, failed):
+            await _tell_again(tx, turn)
         await _settle(tx, turn)
     log.warning("stock_not_handed_over", channel=taken.channel, why=why[:200], failures=taken.failures + 1)
 

@@ -63,34 +63,53 @@ WHERE c.id = p.channel_id AND p.channel_id IN (
       AND w.next_at <= clock_timestamp() AND (w.taken_until IS NULL OR w.taken_until < clock_timestamp())
     ORDER BY w.next_at LIMIT %(most)s::int FOR NO KEY UPDATE SKIP LOCKED
 )
-RETURNING p.channel_id, c.code AS channel, p.kind, p.url, p.secret, p.position, p.resend_after, p.failures, p.all_skus
+RETURNING p.channel_id, c.code AS channel, p.kind, p.url, p.secret, p.position, p.resend_after, p.failures, p.all_skus,
+          p.taken_until, p.next_at
+"""
+# A hand-over that goes on keeps its channel, unless somebody else has it by now.
+RENEW = """
+UPDATE stock_push SET taken_until = clock_timestamp() + make_interval(secs => %(lease)s::float8)
+WHERE channel_id = %(channel_id)s::int AND taken_until = %(taken_until)s::timestamptz RETURNING taken_until
 """
 
+# The lease is the fence: who lost it ends nothing. Whoever has all listings looked at again says so by `next_at`; a
+# turn that was under way then leaves that to the next one.
 _FINISH = """
-UPDATE stock_push SET position = greatest(position, %(position)s::bigint), resend_after = %(resend_after)s::int,
+UPDATE stock_push SET position = greatest(position, %(position)s::bigint),
+    resend_after = CASE WHEN next_at = %(next_at)s::timestamptz THEN %(resend_after)s::int ELSE resend_after END,
     taken_until = NULL, failures = 0, error = NULL, next_at = clock_timestamp(),
     sent_count = sent_count + %(count)s::bigint, sent_at = CASE WHEN %(count)s::bigint > 0 THEN now() ELSE sent_at END
-WHERE channel_id = %(channel_id)s::int
+WHERE channel_id = %(channel_id)s::int AND taken_until = %(taken_until)s::timestamptz
 """
 FINISH = _FINISH
 # What was handed over, and the end of the turn, in one statement. `sent_*` and `error` of a listing are in no index but
-# the partial one on errors.
+# the partial one on errors. A listing that is called otherwise by now, or is to be told in any case, stays untold.
 STORE_SENT = (
-    """
-WITH told AS (
+    "WITH ended AS ("
+    + _FINISH
+    + """
+RETURNING channel_id), told AS (
     UPDATE listing l SET sent_quantity = CASE WHEN w.error IS NULL THEN w.quantity ELSE l.sent_quantity END,
         sent_version = w.version, sent_at = now(), error = w.error
-    FROM unnest(%(skus)s::int[], %(quantities)s::int[], %(versions)s::bigint[], %(errors)s::text[])
-         AS w(sku_id, quantity, version, error)
-    WHERE l.channel_id = %(channel_id)s::int AND l.sku_id = w.sku_id
+    FROM unnest(%(skus)s::int[], %(codes)s::text[], %(quantities)s::int[], %(formers)s::int[], %(versions)s::bigint[],
+                %(errors)s::text[]) AS w(sku_id, code, quantity, former, version, error)
+    WHERE l.channel_id = %(channel_id)s::int AND l.sku_id = w.sku_id AND l.code = w.code
+      AND l.sent_quantity IS NOT DISTINCT FROM w.former AND EXISTS (SELECT FROM ended)
 )
+SELECT channel_id FROM ended
 """
-    + _FINISH
 )
 FAIL = """
 UPDATE stock_push SET taken_until = NULL, failures = failures + 1, error = %(error)s::text,
     next_at = clock_timestamp() + make_interval(secs => %(after)s::float8)
-WHERE channel_id = %(channel_id)s::int
+WHERE channel_id = %(channel_id)s::int AND taken_until = %(taken_until)s::timestamptz
+"""
+# Two spoke to the channel at once, and nobody knows who was last: what both may have said is told again.
+TELL_AGAIN = """
+WITH untold AS (
+    UPDATE listing SET sent_quantity = NULL WHERE channel_id = %(channel_id)s::int AND sku_id = ANY (%(skus)s::int[])
+)
+UPDATE stock_push SET resend_after = 0, next_at = clock_timestamp() WHERE channel_id = %(channel_id)s::int
 """
 
 # Every active SKU under its own code, where a channel lists all; what is listed already stays as it is.

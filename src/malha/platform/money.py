@@ -18,6 +18,13 @@ class Money(msgspec.Struct, frozen=True, order=False):
     minor: int
     currency: str = "BRL"
 
+    def __str__(self) -> str:
+        """Return it as an English sentence says it, like `BRL 10.00`; edges write it as their reader does."""
+        digits = CURRENCY_DIGITS.get(self.currency, 2)
+        whole, part = divmod(abs(self.minor), 10**digits)
+        cents = f".{part:0{digits}}" if digits else ""
+        return f"{self.currency} {'-' if self.minor < 0 else ''}{whole}{cents}"
+
     def _same(self, other: Self) -> None:
         if self.currency != other.currency:
             raise CurrencyMismatch(f"{self.currency} and {other.currency} cannot be combined")

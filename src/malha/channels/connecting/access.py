@@ -9,7 +9,7 @@ import msgspec
 
 from malha.channels.connecting import failures, reads, writes
 from malha.channels.connecting.model import Linked
-from malha.channels.contract import AuthExpired, Retryable, Tokens
+from malha.channels.contract import AuthExpired, Conflicting, Invalid, Missing, Retryable, Tokens
 from malha.platform import sealing, signing
 from malha.platform.clock import now
 from malha.platform.db import Database, Tx
@@ -117,9 +117,12 @@ class Safe:
         assert renew is not None  # noqa: S101 -- asked before
         try:
             tokens = await renew(refresh)
-        except BaseException:
+        except BaseException as error:
             async with self._db.transaction() as tx:
                 await tx.execute(writes.GIVE_UP_RENEWAL, {"id": self._connection.id, "generation": generation})
+            # In whatever words it says no (OAuth: 400): nothing is wrong with what was to be sent.
+            if isinstance(error, Invalid | Missing | Conflicting):
+                raise AuthExpired(error.why) from None
             raise
         # Kept before it is used: a refresh token may be good once, and this one is spent.
         async with self._db.transaction() as tx:

@@ -11,8 +11,10 @@ from functools import partial
 
 import msgspec
 import structlog
+from psycopg import DatabaseError, OperationalError
+from psycopg.errors import ProgramLimitExceeded
 
-from malha.channels.connecting import failures, forgetting, mapping, orders, reads, together, writes
+from malha.channels.connecting import cleaning, failures, forgetting, mapping, orders, reads, together, writes
 from malha.channels.connecting.model import Came, InboxState, Linked
 from malha.channels.connecting.orders import Parked, Unmapped
 from malha.channels.connecting.runtime import Runtime
@@ -60,7 +62,7 @@ async def keep(tx: Tx, connection_id: int, source: str, events: Sequence[InboxEv
 
 async def keep_all(tx: Tx, source: str, told: Sequence[tuple[int, InboxEvent]]) -> set[tuple[int, str]]:
     """Keep what came over connections, in its order; return the natural keys of what is new."""
-    told = await forgetting.stripped(tx, told)
+    told = await forgetting.stripped(tx, [(connection_id, _cleaned(event)) for connection_id, event in told])
     events = [event for _, event in told]
     found = await tx.tuples(
         writes.RECEIVE,
@@ -70,10 +72,21 @@ async def keep_all(tx: Tx, source: str, told: Sequence[tuple[int, InboxEvent]]) 
             "dedups": [e.dedup for e in events],
             "entities": [e.entity for e in events],
             "trusts": [e.trust.value for e in events],
-            "payloads": [_encode(e.order) if e.order is not None else e.order_id.encode() for e in events],
+            "payloads": [
+                cleaning.body(_encode(e.order)) if e.order is not None else e.order_id.encode() for e in events
+            ],
         },
     )
     return {(connection_id, dedup) for connection_id, dedup in found}
+
+
+def _cleaned(event: InboxEvent) -> InboxEvent:
+    """Return what came with names that can be kept; the rest of an order is cleaned as it is written."""
+    if cleaning.NUL not in event.dedup + event.entity + event.order_id:
+        return event
+    order = event.order and msgspec.structs.replace(event.order, id=cleaning.text(event.order.id))
+    dedup, entity = cleaning.text(event.dedup), cleaning.text(event.entity)
+    return msgspec.structs.replace(event, dedup=dedup, entity=entity, order=order)
 
 
 def events_of(page: Page[ExtOrder]) -> list[InboxEvent]:
@@ -131,10 +144,7 @@ async def _handle(runtime: Runtime, gate: Gate, connection: Linked, came: Came) 
     try:
         state = await _taken(runtime, gate, connection, came)
     except Unmapped as error:
-        async with runtime.db.transaction() as tx:
-            await orders.note_wanted(tx, connection.id, error.wants)
-            await mapping.note(tx, connection.id, error.seen, "order")
-        await _park(runtime.db, fence, InboxState.UNMAPPED, "unmapped", "", error.wants)
+        await _wait_for_words(runtime.db, connection, came, fence, error)
     except Parked as error:
         await _park(runtime.db, fence, InboxState.PARKED, error.cause, error.why)
     except (Resting, Waiting) as error:
@@ -155,6 +165,22 @@ async def _handle(runtime: Runtime, gate: Gate, connection: Linked, came: Came) 
             if ended and state is InboxState.DONE and not _is_answer(came):
                 retired = {"connection_id": connection.id, "entity": came.entity, "id": came.id}
                 await tx.execute(writes.RETIRE_STUCK, retired)
+
+
+async def _wait_for_words(
+    db: Database, connection: Linked, came: Came, fence: dict[str, int], unmapped: Unmapped
+) -> None:
+    try:
+        async with db.transaction() as tx:
+            await orders.note_wanted(tx, connection.id, unmapped.wants)
+            await mapping.note(tx, connection.id, unmapped.seen, "order")
+    except DatabaseError as error:
+        if isinstance(error, OperationalError) and not isinstance(error, ProgramLimitExceeded):
+            raise  # it is away: the lease runs out
+        log.exception("inbox_failed", connection=connection.code, entity=came.entity)
+        await _again(db, came, fence, "defect", error)
+    else:
+        await _park(db, fence, InboxState.UNMAPPED, "unmapped", "", unmapped.wants)
 
 
 async def _return(db: Database, fence: dict[str, int], after: float | None = None) -> None:
@@ -180,7 +206,8 @@ async def _order_of(runtime: Runtime, connection: Linked, came: Came) -> ExtOrde
     source = line.connector
     if not isinstance(source, OrderSource):
         raise Invalid(failures.UNREADABLE_ORDERS)
-    return await line.call(lambda: source.get_order(line.ctx, came.payload.decode()))
+    found = await line.call(lambda: source.get_order(line.ctx, came.payload.decode()))
+    return _order(cleaning.body(_encode(found)))
 
 
 def _cause(error: Exception) -> str:

@@ -113,8 +113,9 @@ async def _turn(runtime: Runtime, connection: Linked, settle_s: float) -> tuple[
     try:
         line = runtime.line(connection)
     except (MalhaError, AuthExpired) as error:
+        broken = {"id": connection.id, "version": connection.version, "why": str(error)[:300]}
         async with runtime.db.transaction() as tx:
-            await tx.execute(writes.BREAK, {"id": connection.id, "why": str(error)[:300]})
+            await tx.execute(writes.BREAK, broken)
         return 0, []
     limits = line.limits
     async with runtime.db.transaction() as tx:

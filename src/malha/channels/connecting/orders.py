@@ -32,6 +32,7 @@ from malha.platform.errors import FieldError, MalhaError
 from malha.platform.ids import UUID
 
 ENTITY = "order"
+CANCELLED = "cancelled_order"  # of which nobody had heard before: bound to nothing, for its version
 TENDER = "payment"
 Words = dict[tuple[str, str], str | None]  # (kind, their word): ours, None where nobody said yet
 HASH = 32  # bytes
@@ -106,7 +107,15 @@ async def _known(runtime: Runtime, connection: Linked, order: ExtOrder) -> _New 
         if known is not None and known.remote_version is not None and known.remote_version >= order.version:
             return InboxState.STALE
         if order.state is ExtState.CANCELLED and (known is None or not order.lines):
-            return InboxState.DONE if not await _exists(tx, connection, order) else await _update(tx, connection, order)
+            if await _exists(tx, connection, order):
+                return await _update(tx, connection, order)
+            # Its cancel may have overtaken it: what was said of it before makes it no order.
+            await _bind(tx, connection, order, order.id, None, order.version, entity=CANCELLED)
+            return InboxState.DONE
+        if known is None:
+            gone = await reads.binding(tx, connection.id, CANCELLED, order.id)
+            if gone is not None and (gone.remote_version or 0) >= order.version:
+                return InboxState.STALE
         if known is None and order.sent and not await _exists(tx, connection, order):
             raise Parked("refused", "some of it left before it came here: here it would be sent again")
         ruled = fields.ruled(
@@ -322,11 +331,15 @@ def _payment(said: ExtPayment, words: Words) -> dict[str, Any]:
         "kind": words[TENDER, said.method],
         "amount": said.amount,
         "state": said.state.value,
-        "reference": said.id[:200] or None,
+        "reference": _reference(said),
         "installments": max(1, min(said.installments, 99)),
         "paid_at": said.paid_at,
         "expires_at": said.expires_at,
     }
+
+
+def _reference(said: ExtPayment) -> str | None:
+    return said.id[: reversing.LONGEST_REFERENCE] or None
 
 
 def hash_of(order: NewOrder) -> bytes:
@@ -370,7 +383,8 @@ async def _place(gate: Gate, connection: Linked, order: NewOrder) -> UUID | None
     except OrderDiffers:
         return None
     except FieldError as error:
-        problems = "; ".join(f"{p['at']}: {p['says']}" for p in error.facts.get("problems", ())[:5])
+        said = [(p["at"], p["says"], p.get("facts", {})) for p in error.facts.get("problems", ())[:5]]
+        problems = "; ".join(f"{at}: {says.format_map(facts)}" for at, says, facts in said)
         raise Parked("refused", f"{error} {problems}") from None
     except MalhaError as error:
         if error.status in {429, 503}:
@@ -379,14 +393,21 @@ async def _place(gate: Gate, connection: Linked, order: NewOrder) -> UUID | None
 
 
 async def _bind(
-    tx: Tx, connection: Linked, order: ExtOrder, order_id: UUID, content: bytes | None, version: int | None
+    tx: Tx,
+    connection: Linked,
+    order: ExtOrder,
+    ours: UUID | str,
+    content: bytes | None,
+    version: int | None,
+    *,
+    entity: str = ENTITY,
 ) -> None:
     await tx.execute(
         writes.BIND,
         {
             "connection_id": connection.id,
-            "entity": ENTITY,
-            "internal_id": str(order_id),
+            "entity": entity,
+            "internal_id": str(ours),
             "external_id": order.id,
             "version": version,
             "hash": content,
@@ -458,22 +479,39 @@ async def _update(
 
 async def _pay(tx: Tx, order_id: UUID, order: ExtOrder, words: Words) -> None:
     """Record what became of payments since; the same again changes nothing."""
-    rows = await payment_reads.tenders(tx, order_id)
-    by_reference = {row.reference: row for row in rows}
+    rows = list(await payment_reads.tenders(tx, order_id))
     for said in order.payments:
-        row = by_reference.get(said.id)
+        row = _row_of(rows, said, words)
         try:
             if row is None:
                 if said.state is not PaidState.DECLINED and said.amount > 0:
                     await payments.add_tender(tx, order_id, _tender(order_id, said, words, order.placed_at))
             elif said.state in _FACTS and not _recorded(row, said):
-                kind = _FACTS[said.state]
                 fact = Fact(
-                    position=row.position, kind=kind, amount=said.amount, reference=said.id, occurred_at=said.paid_at
+                    position=row.position,
+                    kind=_FACTS[said.state],
+                    amount=said.amount,
+                    reference=_reference(said) or "",
+                    occurred_at=said.paid_at,
                 )
                 await payments.record_fact(tx, order_id, fact)
         except MalhaError as error:
             raise Parked("payment", str(error)) from None
+
+
+def _row_of(rows: list[Any], said: ExtPayment, words: Words) -> Any:
+    """Return the payment that is here, and take it out of those that are left; None where it is none of them.
+
+    One name may be of several, as where the channel gives them none: then its kind and its amount say which.
+    """
+    named = [row for row in rows if row.reference == _reference(said)]
+    if len(named) > 1 or not said.id:
+        kind = words.get((TENDER, said.method))
+        named = [row for row in named if row.amount == said.amount and kind in {row.kind, None}]
+    if not named:
+        return None
+    rows.remove(named[0])
+    return named[0]
 
 
 def _recorded(row: Any, said: ExtPayment) -> bool:
@@ -488,8 +526,8 @@ def _tender(order_id: UUID, said: ExtPayment, words: Words, placed_at: datetime)
         kind=words[TENDER, said.method] or "prepaid",
         amount=said.amount,
         state=said.state.value,
-        reference=said.id,
-        installments=said.installments,
+        reference=_reference(said),
+        installments=max(1, min(said.installments, 99)),
         expires_at=said.expires_at,
         occurred_at=said.paid_at or placed_at,
     )

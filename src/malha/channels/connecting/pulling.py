@@ -13,7 +13,7 @@ import structlog
 from malha.channels.connecting import failures, inbox, reads, writes
 from malha.channels.connecting.model import Linked, Turn
 from malha.channels.connecting.runtime import Line, Runtime
-from malha.channels.contract import ChannelError, ExtOrder, OrderSource, Page
+from malha.channels.contract import ChannelError, ExtOrder, OrderSource, Page, Retryable
 from malha.channels.partners import filing
 from malha.platform import retrying
 from malha.platform.errors import MalhaError
@@ -61,8 +61,7 @@ async def _read(runtime: Runtime, connection: Linked, turn: Turn, pause_s: float
             if kept is None:  # somebody else reads this stream by now
                 break
             new += kept
-            if page.handles:
-                await _acknowledge(runtime, line, source, turn, page.handles)
+            await _go_on(runtime, line, source, turn, page, stands_still=page.cursor == value and not kept)
             value = page.cursor
             if not page.more:
                 break
@@ -109,6 +108,20 @@ async def _keep(
             return None
         events = inbox.events_of(page)
         return await inbox.keep(tx, turn.connection_id, "pull", events) if events else 0
+
+
+async def _go_on(
+    runtime: Runtime, line: Line, source: OrderSource, turn: Turn, page: Page[ExtOrder], *, stands_still: bool
+) -> None:
+    """Acknowledge what a page gave.
+
+    Raises:
+        Retryable: it is the same page again, and what comes after it is never reached.
+    """
+    if page.handles:
+        await _acknowledge(runtime, line, source, turn, page.handles)
+    elif page.more and stands_still:
+        raise Retryable(failures.SAME_PAGE)
 
 
 async def _acknowledge(runtime: Runtime, line: Line, source: OrderSource, turn: Turn, handles: Sequence[str]) -> None:

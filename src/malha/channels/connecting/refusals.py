@@ -18,6 +18,7 @@ SAID = (
     N_("{amount} of the order is left to refund"),
     N_("the gateway {gateway} gives no money back: do it there, or turn off refund_at_gateway"),
     N_("nobody could look it up"),
+    N_("the channel still works on it"),
     N_("no price list was named for {currency}"),
     N_("several variants have the SKU {code}: give each its own in Shopify"),
     N_("Shopify does not track its quantity: turn that on for it"),

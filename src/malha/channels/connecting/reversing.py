@@ -26,6 +26,7 @@ from malha.platform.errors import MalhaError
 from malha.platform.ids import UUID
 
 REASON = "cancelled at the channel"
+LONGEST_REFERENCE = 200
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -126,5 +127,5 @@ async def _refund(tx: Tx, order_id: UUID, said: ExtRefund) -> list[str]:
 def _tender_of(rows: Any, said: ExtRefund) -> Any:
     """Return the payment that was refunded; where the channel does not say, the first that has so much left."""
     if said.payment:
-        return next((row for row in rows if row.reference == said.payment), None)
+        return next((row for row in rows if row.reference == said.payment[:LONGEST_REFERENCE]), None)
     return next((row for row in rows if row.captured - row.refunded >= said.amount), None)

@@ -175,6 +175,7 @@ class Line:
                     raise
                 return await ask()
         except AuthExpired as error:
+            broken = {"id": self.connection.id, "version": self.connection.version, "why": error.why[:300]}
             async with self._db.transaction() as tx:
-                await tx.execute(writes.BREAK, {"id": self.connection.id, "why": error.why[:300]})
+                await tx.execute(writes.BREAK, broken)
             raise

@@ -78,6 +78,8 @@ async def _unknown(tx: Tx, plain: Sequence[_Plain]) -> tuple[list[_Plain], list[
     """Return those that are not here, and those of which we know something newer."""
     keys = [(p.connection.id, p.order.id) for p in plain]
     known = await reads.versions(tx, orders.ENTITY, keys) if keys else {}
+    new = [key for key in keys if key not in known]
+    known |= await reads.versions(tx, orders.CANCELLED, new) if new else {}
     fresh, stale = [], []
     for key, each in zip(keys, plain, strict=True):
         version = known.get(key)

@@ -31,7 +31,9 @@ DONE = Reply(0, {}, b"")  # of what has no status
 RING = 500  # calls that are kept
 LONGEST_WAIT_S = 5.0  # for a token; who would wait longer comes back later
 TOLD = frozenset({404, 409, 410, 412, 422})  # whose meaning the connector knows
-MAYBE = frozenset({500, 502, 504})  # the peer may have acted
+# What was asked for did not reach who would have done it: not here, not now, not so; and a proxy that found nobody. Of
+# every other 5xx (as 520 and 524 of a proxy) nobody knows, nor of 408: the peer may have acted.
+AWAY = frozenset({501, 503, 505, 521, 523, 525, 526})
 READING = frozenset({"GET", "HEAD"})
 REMAINING = ("x-ratelimit-remaining", "ratelimit-remaining", "x-rate-limit-remaining")
 
@@ -80,10 +82,10 @@ def _judged(reply: Reply, clean: Callable[[str], str]) -> ChannelError | None:
         return RateLimited(says, after=after)
     if status == 401:
         return AuthExpired(says)
-    if status in MAYBE:
-        return Unsure(says)
-    if status >= 500:
+    if status in AWAY or status == 425:
         return Retryable(says, after=after)
+    if status >= 500 or status == 408:
+        return Unsure(says)
     return Invalid(f"{says}: {clean(reply.body.decode('utf-8', 'replace'))}", code=str(status))
 
 

@@ -24,10 +24,11 @@ SET_STATUS = """
 UPDATE connection SET status = %(status)s::text, why = %(why)s::text, version = version + 1
 WHERE id = %(id)s::int AND status <> %(status)s::text RETURNING version
 """
-# The peer does not know us: only an active connection breaks; who paused it keeps it so.
+# The peer does not know us: only an active connection breaks; who paused it keeps it so. Nor does one that somebody
+# changed since it was asked, as by other secrets: what was said is of the former ones.
 BREAK = """
 UPDATE connection SET status = 'broken', why = %(why)s::text, version = version + 1
-WHERE id = %(id)s::int AND status = 'active' RETURNING code
+WHERE id = %(id)s::int AND status = 'active' AND version = %(version)s::int RETURNING code
 """
 NOTE_CHECK = """
 UPDATE connection SET checked_at = now(), check_says = %(says)s::text WHERE id = %(id)s::int

@@ -13,7 +13,7 @@ is no vendor's product, so the tier is C.
     POST /prices   {"items": [...]}               the same
     POST /listings {"items": [...]}               the same; a refusal names the "field", others are in "others"
     POST /shipments, /cancellations, /refunds     {"id": "..."}; `Idempotency-Key` is our key of it
-    GET  /operations/{key}                        {"id": "..."}, or 404: it never arrived
+    GET  /operations/{key}                        {"id": "..."}; {"pending": "..."}; or 404: it never arrived
     POST /token    {"refresh_token": "..."}       {"access_token": "...", "refresh_token": "...", "expires_in": 3600}
     GET  /ping                                    {"name": "..."}
 
@@ -70,6 +70,7 @@ from malha.channels.contract import (
     Rejected,
     Reply,
     Result,
+    Retryable,
     ShipmentPush,
     ShippedLine,
     StockUpdate,
@@ -82,6 +83,7 @@ from malha.channels.contract import (
 )
 
 PAGE, RATE, IN_FLIGHT = 100, 20, 8
+PENDING_S = 300.0  # before it is looked again whether the channel has done what it works on
 _encode = msgspec.json.Encoder().encode
 Amount = Annotated[int, Meta(ge=0, le=10**12)]
 
@@ -462,7 +464,9 @@ class Generic:
             found = await self._ask(ctx, "GET", f"/operations/{key}", _Done, operation="find_operation")
         except Missing:
             return None
-        return ExtRef(found.id) if found.id else None
+        if found.pending and not found.id:  # it arrived, and must not be sent again
+            raise Retryable("the channel still works on it", after=PENDING_S)
+        return ExtRef(found.id)
 
     async def cancel(self, ctx: Ctx, push: CancelPush, key: str) -> Result:
         """Tell what will not come."""

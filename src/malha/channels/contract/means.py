@@ -36,7 +36,7 @@ class Http(Protocol):
             RateLimited: 429.
             AuthExpired: 401.
             Retryable: the peer was not reached, is away (503), or may not be asked now.
-            Unsure: the request was sent and no whole answer came, or 500, 502 or 504.
+            Unsure: the request was sent and no whole answer came, or 408 or a 5xx after which it may have been done.
             Invalid: any other 4xx.
         """
         ...

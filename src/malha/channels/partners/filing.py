@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 import msgspec
 import structlog
 
+from malha.channels.connecting import cleaning
 from malha.channels.connecting import writes as connection_writes
 from malha.channels.connecting.model import Linked, Turn
 from malha.channels.connecting.orders import Parked, actor_of
@@ -71,8 +72,13 @@ TakeStock = Callable[[Database, Actor, Stated, Iterator[bytes]], Awaitable[Mappi
 async def read(
     db: Database, line: Line, turn: Turn, pause_s: float, take_stock: TakeStock | None, language: str
 ) -> int:
-    """Take one turn with the files of a connection; return how many new ones were taken."""
-    more = await _finish(db, line, take_stock, language)
+    """Take one turn with the files of a connection; return how many new ones were taken.
+
+    Raises:
+        ChannelError: the partner is away; or refuses a file, the others being done all the same.
+    """
+    refused: list[Invalid] = []
+    more = await _finish(db, line, take_stock, language, refused)
     async with db.transaction() as tx:
         listed = {
             (file.name, file.bytes, file.stated["modified"])
@@ -88,7 +94,10 @@ async def read(
         seen = {f.name: (f.size, f.modified) for f in found[:REMEMBERED]}
         still = [f for f in found if before.get(f.name) == (f.size, f.modified)]
         for file in [f for f in still if (f.name, f.size, f.modified) not in listed][:AT_ONCE]:
-            taken += await _take(db, line, source, file)
+            try:
+                taken += await _take(db, line, source, file)
+            except Invalid as error:
+                refused.append(error)
     async with db.transaction() as tx:
         moved = {"id": turn.connection_id, "stream": turn.stream, "value": _encode(seen).decode(), "since": None}
         rest: dict[str, Any] = {
@@ -98,6 +107,8 @@ async def read(
             "pause": 0.0 if taken or more else pause_s,
         }
         await tx.value(connection_writes.MOVE_CURSOR, {**moved, **rest})
+    if refused:
+        raise refused[0]
     return taken
 
 
@@ -216,16 +227,16 @@ async def keep_said(tx: Tx, way: str, told: Sequence[tuple[int, Said]], file_id:
     if not told:
         return new
     said = [one for _, one in told]
-    keys = [(connection_id, rules.dedup_of(one.answer)) for connection_id, one in told]
+    keys = [(connection_id, cleaning.text(rules.dedup_of(one.answer))) for connection_id, one in told]
     columns = {"connections": [connection_id for connection_id, _ in keys], "dedups": [dedup for _, dedup in keys]}
     found = await tx.tuples(
         connection_writes.RECEIVE,
         {
             **columns,
             "source": way,
-            "entities": [rules.entity_of(s.answer) for s in said],
+            "entities": [cleaning.text(rules.entity_of(s.answer)) for s in said],
             "trusts": [Trust.DATA.value] * len(said),
-            "payloads": [_encode(s.answer) for s in said],
+            "payloads": [cleaning.body(_encode(s.answer)) for s in said],
         },
     )
     await tx.values(writes.REPLAY_SAID, columns)
@@ -283,8 +294,13 @@ def _stock_file(connection_id: int, stock: StockTold, name: str) -> dict[str, An
 # --- what earlier turns left ---
 
 
-async def _finish(db: Database, line: Line, take_stock: TakeStock | None, language: str) -> bool:
-    """Bring files on their way; tell whether a file that lists things is to be gone on with at once."""
+async def _finish(
+    db: Database, line: Line, take_stock: TakeStock | None, language: str, refused: list[Invalid]
+) -> bool:
+    """Bring files on their way; tell whether a file that lists things is to be gone on with at once.
+
+    What the partner does not let be put away is added to `refused`, and tried again at the next turn.
+    """
     connection = line.connection
     async with db.transaction() as tx:
         files = await reads.open_files(tx, connection.id)
@@ -306,7 +322,10 @@ async def _finish(db: Database, line: Line, take_stock: TakeStock | None, langua
                 continue
             else:
                 await _settle(db, connection, file)
-        await _put_away(db, line, file, language)
+        try:
+            await _put_away(db, line, file, language)
+        except Invalid as error:
+            refused.append(error)
     return more
 
 

@@ -105,6 +105,7 @@ class Sftp:
         self._lock = asyncio.Lock()
         self._link: asyncssh.SSHClientConnection | None = None
         self._sftp: asyncssh.SFTPClient | None = None
+        self._real: dict[str, str] = {}  # paths as they are shown, where the server has them in another encoding
 
     async def close(self) -> None:
         """End the connection, if there is one."""
@@ -118,15 +119,19 @@ class Sftp:
         """Return the plain files of a folder; see `contract.Files`."""
 
         async def ask(sftp: asyncssh.SFTPClient) -> list[RemoteFile]:
-            found: list[RemoteFile] = []
+            found: dict[str, RemoteFile] = {}
             try:
                 async for entry in sftp.scandir(folder):
                     if _plain(entry.attrs) and len(found) < MOST_NAMES:
                         size, at = entry.attrs.size or 0, entry.attrs.mtime or 0
-                        found.append(RemoteFile(str(entry.filename), size, int(at)))
+                        real = str(entry.filename)
+                        name = _shown(real)
+                        if name != real:
+                            self._real[f"{folder}/{name}"] = f"{folder}/{real}"
+                        found[name] = RemoteFile(name, size, int(at))
             except GONE:
                 return []
-            return sorted(found, key=lambda f: f.name)
+            return sorted(found.values(), key=lambda f: f.name)
 
         return await self._call("LIST", folder, ask)
 
@@ -137,7 +142,7 @@ class Sftp:
             into.seek(0)
             into.truncate()
             read = 0
-            async with sftp.open(path, "rb") as file:
+            async with sftp.open(self._real.get(path, path), "rb") as file:
                 while piece := cast("bytes", await file.read(PIECE)):
                     read += into.write(piece)
                     if read > most:
@@ -188,11 +193,12 @@ class Sftp:
 
     async def move(self, path: str, to: str) -> None:
         """Give a file another place; see `contract.Files`."""
+        real = self._real.get(path, path)
 
         async def ask(sftp: asyncssh.SFTPClient) -> None:
             await _folder(sftp, to.rpartition("/")[0])
             try:
-                await sftp.rename(path, to)
+                await sftp.rename(real, to)
             except GONE:
                 return
             except asyncssh.SFTPFailure:
@@ -200,7 +206,7 @@ class Sftp:
                 if not await sftp.exists(to):
                     raise
                 with contextlib.suppress(*GONE):  # it was moved, and we did not hear of it
-                    await sftp.remove(path)
+                    await sftp.remove(real)
 
         await self._call("MOVE", path, ask)
 
@@ -209,7 +215,7 @@ class Sftp:
 
         async def ask(sftp: asyncssh.SFTPClient) -> None:
             try:
-                await sftp.remove(path)
+                await sftp.remove(self._real.get(path, path))
             except GONE:
                 return
 
@@ -244,7 +250,8 @@ class Sftp:
                 await self.close()
                 self._link = await self._connect()
                 try:
-                    self._sftp = await self._link.start_sftp_client()
+                    # One name in another encoding must not keep the others from being listed.
+                    self._sftp = await self._link.start_sftp_client(path_errors="surrogateescape")
                 except (*AWAY, asyncssh.Error) as error:
                     await self.close()
                     raise Retryable(failures.NO_FILES.format(host=self._server.host, why=_said(error))) from None
@@ -292,6 +299,15 @@ def _optional(access: Access, name: str) -> str | None:
 
 def _paths(folder: str, name: str) -> tuple[str, str, str]:
     return f"{folder}/{name}", f"{folder}/.{name}{TEMPORARY}", f"{folder}/.{name}{MARK}"
+
+
+def _shown(name: str) -> str:
+    """Return a file's name as text: what is no UTF-8 is read as Latin-1, as old systems write it."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return name.encode(errors="surrogateescape").decode("latin-1")
+    return name
 
 
 def _plain(attrs: asyncssh.SFTPAttrs) -> bool:

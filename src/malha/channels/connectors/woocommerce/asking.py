@@ -41,7 +41,8 @@ async def ask(
         Invalid, Conflicting: it will not be taken.
         Unsure: the answer cannot be read.
     """
-    return decoded(await send(ctx, method, path, operation, params=params, body=body), into)
+    reply = await send(ctx, method, path, operation, params=params, body=body)
+    return decoded(reply, into, changes=method != "GET")
 
 
 async def send(
@@ -97,8 +98,8 @@ def signed(
     return {**proof, "oauth_signature": base64.b64encode(digest).decode()}
 
 
-def decoded(reply: Reply, into: type[Any]) -> Any:
-    """Return what an answer says.
+def decoded(reply: Reply, into: type[Any], *, changes: bool = False) -> Any:
+    """Return what an answer says; `changes`: what was asked for may have been done, whatever it says.
 
     Raises:
         Invalid: it is other than a shop answers.
@@ -107,6 +108,8 @@ def decoded(reply: Reply, into: type[Any]) -> Any:
     try:
         return msgspec.json.decode(reply.body, type=into)
     except msgspec.ValidationError as error:
+        if changes:
+            raise Unsure(f"the answer is other than expected: {error}"[:200]) from None
         raise Invalid(f"the answer is other than expected: {error}"[:200]) from None
     except msgspec.DecodeError as error:
         # Cut off or no JSON: whatever was asked may have been done.
