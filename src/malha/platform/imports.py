@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from enum import StrEnum
 from itertools import islice
-from typing import Any, BinaryIO, Protocol, runtime_checkable
+from typing import Any, BinaryIO, NamedTuple, Protocol, runtime_checkable
 
 import msgspec
 from psycopg import errors as pg
@@ -185,18 +185,30 @@ class Step(msgspec.Struct, frozen=True):
 Note = Callable[[Tx, Step], Awaitable[None]]
 
 
+class Begun(NamedTuple):
+    """An import whose rows are written: in whose name, with which notes, and after which place."""
+
+    actor: Actor
+    note: Note | None = None
+    place: Place = Place()
+
+
 class Keeper(Protocol):
     """What keeps an import while its caller waits for it."""
 
-    async def begin(self, text: BinaryIO, others: Sequence[str]) -> tuple[Actor, Note]:
-        """Write down that the rows of a text table are written from now on: in whose name, and with which notes.
+    async def take_up(self) -> Begun | None:
+        """Return the import that the same command began and a crash cut off; None: there is none to go on with."""
+        ...
+
+    async def begin(self, text: BinaryIO, others: Sequence[str]) -> Begun:
+        """Write down that the rows of a text table are written from now on.
 
         `others` are the sheets of its workbook that are not read.
         """
         ...
 
-    async def end(self, report: Report) -> None:
-        """Write down that all rows were read."""
+    async def end(self, report: Report) -> Report:
+        """Write down that all rows were read; return what became of all of them, whoever wrote them."""
         ...
 
 
@@ -214,7 +226,8 @@ async def run_import(
 ) -> Report:
     """Import a table, a text or the first sheet of a workbook. With `ALL` it is read twice: a bad row writes nothing.
 
-    What became of each record is in the audit trail, with its line; a `keeper` keeps the import itself.
+    What became of each record is in the audit trail, with its line; a `keeper` keeps the import itself. One that it
+    takes up was looked at before: its rows go on where they were cut off.
 
     Raises:
         UnreadableTable: the file is no table.
@@ -224,22 +237,31 @@ async def run_import(
     text = await asyncio.to_thread(workbook.as_text, file)
     try:
         others = await asyncio.to_thread(workbook.passed_over, file)
-        report = Report()
-        if mode is not Mode.VALID:
+        begun = None if keeper is None or mode is Mode.PREVIEW else await keeper.take_up()
+        if begun is None and mode is not Mode.VALID:
             report = await read_rows(database, target, text, apply=False, actor=actor, from_line=from_line)
             report.other_sheets = others
             if mode is Mode.PREVIEW or report.bad:
                 return report
-        writer, note = (actor, None) if keeper is None else await keeper.begin(text, others)
+        if begun is None:
+            begun = Begun(actor) if keeper is None else await keeper.begin(text, others)
         report = await read_rows(
-            database, target, text, apply=True, actor=writer, from_line=from_line, note=note, progress=progress
+            database,
+            target,
+            text,
+            apply=True,
+            actor=begun.actor,
+            from_line=from_line,
+            begin=begun.place,
+            note=begun.note,
+            progress=progress,
         )
         report.other_sheets = others
     finally:
         if text is not file:
             text.close()
     if keeper is not None:
-        await keeper.end(report)
+        report = await keeper.end(report)
     facts = {"rows": report.rows, "bad": report.bad, "created": report.created, "changed": report.changed}
     async with database.transaction(actor) as tx:
         await audit.record(tx, action="import", entity=target.entity, entity_id=name or "-", after=facts)
