@@ -7,6 +7,7 @@ file: the key is bound to the import in the transaction that begins it, and to t
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 from typing import BinaryIO
 
 import msgspec
@@ -15,7 +16,7 @@ from malha.exchange import reads, service, writes
 from malha.exchange.errors import ImportBusy
 from malha.exchange.kinds import target_of
 from malha.exchange.model import Kind, RefusedRow, Run, State
-from malha.exchange.service import CUT_OFF, Lost, as_json
+from malha.exchange.service import CUT_OFF, LONGEST_HOURS, Lost, as_json
 from malha.platform import audit, idempotency, workbook
 from malha.platform.db import Actor, Database, Tx
 from malha.platform.ids import UUID, new_id
@@ -33,10 +34,14 @@ from malha.platform.imports import (
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """A keyed command that is an import, and what it is answered with once it is done."""
+    """A keyed command that is an import, and what it is answered with once it is done.
+
+    Without a reply the same command is another import then, as it is once a person stopped or undid what was cut off,
+    and after `LONGEST_HOURS`: who states the same file tomorrow states it anew.
+    """
 
     command: idempotency.Command
-    reply: Callable[[Report], idempotency.Reply]
+    reply: Callable[[Report], idempotency.Reply] | None = None
 
 
 async def import_at_once(
@@ -75,7 +80,8 @@ async def import_at_once(
             keeper=keeper,
         )
     except Lost:
-        raise ImportBusy(number=keeper.number) if asked is None else idempotency.InFlight from None
+        again = asked is not None and asked.reply is not None
+        raise idempotency.InFlight if again else ImportBusy(number=keeper.number) from None
     except BaseException:
         await keeper.cut_off()
         raise
@@ -96,7 +102,7 @@ class _Keeper:
         self.id = new_id()
         self.number = 0
         self.at = Place()
-        self.taken_up = False
+        self.taken_up: Place | None = None
 
     async def take_up(self) -> Begun | None:
         """Return the import that this command began, to be gone on with."""
@@ -111,10 +117,15 @@ class _Keeper:
             run_id = UUID(kept.headers["import"])
             await tx.value(writes.LOCK_RUN, {"id": run_id})
             run = await reads.run(tx, run_id)
-            if run.state not in {State.APPLYING, State.FAILED}:
+            ended = run.state not in {State.APPLYING, State.FAILED}
+            if self.asked.reply is None and (ended or await _is_old(tx, run)):
+                await idempotency.forget(tx, self.asked.command)
+                return None
+            if ended:
                 raise ImportBusy(number=run.number)
             await tx.execute(writes.RESUME, {"id": run_id})
-        self.id, self.number, self.at, self.taken_up = run_id, run.number, Place(run.turn, run.at_line), True
+        self.id, self.number, self.at = run_id, run.number, Place(run.turn, run.at_line)
+        self.taken_up = self.at
         return self._begun(run.name)
 
     async def begin(self, text: BinaryIO, others: Sequence[str]) -> Begun:
@@ -152,8 +163,9 @@ class _Keeper:
             if await tx.value(writes.LOCK_RUN, {"id": self.id}) is None:
                 raise Lost
             run = await reads.run(tx, self.id)
-            if self.taken_up:
+            if self.taken_up is not None:
                 report = await _whole(tx, run, report)
+                report.went_on_after = self.taken_up.line
             facts = {"rows": run.seen, "bad": run.bad, "created": run.created, "changed": run.changed}
             if not run.created + run.changed + run.bad + run.warned:
                 await tx.execute(writes.DROP_RUN, {"id": self.id})
@@ -166,8 +178,10 @@ class _Keeper:
                     await audit.record(tx, action="imported", entity=entity, entity_id=str(run.number), after=facts)
                 elif self.asked is not None:  # what ended it has its own answer
                     raise Lost
-            if self.asked is not None:
+            if self.asked is not None and self.asked.reply is not None:
                 await idempotency.keep(tx, self.asked.command, self.asked.reply(report))
+            elif self.asked is not None:
+                await idempotency.forget(tx, self.asked.command)
         return report
 
     async def cut_off(self) -> None:
@@ -190,6 +204,11 @@ class _Keeper:
             await tx.execute(writes.DROP_RUN, {"id": self.id})
             if self.asked is not None:
                 await idempotency.forget(tx, self.asked.command)
+
+
+async def _is_old(tx: Tx, run: Run) -> bool:
+    begun = run.started_at or run.uploaded_at
+    return begun < await tx.now() - timedelta(hours=LONGEST_HOURS)
 
 
 async def _whole(tx: Tx, run: Run, report: Report) -> Report:

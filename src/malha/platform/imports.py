@@ -148,6 +148,7 @@ class Report(msgspec.Struct):
     unchanged: int = 0
     applied: bool = False
     last_line: int = 0  # up to here everything is committed
+    went_on_after: int = 0  # the last line that was committed before, where it was cut off
     encoding: str = ""
     delimiter: str = ""
     ignored_columns: list[str] = []
