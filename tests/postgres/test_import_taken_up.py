@@ -12,11 +12,13 @@ from malha.exchange.at_once import Asked, import_at_once
 from malha.exchange.errors import ImportBusy
 from malha.exchange.model import Kind, State
 from malha.inventory import service as inventory
+from malha.inventory.imports import StockImport
 from malha.inventory.model import Claim, Reason, Reference
 from malha.platform import idempotency
 from malha.platform.db import SYSTEM, Actor
+from malha.platform.errors import Busy
 from malha.platform.idempotency import InFlight, KeyReused
-from malha.platform.imports import Mode, Report
+from malha.platform.imports import TRIES, Mode, Report
 from malha.platform.tabular import MissingColumns
 from malha.testing.builders import a_network, a_product
 
@@ -185,3 +187,58 @@ async def test_a_table_that_wrote_nothing_leaves_no_import_behind_and_its_key_fr
     async with database.transaction(SYSTEM) as tx:
         assert await tx.value("SELECT count(*) FROM import_run") == 0
     assert (await bring(database, "sku;location;on_hand\nCUP;DC;9\n")).changed == 1
+
+
+async def test_a_table_that_meets_what_somebody_holds_waits_for_its_turn_and_goes_on(database, world, monkeypatch):
+    """Longer than a statement waits for a lock: a count in another browser, say. It failed in its midst."""
+    handle, times = StockImport.handle, []
+    with psycopg.connect(database.url, options="-c search_path=malha") as beside:
+        beside.execute("SELECT FROM balance WHERE sku_id = (SELECT id FROM variant WHERE sku = 'CUP') FOR UPDATE")
+
+        async def tried(self, tx, rows, *, apply, turn):
+            times.append(rows[0].line)
+            if times.count(502) == 2:
+                beside.rollback()
+            return await handle(self, tx, rows, apply=apply, turn=turn)
+
+        monkeypatch.setattr(StockImport, "handle", tried)
+        lines = STOCK.splitlines()
+        lines[700] = "CUP;DC;9"
+        report = await bring(database, "\n".join(lines))
+    assert times == [2, 502, 502, 1002]
+    assert (report.rows, report.bad, report.created, report.changed) == (ROWS, 0, ROWS - 1, 1)
+
+
+async def test_a_chunk_that_gave_way_in_a_deadlock_is_written_once_more(database, world, monkeypatch):
+    handle, times = StockImport.handle, []
+
+    async def gives_way(self, tx, rows, *, apply, turn):
+        done = await handle(self, tx, rows, apply=apply, turn=turn)
+        times.append(rows[0].line)
+        if times == [2]:
+            raise psycopg.errors.DeadlockDetected
+        return done
+
+    monkeypatch.setattr(StockImport, "handle", gives_way)
+    report = await bring(database, STOCK)
+    assert (times, report.created, report.bad) == ([2, 2, 502, 1002], ROWS, 0)
+    async with database.transaction() as tx:
+        assert await tx.tuples(MOVED) == [(ROWS, ROWS)]
+
+
+async def test_a_table_that_waits_in_vain_says_so_and_can_be_sent_again(database, world, monkeypatch):
+    handle, times = StockImport.handle, []
+
+    async def waits(self, tx, rows, *, apply, turn):
+        times.append(rows[0].line)
+        if rows[0].line == 502 and len(times) < 20:
+            raise Busy
+        return await handle(self, tx, rows, apply=apply, turn=turn)
+
+    monkeypatch.setattr(StockImport, "handle", waits)
+    with pytest.raises(Busy):
+        await bring(database, STOCK)
+    assert times == [2, *[502] * TRIES]
+    assert ((await the_run(database)).state, (await the_run(database)).seen) == (State.FAILED, 500)
+    times.extend([0] * 20)
+    assert (await bring(database, STOCK)).created == ROWS

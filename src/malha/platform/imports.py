@@ -16,11 +16,13 @@ from psycopg import errors as pg
 
 from malha.platform import audit, workbook
 from malha.platform.db import SYSTEM, Actor, Database, Tx
+from malha.platform.errors import Busy
 from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_, translate
 from malha.platform.tabular import Column, Row, open_table
 
 CHUNK_ROWS = 500
+TRIES = 6  # of a chunk whose records somebody else holds: half a minute, as a statement waits five seconds for a lock
 CHUNK_CHARACTERS = 4 << 20
 MAX_PROBLEMS = 1_000
 
@@ -374,12 +376,12 @@ class _Run:
         readable = [row for row in rows if not row.flaws]
         refused: dict[int, list[Flaw]] = {}
         try:
-            return await self._commit(rows, readable, refused, apply=apply, turn=turn)
+            return await self._in_turn(rows, readable, refused, apply=apply, turn=turn)
         except (pg.IntegrityError, pg.DataError):
             if len(rows) == 1:
                 says = N_("The database refuses this row: it contradicts another record.")
                 refused[rows[0].line] = [Flaw("", says, N_("Check its codes and numbers."))]
-                return await self._commit(rows, [], refused, apply=apply, turn=turn)
+                return await self._in_turn(rows, [], refused, apply=apply, turn=turn)
         middle = len(rows) // 2
         first = await self._handle(rows[:middle], apply=apply, turn=turn)
         second = await self._handle(rows[middle:], apply=apply, turn=turn)
@@ -390,6 +392,27 @@ class _Run:
             flaws=first.flaws | second.flaws,
             warnings=first.warnings | second.warnings,
         )
+
+    async def _in_turn(
+        self,
+        rows: Sequence[Row],
+        readable: Sequence[Row],
+        refused: Mapping[int, Sequence[Flaw]],
+        *,
+        apply: bool,
+        turn: int,
+    ) -> Outcome:
+        """Handle a chunk, again where somebody held its records for too long: half a table is worse than a late one.
+
+        Raises:
+            Busy: they are held still.
+        """
+        for _ in range(TRIES - 1):
+            try:
+                return await self._commit(rows, readable, refused, apply=apply, turn=turn)
+            except (Busy, pg.DeadlockDetected):  # nothing of it was written
+                continue
+        return await self._commit(rows, readable, refused, apply=apply, turn=turn)
 
     async def _commit(
         self,
