@@ -18,7 +18,7 @@ from malha.channels.connecting import service as connections
 from malha.channels.connecting.model import ConnectionDraft
 from malha.channels.listings import service as listings
 from malha.exchange import kinds, reads, service, undoing
-from malha.exchange.errors import ColumnTwice, ImportBusy, ImportNotFound, NoFile, UploadTooLarge
+from malha.exchange.errors import ColumnTwice, FileGone, ImportBusy, ImportNotFound, NoFile, UploadTooLarge
 from malha.exchange.model import Kind, State
 from malha.identity.errors import NeedsEverywhere
 from malha.inventory.ahead import policies
@@ -364,6 +364,18 @@ async def test_what_is_no_table_is_refused_and_leaves_nothing_behind(database, w
     async with database.transaction() as tx:
         assert await tx.value("SELECT count(*) FROM import_run") == 0
         assert await tx.value("SELECT count(*) FROM import_part") == 0
+
+
+@pytest.mark.parametrize("apply", [False, True])
+async def test_a_table_whose_file_was_forgotten_is_neither_checked_nor_applied_and_says_why(database, world, apply):
+    run_id = await upload(database, Kind.PRICES, b"sku;price\nSKU-1;1,00\n")
+    async with database.transaction() as tx:
+        await tx.execute("UPDATE import_run SET uploaded_at = now() - interval '31 days'")
+        await service.forget(tx)
+    with pytest.raises(FileGone):
+        await do(database, run_id, apply=apply)
+    run = await run_of(database, run_id)
+    assert (run.state, run.error) == (State.MAPPING, None)
 
 
 async def test_old_files_and_refused_rows_are_forgotten_but_not_what_was_done(database, world):
