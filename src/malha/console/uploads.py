@@ -64,9 +64,9 @@ async def passed_over(raw: bytes) -> str:
     return _("Only the first sheet is read; these are not: {names}.", names=names)
 
 
-async def told(notice: str, raw: bytes) -> str:
-    """Return what is said of a file that was taken, with the sheets of it that were not read."""
-    beside = await passed_over(raw)
+async def told(notice: str, raw: bytes | None) -> str:
+    """Return what is said of a file that was taken, with the sheets of it that were not read; None is no file."""
+    beside = "" if raw is None else await passed_over(raw)
     return f"{notice}. {beside}" if beside else notice
 
 

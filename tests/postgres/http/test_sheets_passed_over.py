@@ -68,6 +68,25 @@ async def test_the_sheets_of_a_file_that_are_not_read_are_named_when_it_is_taken
         assert "Vazia" not in said
 
 
+@pytest.mark.parametrize(
+    ("address", "data"),
+    [
+        ("/purchase-orders:new", {"location": "DC", "supplier": "Fábrica", "kind": "purchase", "eta": "2030-01-02"}),
+        ("/transfers:new", {"origin": "DC", "destination": "S1"}),
+        ("/counts:new", {"location": "DC", "what": "list"}),
+        ("/receive", {"location": "DC"}),
+    ],
+)
+async def test_the_sheets_of_a_list_of_goods_that_are_not_read_are_named(
+    seeded: Shop, address: str, data: dict[str, str]
+) -> None:
+    owner = await seeded.session()
+    files = {"file": ("t.xlsx", book([["sku", "quantity"], ["CUP", 2]], "Dezembro"))}
+    sent = await seeded.http.post(address, data=data, files=files, headers=owner)
+    assert sent.status_code == 303, sent.text
+    assert TWO in unquote(sent.cookies["malha_notice"])
+
+
 async def test_the_sheets_that_are_not_read_are_named_before_a_tariff_is_changed(seeded: Shop) -> None:
     owner = await seeded.session()
     for others, told in ((["Dezembro"], True), ([], False)):
