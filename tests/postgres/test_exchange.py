@@ -18,7 +18,7 @@ from malha.channels.connecting import service as connections
 from malha.channels.connecting.model import ConnectionDraft
 from malha.channels.listings import service as listings
 from malha.exchange import kinds, reads, service, undoing
-from malha.exchange.errors import ColumnTwice, ImportBusy, ImportNotFound, NoFile, UploadTooLarge
+from malha.exchange.errors import ColumnTwice, FileGone, ImportBusy, ImportNotFound, NoFile, UploadTooLarge
 from malha.exchange.model import Kind, State
 from malha.identity.errors import NeedsEverywhere
 from malha.inventory.ahead import policies
@@ -231,6 +231,7 @@ async def test_imports_of_the_same_records_at_once_both_end_and_so_do_their_undo
         (Kind.PRODUCTS, "sku;name;components", "N{n};One;SKU-1:1", "N0;Two;SKU-2:1"),
         (Kind.SAFETY_RULES, "code;name;amount", "N{n};One;1", "N0;Two;2"),
         (Kind.AHEAD_POLICIES, "sku;mode;cap", "Y{n};backorder;1", "Y0;backorder;2"),
+        (Kind.CUSTOMERS, "nome;email;cep", "N{n};n{n}@loja.test;01310-100", "N0;n0@loja.test;22041-001"),
         (Kind.LOCATIONS, "code;name;establishment;cep;number", "N{n};One;SP1;01310-100;1", "N0;Two;SP1;01310-100;2"),
     ],
 )
@@ -261,6 +262,37 @@ async def test_a_record_that_a_file_states_twice_is_refused_the_second_time_in_a
     await service.go_on.work(database, run_id=str(run_id))
     run = await run_of(database, run_id)
     assert (run.state, run.seen, run.created, run.changed, run.bad) == (State.DONE, 502, 501, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "heading", "line", "again", "refused"),
+    [
+        (Kind.PRICES, "sku;price", "Y{n};5,00", "Y0;6,00", True),
+        (Kind.STOCK, "sku;location;on_hand", "Y{n};DC;5", "Y0;DC;6", False),
+    ],
+)
+async def test_what_a_row_says_otherwise_than_one_before_is_told_in_another_process_too(
+    database, world, kind, heading, line, again, refused
+):
+    async with database.transaction() as tx:
+        add = "INSERT INTO variant (product_id, sku, name) SELECT 1, 'Y' || n, 'Y' FROM generate_series(0, 500) n"
+        await tx.execute(add)
+    rows = [line.format(n=n) for n in range(500)]
+    text = "\n".join([heading, *rows, again, line.format(n=500), ""])
+    run_id = await upload(database, kind, text.encode())
+    async with database.transaction() as tx:
+        await service.begin(tx, run_id, None, apply=True)
+    # As a worker leaves it that is killed after the first chunk.
+    first = io.BytesIO("\n".join([heading, *rows, ""]).encode())
+    await run_import(database, kinds.target_of(kind), first, mode=Mode.VALID)
+    async with database.transaction() as tx:
+        await tx.execute("UPDATE import_run SET at_line = 501, seen = 500, changed = 500")
+    await service.go_on.work(database, run_id=str(run_id))
+    run = await run_of(database, run_id)
+    assert (run.state, run.seen, run.bad, run.warned) == (State.DONE, 502, int(refused), int(not refused))
+    async with database.transaction() as tx:
+        [told] = await reads.flaws(tx, run_id)
+    assert (told.line, told.refused, told.problems[0]["facts"]["line"]) == (502, refused, "2")
 
 
 async def test_an_import_that_a_person_stops_keeps_what_was_written_and_can_go_on(database, world):
@@ -332,6 +364,18 @@ async def test_what_is_no_table_is_refused_and_leaves_nothing_behind(database, w
     async with database.transaction() as tx:
         assert await tx.value("SELECT count(*) FROM import_run") == 0
         assert await tx.value("SELECT count(*) FROM import_part") == 0
+
+
+@pytest.mark.parametrize("apply", [False, True])
+async def test_a_table_whose_file_was_forgotten_is_neither_checked_nor_applied_and_says_why(database, world, apply):
+    run_id = await upload(database, Kind.PRICES, b"sku;price\nSKU-1;1,00\n")
+    async with database.transaction() as tx:
+        await tx.execute("UPDATE import_run SET uploaded_at = now() - interval '31 days'")
+        await service.forget(tx)
+    with pytest.raises(FileGone):
+        await do(database, run_id, apply=apply)
+    run = await run_of(database, run_id)
+    assert (run.state, run.error) == (State.MAPPING, None)
 
 
 async def test_old_files_and_refused_rows_are_forgotten_but_not_what_was_done(database, world):

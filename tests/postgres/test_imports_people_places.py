@@ -1,14 +1,20 @@
 """Customers and locations from messy files, and back."""
 
 import io
+from typing import Any
+
+import psycopg
+import pytest
 
 from malha.customers import imports as customer_imports
 from malha.customers import reads as customers
 from malha.network import imports as location_imports
 from malha.network import reads as network
-from malha.platform.db import Database
+from malha.network.model import Establishment
+from malha.platform.db import Database, Tx
 from malha.platform.imports import Mode, Report, run_import
 from malha.platform.tabular import as_csv
+from malha.testing.builders import a_network
 
 CUSTOMERS = """Nome;CPF/CNPJ;E-mail;Celular;CEP;Endereço;Número;Cidade;UF
 Ana Conceição;111.444.777-35;ANA@x.com;(11) 98765-4321;1310100;Av. Paulista;1000;São Paulo;sp
@@ -114,3 +120,38 @@ async def test_a_cut_off_may_be_written_as_spreadsheets_write_times(database: Da
     assert found == {"A": "14:00", "B": "09:30", "C": "17:00", "D": "08:15"}
     refused = await places(database, f"{head}\nE{rows}14:xx\nF{rows}25:00\nG{rows}:", Mode.PREVIEW)
     assert [p.line for p in refused.problems] == [2, 3, 4]
+
+
+async def test_a_table_of_locations_reads_the_companies_it_names_as_they_are_when_it_comes_to_them(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that somebody else adds meanwhile is known to the rows that come then; what no row names is not read."""
+    async with database.transaction() as tx:
+        await a_network(tx)
+
+    def added(rows: int) -> None:
+        if rows > 500:
+            return
+        with psycopg.connect(database.url, options="-c search_path=malha", autocommit=True) as beside:
+            beside.execute(
+                "INSERT INTO establishment (legal_entity_id, code, name, cnpj, state, tax_regime, document_policy) "
+                "SELECT legal_entity_id, 'NEW', 'Nova', '11444777000161', state, tax_regime, document_policy "
+                "FROM establishment WHERE code = 'SP1'"
+            )
+
+    asked: list[set[str]] = []
+    named = network.establishments_named
+
+    async def told(tx: Tx, **asks: Any) -> list[Establishment]:
+        found = await named(tx, **asks)
+        asked.append({e.code for e in found})
+        return found
+
+    monkeypatch.setattr(network, "establishments_named", told)
+    rows = [f"N{n};Loja {n};{'SP1' if n < 500 else 'NEW'};01310-100;1" for n in range(600)]
+    text = "\n".join(["code;name;establishment;cep;number", *rows])
+    report = await run_import(
+        database, location_imports.LocationImport(), io.BytesIO(text.encode()), mode=Mode.VALID, progress=added
+    )
+    assert (report.created, report.bad) == (600, 0), report.problems[:1]
+    assert asked == [{"SP1"}, {"SP1"}, {"NEW"}, {"NEW"}]  # before and after each chunk is written

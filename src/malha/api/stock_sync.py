@@ -71,7 +71,10 @@ class SourceState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SnapshotState(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a snapshot is. `percent` of what differs is done; `rows` = `unchanged` + `held` + those that differ."""
+    """Where a snapshot is. `percent` of what differs is done; `rows` = `unchanged` + `held` + those that differ.
+
+    `other_sheets` of a workbook are filled and were not read: only the first one is.
+    """
 
     id: UUID
     number: int
@@ -89,6 +92,7 @@ class SnapshotState(msgspec.Struct, frozen=True, kw_only=True):
     zeroed: int
     changed: int
     reviewed: int
+    other_sheets: list[str]
     received_at: datetime
     ended_at: datetime | None
 

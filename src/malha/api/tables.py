@@ -12,7 +12,7 @@ import msgspec
 from malha.api.replies import Pieces, Raw
 from malha.api.work import Work, command, query
 from malha.exchange import kinds, reads, service, undoing
-from malha.exchange.at_once import import_at_once
+from malha.exchange.at_once import Asked, import_at_once
 from malha.exchange.model import EVERYWHERE, KINDS, Kind, Run, State
 from malha.identity.model import SIGNED_IN
 from malha.platform import audit, idempotency
@@ -68,33 +68,35 @@ def report_of(report: Report, language: str) -> ImportReport:
 
 
 async def _import(work: Work, kind: Kind, data: bytes, mode: Mode, name: str) -> ImportReport:
-    """Import a table, once for each Idempotency-Key where it is written.
-
-    An import has no transaction of its own in which its answer could be kept: it is kept after. One that was cut off is
-    carried out again, as is the same table sent at the same moment.
-    """
+    """Import a table, once for each Idempotency-Key where it is written; what a crash cut off goes on where it was."""
     asked = None
     key = work.request.headers.get("idempotency-key")
     if key is not None and mode is not Mode.PREVIEW:
-        asked = idempotency.command(work.actor.label, key, f"POST {work.request.url.path} {mode}", data)
+        command = idempotency.command(work.actor.label, key, f"POST {work.request.url.path} {mode}", data)
         async with work.transaction() as tx:
-            kept = await idempotency.begin(tx, asked)
-        if kept is not None:
+            kept = await idempotency.begin(tx, command)
+        if kept is not None and kept.status != idempotency.UNDER_WAY:
             return cast("ImportReport", Raw(kept.body, kept.status, {"idempotent-replayed": "true"}))
+        language = work.language
+        asked = Asked(command, lambda report: _kept(report_of(report, language)))
     allowed = work.services.settings.outward_allow
-    file = io.BytesIO(data)
-    report = await import_at_once(work.database, kind, file, mode=mode, actor=work.actor, name=name, allowed=allowed)
-    told = report_of(report, work.language)
-    if asked is not None and report.applied:
-        async with work.transaction() as tx:
-            await idempotency.keep(tx, asked, idempotency.Reply(200, {}, _encode(_without_rows(told))))
-    return told
+    report = await import_at_once(
+        work.database,
+        kind,
+        io.BytesIO(data),
+        mode=mode,
+        actor=work.actor,
+        name=name,
+        allowed=allowed,
+        asked=asked,
+    )
+    return report_of(report, work.language)
 
 
-def _without_rows(report: ImportReport) -> ImportReport:
+def _kept(report: ImportReport) -> idempotency.Reply:
     """Return a report without what its rows said, which may be of people; how many were wrong stays."""
     more = report.more_problems + len(report.problems)
-    return msgspec.structs.replace(report, problems=[], more_problems=more)
+    return idempotency.Reply(200, {}, _encode(msgspec.structs.replace(report, problems=[], more_problems=more)))
 
 
 @command(

@@ -669,6 +669,11 @@ class PriceImport:
             ]
         return outcome
 
+    async def recall(self, tx: Tx, rows: Sequence[Row]) -> None:  # noqa: ARG002
+        """Remember what rows said that were handled before."""
+        for row in rows:
+            list(self._otherwise(row))
+
     def _otherwise(self, row: Row) -> Iterator[Flaw]:
         """Yield that an earlier row has the SKU with another price."""
         sku, price = row.values["sku"], row.values["price"]

@@ -1,10 +1,11 @@
 """`malha import`: files into the database, checked first, with every bad row told by its line.
 
 By default a file goes in whole or not at all. `--check` only looks, `--valid` takes the good rows. Repeating an
-import changes nothing; one that was cut off continues with `--from-line`.
+import changes nothing; one that was cut off goes on where it was when the same is asked with the same file.
 """
 
 import asyncio
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -17,8 +18,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from malha.cli.runtime import runtime
-from malha.exchange.at_once import import_at_once
+from malha.exchange.at_once import Asked, import_at_once
 from malha.exchange.model import Kind
+from malha.platform import idempotency
 from malha.platform.db import Actor, Database
 from malha.platform.i18n import N_, _, current_language, number
 from malha.platform.imports import Mode, Report
@@ -112,7 +114,15 @@ async def _run(
                 from_line=from_line,
                 allowed=settings.outward_allow,
                 progress=lambda rows: bar.update(task, completed=rows),
+                asked=_asked(path, kind, mode, from_line),
             )
+
+
+def _asked(path: Path, kind: Kind, mode: Mode, from_line: int) -> Asked:
+    """Return what tells this command from others: what is asked, and what is in the file."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return Asked(idempotency.command("malha import", f"{kind} {mode} {from_line} {digest}", "import", b""))
 
 
 def report_view(report: Report, language: str) -> dict[str, object]:
@@ -144,6 +154,9 @@ def tell(report: Report, mode: Mode, console: Console) -> None:
     if report.other_sheets:
         names = ", ".join(report.other_sheets)
         console.print(escape(_("Only the first sheet is read; these are not: {names}.", names=names)), style="yellow")
+    if report.went_on_after:
+        line = number(report.went_on_after)
+        console.print(_("It had been cut off after line {line}, and went on there.", line=line), highlight=False)
     counts = {
         "rows": number(report.rows),
         "bad": number(report.bad),

@@ -407,9 +407,8 @@ async def capacity_import(request: Request[Any, Any, Any]) -> Response[Any]:
         for code, place in sorted(found.items(), key=lambda item: item[1].id):
             weeks = {kind: rows for (of, kind), rows in stated.items() if of == code}
             await service.set_templates(tx, place, weeks, measure=measures.get(code))
-    return web.go_on(
-        request, "/capacity", n_("Slots of {n} location saved", "Slots of {n} locations saved", len(found))
-    )
+    notice = n_("Slots of {n} location saved", "Slots of {n} locations saved", len(found))
+    return web.go_on(request, "/capacity", await uploads.told(notice, bytes(raw)))
 
 
 HANDLERS = [

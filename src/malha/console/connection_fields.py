@@ -15,7 +15,7 @@ from litestar.response import Response, Stream
 from malha.channels.connecting import field_reads, field_rules, fields, service
 from malha.channels.connecting.field_rules import Failed, FieldRule, Form
 from malha.channels.connecting.fields import Tried
-from malha.console import export, filling, grids, meanwhile, render, shell, web
+from malha.console import export, filling, grids, meanwhile, render, shell, uploads, web
 from malha.console.filling import Filled
 from malha.console.grids import Cell, Texts, chosen
 from malha.platform.db import Tx
@@ -326,14 +326,16 @@ async def fields_export(request: Asking, code: FromPath[str]) -> Stream:
 async def fields_import(request: Asking, code: FromPath[str]) -> Response[Any]:
     """Replace the rules by a file's, if nothing in it is wrong."""
     read = filling.filled(await request.form())
-    rows, lines = grids.read_file(await read.file(), CELLS, field_rules.MOST, N_("Leave some out."), required="to")
+    raw = await read.file()
+    rows, lines = grids.read_file(raw, CELLS, field_rules.MOST, N_("Leave some out."), required="to")
     rules = [FieldRule(**{"to": "", **values}) for values in rows]
     try:
         async with _meanwhile(request, code), web.writing(request) as tx:
             _version, orders = await fields.put(tx, code, rules, read.version())
     except Invalid as refused:
         raise Invalid([_at_line(flaw, lines) for flaw in refused.flaws[: grids.MOST_PROBLEMS]]) from refused
-    return web.go_on(request, f"/connections/{code}/fields", _saved(len(rules), orders))
+    notice = await uploads.told(_saved(len(rules), orders), raw)
+    return web.go_on(request, f"/connections/{code}/fields", notice)
 
 
 def _at_line(flaw: Flaw, lines: Sequence[int]) -> Flaw:

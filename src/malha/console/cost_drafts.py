@@ -10,7 +10,7 @@ from litestar import Request, get, post
 from litestar.params import FromPath
 from litestar.response import Response, Stream
 
-from malha.console import export, filling, render, routing_costs, shell, web
+from malha.console import export, filling, render, routing_costs, shell, uploads, web
 from malha.console.filling import Filled
 from malha.console.words import Sign
 from malha.network.service import refuse_limited
@@ -336,22 +336,24 @@ def _content(read: Filled, kept: routing_costs.Kept) -> Drafted:
 async def cost_draft_tax(request: Request[Any, Any, Any], id: FromPath[int]) -> Response[Any]:  # noqa: A002
     """Let a draft have a file's table of taxes."""
     read = filling.filled(await request.form())
-    rows, lines, problems = await asyncio.to_thread(read_tax, await read.file())
+    raw = await read.file()
+    rows, lines, problems = await asyncio.to_thread(read_tax, raw)
     routing_costs.refuse_rows(problems)
-    return await _table(request, id, read.version(), lines, "taxes", rows)
+    return await _table(request, id, read.version(), lines, "taxes", rows, raw)
 
 
 @post(HERE + "/{id:int}/markdowns", opt={"permission": CHANGE, "everywhere": True}, status_code=200)
 async def cost_draft_markdowns(request: Request[Any, Any, Any], id: FromPath[int]) -> Response[Any]:  # noqa: A002
     """Let a draft have a file's credits for aged stock."""
     read = filling.filled(await request.form())
-    rows, lines, problems = await asyncio.to_thread(read_markdowns, await read.file())
+    raw = await read.file()
+    rows, lines, problems = await asyncio.to_thread(read_markdowns, raw)
     routing_costs.refuse_rows(problems)
-    return await _table(request, id, read.version(), lines, "markdowns", rows)
+    return await _table(request, id, read.version(), lines, "markdowns", rows, raw)
 
 
 async def _table(
-    request: Request[Any, Any, Any], id_: int, version: int, lines: list[int], part: str, rows: list[Any]
+    request: Request[Any, Any, Any], id_: int, version: int, lines: list[int], part: str, rows: list[Any], raw: bytes
 ) -> Response[Any]:
     async with web.writing(request) as tx:
         found = await cost_drafts.show(tx, id_)
@@ -362,7 +364,8 @@ async def _table(
             except Invalid as refused:
                 flaws = [msgspec.structs.replace(f, at=f.at.replace(f"{part}/", "rows/", 1)) for f in refused.flaws]
                 raise Invalid(flaws) from None
-    return web.go_on(request, f"{HERE}/{id_}", n_("The draft has {n} row now", "The draft has {n} rows now", len(rows)))
+    notice = n_("The draft has {n} row now", "The draft has {n} rows now", len(rows))
+    return web.go_on(request, f"{HERE}/{id_}", await uploads.told(notice, raw))
 
 
 # --- one draft ---

@@ -13,7 +13,7 @@ from litestar.params import FromPath
 from litestar.response import Response, Stream
 
 from malha.catalog import reads as catalog
-from malha.console import export, filling, goods_forms, render, shell, web
+from malha.console import export, filling, goods_forms, render, shell, uploads, web
 from malha.console import goods_words as words
 from malha.console.stock_reads import Place
 from malha.fulfillment import reads as fulfillment
@@ -165,6 +165,7 @@ async def count_create(request: Request[Any, Any, Any]) -> Response[Any]:
     async with web.writing(request) as tx:
         place = await goods_forms.place_of(tx, request, read.text("location", 80))
         skus, source, kind = None, Source.PERSON, CountKind.CYCLE
+        raw: bytes | None = None
         zone = read.text("zone", 80)
         if what in {"A", "B", "C"}:
             skus = await service.of_class(tx, place.id, what, most, owner_alone=read.flag("owner_alone"))
@@ -175,6 +176,7 @@ async def count_create(request: Request[Any, Any, Any]) -> Response[Any]:
             skus = await service.of_zone(tx, place.id, zone)
         else:
             skus = [line.card.id for line in await goods_forms.sheet_of(tx, form)]
+            raw = await goods_forms.file_in(form)
         draft = CountDraft(
             location_id=place.id,
             skus=skus,
@@ -189,7 +191,7 @@ async def count_create(request: Request[Any, Any, Any]) -> Response[Any]:
             limits=Limits(limit_units or 0, limit_value),
         )
         number = await service.raise_count(tx, draft)
-    return web.go_on(request, f"/counts/{number}", _("Count begun"))
+    return web.go_on(request, f"/counts/{number}", await uploads.told(_("Count begun"), raw))
 
 
 async def _one(tx: Tx, request: web.Asking, number: int) -> TaskHead:
@@ -364,7 +366,8 @@ async def entries(request: Request[Any, Any, Any], number: FromPath[int]) -> Res
         lines = await goods_forms.sheet_of(tx, form)
         aside = await fulfillment.set_aside(tx, task.places, [line.card.id for line in lines])
         states = await service.enter(tx, number, [Entry(x.card.id, x.quantity) for x in lines], aside)
-    return web.go_on(request, f"/counts/{number}", n_("{n} SKU counted", "{n} SKUs counted", len(states)))
+    notice = n_("{n} SKU counted", "{n} SKUs counted", len(states))
+    return web.go_on(request, f"/counts/{number}", await uploads.told(notice, await goods_forms.file_in(form)))
 
 
 # --- deciding ---

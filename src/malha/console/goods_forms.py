@@ -94,11 +94,8 @@ async def sheet_of(tx: Tx, form: FormMultiDict) -> list[SheetLine]:
     Raises:
         Invalid: a line cannot be read, or its code is unknown; every one is named.
     """
-    given = form.get("file")
-    if isinstance(given, UploadFile) and given.filename:
-        rows = await asyncio.to_thread(_rows_of, await given.read())
-    else:
-        rows = _typed(str(form.get("lines", "")))
+    raw = await file_in(form)
+    rows = _typed(str(form.get("lines", ""))) if raw is None else await asyncio.to_thread(_rows_of, raw)
     if not 0 < len(rows) <= MOST_LINES:
         refuse([Flaw("lines", N_("Write 1 to {most} lines."), facts={"most": MOST_LINES})])
     cards = await scanning.goods_of(tx, [row["sku"] for row in rows], "lines")
@@ -106,6 +103,15 @@ async def sheet_of(tx: Tx, form: FormMultiDict) -> list[SheetLine]:
         SheetLine(card, row["quantity"], row.get("eta"), row.get("unit_cost"))
         for card, row in zip(cards, rows, strict=True)
     ]
+
+
+async def file_in(form: FormMultiDict) -> bytes | None:
+    """Return the file of a form's sheet of lines; None: it has none."""
+    given = form.get("file")
+    if not isinstance(given, UploadFile) or not given.filename:
+        return None
+    await given.seek(0)  # whoever says what of it was not read asks for it again
+    return await given.read()
 
 
 def has_sheet(form: FormMultiDict) -> bool:

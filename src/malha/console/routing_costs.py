@@ -9,7 +9,7 @@ import msgspec
 from litestar import Request, get, post
 from litestar.response import Response, Stream
 
-from malha.console import export, filling, render, shell, web
+from malha.console import export, filling, render, shell, uploads, web
 from malha.console.filling import Filled
 from malha.fiscal import tax_cost_reads, tax_costs
 from malha.fiscal.tax_cost_reads import TaxCost
@@ -332,24 +332,28 @@ async def risks_export(request: Request[Any, Any, Any]) -> Stream:
 async def tax_import(request: Request[Any, Any, Any]) -> Response[Any]:
     """Replace the table of tax costs by a file's, if nothing in it is wrong."""
     read = filling.filled(await request.form())
-    rows, lines, problems = await asyncio.to_thread(read_tax, await read.file())
+    raw = await read.file()
+    rows, lines, problems = await asyncio.to_thread(read_tax, raw)
     refuse_rows(problems)
     async with web.writing(request) as tx:
         with at_the_lines(lines):
             await tax_costs.replace(tx, rows, read.version())
-    return web.go_on(request, HERE, n_("The table has {n} row now", "The table has {n} rows now", len(rows)))
+    notice = n_("The table has {n} row now", "The table has {n} rows now", len(rows))
+    return web.go_on(request, HERE, await uploads.told(notice, raw))
 
 
 @post(f"{HERE}/markdowns", opt={"permission": CHANGE, "everywhere": True}, status_code=200)
 async def markdowns_import(request: Request[Any, Any, Any]) -> Response[Any]:
     """Replace the credits for aged stock by a file's, if nothing in it is wrong."""
     read = filling.filled(await request.form())
-    rows, lines, problems = await asyncio.to_thread(read_markdowns, await read.file())
+    raw = await read.file()
+    rows, lines, problems = await asyncio.to_thread(read_markdowns, raw)
     refuse_rows(problems)
     async with web.writing(request) as tx:
         with at_the_lines(lines):
             await costs.set_markdowns(tx, rows, read.version())
-    return web.go_on(request, HERE, n_("The table has {n} row now", "The table has {n} rows now", len(rows)))
+    notice = n_("The table has {n} row now", "The table has {n} rows now", len(rows))
+    return web.go_on(request, HERE, await uploads.told(notice, raw))
 
 
 def refuse_rows(problems: Sequence[Problem]) -> None:

@@ -13,7 +13,7 @@ from litestar import Request, get, post
 from litestar.params import FromPath
 from litestar.response import Response, Stream
 
-from malha.console import export, filling, grids, render, shell, web
+from malha.console import export, filling, grids, render, shell, uploads, web
 from malha.console import routing_rule_words as words
 from malha.console import rule_table_cells as cells
 from malha.console.filling import Filled
@@ -252,7 +252,8 @@ async def table_export(request: Asking, id: FromPath[int]) -> Stream:  # noqa: A
 async def table_import(request: Asking, id: FromPath[int]) -> Response[Any]:  # noqa: A002
     """Replace the rows of a draft's table by a file's, if nothing in it is wrong."""
     read = filling.filled(await request.form())
-    said, lines = grids.read_file(await read.file(), cells.EVERY, MAX_ROWS, N_("Split the table."))
+    raw = await read.file()
+    said, lines = grids.read_file(raw, cells.EVERY, MAX_ROWS, N_("Split the table."))
     rows = [_row(values) for values in said]
     async with web.writing(request) as tx:
         found = await _draft(tx, id)
@@ -261,9 +262,8 @@ async def table_import(request: Asking, id: FromPath[int]) -> Response[Any]:  # 
             await _save(tx, found, read.version(), table, range(len(rows)))
         except Invalid as refused:
             raise Invalid([_at_line(flaw, lines) for flaw in refused.flaws[: grids.MOST_PROBLEMS]]) from refused
-    return web.go_on(
-        request, f"/routing-rules/{id}", n_("Table of {n} row saved", "Table of {n} rows saved", len(rows))
-    )
+    notice = n_("Table of {n} row saved", "Table of {n} rows saved", len(rows))
+    return web.go_on(request, f"/routing-rules/{id}", await uploads.told(notice, raw))
 
 
 def _row(values: Mapping[str, Any]) -> Row:

@@ -10,7 +10,7 @@ from litestar import Request, get, post
 from litestar.params import FromPath
 from litestar.response import Response, Stream
 
-from malha.console import export, filling, rate_grid, record_form, render, shell, web
+from malha.console import export, filling, rate_grid, record_form, render, shell, uploads, web
 from malha.console import network_words as say
 from malha.console.filling import Filled
 from malha.console.record_form import Form
@@ -158,7 +158,8 @@ async def rates_preview(request: Request[Any, Any, Any], code: FromPath[str]) ->
     try:
         rates, problems = await asyncio.to_thread(read_rates, raw)
     except MalhaError as error:
-        return render.html("services/preview.html", says=web.refusal_text(error), change=None, problems=[], more=0)
+        says = web.refusal_text(error)
+        return render.html("services/preview.html", says=says, change=None, problems=[], more=0, beside="")
     told = [_told(problem) for problem in problems[:MOST_PROBLEMS]]
     return render.html(
         "services/preview.html",
@@ -166,6 +167,7 @@ async def rates_preview(request: Request[Any, Any, Any], code: FromPath[str]) ->
         change=_compared(draft.rates, rates),
         problems=told,
         more=max(len(problems) - MOST_PROBLEMS, 0),
+        beside=await uploads.passed_over(raw),
     )
 
 
@@ -173,7 +175,8 @@ async def rates_preview(request: Request[Any, Any, Any], code: FromPath[str]) ->
 async def rates_import(request: Request[Any, Any, Any], code: FromPath[str]) -> Response[Any]:
     """Replace the whole tariff by a file's, if nothing in it is wrong."""
     read = filling.filled(await request.form())
-    rates, problems = await asyncio.to_thread(read_rates, await read.file())
+    raw = await read.file()
+    rates, problems = await asyncio.to_thread(read_rates, raw)
     refuse([Flaw("file", p.says, p.mend, {**p.facts, "line": p.line}) for p in problems[:MOST_PROBLEMS]])
     async with web.writing(request) as tx:
         _found, draft = await _one(tx, code)
@@ -181,7 +184,7 @@ async def rates_import(request: Request[Any, Any, Any], code: FromPath[str]) -> 
         await service.update_service(tx, msgspec.structs.replace(draft, rates=rates), read.version())
     count = change.new + change.changed + change.gone
     notice = n_("{n} price changed", "{n} prices changed", count)
-    return web.go_on(request, f"/services/{code}", notice)
+    return web.go_on(request, f"/services/{code}", await uploads.told(notice, raw))
 
 
 def _told(problem: Problem) -> str:

@@ -8,7 +8,7 @@ from litestar import Request, get, post
 from litestar.params import FromPath
 from litestar.response import Response, Stream
 
-from malha.console import export, filling, forms, goods_forms, render, shell, stock_words, web
+from malha.console import export, filling, forms, goods_forms, render, shell, stock_words, uploads, web
 from malha.console import goods_words as words
 from malha.console.goods_forms import names_of
 from malha.console.stock_reads import Place
@@ -180,7 +180,8 @@ async def order_create(request: Request[Any, Any, Any]) -> Response[Any]:
         )
         done = await service.place_order(tx, draft)
     notice = _("Order placed") if done.created else _("This order was there already")
-    return web.go_on(request, f"/purchase-orders/{done.number}", notice)
+    told = await uploads.told(notice, await goods_forms.file_in(form))
+    return web.go_on(request, f"/purchase-orders/{done.number}", told)
 
 
 async def _one(tx: Tx, request: web.Asking, number: int) -> OrderHead:
@@ -268,7 +269,8 @@ async def order_change(request: Request[Any, Any, Any], number: FromPath[int]) -
         )
         done = await changing.change(tx, number, change, read.version())
     notice = _("Purchase order changed") if done.changed else _("Nothing was different")
-    return web.go_on(request, f"/purchase-orders/{number}", notice)
+    told = await uploads.told(notice, await goods_forms.file_in(form))
+    return web.go_on(request, f"/purchase-orders/{number}", told)
 
 
 def _line_of(read: filling.Filled, i: int) -> LineChange:
@@ -471,6 +473,7 @@ async def receive(request: Request[Any, Any, Any]) -> Response[Any]:
     read = filling.filled(form)
     number = read.maybe_whole("order")
     read.refuse()
+    raw: bytes | None = None
     async with web.writing(request) as tx:
         order = await _one(tx, request, number) if number else None
         place = order.location_id if order else (await goods_forms.place_of(tx, request, read.text("location", 80))).id
@@ -479,6 +482,7 @@ async def receive(request: Request[Any, Any, Any]) -> Response[Any]:
             refuse([Flaw("lines", N_("Scan what arrived, or write how much of it."))])
         if not lines:
             lines = [ReceivedLine(x.card.id, x.quantity) for x in await goods_forms.sheet_of(tx, form)]
+            raw = await goods_forms.file_in(form)
         draft = ReceiptDraft(
             id=id_in(read.text("id", 40)) or new_id(),
             location_id=place,
@@ -491,7 +495,7 @@ async def receive(request: Request[Any, Any, Any]) -> Response[Any]:
         done = await service.receive(tx, draft)
     again = _("These goods were received already")
     notice = again if done.repeated else _("Goods received: R{number}", number=done.number)
-    return web.go_on(request, f"/receipts/{done.number}", notice)
+    return web.go_on(request, f"/receipts/{done.number}", await uploads.told(notice, raw))
 
 
 HANDLERS = [

@@ -8,7 +8,7 @@ from litestar import Request, get, post
 from litestar.params import FromPath
 from litestar.response import Response, Stream
 
-from malha.console import export, filling, goods_forms, render, shell, stock_words, web
+from malha.console import export, filling, goods_forms, render, shell, stock_words, uploads, web
 from malha.console import goods_words as words
 from malha.fulfillment import bringing
 from malha.fulfillment import reads as jobs
@@ -182,7 +182,8 @@ async def transfer_create(request: Request[Any, Any, Any]) -> Response[Any]:
             note=read.text("note", 200),
         )
         number = await service.request(tx, draft)
-    return web.go_on(request, f"/transfers/{number}", _("Transfer requested"))
+    notice = await uploads.told(_("Transfer requested"), await goods_forms.file_in(form))
+    return web.go_on(request, f"/transfers/{number}", notice)
 
 
 async def _one(tx: Tx, request: web.Asking, number: int) -> TransferHead:

@@ -1,5 +1,7 @@
 """A file in a form: the fields before it are read, the file itself stays in the request until it is asked for."""
 
+import asyncio
+import io
 from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
 
@@ -8,8 +10,11 @@ from litestar.datastructures import FormMultiDict
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
 from malha.exchange.errors import NoFile
+from malha.platform import workbook
+from malha.platform.i18n import _
 
 FIELD_BYTES = 1 << 18  # all fields before the file
+NAMED_SHEETS = 5
 
 
 class Upload(NamedTuple):
@@ -46,6 +51,23 @@ async def file_of(request: Request[Any, Any, Any], *, most_fields: int = 20) -> 
             value += piece
         fields.append((event.name, value.decode("utf-8", "replace")))
     raise NoFile
+
+
+async def passed_over(raw: bytes) -> str:
+    """Return which filled sheets of a file that was sent were not read, in the reader's language; empty for none."""
+    found = await asyncio.to_thread(workbook.passed_over, io.BytesIO(raw))
+    if not found:
+        return ""
+    names, more = ", ".join(found[:NAMED_SHEETS]), len(found) - NAMED_SHEETS
+    if more > 0:
+        names = f"{names} (+{more})"
+    return _("Only the first sheet is read; these are not: {names}.", names=names)
+
+
+async def told(notice: str, raw: bytes | None) -> str:
+    """Return what is said of a file that was taken, with the sheets of it that were not read; None is no file."""
+    beside = "" if raw is None else await passed_over(raw)
+    return f"{notice}. {beside}" if beside else notice
 
 
 async def _events(request: Request[Any, Any, Any], parser: PushMultipartParser) -> AsyncIterator[Any]:

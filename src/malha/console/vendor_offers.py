@@ -9,7 +9,7 @@ from litestar import Request, get, post
 from litestar.response import Response, Stream
 
 from malha.catalog import reads as catalog
-from malha.console import export, filling, goods_forms, render, shell, web
+from malha.console import export, filling, goods_forms, render, shell, uploads, web
 from malha.inventory.vendors import reads, service
 from malha.inventory.vendors.errors import UnknownOffer
 from malha.inventory.vendors.model import OfferDraft
@@ -153,7 +153,8 @@ async def offer_upload(request: Asking) -> Response[Any]:
     rows = await asyncio.to_thread(_rows_of, body)
     async with web.writing(request) as tx:
         changed = await service.state_offers(tx, await _drafts(tx, rows))
-    return web.go_on(request, "/vendor-offers", n_("{n} offer changed", "{n} offers changed", changed))
+    notice = n_("{n} offer changed", "{n} offers changed", changed)
+    return web.go_on(request, "/vendor-offers", await uploads.told(notice, body))
 
 
 @post("/vendor-offers:remove", opt={"permission": "network:write"}, status_code=200)

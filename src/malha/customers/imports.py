@@ -64,18 +64,7 @@ class CustomerImport:
     async def handle(self, tx: Tx, rows: Sequence[Row], *, apply: bool, turn: int) -> Outcome:  # noqa: ARG002
         """Check or write a chunk."""
         outcome = Outcome()
-        good: list[lines.Line] = []
-        for row in rows:
-            draft = rules.tidy_customer(_draft(row))
-            flaws = [flaw for flaw in rules.check_customer(draft) if flaw is not rules.NAMELESS]
-            if flaws:
-                combine(outcome, row.line, flaws)
-                continue
-            if not (draft.document or draft.email or draft.phone):
-                says = N_("Nothing identifies this customer: a repeated import would add them again.")
-                combine(outcome, row.line, [Flaw("", says, N_("Give a document, e-mail or telephone."))], warning=True)
-            said = {part: row.values[part] for part in lines.PARTS if part in row.values}
-            good.append(lines.Line(row.line, draft, said))
+        good = _good(rows, outcome)
         done = await service.merge_rows(tx, good, self._seen[apply], apply=apply)
         outcome.created, outcome.changed, outcome.unchanged = done.created, done.changed, done.unchanged
         for line, found in done.flaws.items():
@@ -94,6 +83,12 @@ class CustomerImport:
         ]
         return outcome
 
+    async def recall(self, tx: Tx, rows: Sequence[Row]) -> None:
+        """Remember what rows said that were handled before, whether they were written or checked."""
+        good = _good(rows, Outcome())
+        for seen in self._seen.values():
+            await service.merge_rows(tx, good, seen, apply=False)
+
     async def take_back(self, tx: Tx, traces: Sequence[Trace], in_use: Collection[str]) -> Left:
         """Put profiles back that nobody changed since; those that were not there go, unless they have orders."""
         wanted = {
@@ -106,6 +101,23 @@ class CustomerImport:
         left: Left = {str(id_): TOUCHED for id_ in touched} | {str(id_): clash for id_ in clashing}
         rests = {t.key for t in traces if t.before is None and t.key in in_use}
         return left | {key: IN_USE for key in rests if key not in left}
+
+
+def _good(rows: Sequence[Row], outcome: Outcome) -> list[lines.Line]:
+    """Return what rows say that can be said of a customer; what is wrong with the others is added to an outcome."""
+    good: list[lines.Line] = []
+    for row in rows:
+        draft = rules.tidy_customer(_draft(row))
+        flaws = [flaw for flaw in rules.check_customer(draft) if flaw is not rules.NAMELESS]
+        if flaws:
+            combine(outcome, row.line, flaws)
+            continue
+        if not (draft.document or draft.email or draft.phone):
+            says = N_("Nothing identifies this customer: a repeated import would add them again.")
+            combine(outcome, row.line, [Flaw("", says, N_("Give a document, e-mail or telephone."))], warning=True)
+        said = {part: row.values[part] for part in lines.PARTS if part in row.values}
+        good.append(lines.Line(row.line, draft, said))
+    return good
 
 
 def _draft(row: Row) -> CustomerDraft:

@@ -42,6 +42,11 @@ WHERE run_id = %(id)s::uuid AND line > %(after)s::int AND (refused OR NOT %(refu
 ORDER BY line LIMIT %(limit)s::int
 """
 
+# By primary key: how many things are wrong with rows, or odd.
+PROBLEMS = """
+SELECT coalesce(sum(jsonb_array_length(problems)), 0) FROM import_flaw WHERE run_id = %(id)s::uuid
+"""
+
 MAPPING = """
 SELECT mapping FROM import_mapping
 WHERE actor = %(actor)s::text AND kind = %(kind)s::text AND signature = %(signature)s::text
@@ -114,6 +119,11 @@ async def flaws(
     """Return refused rows (and warnings) after a line."""
     columns = {"id": run_id, "after": after, "limit": limit, "refused": refused_only}
     return await tx.all(RefusedRow, FLAWS, columns)
+
+
+async def problems(tx: Tx, run_id: UUID) -> int:
+    """Return how many things are wrong with an import's rows, or odd."""
+    return int(await tx.value(PROBLEMS, {"id": run_id}))
 
 
 async def traces(tx: Tx, run_id: UUID, limit: int) -> list[Trace]:

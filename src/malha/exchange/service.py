@@ -225,9 +225,12 @@ async def begin(tx: Tx, run_id: UUID, mapping: Mapping[str, str] | None, *, appl
     Raises:
         ImportNotFound: there is none.
         ImportBusy: it goes on, or has ended.
+        FileGone: it was brought too long ago.
         ColumnTwice: two headings are the same column.
     """
     run = await open_run(tx, run_id)
+    if not await reads.has_file(tx, run_id):
+        raise FileGone(number=run.number)
     said = dict(run.mapping)
     if mapping is not None:
         known = {column.name for column in target_of(run.kind).columns}

@@ -103,6 +103,11 @@ class StockImport:
             await _note_safety(tx, outcome.traces, lines)
         return outcome
 
+    async def recall(self, tx: Tx, rows: Sequence[Row]) -> None:  # noqa: ARG002
+        """Remember what rows said that were handled before."""
+        for row in rows:
+            self._otherwise(row)
+
     def _otherwise(self, row: Row) -> list[Flaw]:
         """Return that an earlier row stated other units of the same stock: lots, say, that were meant to be added."""
         key, said = hash((row.values["sku"], *_named(row))), row.values["on_hand"]

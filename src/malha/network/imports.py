@@ -167,8 +167,8 @@ class LocationImport:
         if apply:  # before they are read: what a row does not state is written as it was read
             named = {row.values[name] for row in rows for name in ("code", "site") if name in row.values}
             await service.lock_locations(tx, sorted(named))
-        owners = _Owners(await reads.establishments(tx), {} if apply else self._promised)
         old = await reads.locations_by_code(tx, [row.values["code"] for row in rows])
+        owners = _Owners(await _named(tx, rows, old), {} if apply else self._promised)
         drafts: dict[str, tuple[Row, LocationDraft]] = {}
         for row in rows:
             code = row.values["code"]
@@ -221,8 +221,9 @@ class LocationImport:
         """Put locations back that nobody changed since; those that were not there are closed, and finish their work."""
         codes = [trace.key for trace in traces]
         await service.lock_locations(tx, codes)
-        owners = _Owners(await reads.establishments(tx), {})
-        now = {code: owners.stated(found) for code, found in (await reads.locations_by_code(tx, codes)).items()}
+        stored = await reads.locations_by_code(tx, codes)
+        owners = await _owners_of(tx, stored.values())
+        now = {code: owners.stated(found) for code, found in stored.items()}
         left: Left = {}
         drafts = []
         for trace in traces:
@@ -233,6 +234,19 @@ class LocationImport:
             else:
                 drafts.append(msgspec.convert(trace.before, LocationDraft))
         return left | await service.put_back(tx, drafts)
+
+
+async def _named(tx: Tx, rows: Sequence[Row], old: Mapping[str, Location]) -> list[Establishment]:
+    """Return the establishments that some rows name, or would make again; as they are now, others change them too."""
+    codes = {row.values[name] for row in rows for name in ("code", "establishment") if name in row.values}
+    cnpjs = {row.values["cnpj"] for row in rows if "cnpj" in row.values}
+    ids = {place.establishment_id for place in old.values()}
+    return await reads.establishments_named(tx, ids=ids, codes=codes, cnpjs=cnpjs)
+
+
+async def _owners_of(tx: Tx, places: Iterable[Location]) -> "_Owners":
+    found = await reads.establishments_named(tx, ids={place.establishment_id for place in places})
+    return _Owners(found, {})
 
 
 async def _write(
@@ -247,7 +261,7 @@ async def _write(
     await service.put_locations(tx, [draft for _, draft in drafts.values()])
     lines = {code: row.line for code, (row, _) in drafts.items()}
     written = await service.note_places(tx, [draft.code for draft in made], old, lines)
-    owners = _Owners(await reads.establishments(tx), {})
+    owners = await _owners_of(tx, [*old.values(), *written])
     return [
         Trace(
             key=after.code,

@@ -87,6 +87,15 @@ WHERE e.code = ANY(%(codes)s::text[])
 ORDER BY e.code
 """
 
+# Few rows, by whatever names one; all three are unique.
+ESTABLISHMENTS_NAMED = """
+SELECT e.id, e.code, e.name, e.cnpj, e.state, e.state_registration, e.tax_regime, e.document_policy, e.active,
+       e.version, e.legal_entity_id, l.name AS legal_name, l.kind
+FROM establishment e JOIN legal_entity l ON l.id = e.legal_entity_id
+WHERE e.id = ANY(%(ids)s::int[]) OR e.code = ANY(%(codes)s::text[]) OR e.cnpj = ANY(%(cnpjs)s::text[])
+ORDER BY e.code
+"""
+
 # Small table, read whole.
 LEGAL_ENTITIES = """
 SELECT id, name, cnpj_root, kind, version FROM legal_entity ORDER BY name, id
@@ -276,6 +285,14 @@ async def establishments_by_code(tx: Tx, codes: Sequence[str]) -> dict[str, Esta
     """Return the establishments that have these codes."""
     found = await _all(tx, Establishment, ESTABLISHMENTS_BY_CODE, {"codes": list(codes)})
     return {e.code: e for e in found}
+
+
+async def establishments_named(
+    tx: Tx, *, ids: Collection[int], codes: Collection[str] = (), cnpjs: Collection[str] = ()
+) -> list[Establishment]:
+    """Return the establishments that have one of these ids, codes or CNPJs, by code."""
+    asked = {"ids": sorted(ids), "codes": sorted(codes), "cnpjs": sorted(cnpjs)}
+    return await _all(tx, Establishment, ESTABLISHMENTS_NAMED, asked)
 
 
 async def locations(tx: Tx) -> list[Location]:

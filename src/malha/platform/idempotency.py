@@ -5,6 +5,9 @@ holds across processes, costs no commit of its own and vanishes with a crashed p
 that the command was carried out. Refusals are not kept: they changed nothing, and the same key may be sent again after
 mending.
 
+A command of many transactions keeps in its first one that it is `UNDER_WAY`, and its reply in the last one. Whoever
+sends it again meanwhile is told so, and can go on with what a crash cut off.
+
 Replies are kept for `KEEP_HOURS`. They hold identifiers, not personal data and no secrets (see `Work.keep` of the API).
 """
 
@@ -17,6 +20,7 @@ from malha.platform.errors import Conflict, MalhaError
 
 KEEP_HOURS = 48
 MAX_KEY = 200
+UNDER_WAY = 102  # the status of what stands in a reply's place until there is one; nobody is answered with it
 
 # Taken before the look-up, in a statement of its own: the next statement's snapshot then sees what the last holder
 # committed.
@@ -40,6 +44,8 @@ ON CONFLICT (client, key) DO UPDATE
 SET operation = excluded.operation, body_hash = excluded.body_hash, status = excluded.status,
     headers = excluded.headers, reply = excluded.reply, at = now(), expires_at = excluded.expires_at
 """
+
+FORGET = "DELETE FROM idempotency WHERE client = %(client)s::text AND key = %(key)s::text"
 
 # By the index on expires_at; in bounded chunks, so that no transaction is long.
 DELETE_EXPIRED = """
@@ -123,6 +129,8 @@ def command(client: str, key: str, operation: str, body: bytes) -> Command:
 async def begin(tx: Tx, asked: Command) -> Reply | None:
     """Claim the key until the end of this transaction; return the kept reply if the command was already carried out.
 
+    A reply that is `UNDER_WAY` says by its headers what was begun.
+
     Raises:
         InFlight: another transaction holds the key.
         KeyReused: the key was used for another operation or body.
@@ -152,6 +160,11 @@ async def keep(tx: Tx, asked: Command, reply: Reply) -> None:
             "hours": KEEP_HOURS,
         },
     )
+
+
+async def forget(tx: Tx, asked: Command) -> None:
+    """Forget a command that was under way and changed nothing: its key may be sent with another one."""
+    await tx.execute(FORGET, {"client": asked.client, "key": asked.key})
 
 
 async def forget_expired(tx: Tx, limit: int = 5_000) -> int:

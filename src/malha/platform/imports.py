@@ -9,18 +9,20 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from enum import StrEnum
 from itertools import islice
-from typing import Any, BinaryIO, Protocol, runtime_checkable
+from typing import Any, BinaryIO, NamedTuple, Protocol, runtime_checkable
 
 import msgspec
 from psycopg import errors as pg
 
 from malha.platform import audit, workbook
 from malha.platform.db import SYSTEM, Actor, Database, Tx
+from malha.platform.errors import Busy
 from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_, translate
 from malha.platform.tabular import Column, Row, open_table
 
 CHUNK_ROWS = 500
+TRIES = 6  # of a chunk whose records somebody else holds: half a minute, as a statement waits five seconds for a lock
 CHUNK_CHARACTERS = 4 << 20
 MAX_PROBLEMS = 1_000
 
@@ -148,6 +150,7 @@ class Report(msgspec.Struct):
     unchanged: int = 0
     applied: bool = False
     last_line: int = 0  # up to here everything is committed
+    went_on_after: int = 0  # the last line that was committed before, where it was cut off
     encoding: str = ""
     delimiter: str = ""
     ignored_columns: list[str] = []
@@ -185,18 +188,30 @@ class Step(msgspec.Struct, frozen=True):
 Note = Callable[[Tx, Step], Awaitable[None]]
 
 
+class Begun(NamedTuple):
+    """An import whose rows are written: in whose name, with which notes, and after which place."""
+
+    actor: Actor
+    note: Note | None = None
+    place: Place = Place()
+
+
 class Keeper(Protocol):
     """What keeps an import while its caller waits for it."""
 
-    async def begin(self, text: BinaryIO, others: Sequence[str]) -> tuple[Actor, Note]:
-        """Write down that the rows of a text table are written from now on: in whose name, and with which notes.
+    async def take_up(self) -> Begun | None:
+        """Return the import that the same command began and a crash cut off; None: there is none to go on with."""
+        ...
+
+    async def begin(self, text: BinaryIO, others: Sequence[str]) -> Begun:
+        """Write down that the rows of a text table are written from now on.
 
         `others` are the sheets of its workbook that are not read.
         """
         ...
 
-    async def end(self, report: Report) -> None:
-        """Write down that all rows were read."""
+    async def end(self, report: Report) -> Report:
+        """Write down that all rows were read; return what became of all of them, whoever wrote them."""
         ...
 
 
@@ -214,7 +229,8 @@ async def run_import(
 ) -> Report:
     """Import a table, a text or the first sheet of a workbook. With `ALL` it is read twice: a bad row writes nothing.
 
-    What became of each record is in the audit trail, with its line; a `keeper` keeps the import itself.
+    What became of each record is in the audit trail, with its line; a `keeper` keeps the import itself. One that it
+    takes up was looked at before: its rows go on where they were cut off.
 
     Raises:
         UnreadableTable: the file is no table.
@@ -224,22 +240,31 @@ async def run_import(
     text = await asyncio.to_thread(workbook.as_text, file)
     try:
         others = await asyncio.to_thread(workbook.passed_over, file)
-        report = Report()
-        if mode is not Mode.VALID:
+        begun = None if keeper is None or mode is Mode.PREVIEW else await keeper.take_up()
+        if begun is None and mode is not Mode.VALID:
             report = await read_rows(database, target, text, apply=False, actor=actor, from_line=from_line)
             report.other_sheets = others
             if mode is Mode.PREVIEW or report.bad:
                 return report
-        writer, note = (actor, None) if keeper is None else await keeper.begin(text, others)
+        if begun is None:
+            begun = Begun(actor) if keeper is None else await keeper.begin(text, others)
         report = await read_rows(
-            database, target, text, apply=True, actor=writer, from_line=from_line, note=note, progress=progress
+            database,
+            target,
+            text,
+            apply=True,
+            actor=begun.actor,
+            from_line=from_line,
+            begin=begun.place,
+            note=begun.note,
+            progress=progress,
         )
         report.other_sheets = others
     finally:
         if text is not file:
             text.close()
     if keeper is not None:
-        await keeper.end(report)
+        report = await keeper.end(report)
     facts = {"rows": report.rows, "bad": report.bad, "created": report.created, "changed": report.changed}
     async with database.transaction(actor) as tx:
         await audit.record(tx, action="import", entity=target.entity, entity_id=name or "-", after=facts)
@@ -351,12 +376,12 @@ class _Run:
         readable = [row for row in rows if not row.flaws]
         refused: dict[int, list[Flaw]] = {}
         try:
-            return await self._commit(rows, readable, refused, apply=apply, turn=turn)
+            return await self._in_turn(rows, readable, refused, apply=apply, turn=turn)
         except (pg.IntegrityError, pg.DataError):
             if len(rows) == 1:
                 says = N_("The database refuses this row: it contradicts another record.")
                 refused[rows[0].line] = [Flaw("", says, N_("Check its codes and numbers."))]
-                return await self._commit(rows, [], refused, apply=apply, turn=turn)
+                return await self._in_turn(rows, [], refused, apply=apply, turn=turn)
         middle = len(rows) // 2
         first = await self._handle(rows[:middle], apply=apply, turn=turn)
         second = await self._handle(rows[middle:], apply=apply, turn=turn)
@@ -367,6 +392,27 @@ class _Run:
             flaws=first.flaws | second.flaws,
             warnings=first.warnings | second.warnings,
         )
+
+    async def _in_turn(
+        self,
+        rows: Sequence[Row],
+        readable: Sequence[Row],
+        refused: Mapping[int, Sequence[Flaw]],
+        *,
+        apply: bool,
+        turn: int,
+    ) -> Outcome:
+        """Handle a chunk, again where somebody held its records for too long: half a table is worse than a late one.
+
+        Raises:
+            Busy: they are held still.
+        """
+        for _ in range(TRIES - 1):
+            try:
+                return await self._commit(rows, readable, refused, apply=apply, turn=turn)
+            except (Busy, pg.DeadlockDetected):  # nothing of it was written
+                continue
+        return await self._commit(rows, readable, refused, apply=apply, turn=turn)
 
     async def _commit(
         self,

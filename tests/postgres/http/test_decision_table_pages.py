@@ -1,10 +1,13 @@
 """The decision table of a draft on screen: filled in, wrong cells told where they are, rows moved, and as a file."""
 
+from io import BytesIO
 from typing import Any
+from urllib.parse import unquote
 
 from test_routing_explained import placed, retailer
 from test_rules_on_past_orders import AFAR, drafted, said, tried
 from tests_http import Shop
+from xlsxwriter import Workbook
 
 from malha.identity.model import Role
 
@@ -166,3 +169,18 @@ async def test_the_page_says_what_rows_took_and_which_are_never_reached(retailer
     assert (await retailer.http.get(at, headers=person)).text.count("never hit") == 2
     assert (await retailer.http.get(f"{at}/table", headers=person)).status_code == 409
     assert "Decision table" in (await retailer.http.get("/routing-rules", headers=person)).text
+
+
+async def test_the_sheets_of_a_table_that_are_not_read_are_named(retailer: Shop) -> None:
+    key, person, at = await a_draft(retailer)
+    file = BytesIO()
+    with Workbook(file) as made:
+        for name in ("Semana", "Sábado"):
+            made.add_worksheet(name).write_row(0, 0, ["name", "estado", "run"])
+        made.worksheets()[0].write_row(1, 0, ["A", "SP", "All"])
+    sent = await retailer.http.post(
+        f"{at}/table:import", data={"version": "1"}, files={"file": ("t.xlsx", file.getvalue())}, headers=person
+    )
+    assert sent.status_code == 303, sent.text
+    assert "Only the first sheet is read; these are not: Sábado." in unquote(sent.cookies["malha_notice"])
+    assert len((await content(retailer, at, key))["table"]["rows"]) == 1

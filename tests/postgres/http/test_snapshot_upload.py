@@ -1,6 +1,7 @@
 """A person's file as a snapshot: checked first, applied when they say so, and refused as any snapshot would be."""
 
 import gzip
+import io
 import re
 import sys
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from tests_http import Shop
+from xlsxwriter import Workbook
 
 from malha.identity.model import Role
 from malha.inventory.sync import applying, reads
@@ -50,6 +52,31 @@ async def owner_in_utc(shop: Shop) -> dict[str, str]:
     async with shop.database.transaction() as tx:
         await tx.execute("UPDATE person SET timezone = 'UTC'")
     return headers
+
+
+async def test_sheets_that_are_not_read_are_named_before_a_snapshot_is_applied(stated: Shop) -> None:
+    file = io.BytesIO()
+    made = Workbook(file)
+    for name, units in (("Loja", 13), ("Depósito <2>", 6)):
+        sheet = made.add_worksheet(name)
+        sheet.write_row(0, 0, ["sku", "local", "saldo"])
+        sheet.write_row(1, 0, ["S1", "L1", units])
+    made.close()
+    owner = await owner_in_utc(stated)
+    for seq, sent in ((1, file.getvalue()), (2, gzip.compress(file.getvalue()))):
+        answer = await bring(stated, owner, sent, "s.xlsx", seq=str(seq))
+        page = await stated.http.get(answer.headers["location"], headers=owner)
+        assert "Only the first sheet is read." in page.text
+        assert "There is something in one more: Depósito &lt;2&gt;." in page.text
+        async with stated.database.transaction() as tx:
+            found = await reads.snapshot_by_number(tx, seq)
+        assert (found.state, found.rows, found.other_sheets) == (State.WAITING, 1, ["Depósito <2>"])
+    key = await stated.key(["stock:read"])
+    told = await stated.http.get(f"/v1/stock/snapshots/{found.id}", headers=key)
+    assert told.json()["other_sheets"] == ["Depósito <2>"]
+    alone = await bring(stated, owner, seq="3")
+    page = await stated.http.get(alone.headers["location"], headers=owner)
+    assert "Only the first sheet is read." not in page.text
 
 
 async def test_a_file_is_checked_and_changes_nothing_until_it_is_applied(stated: Shop) -> None:

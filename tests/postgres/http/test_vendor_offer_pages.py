@@ -1,8 +1,12 @@
 """What vendors supply, on screen and as a file: it comes back as it went, and each wrong line says what is wrong."""
 
+from io import BytesIO
+from urllib.parse import unquote
+
 from test_drop_ships_api import OFFER, asked, with_vendors
 from test_routing_explained import retailer
 from tests_http import Shop
+from xlsxwriter import Workbook
 
 from malha.identity.model import Role
 
@@ -57,3 +61,18 @@ async def test_what_is_no_number_among_the_ticked_lines_is_left_out(retailer: Sh
     assert sent.status_code == 303, sent.text
     shown = (await retailer.http.get(f"/v1/drop-ships/{row['number']}", headers=key)).json()
     assert shown["drop_ship"]["state"] == "sent"
+
+
+async def test_the_sheets_of_a_file_of_offers_that_are_not_read_are_named(retailer: Shop) -> None:
+    await with_vendors(retailer)
+    person = await retailer.session(Role.OWNER)
+    file = BytesIO()
+    with Workbook(file) as made:
+        for name in ("Fábrica", "Outra"):
+            sheet = made.add_worksheet(name)
+            sheet.write_row(0, 0, HEAD.strip().split(";"))
+            sheet.write_row(1, 0, ["FAB", "REDE", "", 1, 1, "sim"])
+    files = {"file": ("o.xlsx", file.getvalue())}
+    sent = await retailer.http.post("/vendor-offers:upload", files=files, headers=person)
+    assert sent.status_code == 303, sent.text
+    assert "Only the first sheet is read; these are not: Outra." in unquote(sent.cookies["malha_notice"])

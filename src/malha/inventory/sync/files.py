@@ -77,6 +77,7 @@ class Arriving:
         self._spaces = False
         self.arrived = 0
         self.bytes = 0
+        self.other_sheets: list[str] = []  # of a workbook: filled, and not read
 
     def __enter__(self) -> Self:
         return self
@@ -143,6 +144,7 @@ class Arriving:
             lined = True
             self._replace(made)
         elif workbook.is_workbook(self._file):
+            self.other_sheets = workbook.passed_over(self._file)
             self._replace(workbook.as_text(self._file))
         table = open_table(self._file, COLUMNS)
         at = {column.name: i for i, column in table.columns.items()}

@@ -219,6 +219,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     received_at: datetime
     accepted_at: datetime | None
     ended_at: datetime | None
+    other_sheets: list[str]  # of a workbook: filled, and not read
     zero_percent: int
 
     @property

@@ -198,7 +198,8 @@ class _Intake:
                 loaded.count = await self._load(stage, table, shape) - shape.beside
             async with self.db.transaction(self.actor) as tx:
                 note = {"id": self.id, "bytes": file.bytes, "digest": file.digest, "rows": loaded.count}
-                await tx.execute(writes.NOTE_FILE, note)
+                others = msgspec.json.encode(file.other_sheets).decode()
+                await tx.execute(writes.NOTE_FILE, note | {"other_sheets": others})
                 settled = said.as_of + timedelta(seconds=self.source.skew_seconds) + SETTLED - await tx.now()
             await asyncio.sleep(max(settled.total_seconds(), 0))
             async with self.db.transaction(self.actor) as tx:

@@ -61,7 +61,8 @@ RETURNING number
 """
 
 NOTE_FILE = """
-UPDATE stock_snapshot SET bytes = %(bytes)s::bigint, digest = %(digest)s::bytea, rows = %(rows)s::int
+UPDATE stock_snapshot SET bytes = %(bytes)s::bigint, digest = %(digest)s::bytea, rows = %(rows)s::int,
+    other_sheets = %(other_sheets)s::jsonb
 WHERE id = %(id)s::uuid AND state = 'receiving'
 """
 
