@@ -4,10 +4,12 @@ All of it is in the JSON Schema of the connector's `config_model`, so that conne
 title and description of a field, `examples`, and under `x-choices` a word for each value that may be chosen.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from functools import cache
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -25,6 +27,7 @@ MENDS = {
     shapes.NOT_ONE_OF: N_("Choose one of these: {choices}."),
 }
 MEND = N_("Correct it as the connector describes it.")
+_HOST = re.compile(r"\[?[0-9a-f:]+\]?|(?:[a-z0-9_-]+\.)+[a-z0-9-]+")
 
 
 class Kind(StrEnum):
@@ -195,3 +198,29 @@ def _mended(connector: Connector, flaw: Flaw) -> Flaw:
     if flaw.says == shapes.NOT_ONE_OF and not choices:
         mend = MEND
     return Flaw(flaw.at, flaw.says, mend, {**flaw.facts, "choices": [str(c.value) for c in choices]})
+
+
+def servers_in(config: Any) -> frozenset[str]:
+    """Return the servers that a configuration names, by whatever field: of addresses how and whom they ask.
+
+    A text that only looks like a server is taken for one.
+    """
+    if isinstance(config, str):
+        said = config.strip().lower()
+        try:
+            parts = urlsplit(said)
+        except ValueError:
+            return frozenset({said})
+        if parts.scheme and parts.netloc:
+            return frozenset({f"{parts.scheme}://{parts.netloc}"})
+        return frozenset({said} if _HOST.fullmatch(said) and not said.isdigit() else ())
+    if isinstance(config, Mapping):
+        return frozenset().union(*map(servers_in, config.values()), _named(config))
+    if isinstance(config, Sequence) and not isinstance(config, bytes):
+        return frozenset().union(*map(servers_in, config))
+    return frozenset()
+
+
+def _named(config: Mapping[str, Any]) -> frozenset[str]:
+    """Return the servers of fields that are called so: one may have a name without a dot, or another port."""
+    return frozenset(f"{name}={config[name]}".lower() for name in ("host", "port") if config.get(name))

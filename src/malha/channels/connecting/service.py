@@ -27,6 +27,8 @@ from malha.platform.retrying import Breaker, Bucket
 OVERLAP_S = 3 * 86_400.0  # how long a replaced secret is believed
 BACK = timedelta(days=1)  # where reading of orders begins
 REFRESH = "refresh_token"
+# What is never sent: it signs what we send, or proves who signed what comes.
+UNSENT = frozenset({"webhook_secret", "signing_secret", "private_key", "passphrase"})
 FAILED = "! "  # before what a failed check said, where it is kept
 
 
@@ -128,11 +130,13 @@ async def change_connection(
     """Change a connection's name, configuration or secrets; connector and channel stay.
 
     Secrets that are not mentioned stay, an empty one is removed; of what is replaced the former is believed for three
-    more days.
+    more days. A secret is for one server: where the configuration names another one, what is sent there is entered
+    anew. Else whoever may change connections could have a secret that they cannot see sent to a server of their own.
 
     Raises:
         SharedByAll, UnknownConnection, ConnectionChanged: as the names say.
-        Invalid: the configuration or a secret does not fit the connector.
+        Invalid: the configuration or a secret does not fit the connector, or a secret that is there would go to another
+            server.
     """
     before = await hold(tx, draft.code)
     flaws = _check(registry.connector_of(before.connector), draft, allowed)
@@ -140,10 +144,15 @@ async def change_connection(
     if draft.connector != before.connector or other_channel:
         says = N_("A connection keeps its connector and its channel.")
         flaws.append(Flaw("connector", says, N_("Make another connection for another one.")))
+    kept = access.unseal(keys, before.secrets) if before.secrets else {}
+    if configuring.servers_in(draft.config) - configuring.servers_in(before.config):
+        says = N_("The address is another server's than the secret was entered for.")
+        mend = N_("Enter the secret again.")
+        flaws += [Flaw(f"secrets/{n}", says, mend) for n in sorted(set(kept) - set(draft.secrets) - UNSENT)]
     refuse(flaws)
     secrets = None
     if draft.secrets:
-        secrets = {n: s for n, s in (access.unseal(keys, before.secrets) | draft.secrets).items() if s}
+        secrets = {n: s for n, s in (kept | draft.secrets).items() if s}
     stored = await tx.value(
         writes.CHANGE,
         {
