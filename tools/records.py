@@ -127,7 +127,8 @@ def shopper(demo: Demo) -> dict[str, str]:
         rows = demo.request.get(f"{demo.base}/orders?view={wanted}").text()
         number = re.search(r'href="/orders/(\d+)"', rows)
         if number:
-            shown = demo.form(f"/orders/{number[1]}/reveal", {}, **{"HX-Request": "true"})
+            why = {"why": "The pages of buyers are looked at"}
+            shown = demo.form(f"/orders/{number[1]}/reveal", why, **{"HX-Request": "true"})
             pages[f"track-{view.replace('_', '-')}"] = found(r"(/track/[\w.~-]{40,})", shown)
     return pages
 

@@ -156,7 +156,7 @@ def test_the_keyboard_moves_selects_and_opens(visit: Visit) -> None:
     expect(rows.nth(1)).to_have_attribute("aria-current", "true")
     expect(page.locator("#detail h2")).to_have_text(f"#{second}")
     page.keyboard.press("x")
-    expect(page.get_by_role("toolbar")).to_contain_text("1 selecionados")
+    expect(page.get_by_role("toolbar")).to_contain_text("1 na seleção")
     page.keyboard.press("Control+k")
     expect(page.get_by_role("dialog")).to_be_visible()
     page.keyboard.type("jonas")

@@ -101,6 +101,22 @@ def test_the_ledger_is_filtered_paged_and_leads_to_the_order(visit: Visit, seede
 # --- products and customers ---
 
 
+def test_a_long_form_of_a_product_is_saved_from_wherever_one_is_in_it(visit: Visit) -> None:
+    for path, save in (("/products:new", "Criar produto"), ("/products/AR-5520-NA/edit", "Salvar produto")):
+        page = visit(path, size=NARROW)
+        expect(page.get_by_role("button", name=save)).to_be_in_viewport()
+        page.get_by_role("button", name="Incluir variação").scroll_into_view_if_needed()
+        expect(page.get_by_role("button", name=save)).to_be_in_viewport()
+
+
+def test_a_weight_out_of_range_is_refused_in_the_unit_it_was_typed_in(visit: Visit) -> None:
+    page = visit("/products/AR-5520-NA/edit")
+    page.get_by_label("Peso").fill("-1")
+    page.get_by_role("button", name="Salvar produto").click()
+    expect(page.get_by_role("alert")).to_contain_text("Escreva um de 0 a 2.147.483")
+    expect(page.get_by_role("alert")).not_to_contain_text("1000")
+
+
 def test_a_product_is_edited_and_a_wrong_value_is_said_without_losing_the_form(visit: Visit, seeded: str) -> None:
     page = visit("/products/AR-5520-NA")
     page.get_by_role("link", name="Editar produto").click()

@@ -342,7 +342,7 @@ def test_chosen_work_stays_chosen_and_what_is_gone_is_told(visit: Visit, picking
     expect(page.locator("[data-select-row][value=another]")).to_be_visible()
     expect(page.locator(f'[data-select-row][value="{stays}"]')).to_be_checked()
     expect(page.locator("[data-select-row]:checked")).to_have_count(1)
-    expect(page.get_by_role("toolbar")).to_contain_text("1 selecionados")
+    expect(page.get_by_role("toolbar")).to_contain_text("1 na seleção")
     expect(page.locator("#toasts")).to_contain_text("saíram da seleção: 1")
 
 

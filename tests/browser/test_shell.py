@@ -261,3 +261,30 @@ def test_the_components_page_shows_both_themes_whatever_the_page_has(visit: Visi
         assert grounds == ["rgb(245, 244, 240)", "rgb(14, 17, 25)"]
         bars = page.locator(".m-costbar .m-fill-c1").evaluate_all("all => all.map(b => getComputedStyle(b).fill)")
         assert bars[0] != bars[2]
+
+
+# --- where the keyboard, and a person, is ---
+
+
+def test_the_keyboard_goes_on_in_the_page_when_the_button_that_was_pressed_is_gone(visit: Visit, seeded: str) -> None:
+    page = visit(f"/orders/{number_of(seeded, 'status = $$allocated$$ AND method = $$ship$$')}")
+    page.locator(".m-head-actions").get_by_role("button", name="Liberar agora").press("Enter")
+    expect(page.locator("#toasts")).to_contain_text("Liberado")
+    expect(page.locator("#content")).to_be_focused()
+
+
+def test_the_keyboard_stays_on_a_button_whose_act_is_refused(visit: Visit, seeded: str) -> None:
+    page = visit(f"/orders/{number_of(seeded, 'status = $$allocated$$ AND method = $$ship$$')}")
+    refused = '<div role="alert">Outra pessoa foi mais rápida.</div>'
+    where = {"HX-Retarget": "#refusal", "HX-Reswap": "innerHTML", "Content-Type": "text/html; charset=utf-8"}
+    page.route("**/release", lambda route: route.fulfill(status=409, headers=where, body=refused))
+    button = page.locator(".m-head-actions").get_by_role("button", name="Liberar agora")
+    button.press("Enter")
+    expect(page.get_by_role("alert").first).to_contain_text("mais rápida")
+    expect(button).to_be_focused()
+
+
+@pytest.mark.parametrize("path", ["/settings", "/products", "/audit"])
+def test_the_menu_shows_where_a_person_is_however_far_down_that_stands(visit: Visit, path: str) -> None:
+    page = visit(path)
+    expect(page.locator(".m-nav [aria-current=page]")).to_be_in_viewport(ratio=1)

@@ -11,6 +11,7 @@ from malha.ordering.model import HoldKind, OrderStatus, UnitState
 from malha.ordering.reads import Sort, TimelineRow, View
 from malha.payments.model import FactKind, PaymentState, TenderKind
 from malha.platform import i18n, sheets
+from malha.platform.errors import FieldError
 from malha.simulation.model import Together
 
 
@@ -143,3 +144,25 @@ def test_that_no_order_came_together_is_said_as_a_word() -> None:
         "1 pedido foi juntado num só envio; na simulação, 1.",
         "2 pedidos foram juntados num só envio; na simulação, 1.",
     ]
+
+
+def test_a_flaw_of_a_form_writes_amounts_as_readers_do_and_names_as_they_are() -> None:
+    between = {"says": "{value} is out of range.", "mend": "Use a whole number from {least} to {most}."}
+    flaw = {**between, "at": "/n", "facts": {"value": -1000, "least": 0, "most": 2147483647}}
+    order = {"says": "There is no order {number}.", "at": "/order", "facts": {"number": 104641}}
+    with i18n.speaking("pt-BR"):
+        said = web.problems_text(FieldError(problems=[flaw, order]))
+    assert "2.147.483.647" in said[0]
+    assert "-1.000" in said[0].replace("\N{MINUS SIGN}", "-")
+    assert "104641" in said[1]
+
+
+def test_a_flaw_of_an_empty_field_is_a_sentence() -> None:
+    flaw = {"says": "{value} is no CNPJ.", "mend": "Fill it in.", "at": "/cnpj", "facts": {"value": ""}}
+    with i18n.speaking("en"):
+        assert web.problems_text(FieldError(problems=[flaw])) == ["This field is empty. Fill it in."]
+
+
+def test_what_nobody_did_was_done_by_the_system_in_the_readers_language() -> None:
+    with i18n.speaking("pt-BR"):
+        assert [render.maker(name) for name in ("system", "Ana Prates")] == ["Sistema", "Ana Prates"]

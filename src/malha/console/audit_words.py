@@ -301,6 +301,7 @@ _VALUES: dict[str, Mapping[Any, Any]] = {
     "payment_policy": say.PAYMENT_POLICY,
     "role": ROLE_NAMES,
     "theme": {"light": N_("Light"), "dark": N_("Dark")},
+    "language": {"pt-BR": N_("Portuguese (Brazil)"), "en": N_("English")},
     "shown": {"buyer": N_("the buyer's data")},
 }
 _KINDS: dict[str, Mapping[Any, Any]] = {

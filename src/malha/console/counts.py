@@ -161,9 +161,10 @@ async def count_create(request: Request[Any, Any, Any]) -> Response[Any]:
     most = read.maybe_whole("most") or 50
     if not 0 < most <= 1_000:
         read.wrong("most", N_("Write a number from 1 to 1,000."))
+    location = read.chosen("location")
     read.refuse()
     async with web.writing(request) as tx:
-        place = await goods_forms.place_of(tx, request, read.text("location", 80))
+        place = await goods_forms.place_of(tx, request, location)
         skus, source, kind = None, Source.PERSON, CountKind.CYCLE
         raw: bytes | None = None
         zone = read.text("zone", 80)

@@ -56,6 +56,13 @@ class Filled:
             self.wrong(name, N_("No choice was made."), N_("Choose one of the list."))
             return next(iter(of))
 
+    def chosen(self, name: str) -> str:
+        """Return the code of what was chosen of a list in which nothing is chosen at first."""
+        code = self.text(name, 80)
+        if not code:
+            self.wrong(name, N_("No choice was made."), N_("Choose one of the list."))
+        return code
+
     def maybe_whole(self, name: str) -> int | None:
         """Return a whole number; None when the field is empty."""
         return self._number(name, 0)

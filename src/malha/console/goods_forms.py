@@ -78,7 +78,7 @@ async def place_of(tx: Tx, request: web.Asking, code: str) -> Place:
     """
     found = [place for place in await places_of(tx, request) if place.code == code]
     if not found:
-        raise UnknownLocation(key=code or "-")
+        raise UnknownLocation(key=code)
     return found[0]
 
 

@@ -372,6 +372,8 @@ async def list_of(tx: Tx, request: Request[Any, Any, Any], asked: Asked) -> tupl
             "previous": asked.address(before=_cursor(page.previous), after="", open=None) if page.previous else "",
             "next": asked.address(after=_cursor(page.next), before="", open=None) if page.next else "",
             "empty": words.EMPTY[asked.view if counts[View.ALL] else View.ALL],
+            # Before the first order home says what is still to be done, to whoever may do it.
+            "begins": not counts[View.ALL] and caller.locations is None and caller.may("network:write"),
             "views": await views.bar(tx, request, "orders", asked.address().partition("?")[2]),
             "today": render.local(now()).date().isoformat(),
             "known_tags": names.tags,

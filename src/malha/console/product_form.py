@@ -17,11 +17,12 @@ from malha.catalog import reads as catalog
 from malha.catalog.errors import StockedKit
 from malha.catalog.imports import parse_substitutes, substitutes_text
 from malha.catalog.model import MediaDraft, Product, ProductDraft, VariantDraft
+from malha.catalog.rules import MAX_INT
 from malha.console import filling, meanwhile, render, shell, web
 from malha.console.filling import Filled
 from malha.console.products import ORIGINS, address_of, as_seen, indented, product_of, seen
 from malha.inventory import standing
-from malha.platform import tabular
+from malha.platform import i18n, tabular
 from malha.platform.db import Tx
 from malha.platform.i18n import N_, _
 
@@ -116,6 +117,16 @@ def _parts(read: Filled, at: str) -> dict[str, int]:
     return found
 
 
+def _measured(read: Filled, at: str, digits: int) -> int | None:
+    """Return what was typed in kilograms, centimetres or money; what is out of range is told as it was typed."""
+    value = read.maybe_scaled(at, digits)
+    if value is not None and not 0 <= value <= MAX_INT:
+        read.wrong(at, N_("This number is out of range."), N_("Write one from {least} to {most}."),
+                   least=0, most=i18n.number(MAX_INT // 10**digits))  # fmt: skip
+        return None
+    return value
+
+
 def _variant(read: Filled, at: str, variant: VariantDraft) -> VariantDraft:
     changes: dict[str, Any] = {}
     if f"{at}/options" in read.form:
@@ -132,11 +143,11 @@ def _variant(read: Filled, at: str, variant: VariantDraft) -> VariantDraft:
         variant,
         name=read.text(f"{at}/name"),
         gtin=read.text(f"{at}/gtin", 20) or None,
-        price=read.maybe_scaled(f"{at}/price", 2),
-        weight_grams=read.maybe_scaled(f"{at}/weight_grams", 3) or 0,
-        length_mm=read.maybe_scaled(f"{at}/length_mm", 1) or 0,
-        width_mm=read.maybe_scaled(f"{at}/width_mm", 1) or 0,
-        height_mm=read.maybe_scaled(f"{at}/height_mm", 1) or 0,
+        price=_measured(read, f"{at}/price", 2),
+        weight_grams=_measured(read, f"{at}/weight_grams", 3) or 0,
+        length_mm=_measured(read, f"{at}/length_mm", 1) or 0,
+        width_mm=_measured(read, f"{at}/width_mm", 1) or 0,
+        height_mm=_measured(read, f"{at}/height_mm", 1) or 0,
         active=read.text(f"{at}/active") == "yes",
         **changes,
     )

@@ -18,6 +18,7 @@ from malha.channels.connecting import failures
 from malha.console import assets, stock_words, words
 from malha.platform import brazil, i18n
 from malha.platform.clock import now
+from malha.platform.db import SYSTEM
 from malha.platform.i18n import _
 from malha.platform.text import initials
 from malha.promising import rules
@@ -78,6 +79,11 @@ def due_text(due: datetime, *, promise: bool = False, state: str | None = None) 
     if promise:
         return promise_text(due, state)
     return clock(due) if local(due).date() == local(at).date() else day(due)
+
+
+def maker(name: str) -> str:
+    """Return by whose hand something was made, as it was stored: nobody's is the system's."""
+    return _("System") if name == SYSTEM.name else name
 
 
 def deadline(due: datetime) -> str:
@@ -215,6 +221,7 @@ def environment() -> Environment:
         "lateness": lateness,
         "capped": capped,
         "initials": initials,
+        "maker": maker,
         "address_line": address_line,
         "paragraphs": paragraphs,
         "failure": failures.shown,

@@ -102,7 +102,7 @@ from malha.console import (
 )
 from malha.identity.errors import NotSignedIn
 from malha.identity.model import PERMISSIONS, PUBLIC
-from malha.platform.errors import Forbidden, MalhaError
+from malha.platform.errors import Conflict, Forbidden, MalhaError
 from malha.platform.i18n import N_, _
 
 # What the API says of these helps those who call it, not those who read pages: what is so, and how to mend it.
@@ -155,7 +155,7 @@ def refuse(request: Request[Any, Any, Any], error: MalhaError) -> Response[Any]:
     if isinstance(error, Forbidden) and (permission := PERMISSIONS.get(str(error.facts.get("permission")))):
         says = _("This needs a permission that you do not have: {permission}.", permission=_(permission))
     newest = str(error.facts.get("newest", ""))
-    if newest and web.by_htmx(request):
+    if (newest or error.code == Conflict.code) and web.by_htmx(request):
         mend = _("What you typed is still here. Look at what is so now, then load this page anew and repeat it.")
     # Only what was read: a form that was sent is not sent twice by itself.
     again = error.code in PASSING and request.method == "GET" and not web.by_htmx(request)

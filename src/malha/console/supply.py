@@ -165,9 +165,10 @@ async def order_create(request: Request[Any, Any, Any]) -> Response[Any]:
         read.wrong("eta", N_("This field is empty."), N_("Fill it in."))
     if not 0 <= over <= 100:
         read.wrong("over_percent", N_("Write a number from 0 to 100."))
+    location = read.chosen("location")
     read.refuse()
     async with web.writing(request) as tx:
-        place = await goods_forms.place_of(tx, request, read.text("location", 80))
+        place = await goods_forms.place_of(tx, request, location)
         lines = await goods_forms.sheet_of(tx, form)
         draft = InboundDraft(
             kind=kind,
@@ -472,11 +473,12 @@ async def receive(request: Request[Any, Any, Any]) -> Response[Any]:
     form = await request.form()
     read = filling.filled(form)
     number = read.maybe_whole("order")
+    location = "" if number else read.chosen("location")
     read.refuse()
     raw: bytes | None = None
     async with web.writing(request) as tx:
         order = await _one(tx, request, number) if number else None
-        place = order.location_id if order else (await goods_forms.place_of(tx, request, read.text("location", 80))).id
+        place = order.location_id if order else (await goods_forms.place_of(tx, request, location)).id
         lines = [ReceivedLine(sku, units, bucket) for sku, bucket, units in goods_forms.scanned(form)]
         if not lines and not goods_forms.has_sheet(form):
             refuse([Flaw("lines", N_("Scan what arrived, or write how much of it."))])

@@ -166,13 +166,13 @@ async def transfer_create(request: Request[Any, Any, Any]) -> Response[Any]:
     form = await request.form()
     read = filling.filled(form)
     eta = read.day("eta")
+    codes = [read.chosen("origin"), read.chosen("destination")]
     read.refuse()
-    codes = [read.text("origin", 80), read.text("destination", 80)]
     async with web.writing(request) as tx:
         places = await network.locations_by_code(tx, codes)
         for code in codes:
             if code not in places:
-                raise UnknownLocation(key=code or "-")
+                raise UnknownLocation(key=code)
         lines = await goods_forms.sheet_of(tx, form)
         draft = TransferDraft(
             origin_id=places[codes[0]].id,

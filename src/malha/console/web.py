@@ -17,7 +17,7 @@ from malha.identity.model import Caller
 from malha.platform import i18n
 from malha.platform.db import Actor, Database, Tx
 from malha.platform.errors import MalhaError
-from malha.platform.i18n import _
+from malha.platform.i18n import N_, _
 from malha.platform.ids import UUID
 from malha.platform.text import fold
 
@@ -232,13 +232,23 @@ def refusal_text(error: MalhaError) -> tuple[str, str]:
     return _(error.says, **error.facts), _(error.mend, **error.facts) if error.mend else ""
 
 
+_EMPTY = N_("This field is empty.")
+# Facts of flaws that are amounts, and written so; other whole numbers are names, as those of orders and lines are.
+AMOUNTS = frozenset({"value", "least", "most", "longest"})
+
+
 def problems_text(error: MalhaError) -> list[str]:
     """Return the flaws of a refused form in the reader's language."""
     said = []
     for flaw in error.facts.get("problems", ()):
-        facts = flaw.get("facts", {})
+        facts = {
+            name: i18n.number(fact) if name in AMOUNTS and type(fact) is int else fact
+            for name, fact in flaw.get("facts", {}).items()
+        }
+        # "{value} is no code" would begin with the word after the value.
+        says = _EMPTY if facts.get("value") == "" else flaw["says"]
         mend = flaw.get("mend", "")
-        said.append(" ".join(x for x in (_(flaw["says"], **facts), _(mend, **facts) if mend else "") if x))
+        said.append(" ".join(x for x in (_(says, **facts), _(mend, **facts) if mend else "") if x))
     return said
 
 

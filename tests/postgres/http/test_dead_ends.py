@@ -30,6 +30,19 @@ async def test_a_form_without_anything_to_choose_from_leads_to_where_it_comes_fr
             assert f'yet. <a href="{href}">' in page, (path, href)
 
 
+async def test_whom_no_channel_takes_orders_of_is_led_to_the_channels_if_they_may_change_them(shop: Shop) -> None:
+    for role, led in ((Role.OWNER, True), (Role.CUSTOMER_SERVICE, False)):
+        page = (await shop.http.get("/orders/new", headers=await shop.session(role))).text
+        assert "There is no sales channel you may take orders in." in page
+        assert ('</b> <a href="/channels">' in page, "Ask whoever looks after channels" in page) == (led, not led)
+
+
+async def test_a_list_of_orders_before_the_first_leads_to_the_first_steps_whoever_may_take_them(shop: Shop) -> None:
+    for role, led in ((Role.OWNER, True), (Role.CUSTOMER_SERVICE, False)):
+        page = (await shop.http.get("/orders", headers=await shop.session(role))).text
+        assert ("No orders yet" in page, '<a class="m-btn" href="/">First steps</a>' in page) == (True, led)
+
+
 @pytest.mark.parametrize(
     ("rows", "says"),
     [("NOWHERE;1,00\n", "Every row was refused."), ("", "The file has headings, but no rows below them.")],

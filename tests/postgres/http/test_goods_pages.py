@@ -94,6 +94,20 @@ async def test_an_order_is_placed_moved_received_by_scanner_and_taken_back(stock
         assert len(text.splitlines()) == 2, text
 
 
+async def test_a_form_in_which_no_location_was_chosen_says_so_at_its_field(stocked: Shop) -> None:
+    lead = await stocked.session(Role.MANAGER)
+    for path, names, fields in (
+        ("/transfers:new", ["origin", "destination"], {"lines": "CAM-P 3"}),
+        ("/purchase-orders:new", ["location"], {"supplier": "Fábrica", "kind": "production", "eta": "2026-12-10"}),
+        ("/counts:new", ["location"], {"what": "listed", "lines": "CAM-P"}),
+        ("/receive", ["location"], {"id": str(new_id()), "q/1/sellable": "1"}),
+    ):
+        said = await send(stocked, lead, path, 422, **fields)
+        assert [f'data-at="{name}"' in said for name in names] == [True] * len(names), said
+        assert "No choice was made." in said
+        assert "There is no location" not in said
+
+
 async def test_a_file_places_an_order_with_dates_and_costs_of_its_own(stocked: Shop) -> None:
     lead = await stocked.session(Role.MANAGER)
     file = "sku;quantidade;previsão;custo\nCAM-P;5;24/12/2026;25,90\n7891000053508;2;;\n"

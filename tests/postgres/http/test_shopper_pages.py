@@ -197,6 +197,11 @@ async def test_a_network_that_asks_for_more_pages_than_people_do_is_told_to_wait
 # --- what is shown ---
 
 
+async def test_a_shop_without_a_name_is_shown_by_a_drawing_not_by_a_question_mark(shop: Shop) -> None:
+    page = (await shop.http.get("/track")).text
+    assert '<span class="m-shop-mark" aria-hidden="true"><svg' in page
+
+
 async def test_a_page_is_private_and_holds_no_more_than_a_buyer_needs(shop: Shop) -> None:
     case = await a_case(shop)
     answer = await shop.http.get(case.link)

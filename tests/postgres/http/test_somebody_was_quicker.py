@@ -134,4 +134,4 @@ async def test_a_draft_of_routing_rules_is_named_as_readers_name_it(made: Any) -
     assert (answer.status_code, f"Routing rules {draft.id} was changed" in answer.text) == (409, True)
     portuguese = {**script, "accept-language": "pt-BR"}
     answer = await shop.http.post(f"/routing-rules/{draft.id}/runs:new", data=form, headers=portuguese)
-    assert f"Outra pessoa alterou Regras de roteamento {draft.id} nesse meio-tempo" in answer.text
+    assert f"Regras de roteamento {draft.id}: outra pessoa fez alterações nesse meio-tempo" in answer.text

@@ -23,6 +23,11 @@ const side = (open) => {
   if (veil) veil.hidden = !open;
 };
 
+// The menu is longer than most screens: where a person is stands in sight, with what is near it.
+const here = $(".m-nav [aria-current=page]");
+const menu = here?.closest(".m-nav");
+if (menu && here.offsetTop + here.offsetHeight > menu.clientHeight) menu.scrollTop = here.offsetTop - menu.clientHeight / 2;
+
 // Theme: changed at once, kept by the form it is the button of.
 const theme = (form, button) => {
   root.dataset.bsTheme = button.value;

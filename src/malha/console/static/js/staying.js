@@ -34,8 +34,20 @@ const openers = new WeakMap();
 // Remember what opened a dialog: the keyboard goes on there when the dialog is gone.
 export const openedBy = (dialog, opener) => openers.set(dialog, opener);
 
-const focused = (part) => {
+// A button that must not be pressed twice is disabled until it is answered, and the browser takes the keyboard from it.
+const asking = new WeakMap();
+const lost = (pressed) => pressed?.isConnected && document.activeElement === document.body;
+document.addEventListener("htmx:beforeRequest", ({ detail: { xhr } }) => {
   const now = document.activeElement;
+  if (now?.matches("button, input, select")) asking.set(xhr, now);
+});
+document.addEventListener("htmx:afterRequest", ({ detail: { xhr } }) => {
+  const pressed = asking.get(xhr);
+  if (lost(pressed) && !pressed.disabled) pressed.focus({ preventScroll: true });
+});
+
+const focused = (part, pressed) => {
+  const now = lost(pressed) ? pressed : document.activeElement;
   if (!part.contains(now)) return () => {};
   const dialog = now.closest("dialog");
   const at = dialog ? openers.get(dialog) : now;
@@ -110,8 +122,8 @@ document.addEventListener("htmx:afterSwap", ({ detail: { target, requestConfig }
 
 // The page that answers an act or a filter goes on with the keyboard where it was, too.
 let settle = null;
-document.addEventListener("htmx:beforeSwap", ({ detail: { target, shouldSwap } }) => {
-  const again = shouldSwap && target?.id ? focused(target) : null;
+document.addEventListener("htmx:beforeSwap", ({ detail: { target, shouldSwap, xhr } }) => {
+  const again = shouldSwap && target?.id ? focused(target, asking.get(xhr)) : null;
   settle = again && (() => { const fresh = document.getElementById(target.id); if (fresh) again(fresh); });
 });
 document.addEventListener("htmx:afterSettle", () => { settle?.(); settle = null; });
