@@ -257,3 +257,21 @@ def test_every_field_of_our_connectors_has_words_in_both_languages(key: str, say
         words |= {f"{name}: {choice.value}": choice.word for choice in field.choices}
     lacking = [name for name, word in words.items() if word not in sayable]
     assert not lacking
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "new"),
+    [
+        ({"base_url": "https://a.example/oms"}, {"base_url": "https://A.example/other", "page": 5}, False),
+        ({"base_url": "https://a.example/oms"}, {"base_url": "http://a.example/oms"}, True),
+        ({"base_url": "https://a.example/oms"}, {"base_url": "https://a.example:8443/oms"}, True),
+        ({"shop": "loja.myshopify.com"}, {"shop": "outra.myshopify.com"}, True),
+        ({"host": "files", "port": 22}, {"host": "files", "port": 2222}, True),
+        ({"host": "files"}, {"host": "other"}, True),
+        ({"host": "10.0.0.1"}, {"host": "fe80::1"}, True),
+        ({"places": {"CD": "Main store"}}, {"places": {"CD": "Other store"}, "numbers": [1, 2]}, False),
+        ({"more": [{"token_url": "https://a.example"}]}, {"more": [{"token_url": "https://b.example"}]}, True),
+    ],
+)
+def test_a_configuration_names_another_server_whatever_its_field_is_called(before, after, new):
+    assert bool(configuring.servers_in(after) - configuring.servers_in(before)) is new

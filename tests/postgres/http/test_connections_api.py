@@ -158,6 +158,27 @@ async def test_a_change_needs_the_version_that_was_read(made):
     assert (await shop.http.post(f"{url}/test", headers=key)).json()["ok"], "secrets that are not mentioned stay"
 
 
+async def test_a_secret_is_not_sent_to_another_server_than_it_was_entered_for(made):
+    """Who may change connections sees no secret, and could have it sent to a server of their own."""
+    world, shop, key = made
+    body = {**BODY, "code": CODE, "name": "Loja", "secrets": {}}
+    url = f"/v1/connections/{CODE}"
+
+    async def put(address: str, secrets: dict[str, str]):
+        tag = (await shop.http.get(url, headers=key)).headers["etag"]
+        sent = {**body, "config": {"base_url": address}, "secrets": secrets}
+        return await shop.http.put(url, json=sent, headers={**key, "if-match": tag})
+
+    moved = await put("https://elsewhere.example/oms", {"webhook_secret": "new and long enough for it"})
+    assert (moved.status_code, [e["at"] for e in moved.json()["errors"]]) == (422, ["/secrets/api_key"])
+    assert "another server" in moved.text
+    assert (await put(world.peer.url + "/v2", {})).status_code == 200, "the same server under another path"
+    assert (await put(world.peer.url, {})).status_code == 200
+    assert (await put("https://elsewhere.example/oms", {"api_key": "a key of theirs"})).status_code == 200
+    assert (await put("https://elsewhere.example/oms", {"api_key": ""})).status_code == 200
+    assert (await put("https://third.example/oms", {})).status_code == 200, "none is left that would be sent"
+
+
 async def test_a_webhook_is_acknowledged_once_it_is_kept_and_every_time_it_comes(made):
     world, shop, _ = made
     sent = world.peer.webhook(world.peer.sell("1001"))
