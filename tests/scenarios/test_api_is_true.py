@@ -525,7 +525,7 @@ ELSEWHERE = {
     "test_feeds_api.py": "drop_feed feed_file get_build get_feed list_builds list_feed_profiles list_feeds list_flaws"
     " mend_file preview_feed put_feed rotate_feed start_build stop_build",
     "test_promise_pages_api.py": "promise_page",
-    "test_keys_outlive_makers.py": "list_keys_of_person revoke_keys_of_person",
+    "test_keys_outlive_makers.py": "hand_over_key list_keys_of_person revoke_keys_of_person",
     "test_personal_data_http.py": "erase_customer take_personal_data",
     "test_promises_slipping.py": "list_slipping_promises promise_slipping_orders",
     "test_promises_learned_switch.py": "show_learned_dates turn_learned_dates",
