@@ -12,7 +12,6 @@ from malha.api.replies import Raw
 from malha.api.work import Services
 from malha.identity.model import PUBLIC
 from malha.platform import metrics, migrate
-from malha.platform.embedded import has_no_room
 from malha.platform.errors import MalhaError
 from malha.platform.storing import storing
 
@@ -39,8 +38,8 @@ async def readyz(request: Request[Any, Any, Any]) -> ASGIApp:
             if not services.extra.get("migrated"):  # what is applied stays applied
                 checks["migrations"] = await _migrations(services)
     except Exception as error:  # noqa: BLE001 -- whatever it is, the answer is "not ready" and what kind it is
-        full = has_no_room(services.settings.data_dir, services.database.url)
-        checks = {"database": "disk_full" if full else type(error).__name__, "migrations": "unknown"}
+        cause = "disk_full" if services.is_without_room else type(error).__name__
+        checks = {"database": cause, "migrations": "unknown"}
     ready = set(checks.values()) == {"ok"}
     services.extra["migrated"] = services.extra.get("migrated") or ready
     body = msgspec.json.encode({"status": "ready" if ready else "not_ready", "checks": checks})

@@ -19,7 +19,6 @@ from psycopg_pool import PoolTimeout
 from malha.api import errors
 from malha.api.replies import Raw
 from malha.platform import db
-from malha.platform.embedded import has_no_room
 from malha.platform.errors import Busy, DatabaseExhausted, DatabaseFull, DatabaseReadOnly, MalhaError
 from malha.platform.flaws import Flaw, Invalid
 from malha.platform.i18n import N_, current_language, translate
@@ -185,7 +184,7 @@ def told(request: Request[Any, Any, Any], error: Exception) -> MalhaError:
     scope = cast("dict[str, Any]", request.scope)
     path, request_id = scope["path"], str(scope.get("request_id", ""))
     refusal = _of_address(error, scope) or refusal_of(error)
-    if refusal.code == errors.Unavailable.code and _has_no_room(request.app.state.services):
+    if refusal.code == errors.Unavailable.code and request.app.state.services.is_without_room:
         refusal = DatabaseFull()  # its server is gone, and could not say so
     match refusal:
         case errors.NoSuchRoute() | errors.MethodNotAllowed():
@@ -204,10 +203,6 @@ def told(request: Request[Any, Any, Any], error: Exception) -> MalhaError:
             pass
     scope["problem"] = refusal.code
     return refusal
-
-
-def _has_no_room(services: Any) -> bool:
-    return has_no_room(services.settings.data_dir, services.database.url)
 
 
 def _of_address(error: Exception, scope: Mapping[str, Any]) -> MalhaError | None:

@@ -27,12 +27,13 @@ from malha.api.errors import BodyNotTaken, StaleVersion, VersionRequired
 from malha.api.replies import Raw
 from malha.api.validation import NUL, Body
 from malha.channels.connecting.receiving import Receiver
-from malha.identity import oidc
+from malha.identity import oidc, passwords
 from malha.identity.model import PERMISSIONS, PUBLIC, SIGNED_IN, Caller
 from malha.identity.service import Keys
 from malha.platform import idempotency, signing
 from malha.platform.days import is_far
 from malha.platform.db import Actor, Database, Tx
+from malha.platform.embedded import has_no_room
 from malha.platform.errors import MalhaError
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_, current_language
@@ -52,7 +53,6 @@ _ROUTES: Mapping[str, Callable[..., Any]] = {
     "DELETE": delete,
 }
 NOTHING_SAID = {b"", b"{}", b"[]", b"null", b'""'}  # a body without white space
-LOG_INS_AT_ONCE = 2  # of one process: as many as passwords are checked at a time
 ANONYMOUS = Actor("anonymous", None, "anonymous", permissions=frozenset(), locations=frozenset())
 
 
@@ -88,9 +88,15 @@ class Services:
         self.database = database
         self.keys = Keys(database)
         self.cookie = cookie_of(settings)
-        # Log-ins hold a connection while a password is checked. However many come, the others are for orders and pages.
-        self.log_ins = asyncio.Semaphore(LOG_INS_AT_ONCE)
+        # Log-ins hold a connection while a password is checked: as many as are checked at a time. However many come,
+        # the others are for orders and pages.
+        self.log_ins = asyncio.Semaphore(passwords.AT_ONCE)
         self.extra: dict[str, Any] = {}  # what the composition root opens for others by name: "gate", "tail"
+
+    @property
+    def is_without_room(self) -> bool:
+        """Whether the disk of a database of our own is full; see `has_no_room`."""
+        return has_no_room(self.settings.data_dir, self.database.url)
 
     @functools.cached_property
     def directory(self) -> oidc.Directory:

@@ -12,7 +12,6 @@ from datetime import datetime
 from typing import TypeVar
 
 import msgspec
-from psycopg import errors
 
 from malha.catalog import reads as catalog
 from malha.catalog import service as catalog_service
@@ -29,8 +28,8 @@ from malha.inventory.model import Claim, Reason, Reference
 from malha.network import reads as network
 from malha.network import service as network_service
 from malha.ordering import service as ordering
-from malha.platform.db import Database
-from malha.platform.errors import Busy, MalhaError
+from malha.platform.db import Database, in_turn
+from malha.platform.errors import MalhaError
 from malha.platform.ids import UUID
 from malha.platform.subscribers import drain
 
@@ -207,15 +206,12 @@ async def _lives(
 
 async def _live(db: Database, stories: dict[UUID, Story]) -> None:
     """Bring some orders to their ends in one transaction; two that take capacity crosswise try again."""
-    for attempt in range(ATTEMPTS):
-        try:
-            async with db.transaction() as tx:
-                await live(tx, stories)
-        except (errors.DeadlockDetected, Busy):
-            if attempt == ATTEMPTS - 1:
-                raise
-        else:
-            return
+
+    async def together() -> None:
+        async with db.transaction() as tx:
+            await live(tx, stories)
+
+    await in_turn(together, ATTEMPTS)
 
 
 def _plots(

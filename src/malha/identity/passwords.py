@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 MIN_LENGTH = 10
 MAX_LENGTH = 200
-_AT_ONCE = 2  # each takes 19 MiB and a processor for some 20 ms
+AT_ONCE = 2  # each takes 19 MiB and a processor for some 20 ms
 
 
 @cache
@@ -21,7 +21,7 @@ def _hasher() -> "PasswordHasher":
 
 @cache
 def _turn() -> asyncio.Semaphore:
-    return asyncio.Semaphore(_AT_ONCE)
+    return asyncio.Semaphore(AT_ONCE)
 
 
 @cache

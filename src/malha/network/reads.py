@@ -78,15 +78,6 @@ FROM establishment e JOIN legal_entity l ON l.id = e.legal_entity_id
 ORDER BY e.code
 """
 
-# Few rows; unique index on code.
-ESTABLISHMENTS_BY_CODE = """
-SELECT e.id, e.code, e.name, e.cnpj, e.state, e.state_registration, e.tax_regime, e.document_policy, e.active,
-       e.version, e.legal_entity_id, l.name AS legal_name, l.kind
-FROM establishment e JOIN legal_entity l ON l.id = e.legal_entity_id
-WHERE e.code = ANY(%(codes)s::text[])
-ORDER BY e.code
-"""
-
 # Few rows, by whatever names one; all three are unique.
 ESTABLISHMENTS_NAMED = """
 SELECT e.id, e.code, e.name, e.cnpj, e.state, e.state_registration, e.tax_regime, e.document_policy, e.active,
@@ -283,7 +274,7 @@ async def establishments_by_id(tx: Tx, ids: Sequence[int]) -> dict[int, Establis
 
 async def establishments_by_code(tx: Tx, codes: Sequence[str]) -> dict[str, Establishment]:
     """Return the establishments that have these codes."""
-    found = await _all(tx, Establishment, ESTABLISHMENTS_BY_CODE, {"codes": list(codes)})
+    found = await _all(tx, Establishment, ESTABLISHMENTS_NAMED, {"codes": list(codes), "ids": [], "cnpjs": []})
     return {e.code: e for e in found}
 
 

@@ -4,7 +4,6 @@ Secrets are sealed before they are stored, are given back to nobody, and are in 
 """
 
 from collections.abc import Sequence
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -94,7 +93,12 @@ async def save_gateway(
         if len(said) > SECRET_LENGTH or not said.isprintable()
     ]
     before = await reads.gateway(tx, channel)
-    if before is not None and before.secret and not secret and _server(before.gateway.url) != _server(gateway.url):
+    if (
+        before is not None
+        and before.secret
+        and not secret
+        and outward.server_of(before.gateway.url) != outward.server_of(gateway.url)
+    ):
         says = N_("The address is another server's than the secret was entered for.")
         flaws.append(Flaw("secret", says, N_("Enter the secret again.")))
     refuse(flaws)
@@ -146,12 +150,6 @@ async def remove_gateway(tx: Tx, channel: Channel, *, version: int | None = None
         raise Conflict(what=Word(N_("gateway")), key=channel.value)
     facts = {"active": before.active, **_audited(before.gateway)}
     await audit.record(tx, action="delete", entity="message_gateway", entity_id=channel.value, before=facts)
-
-
-def _server(url: str) -> tuple[str, str]:
-    """Return how and whom an address asks; its path may change without anybody else learning a secret."""
-    parts = urlsplit(url)
-    return parts.scheme.lower(), parts.netloc.lower()
 
 
 def _audited(gateway: Gateway) -> dict[str, object]:

@@ -8,8 +8,8 @@ asks for it). Services take a `Tx` and never commit; edges open one with `Databa
 import os
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import datetime
 from typing import Any, LiteralString, Self, TypeVar
 
@@ -189,6 +189,20 @@ class Tx:
 def _builder(into: type[T], cursor: AsyncCursor[Any]) -> Callable[[Sequence[Any]], T]:
     names = [column.name for column in cursor.description or ()]
     return lambda row: into(**dict(zip(names, row, strict=True)))
+
+
+async def in_turn(work: Callable[[], Awaitable[T]], tries: int) -> T:
+    """Return what a piece of work returns, begun anew where somebody held its records for too long.
+
+    It is whole transactions: nothing of one that is given up is written.
+
+    Raises:
+        Busy, DeadlockDetected: they are held at the last try as well.
+    """
+    for _ in range(tries - 1):
+        with suppress(Busy, errors.DeadlockDetected):
+            return await work()
+    return await work()
 
 
 def where(conditions: Mapping[LiteralString, Any]) -> tuple[sql.Composable, dict[str, Any]]:

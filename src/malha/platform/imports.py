@@ -8,6 +8,7 @@ so an import that was cut off is simply run again, or continued with `from_line`
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from enum import StrEnum
+from functools import partial
 from itertools import islice
 from typing import Any, BinaryIO, NamedTuple, Protocol, runtime_checkable
 
@@ -15,8 +16,7 @@ import msgspec
 from psycopg import errors as pg
 
 from malha.platform import audit, workbook
-from malha.platform.db import SYSTEM, Actor, Database, Tx
-from malha.platform.errors import Busy
+from malha.platform.db import SYSTEM, Actor, Database, Tx, in_turn
 from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_, translate
 from malha.platform.tabular import Column, Row, open_table
@@ -372,16 +372,20 @@ class _Run:
             self.progress(report.rows)
 
     async def _handle(self, rows: Sequence[Row], *, apply: bool, turn: int) -> Outcome:
-        """Handle a chunk in one transaction; halve it around a row the database refuses."""
+        """Handle a chunk in one transaction; halve it around a row the database refuses.
+
+        Where somebody holds its records it is tried again: half a table is worse than a late one.
+        """
         readable = [row for row in rows if not row.flaws]
         refused: dict[int, list[Flaw]] = {}
+        commit = partial(self._commit, rows, refused=refused, apply=apply, turn=turn)
         try:
-            return await self._in_turn(rows, readable, refused, apply=apply, turn=turn)
+            return await in_turn(partial(commit, readable), TRIES)
         except (pg.IntegrityError, pg.DataError):
             if len(rows) == 1:
                 says = N_("The database refuses this row: it contradicts another record.")
                 refused[rows[0].line] = [Flaw("", says, N_("Check its codes and numbers."))]
-                return await self._in_turn(rows, [], refused, apply=apply, turn=turn)
+                return await in_turn(partial(commit, []), TRIES)
         middle = len(rows) // 2
         first = await self._handle(rows[:middle], apply=apply, turn=turn)
         second = await self._handle(rows[middle:], apply=apply, turn=turn)
@@ -393,33 +397,12 @@ class _Run:
             warnings=first.warnings | second.warnings,
         )
 
-    async def _in_turn(
-        self,
-        rows: Sequence[Row],
-        readable: Sequence[Row],
-        refused: Mapping[int, Sequence[Flaw]],
-        *,
-        apply: bool,
-        turn: int,
-    ) -> Outcome:
-        """Handle a chunk, again where somebody held its records for too long: half a table is worse than a late one.
-
-        Raises:
-            Busy: they are held still.
-        """
-        for _ in range(TRIES - 1):
-            try:
-                return await self._commit(rows, readable, refused, apply=apply, turn=turn)
-            except (Busy, pg.DeadlockDetected):  # nothing of it was written
-                continue
-        return await self._commit(rows, readable, refused, apply=apply, turn=turn)
-
     async def _commit(
         self,
         rows: Sequence[Row],
         readable: Sequence[Row],
-        refused: Mapping[int, Sequence[Flaw]],
         *,
+        refused: Mapping[int, Sequence[Flaw]],
         apply: bool,
         turn: int,
     ) -> Outcome:

@@ -608,6 +608,18 @@ def inward(at: str, url: str, allowed: Sequence[str] | None) -> list[Flaw]:
     return [Flaw(at, refused.says, refused.mend, refused.facts)]
 
 
+def server_of(address: str) -> tuple[str, str]:
+    """Return how and whom an address asks, to compare it; what cannot be taken apart is a server of its own.
+
+    Its path may change without anybody else learning a secret that is sent there.
+    """
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return "", address.lower()
+    return parts.scheme.lower(), parts.netloc.lower()
+
+
 def _literal(host: str) -> IpAddress | None:
     """Return the address that a host states, in any spelling that the system would connect to; None: it is a name."""
     try:

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from functools import cache
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -17,7 +16,7 @@ from malha.channels.contract import Connector, FileSource, Misfit
 from malha.platform import shapes
 from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_, Word
-from malha.platform.outward import OutwardRefused, inward
+from malha.platform.outward import OutwardRefused, inward, server_of
 
 CHOICES = "x-choices"
 MENDS = {
@@ -207,12 +206,9 @@ def servers_in(config: Any) -> frozenset[str]:
     """
     if isinstance(config, str):
         said = config.strip().lower()
-        try:
-            parts = urlsplit(said)
-        except ValueError:
-            return frozenset({said})
-        if parts.scheme and parts.netloc:
-            return frozenset({f"{parts.scheme}://{parts.netloc}"})
+        scheme, server = server_of(said)
+        if server:
+            return frozenset({f"{scheme}://{server}"})
         return frozenset({said} if _HOST.fullmatch(said) and not said.isdigit() else ())
     if isinstance(config, Mapping):
         return frozenset().union(*map(servers_in, config.values()), _named(config))

@@ -55,7 +55,9 @@ WHERE connection_id = %(connection_id)s::int AND entity = %(entity)s::text AND e
 VERSIONS = """
 SELECT b.connection_id, b.external_id, b.remote_version
 FROM unnest(%(connections)s::int[], %(external_ids)s::text[]) AS w(connection_id, external_id)
-JOIN binding b ON b.connection_id = w.connection_id AND b.entity = %(entity)s::text AND b.external_id = w.external_id
+JOIN binding b ON b.connection_id = w.connection_id AND b.entity = ANY (%(entities)s::text[])
+              AND b.external_id = w.external_id
+ORDER BY array_position(%(entities)s::text[], b.entity) DESC
 """
 METHODS_OF = """
 SELECT connection_id, kind, theirs, ours FROM method_mapping
@@ -561,9 +563,14 @@ async def binding(tx: Tx, connection_id: int, entity: str, external_id: str) -> 
     return await tx.maybe(Binding, BINDING, params)
 
 
-async def versions(tx: Tx, entity: str, keys: Sequence[tuple[int, str]]) -> dict[tuple[int, str], int | None]:
-    """Return which of these (connection, their id) are bound, each with the version that was seen last."""
-    params = {"entity": entity, "connections": [c for c, _ in keys], "external_ids": [id_ for _, id_ in keys]}
+async def versions(
+    tx: Tx, entities: Sequence[str], keys: Sequence[tuple[int, str]]
+) -> dict[tuple[int, str], int | None]:
+    """Return which of these (connection, their id) are bound, each with the version that was seen last.
+
+    As the first of some entities that it is bound as.
+    """
+    params = {"entities": list(entities), "connections": [c for c, _ in keys], "external_ids": [id_ for _, id_ in keys]}
     return {(c, id_): version for c, id_, version in await tx.tuples(VERSIONS, params)}
 
 

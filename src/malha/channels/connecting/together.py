@@ -77,9 +77,7 @@ def _readable(taken: Sequence[Came], linked: Mapping[int, Linked]) -> list[_Plai
 async def _unknown(tx: Tx, plain: Sequence[_Plain]) -> tuple[list[_Plain], list[_Plain]]:
     """Return those that are not here, and those of which we know something newer."""
     keys = [(p.connection.id, p.order.id) for p in plain]
-    known = await reads.versions(tx, orders.ENTITY, keys) if keys else {}
-    new = [key for key in keys if key not in known]
-    known |= await reads.versions(tx, orders.CANCELLED, new) if new else {}
+    known = await reads.versions(tx, (orders.ENTITY, orders.CANCELLED), keys) if keys else {}
     fresh, stale = [], []
     for key, each in zip(keys, plain, strict=True):
         version = known.get(key)
