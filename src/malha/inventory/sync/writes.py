@@ -181,9 +181,11 @@ SELECT count(*) FROM locked
 # What moved since, by index movement_balance on the newest partitions. `later` counts on top of what was stated: by
 # others, after the window; by the source itself, after the statement's own place. What others put absolutely since (a
 # count) is newer than the statement and stands. What lies in the window may be on either side. A balance that is still
-# the version that was compared (`seen`) has no movements since, and none that were: nothing is looked up.
+# the version that was compared (`seen`) has no movements since, and none that were: nothing is looked up. OFFSET keeps
+# that question before the look, and what is looked up out of the joins.
 _SINCE = """
 LEFT JOIN LATERAL (
+    SELECT found.* FROM (SELECT WHERE (b.xmin = r.seen) IS NOT TRUE OFFSET 0) look CROSS JOIN LATERAL (
     SELECT coalesce(sum(m.d_on_hand) FILTER (
                WHERE CASE WHEN m.source_id = %(source)s::int
                           THEN coalesce(m.source_seq > %(seq)s::bigint, m.occurred_at > %(as_of)s::timestamptz)
@@ -198,8 +200,8 @@ LEFT JOIN LATERAL (
                         THEN coalesce(m.source_seq > %(seq)s::bigint, m.occurred_at > %(as_of)s::timestamptz)
                         ELSE m.occurred_at > %(until)s::timestamptz END), false) AS stands
     FROM movement m
-    WHERE (b.xmin = r.seen) IS NOT TRUE AND m.sku_id = r.sku_id AND m.location_id = r.location_id
-      AND m.recorded_at > %(since)s::timestamptz AND m.d_on_hand <> 0 AND m.bucket = 'sellable'
+    WHERE m.sku_id = r.sku_id AND m.location_id = r.location_id
+      AND m.recorded_at > %(since)s::timestamptz AND m.d_on_hand <> 0 AND m.bucket = 'sellable') found
 ) m ON true
 """
 
@@ -220,40 +222,46 @@ _NEWS = """       (SELECT coalesce(array_agg(ARRAY[sku_id, location_id] ORDER BY
 # Statement two: the difference and its ledger row, under the locks of LOCK_PART. Open allocations are not touched.
 # Movements are of the moment the statement speaks of, so that no later statement adds them on top of itself. What a
 # newer statement of the source has looked at is its own: where it found what was there it wrote nothing that would
-# tell. Its place is read under the lock that it had there. Mostly there is none, which index stock_snapshot_seq tells.
-# What no balance can hold is for a person, noted as the most there can be.
+# tell. Its place is read under the lock that it had there. Mostly there is none, which is asked once.
+# What no balance can hold is for a person, noted as the most there can be. Locked, a balance stays where it lies, so it
+# is changed there (`ctid`) instead of being found again.
 APPLY_PART = (
     """
-WITH decided AS MATERIALIZED (
-    SELECT r.sku_id, r.location_id, r.stated, r.underway, b.on_hand, b.allocated, m.later, m.in_window, m.stands,
-           r.stated + r.underway + m.later - b.on_hand AS delta,  -- m.later is a bigint, and so is this
+WITH newer AS MATERIALIZED (
+    SELECT FROM stock_snapshot
+    WHERE source_id = %(source)s::int AND seq > %(seq)s::bigint AND accepted_at IS NOT NULL LIMIT 1
+), decided AS MATERIALIZED (
+    SELECT r.sku_id, r.location_id, r.stated, r.underway, b.ctid AS at, b.on_hand, b.allocated, w.later,
+           coalesce(m.in_window, 0) AS in_window, coalesce(m.stands, false) AS stands, w.wanted - b.on_hand AS delta,
            CASE WHEN m.stands THEN NULL
-                WHEN p.role = 'secondary' THEN 'compared'
+                WHEN r.location_id IN (SELECT location_id FROM stock_source_location
+                                       WHERE source_id = %(source)s::int AND role = 'secondary') THEN 'compared'
                 WHEN m.near THEN 'window'
-                WHEN r.stated + r.underway + m.later < 0 THEN 'negative'
-                WHEN r.stated + r.underway + m.later > 2147483647
-                     OR abs(r.stated + r.underway + m.later - b.on_hand) > 2147483647
-                     OR r.stated + r.underway + m.later < least(b.on_hand, b.allocated::bigint + b.held + b.safety
-                                                                           + b.fenced - 2147483647)
+                WHEN w.wanted < 0 THEN 'negative'
+                WHEN w.wanted > 2147483647 OR abs(w.wanted - b.on_hand) > 2147483647
+                     OR w.wanted < least(b.on_hand, b.allocated::bigint + b.held + b.safety + b.fenced - 2147483647)
                 THEN 'beyond' END AS review
     FROM stock_snapshot_row r
     JOIN balance b ON b.sku_id = r.sku_id AND b.location_id = r.location_id
-    JOIN stock_source_location p ON p.source_id = %(source)s::int AND p.location_id = r.location_id
 """
     + _SINCE
     + """
+    CROSS JOIN LATERAL (
+        SELECT coalesce(m.later, 0) AS later, coalesce(m.later, 0) + r.stated + r.underway AS wanted  -- of bigint
+    ) w
     WHERE r.snapshot_id = %(id)s::uuid AND (r.sku_id, r.location_id) > (%(sku)s::int, %(location)s::int)
       AND (r.sku_id, r.location_id) <= (%(to_sku)s::int, %(to_location)s::int)
-      AND NOT EXISTS (
+      AND (r.location_id IN (SELECT location_id FROM stock_source_location WHERE source_id = %(source)s::int)) IS TRUE
+      AND (NOT EXISTS (SELECT FROM newer) OR NOT EXISTS (
           SELECT FROM stock_snapshot o JOIN stock_snapshot_row q ON q.snapshot_id = o.id
           WHERE o.source_id = %(source)s::int AND o.seq > %(seq)s::bigint AND o.accepted_at IS NOT NULL
             AND q.sku_id = r.sku_id AND q.location_id = r.location_id
             AND (q.sku_id, q.location_id) <= (o.through_sku, o.through_location)
-          OFFSET 0)
+          OFFSET 0))
 ), moved AS (
     UPDATE balance b SET on_hand = b.on_hand + d.delta
     FROM decided d
-    WHERE b.sku_id = d.sku_id AND b.location_id = d.location_id AND d.review IS NULL AND NOT d.stands AND d.delta <> 0
+    WHERE b.ctid = d.at AND d.review IS NULL AND NOT d.stands AND d.delta <> 0
     RETURNING b.sku_id, b.location_id, b.on_hand, b.allocated, d.delta,
               b.fenced > greatest(b.on_hand - b.allocated - b.held, 0) AS unfenced
 ), ledger AS (
