@@ -1,11 +1,14 @@
 """What a channel shows of stock is compared with what it was told; what a channel states becomes a source's snapshot."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
+import msgspec
 import pytest
-from linked_world import CODE, Linked, linked
+from linked_world import CODE, SECRETS, Linked, linked
 
 from malha.channels import pushing, sending
 from malha.channels import reads as channel_reads
@@ -22,6 +25,7 @@ from malha.channels.connecting import (
 )
 from malha.channels.connecting.errors import NothingToTell, SourceTaken, StockRoleChanged
 from malha.channels.connecting.model import ConnectionDraft
+from malha.channels.connecting.runtime import Runtime
 from malha.channels.connecting.stock_reads import Difference
 from malha.channels.connecting.stock_service import RoleDraft
 from malha.channels.errors import PushNotFound
@@ -35,6 +39,7 @@ from malha.inventory.sync.model import SourceDraft
 from malha.platform.flaws import Invalid
 from malha.platform.subscribers import drain
 from malha.testing.builders import a_product
+from peer_shop import Peer, peer_shop
 
 OVER_IT = PushDraft(kind=PushKind.CONNECTOR)
 
@@ -233,6 +238,56 @@ async def test_a_listing_of_which_the_channel_does_not_say_what_became_holds_up_
     assert shown(shop) == {"A": 50, "B": 26, "C": 5}
     assert await shop.rows(held) == []
     assert await shop.rows("SELECT DISTINCT again_at, doubts FROM listing") == [(None, 0)]
+
+
+@asynccontextmanager
+async def another_shop(shop: Linked) -> AsyncIterator[Peer]:
+    """A shop beside the first one, which may be asked too."""
+    async with peer_shop() as peer:
+        settings = msgspec.structs.replace(shop.settings, outward_allow=(shop.peer.allowed, peer.allowed))
+        former = shop.runtime
+        async with Runtime(shop.database, settings, timeout_s=1.0, keep=True) as shop.runtime:
+            yield peer
+        shop.runtime = former
+
+
+async def test_a_connection_that_goes_on_hears_of_what_another_one_was_told_meanwhile(shop: Linked):
+    async with another_shop(shop) as other:
+        second = ConnectionDraft(
+            code="outra",
+            name="Outra",
+            connector="generic",
+            channel="web",
+            config={"base_url": other.url},
+            secrets=SECRETS,
+        )
+        async with shop.database.transaction() as tx:
+            await service.add_connection(tx, second, shop.keys)
+            await service.resume(tx, "outra")
+        await push(shop)
+        assert other.stock.keys() == {"A", "B"}
+        async with shop.database.transaction() as tx:
+            await service.pause(tx, "outra")
+        await move(shop, "B", -29)
+        await push(shop)
+        assert shown(shop) == {"A": 52, "B": 1}
+        async with shop.database.transaction() as tx:
+            await service.resume(tx, "outra")
+        await push(shop)
+        assert {code: quantity for code, (_, quantity) in other.stock.items()} == {"A": 52, "B": 1}
+
+
+async def test_a_connection_that_leads_to_another_shop_by_now_tells_it_of_everything(shop: Linked):
+    async with another_shop(shop) as other:
+        async with shop.database.transaction() as tx:
+            found = await service.connection_of(tx, CODE)
+            config = {**found.config, "base_url": other.url}
+            draft = ConnectionDraft(
+                code=CODE, name="Loja", connector="generic", channel="web", config=config, secrets=SECRETS
+            )
+            await service.change_connection(tx, draft, found.version, shop.keys)
+        await push(shop)
+        assert {code: quantity for code, (_, quantity) in other.stock.items()} == {"A": 52, "B": 30}
 
 
 async def test_a_quantity_that_nobody_knows_the_fate_of_is_told_though_it_is_what_was_told_before_it(shop: Linked):

@@ -193,6 +193,11 @@ UPDATE stock_push SET resend_after = 0, next_at = now(), failures = 0, error = N
 WHERE channel_id = %(channel_id)s::int
 RETURNING channel_id
 """
+RESEND_CONNECTED = """
+UPDATE stock_push SET resend_after = 0, next_at = now(), failures = 0, error = NULL
+WHERE channel_id = %(channel_id)s::int AND kind = 'connector'
+RETURNING channel_id
+"""
 FORGET_SENT = "UPDATE listing SET sent_quantity = NULL, error = NULL WHERE channel_id = %(channel_id)s::int"
 # As if these had never been told; by the index on SKU.
 UNSETTLE = """
