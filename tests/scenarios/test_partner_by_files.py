@@ -482,7 +482,14 @@ async def test_goods_that_need_a_document_wait_for_it_and_leave_then(database: D
         assert partner.host.names("in") == ["SHIP_1.csv"]  # it is not over
         ((note,),) = await partner.rows("SELECT note FROM partner_request")
         assert "document" in note
+        # It may wait for days; what the partner says of its stock meanwhile counts, and so does that this unit left.
+        partner.host.put("STOCK_1.csv", "location;sku;quantity\nARM-1;A;39\nARM-1;B;7\n")
+        await partner.rows("UPDATE channel_inbox SET received_at = received_at - '1 hour'::interval RETURNING 1")
+        await partner.go()
+        assert (await partner.on_hand("A"), await partner.on_hand("B")) == (40, 7)
+        assert await partner.states(order) == {"awaiting_document": 1}
         await partner.rows("UPDATE order_unit SET state = 'packed' WHERE order_id = %s::uuid RETURNING 1", order)
         await partner.go()
         assert await partner.states(order) == {"shipped": 1}
+        assert await partner.on_hand("A") == 39
         assert partner.host.names("in") == []
