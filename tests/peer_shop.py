@@ -42,6 +42,7 @@ class Peer:
         self.prices: dict[str, tuple[int, int]] = {}
         self.listings: dict[str, dict[str, Any]] = {}  # by code, as they were told last
         self.refuses: dict[str, str] = {}  # code: why
+        self.mumbles: set[str] = set()  # codes of which it does not say what became of them
         self.wants: dict[str, list[str]] = {}  # code: fields of a listing that are refused when they are empty
         self.shipments: list[dict[str, Any]] = []
         self.cancellations: list[dict[str, Any]] = []
@@ -282,6 +283,8 @@ class Peer:
     def _set(self, table: dict[str, tuple[int, int]], code: str, version: int, value: int) -> dict[str, Any]:
         if code in self.refuses:
             return {"status": "rejected", "code": "no_product", "message": self.refuses[code]}
+        if code in self.mumbles:
+            return {"status": "reindexing"}
         if version >= table.get(code, (-1, 0))[0]:
             table[code] = (version, value)
         return {"status": "ok", "id": code}

@@ -93,7 +93,7 @@ class SftpHost:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.files = folder / "files"
-        self.files.mkdir(parents=True)
+        (self.files / "in").mkdir(parents=True)
         self.port = 0
         self._process: subprocess.Popen[str] | None = None
 
@@ -134,7 +134,6 @@ class SftpHost:
     def put(self, name: str, text: str, encoding: str = "utf-8", at: int | None = None) -> None:
         """Write a file as a partner does: under another name first. `at` is when it says that was, in seconds."""
         incoming = self.files / "in"
-        incoming.mkdir(exist_ok=True)
         (incoming / f".{name}.tmp").write_bytes(text.encode(encoding))
         if at is not None:
             os.utime(incoming / f".{name}.tmp", (at, at))

@@ -15,7 +15,14 @@ READ: tuple[tuple[str, str, str], ...] = (
         "A variant",
         "One of `products`. A field that is absent says nothing, an empty one that there is none.",
     ),
-    ("stock", "Stock of yours", "One of `items` of `GET /stock`, which Malha compares, or takes your word for."),
+    (
+        "stock",
+        "Stock of yours",
+        (
+            "One of `items` of `GET /stock`, which Malha compares, or takes your word for. "
+            "One whose quantity is no whole number is held and shown until it is one, and holds up no other."
+        ),
+    ),
     ("summary", "What you count of a day", "The answer of `GET /orders/summary`; `refunds` is money by order."),
     ("result", "What became of an item", "One of `results`; `status` is `ok`, `rejected` or `pending`."),
     ("refusal", "A refusal", "The body of an answer of 400 and above."),

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from linked_world import CODE, Linked, linked
+from linked_world import CODE, SECRETS, Linked, linked
 from tests.waiting import doomed, gone
 
 from malha.channels import pushing, sending
@@ -398,6 +398,68 @@ async def test_a_parcel_that_leaves_here_is_told_with_its_lines_and_tracking(sho
     assert told["tracking"] == "BR123"
     await drain(shop.database, SUBSCRIPTIONS)
     assert len(shop.peer.shipments) == 1
+
+
+async def test_two_connections_to_one_shop_tell_it_once_what_became_of_its_orders(shop: Linked):
+    async with shop.database.transaction() as tx:
+        await tx.execute("UPDATE establishment SET document_policy = 'not_required'")
+        found = await service.connection_of(tx, CODE)
+        again = ConnectionDraft(
+            code="loja-2",
+            name="Loja",
+            connector="generic",
+            channel="web",
+            config={**found.config, "page": 2},
+            secrets=SECRETS,
+        )
+        await service.add_connection(tx, again, shop.keys)
+        await service.resume(tx, "loja-2")
+    for id_ in ("1001", "1002"):
+        lines = [{"sku": "A", "quantity": 2, "unit_price": 5, "id": "x"}]
+        shop.peer.sell(
+            id_, lines=lines, payments=[{"id": f"p{id_}", "method": "pix", "amount": 10, "state": "captured"}]
+        )
+    await shop.settle()
+    assert await shop.rows(
+        "SELECT external_id, count(*) FROM binding WHERE entity = 'order' GROUP BY 1 ORDER BY 1"
+    ) == [
+        ("1001", 2),
+        ("1002", 2),
+    ]
+    async with shop.database.transaction() as tx:
+        shipped, cancelled = await tx.values("SELECT id FROM sales_order ORDER BY external_id")
+        (work,) = await fulfillment.release_order(tx, shipped)
+        await fulfillment.accept(tx, work.id)
+        await fulfillment.confirm_pick(tx, work.id)
+        await fulfillment.pack(tx, work.id)
+        await fulfillment.ship(tx, work.id, [Tracking(tracking_code="BR123")])
+        await ordering.cancel(tx, cancelled, reason="x")
+        await service.pause(tx, CODE)  # the one that is in use tells it
+    await drain(shop.database, SUBSCRIPTIONS)
+    await shop.tell()
+    assert [told["tracking"] for told in shop.peer.shipments] == ["BR123"]
+    assert [told["order"] for told in shop.peer.cancellations] == ["1002"]
+    async with shop.database.transaction() as tx:
+        await service.resume(tx, CODE)
+    await shop.tell()
+    assert (len(shop.peer.shipments), len(shop.peer.cancellations)) == (1, 1)
+
+
+async def test_what_one_of_two_connections_to_a_shop_heard_of_its_cancels_is_not_told_back_by_the_other(shop: Linked):
+    async with shop.database.transaction() as tx:
+        found = await service.connection_of(tx, CODE)
+        again = ConnectionDraft(
+            code="loja-2", name="Loja", connector="generic", channel="web", config=found.config, secrets=SECRETS
+        )
+        await service.add_connection(tx, again, shop.keys)
+        await service.resume(tx, "loja-2")
+    await shop.settle()
+    shop.peer.sell("1001", status="cancelled")
+    await shop.settle()
+    await drain(shop.database, SUBSCRIPTIONS)
+    await shop.tell()
+    assert await shop.values("SELECT DISTINCT status FROM sales_order") == ["cancelled"]
+    assert shop.peer.cancellations == []
 
 
 async def test_a_box_without_units_of_its_own_is_not_told(shop: Linked):

@@ -1,11 +1,14 @@
 """What a channel shows of stock is compared with what it was told; what a channel states becomes a source's snapshot."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
+import msgspec
 import pytest
-from linked_world import CODE, Linked, linked
+from linked_world import CODE, SECRETS, Linked, linked
 
 from malha.channels import pushing, sending
 from malha.channels import reads as channel_reads
@@ -22,6 +25,7 @@ from malha.channels.connecting import (
 )
 from malha.channels.connecting.errors import NothingToTell, SourceTaken, StockRoleChanged
 from malha.channels.connecting.model import ConnectionDraft
+from malha.channels.connecting.runtime import Runtime
 from malha.channels.connecting.stock_reads import Difference
 from malha.channels.connecting.stock_service import RoleDraft
 from malha.channels.errors import PushNotFound
@@ -35,6 +39,7 @@ from malha.inventory.sync.model import SourceDraft
 from malha.platform.flaws import Invalid
 from malha.platform.subscribers import drain
 from malha.testing.builders import a_product
+from peer_shop import Peer, peer_shop
 
 OVER_IT = PushDraft(kind=PushKind.CONNECTOR)
 
@@ -67,6 +72,19 @@ async def push(shop: Linked) -> None:
             await tx.execute("UPDATE stock_push SET next_at = now()")
             due = await channel_reads.due(tx)
         await pushing.push(shop.database, senders, due)
+
+
+async def move(shop: Linked, sku: str, units: int) -> None:
+    async with shop.database.transaction() as tx:
+        sku_id = await tx.value("SELECT id FROM variant WHERE sku = %s", (sku,))
+        await inventory.adjust(tx, [Claim(sku_id, shop.world.locations["DC"], units)], Reason.LOSS, Reference("test"))
+
+
+async def told_again(shop: Linked) -> None:
+    """Have the time come of what is to be told again, and told."""
+    async with shop.database.transaction() as tx:
+        await tx.execute("UPDATE listing SET again_at = now() WHERE again_at IS NOT NULL")
+    await push(shop)
 
 
 async def look(shop: Linked, *, again_s: float = 0.0) -> dict[str, Difference]:
@@ -195,6 +213,92 @@ async def test_told_again_it_is_right_and_what_does_not_hold_counts_its_repairs(
     assert await look(shop) == {}
     actions = await shop.values("SELECT action FROM audit WHERE entity = 'connection' AND action = 'tell_again'")
     assert len(actions) == 2
+
+
+async def test_a_listing_of_which_the_channel_does_not_say_what_became_holds_up_no_other(shop: Linked):
+    async with shop.database.transaction() as tx:
+        await a_product(tx, shop.world, "C", stock={"DC": 5})
+    shop.peer.mumbles = {"B"}
+    await move(shop, "A", -2)
+    await move(shop, "B", -3)
+    await push(shop)
+    assert shown(shop) == {"A": 50, "B": 30, "C": 5}
+    held = "SELECT code, sent_quantity, error FROM listing WHERE error IS NOT NULL"
+    why = "nobody knows whether the channel took it, so it is told again by itself: status reindexing"
+    assert await shop.rows(held) == [("B", None, why)]
+    assert await shop.rows("SELECT failures, error FROM stock_push") == [(0, None)]
+    # Not at once, and each time later; once the channel says what becomes of it, it is told the newest quantity.
+    waits = "SELECT again_at - sent_at > interval '4 seconds', doubts FROM listing WHERE again_at IS NOT NULL"
+    assert await shop.rows(waits) == [(True, 1)]
+    await told_again(shop)
+    assert await shop.rows(waits.replace("4 ", "9 ")) == [(True, 2)]
+    await move(shop, "B", -1)
+    shop.peer.mumbles = set()
+    await told_again(shop)
+    assert shown(shop) == {"A": 50, "B": 26, "C": 5}
+    assert await shop.rows(held) == []
+    assert await shop.rows("SELECT DISTINCT again_at, doubts FROM listing") == [(None, 0)]
+
+
+@asynccontextmanager
+async def another_shop(shop: Linked) -> AsyncIterator[Peer]:
+    """A shop beside the first one, which may be asked too."""
+    async with peer_shop() as peer:
+        settings = msgspec.structs.replace(shop.settings, outward_allow=(shop.peer.allowed, peer.allowed))
+        former = shop.runtime
+        async with Runtime(shop.database, settings, timeout_s=1.0, keep=True) as shop.runtime:
+            yield peer
+        shop.runtime = former
+
+
+async def test_a_connection_that_goes_on_hears_of_what_another_one_was_told_meanwhile(shop: Linked):
+    async with another_shop(shop) as other:
+        second = ConnectionDraft(
+            code="outra",
+            name="Outra",
+            connector="generic",
+            channel="web",
+            config={"base_url": other.url},
+            secrets=SECRETS,
+        )
+        async with shop.database.transaction() as tx:
+            await service.add_connection(tx, second, shop.keys)
+            await service.resume(tx, "outra")
+        await push(shop)
+        assert other.stock.keys() == {"A", "B"}
+        async with shop.database.transaction() as tx:
+            await service.pause(tx, "outra")
+        await move(shop, "B", -29)
+        await push(shop)
+        assert shown(shop) == {"A": 52, "B": 1}
+        async with shop.database.transaction() as tx:
+            await service.resume(tx, "outra")
+        await push(shop)
+        assert {code: quantity for code, (_, quantity) in other.stock.items()} == {"A": 52, "B": 1}
+
+
+async def test_a_connection_that_leads_to_another_shop_by_now_tells_it_of_everything(shop: Linked):
+    async with another_shop(shop) as other:
+        async with shop.database.transaction() as tx:
+            found = await service.connection_of(tx, CODE)
+            config = {**found.config, "base_url": other.url}
+            draft = ConnectionDraft(
+                code=CODE, name="Loja", connector="generic", channel="web", config=config, secrets=SECRETS
+            )
+            await service.change_connection(tx, draft, found.version, shop.keys)
+        await push(shop)
+        assert {code: quantity for code, (_, quantity) in other.stock.items()} == {"A": 52, "B": 30}
+
+
+async def test_a_quantity_that_nobody_knows_the_fate_of_is_told_though_it_is_what_was_told_before_it(shop: Linked):
+    shop.peer.mumbles = {"B"}
+    await move(shop, "B", -3)
+    await push(shop)
+    show(shop, "B", 27)  # it was taken all the same
+    await move(shop, "B", 3)
+    shop.peer.mumbles = set()
+    await told_again(shop)
+    assert shown(shop)["B"] == 30
 
 
 async def test_telling_again_needs_somebody_who_tells(shop: Linked):
@@ -386,6 +490,31 @@ async def test_an_unknown_code_is_held_with_the_snapshot_and_the_others_count(sh
     await state(shop)
     assert await on_hand(shop, "S1") == {"A": 9, "B": 4}
     assert await shop.rows("SELECT held, rows FROM stock_snapshot") == [(1, 3)]
+
+
+@pytest.mark.parametrize("scope", ["partial", "whole"])
+async def test_a_quantity_that_is_no_number_is_held_and_shown_and_the_others_count(shop: Linked, scope: str):
+    await declare(shop, scope=scope)
+    shop.peer.places = [held("A", "Centro", 9), held("B", "Centro", 4)]
+    await state(shop)
+    shop.peer.places = [held("A", "Centro", 8, ago_s=30), held("B", "Centro", "sob consulta", ago_s=30)]
+    await state(shop)
+    assert await on_hand(shop, "S1") == {"A": 8, "B": 4}
+    assert await shop.rows("SELECT sku, location, stated FROM stock_snapshot_held") == [("B", "S1", '"sob consulta"')]
+    (error,) = await shop.values("SELECT error FROM connection_cursor WHERE stream = 'stock_source'")
+    assert error == "of these the channel says no number of units, they wait until it does: B"
+    # Once the channel says it, it is taken in by itself.
+    shop.peer.places = [held("A", "Centro", 8, ago_s=10), held("B", "Centro", 3, ago_s=10)]
+    await state(shop)
+    assert await on_hand(shop, "S1") == {"A": 8, "B": 3}
+    assert await shop.values("SELECT error FROM connection_cursor WHERE stream = 'stock_source'") == [None]
+
+
+async def test_what_a_channel_shows_that_is_no_number_is_not_compared_and_the_others_are(shop: Linked):
+    shop.peer.places = [{"sku": "A", "quantity": 50}, {"sku": "B", "quantity": 2.5}]
+    assert set(await look(shop)) == {"A"}
+    (error,) = await shop.values("SELECT error FROM connection_cursor WHERE stream = 'stock_look'")
+    assert error == "of these the channel says no number of units, they wait until it does: B"
 
 
 async def test_two_places_of_a_channel_that_are_one_of_ours_state_their_sum(shop: Linked):

@@ -22,6 +22,7 @@ from malha.ordering import lateness
 from malha.ordering import service as ordering
 from malha.ordering.model import CancelWish, HoldKind
 from malha.ordering.rules import Buyer
+from malha.platform import outbox
 from malha.platform.db import Database
 from malha.platform.errors import Conflict
 from malha.platform.flaws import Invalid
@@ -355,6 +356,21 @@ async def test_an_order_that_waits_for_its_customers_money_is_not_late(database)
     await sold(database, promised=yesterday, paid="pending", holds=[HoldKind.PAYMENT])
     async with database.transaction() as tx:
         assert await lateness.find_late(tx) == 0
+
+
+@pytest.mark.parametrize(("days", "heard"), [(8, ["cancelled"]), (400, [])])
+async def test_a_cancel_of_today_is_told_of_an_order_that_an_outage_kept_from_us_and_not_of_the_past(
+    database, days, heard
+):
+    order_id = await sold(database)
+    async with database.transaction() as tx:  # the gate says of its event that it happened when the order was placed
+        placed_at = datetime.now(UTC) - timedelta(days=days)
+        await tx.execute("UPDATE sales_order SET placed_at = %s", [placed_at])
+        await outbox.restate(tx, [(f"order:{order_id}", "order.placed", placed_at)])
+    assert await told(database, order_id) == []
+    async with database.transaction() as tx:
+        await ordering.cancel(tx, order_id, reason="x")
+    assert [kind for kind, *_ in await told(database, order_id)] == heard
 
 
 async def test_a_marketplace_speaks_with_its_customers_itself(database):

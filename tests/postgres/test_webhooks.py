@@ -423,6 +423,60 @@ async def test_after_days_without_a_success_a_webhook_is_disabled(shop, sink):
     assert (disabled.state, disabled.why) == ("disabled", "failing")
 
 
+async def test_a_failure_of_long_ago_does_not_count_with_the_next_one(shop, sink):
+    id_ = await shop.listens("order.*")
+    sink.answer = lambda _sent: (400, {}, b"")
+    await shop.order()
+    await shop.told()
+    async with shop.database.transaction() as tx:  # it was given up, and nothing happened for a week
+        await tx.execute("UPDATE webhook_delivery SET state = 'failed', done_at = now() - '6 days'::interval")
+        await tx.execute("UPDATE webhook_endpoint SET failing_since = failing_since - '7 days'::interval")
+        await tx.execute("UPDATE webhook_attempt SET at = at - '6 days'::interval")
+    sink.answer = lambda _sent: (500, {}, b"")
+    await shop.order()
+    await shop.told()
+    trying = await shop.endpoint(id_)
+    assert trying.state == "active"
+    assert now() - trying.failing_since < timedelta(days=1)
+    sink.answer = lambda _sent: (200, {}, b"")
+    await shop.later(id_)
+    assert await shop.told() == 1
+    # From failure to failure without a pause it still counts, whoever writes them.
+    sink.answer = lambda _sent: (500, {}, b"")
+    for hours in range(0, 132, 24):
+        await shop.order()
+        await shop.later(id_)
+        await shop.told()
+        assert (await shop.endpoint(id_)).state == ("active" if hours < 120 else "disabled")
+        async with shop.database.transaction() as tx:
+            for column in ("webhook_endpoint SET failing_since = failing_since", "webhook_attempt SET at = at"):
+                await tx.execute(f"UPDATE {column} - '24 hours 1 minute'::interval")
+
+
+@pytest.mark.parametrize("status", [410, 500])
+async def test_what_a_former_address_answers_says_nothing_of_the_new_one(shop, sink, status):
+    id_ = await shop.listens("order.*")
+    sink.answers = asyncio.Event()
+    sink.answer = lambda _sent: (status, {}, b"")
+    await shop.order()
+    await shop.lined_up()
+    under_way = asyncio.create_task(sending.send_due(shop.database, shop.out))
+    while not sink.under_way:
+        await asyncio.sleep(0)
+    async with shop.database.transaction() as tx:
+        version = (await service.seen(tx, id_)).version
+        draft = EndpointDraft(name="ERP", url=f"{sink.url}/new", types=("order.*",))
+        await service.change(tx, id_, draft, version)
+    sink.answers.set()
+    await under_way
+    there = await shop.endpoint(id_)
+    assert (there.state, there.failures, there.failing_since, there.error) == ("active", 0, None, None)
+    sink.answer = lambda _sent: (200, {}, b"")
+    await shop.later(id_)
+    await shop.told()
+    assert [row.state for row in await shop.rows(id_)] == ["delivered"]
+
+
 async def test_ordered_later_events_of_an_order_wait_behind_one_that_fails_and_other_orders_do_not(shop, sink):
     id_ = await shop.listens("order.*", ordered=True)
     first, other = await shop.order(), await shop.order()

@@ -11,6 +11,7 @@ import pytest
 from tests.partner_world import CODE, Partner, partnered
 from tests.sftp_host import USER
 
+from malha.channels.connecting import failures, troubles
 from malha.channels.connecting import reads as connections
 from malha.channels.connecting import service as connecting
 from malha.channels.contract import AuthExpired, Invalid
@@ -22,6 +23,7 @@ from malha.fulfillment import service as fulfillment
 from malha.inventory.supply import service as supply
 from malha.inventory.supply.model import InboundDraft, InboundKind, InboundLineDraft
 from malha.ordering.model import CancelWish
+from malha.platform import i18n
 from malha.platform.db import SYSTEM, Database
 from malha.testing.builders import in_days
 
@@ -265,7 +267,6 @@ async def test_a_file_that_is_still_written_is_left_alone(partner: Partner) -> N
     await partner.go()
     name = partner.asked()[0][0]["request"]
     incoming = partner.host.files / "in"
-    incoming.mkdir()
     with (incoming / "SHIP_1.csv").open("w") as file:
         file.write("request;sku;quan")
         file.flush()
@@ -279,13 +280,40 @@ async def test_a_file_that_is_still_written_is_left_alone(partner: Partner) -> N
     assert await partner.states(order) == {"shipped": 1}
 
 
+async def test_a_folder_that_is_gone_is_told_and_not_taken_for_an_empty_one(partner: Partner) -> None:
+    standing = "SELECT failures, error FROM connection_cursor WHERE stream = 'files'"
+    first = await partner.order(A=1)
+    await partner.go()
+    assert await partner.rows(standing) == [(0, None)]  # an empty one is fine
+    incoming, renamed = partner.host.files / "in", partner.host.files / "in-2"
+    incoming.rename(renamed)
+    second = await partner.order(A=1)
+    await partner.go()
+    await partner.go()
+    said = "there is no folder in at the server: make it there again, or correct its name in the connection"
+    ((tried, error),) = await partner.rows(standing)
+    assert (tried >= 5, error) == (True, said)
+    async with partner.database.transaction() as tx:
+        assert [(each.code, each.stream, each.says) for each in await troubles.unread(tx)] == [(CODE, "files", said)]
+    with i18n.speaking("pt-BR"):
+        assert failures.shown(error).startswith("não há a pasta in no servidor")
+    # What is asked of the partner goes out all the same.
+    requests = [rows[0]["request"] for rows in partner.asked()]
+    assert len(requests) == 2
+    renamed.rename(incoming)
+    for n, request in enumerate(requests):
+        partner.host.put(f"SHIP_{n}.csv", f"request;sku;quantity;tracking\n{request};A;1;T{n}\n")
+    await partner.go()
+    assert await partner.states(first) == await partner.states(second) == {"shipped": 1}
+    assert await partner.rows(standing) == [(0, None)]
+
+
 async def test_a_name_in_another_encoding_keeps_no_file_from_being_read(partner: Partner) -> None:
     """As systems of before UTF-8 write it: `SHIP_SAÍDA.csv` in Latin-1."""
     order = await partner.order(A=2)
     await partner.go()
     name = partner.asked()[0][0]["request"]
     incoming = partner.host.files / "in"
-    incoming.mkdir()
     said = "request;sku;quantity;tracking\n{};A;1;{}\n".format
     (incoming / os.fsdecode(b"SHIP_SA\xcdDA.csv")).write_text(said(name, "T1"))
     (incoming / os.fsdecode(b"RELAT\xd3RIO.csv")).write_text("of nobody here")
@@ -454,7 +482,14 @@ async def test_goods_that_need_a_document_wait_for_it_and_leave_then(database: D
         assert partner.host.names("in") == ["SHIP_1.csv"]  # it is not over
         ((note,),) = await partner.rows("SELECT note FROM partner_request")
         assert "document" in note
+        # It may wait for days; what the partner says of its stock meanwhile counts, and so does that this unit left.
+        partner.host.put("STOCK_1.csv", "location;sku;quantity\nARM-1;A;39\nARM-1;B;7\n")
+        await partner.rows("UPDATE channel_inbox SET received_at = received_at - '1 hour'::interval RETURNING 1")
+        await partner.go()
+        assert (await partner.on_hand("A"), await partner.on_hand("B")) == (40, 7)
+        assert await partner.states(order) == {"awaiting_document": 1}
         await partner.rows("UPDATE order_unit SET state = 'packed' WHERE order_id = %s::uuid RETURNING 1", order)
         await partner.go()
         assert await partner.states(order) == {"shipped": 1}
+        assert await partner.on_hand("A") == 39
         assert partner.host.names("in") == []

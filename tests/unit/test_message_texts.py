@@ -221,6 +221,22 @@ def test_what_is_long_past_is_not_told():
     assert planned(Kind.CANCELLED, told_at=NOON - timedelta(hours=47)).state is State.QUEUED
 
 
+@pytest.mark.parametrize("kind", [kind for kind in Kind if kind not in rules.OF_TAKING_IN])
+def test_what_is_done_now_to_an_order_that_came_late_is_told_and_what_was_done_then_is_not(kind):
+    late = {"placed_at": NOON - timedelta(days=8), "received_at": NOON - timedelta(minutes=10)}
+    assert planned(kind, **late).state is State.QUEUED
+    assert planned(kind, told_at=NOON - timedelta(days=5), **late) is None
+
+
+@pytest.mark.parametrize("kind", sorted(rules.OF_TAKING_IN))
+def test_that_an_order_was_taken_in_late_is_no_news_of_its_placing_its_money_or_its_holds(kind):
+    placed_at = NOON - timedelta(days=8)
+    assert planned(kind, placed_at=placed_at, received_at=NOON) is None
+    assert planned(kind, placed_at=NOON - timedelta(days=2), received_at=NOON).state is State.QUEUED
+    if kind is not Kind.PLACED:  # money and holds of today
+        assert planned(kind, placed_at=placed_at, received_at=NOON - timedelta(days=1)).state is State.QUEUED
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [

@@ -33,6 +33,7 @@ LONGEST_TURN_S = 900.0  # a hand-over that hangs for longer loses its channel
 LOOK_EVERY_S = 0.1
 IDLE_S = 2.0  # where no channel hears of stock
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 300.0
+FIRST_DOUBT_S, LONGEST_DOUBT_S = 5.0, 900.0  # until a listing is told again of which nobody knows
 AT_ONCE = 16  # channels spoken to at the same time
 
 
@@ -219,13 +220,17 @@ class _Round:
             found.setdefault(listing.sku_id, listing)
         if len(cut) == MOST // 2 and resend_after is None:
             resend_after = 0  # there may be others that were told less than there is now
+        again = await reads.doubtful(tx, taken.channel_id, max(MOST - len(found), 1))
+        for listing in again:
+            found.setdefault(listing.sku_id, listing)
         if resend_after is not None and len(found) < MOST:
             page = await reads.listings_after(tx, taken.channel_id, resend_after, MOST - len(found))
             resend_after = page[-1].sku_id if page else None
             for listing in page:
                 found.setdefault(listing.sku_id, listing)
         units = await self._published(tx, taken.channel_id, found)
-        differing = [c for c in found.values() if units[c.sku_id] != c.sent_quantity]
+        doubtful = {c.sku_id for c in again}
+        differing = [c for c in found.values() if c.sku_id in doubtful or units[c.sku_id] != c.sent_quantity]
         if len(cut) == MOST // 2 and any(units[c.sku_id] < (c.sent_quantity or 0) for c in cut):
             position = taken.position  # others may have been told more than there is: they are next
         return _Turn(
@@ -267,7 +272,7 @@ async def _store(tx: Tx, turn: _Turn, handed: Handed) -> bool:
         "next_at": turn.taken.next_at,
         "position": turn.position,
         "resend_after": turn.resend_after,
-        "count": len(turn.updates) - len(handed.refused),
+        "count": sum(u.code not in handed.refused and u.code not in handed.unsure for u in turn.updates),
     }
     if not turn.updates:
         return await tx.execute(writes.FINISH, end) > 0
@@ -277,7 +282,10 @@ async def _store(tx: Tx, turn: _Turn, handed: Handed) -> bool:
         "formers": arrays.ints([c.sent_quantity for c in turn.told]),
         "quantities": arrays.ints([u.quantity for u in turn.updates]),
         "versions": arrays.ints([u.version for u in turn.updates]),
-        "errors": arrays.texts(_told(handed.refused.get(u.code)) for u in turn.updates),
+        "errors": arrays.texts(_told(handed.unsure.get(u.code, handed.refused.get(u.code))) for u in turn.updates),
+        "doubtful": arrays.bare([str(u.code in handed.unsure) for u in turn.updates]),
+        "first": FIRST_DOUBT_S,
+        "longest": LONGEST_DOUBT_S,
     }
     return await tx.value(writes.STORE_SENT, {**end, **columns}) is not None
 

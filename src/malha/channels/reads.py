@@ -21,6 +21,8 @@ SELECT p.channel_id FROM stock_push p
 WHERE p.active AND p.kind <> 'feed' AND p.next_at <= clock_timestamp()
   AND (p.taken_until IS NULL OR p.taken_until < clock_timestamp())
   AND (p.resend_after IS NOT NULL OR p.position < (SELECT max(version) FROM stock_change)
+       OR EXISTS (SELECT FROM listing l WHERE l.channel_id = p.channel_id AND l.active
+                  AND l.again_at <= clock_timestamp())
        OR p.seen <> {_REVISIONS})
 """
 REVISIONS = f"SELECT {_REVISIONS}"
@@ -89,6 +91,17 @@ JOIN variant v ON v.id = t.sku_id
 LEFT JOIN stock_change c ON c.sku_id = t.sku_id
 WHERE t.units >= least(cap.room + 1, most.units) AND (cap.room > 0 OR t.units > 0)
 ORDER BY t.units DESC, t.sku_id LIMIT %(most)s::int
+"""
+# Listings of which nobody knows whether the channel took the last quantity, when their time has come; by the partial
+# index on it.
+DOUBTFUL = """
+SELECT l.sku_id, v.sku, l.code, coalesce(c.version, 0) AS version, coalesce(c.changed_at, now()) AS changed_at,
+       l.sent_quantity
+FROM listing l
+JOIN variant v ON v.id = l.sku_id
+LEFT JOIN stock_change c ON c.sku_id = l.sku_id
+WHERE l.channel_id = %(channel_id)s::int AND l.active AND l.again_at <= clock_timestamp()
+ORDER BY l.again_at, l.sku_id LIMIT %(most)s::int
 """
 # A page of all listings, by primary key.
 LISTINGS_AFTER = """
@@ -232,6 +245,11 @@ async def listings_of(tx: Tx, channels: Sequence[int], changed: Sequence[Changed
 async def cut_together(tx: Tx, channel_id: int, caps: Sequence[int], most: int) -> list[Change]:
     """Return active listings whose quantity may follow what is left of caps that count all SKUs together."""
     return await tx.all(Change, CUT_TOGETHER, {"channel_id": channel_id, "caps": list(caps), "most": most})
+
+
+async def doubtful(tx: Tx, channel_id: int, most: int) -> list[Change]:
+    """Return active listings that are to be told again because nobody knows what became of the last time."""
+    return await tx.all(Change, DOUBTFUL, {"channel_id": channel_id, "most": most})
 
 
 async def listings_after(tx: Tx, channel_id: int, after: int, most: int) -> list[Change]:

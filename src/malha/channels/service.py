@@ -145,6 +145,12 @@ async def resend(tx: Tx, code: str, *, everything: bool = False) -> None:
     await audit.record(tx, action="resend", entity="stock_push", entity_id=code, after={"everything": everything})
 
 
+async def tell_all(tx: Tx, channel_id: int) -> None:
+    """Have a channel told all its listings, if a connection tells it: who hears of it may never have heard of any."""
+    if await tx.value(writes.RESEND_CONNECTED, {"channel_id": channel_id}) is not None:
+        await tx.execute(writes.FORGET_SENT, {"channel_id": channel_id})
+
+
 async def look_again(tx: Tx, channel_id: int) -> None:
     """Look at all listings of a channel again, if it hears of stock: some are called otherwise now, or in use again."""
     await tx.execute(writes.RESEND, {"channel_id": channel_id})

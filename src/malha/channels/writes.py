@@ -83,16 +83,22 @@ WHERE channel_id = %(channel_id)s::int AND taken_until = %(taken_until)s::timest
 """
 FINISH = _FINISH
 # What was handed over, and the end of the turn, in one statement. `sent_*` and `error` of a listing are in no index but
-# the partial one on errors. A listing that is called otherwise by now, or is to be told in any case, stays untold.
+# the partial ones on errors and doubts. A listing that is called otherwise by now, or is to be told in any case, stays
+# untold. Of what nobody knows the fate, the quantity there is not known either; it is told again, each time later.
 STORE_SENT = (
     "WITH ended AS ("
     + _FINISH
     + """
 RETURNING channel_id), told AS (
-    UPDATE listing l SET sent_quantity = CASE WHEN w.error IS NULL THEN w.quantity ELSE l.sent_quantity END,
-        sent_version = w.version, sent_at = now(), error = w.error
+    UPDATE listing l SET sent_quantity = CASE WHEN w.error IS NULL THEN w.quantity
+                                              WHEN NOT w.doubtful THEN l.sent_quantity END,
+        sent_version = w.version, sent_at = now(), error = w.error,
+        doubts = CASE WHEN w.doubtful THEN least(l.doubts + 1, 30000) ELSE 0 END,
+        again_at = CASE WHEN w.doubtful THEN clock_timestamp() + make_interval(
+            secs => least(%(longest)s::float8, %(first)s::float8 * 2 ^ least(l.doubts, 16))) END
     FROM unnest(%(skus)s::int[], %(codes)s::text[], %(quantities)s::int[], %(formers)s::int[], %(versions)s::bigint[],
-                %(errors)s::text[]) AS w(sku_id, code, quantity, former, version, error)
+                %(errors)s::text[], %(doubtful)s::boolean[])
+         AS w(sku_id, code, quantity, former, version, error, doubtful)
     WHERE l.channel_id = %(channel_id)s::int AND l.sku_id = w.sku_id AND l.code = w.code
       AND l.sent_quantity IS NOT DISTINCT FROM w.former AND EXISTS (SELECT FROM ended)
 )
@@ -185,6 +191,11 @@ DROP_PUSH = "DELETE FROM stock_push WHERE channel_id = %(channel_id)s::int AND v
 RESEND = """
 UPDATE stock_push SET resend_after = 0, next_at = now(), failures = 0, error = NULL
 WHERE channel_id = %(channel_id)s::int
+RETURNING channel_id
+"""
+RESEND_CONNECTED = """
+UPDATE stock_push SET resend_after = 0, next_at = now(), failures = 0, error = NULL
+WHERE channel_id = %(channel_id)s::int AND kind = 'connector'
 RETURNING channel_id
 """
 FORGET_SENT = "UPDATE listing SET sent_quantity = NULL, error = NULL WHERE channel_id = %(channel_id)s::int"

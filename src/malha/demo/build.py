@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 
@@ -32,6 +32,7 @@ from malha.ordering import service as ordering
 from malha.ordering.model import CancelWish, HoldKind
 from malha.payments import service as payments
 from malha.payments.model import Fact, FactKind
+from malha.platform import outbox
 from malha.platform.brazil import build_access_key
 from malha.platform.db import Database, Tx
 from malha.platform.errors import MalhaError
@@ -193,9 +194,11 @@ async def _meet(tx: Tx, tale: Tale, order: Placed, rng: random.Random) -> None:
         case Fate.CANCELLED:
             done = await ordering.cancel(tx, order.id, reason="Cliente desistiu")
             await _refund(tx, order.id, done.amount)
+            await _soon_after(tx, tale, order.id)
         case Fate.PART_CANCELLED:
             done = await ordering.cancel(tx, order.id, reason="Cliente desistiu de um item", wishes=[CancelWish(1, 1)])
             await _refund(tx, order.id, done.amount)
+            await _soon_after(tx, tale, order.id)
         case Fate.FRAUD:
             await ordering.place_hold(tx, order.id, HoldKind.FRAUD, note="Endereço novo e valor alto")
         case Fate.NOTE:
@@ -246,6 +249,15 @@ async def _refund(tx: Tx, order_id: UUID, amount: int) -> None:
         # The demo's orders have one tender each.
         fact = Fact(position=1, kind=FactKind.REFUNDED, amount=due, reference=f"R{order_id.hex[:10]}")
         await payments.record_fact(tx, order_id, fact)
+
+
+async def _soon_after(tx: Tx, tale: Tale, order_id: UUID) -> None:
+    """Have been cancelled on the day it was placed: nobody is told today of what happened weeks ago."""
+    if tale.order.placed_at is not None:
+        at = min(tale.order.placed_at + timedelta(hours=3), await tx.now())
+        await outbox.restate(
+            tx, [(f"order:{order_id}", type_, at) for type_ in ("order.cancelled", "payment.refunded")]
+        )
 
 
 async def _miss_a_piece(tx: Tx, order_id: UUID) -> None:

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from malha.channels.connecting import reads, stock_reads, stock_rules, turns
+from malha.channels.connecting import failures, reads, stock_reads, stock_rules, turns
 from malha.channels.connecting.errors import ReadTooLong
 from malha.channels.connecting.model import Linked
 from malha.channels.connecting.orders import actor_of, note_wanted
@@ -64,8 +64,9 @@ async def state(reading: Reading) -> tuple[float, str | None]:
             _pieces(table),
             limit_mb=runtime.settings.import_limit_mb,
         )
-    wrong = f"not mapped: {', '.join(unmapped)[:300]}" if unmapped else None
-    return role.minutes * 60.0, wrong
+    if unmapped:
+        return role.minutes * 60.0, failures.NOT_MAPPED.format(places=", ".join(unmapped)[:300])
+    return role.minutes * 60.0, failures.unread_stock(row.sku for row in stated if row.unread)
 
 
 def _word(row: ExtStock) -> str:
@@ -124,12 +125,14 @@ def _table(rows: Sequence[ExtStock], names: Mapping[str, str], places: Mapping[s
     writer.writerow(("sku", "location", "on_hand"))
     # Several places of theirs can be one of ours, and several codes one SKU: what is there is their sum. The same place
     # and code again, on a later page, is a newer word.
-    there: dict[tuple[str, str | None], dict[tuple[str, str], int]] = {}
+    there: dict[tuple[str, str | None], dict[tuple[str, str], int | str]] = {}
     for row in rows:
-        units = row.quantity if row.on_hand is None else row.on_hand
+        units = row.unread or (row.quantity if row.on_hand is None else row.on_hand)
         there.setdefault((names[row.sku], places[_word(row)]), {})[row.sku, _word(row)] = units
     for (sku, place), stated in there.items():
-        writer.writerow((sku, place, sum(stated.values())))
+        strange = [units for units in stated.values() if isinstance(units, str)]  # held, and all of the sum with it
+        known = [units for units in stated.values() if isinstance(units, int)]
+        writer.writerow((sku, place, strange[0] if strange else sum(known)))
     return text.getvalue().encode()
 
 

@@ -28,6 +28,7 @@ from malha.inventory.model import Claim, Reason, Reference
 from malha.network import reads as network
 from malha.network import service as network_service
 from malha.ordering import service as ordering
+from malha.platform import outbox
 from malha.platform.db import Database, in_turn
 from malha.platform.errors import MalhaError
 from malha.platform.ids import UUID
@@ -195,11 +196,13 @@ async def _lives(
     async with asyncio.TaskGroup() as group:
         for _ in range(CONNECTIONS):
             group.create_task(one_connection())
-    for _, ids in _chunks(cancels, LIVES_AT_ONCE):
+    for _, some in _chunks(sorted(cancels), LIVES_AT_ONCE):
         async with db.transaction() as tx:
-            for order_id in sorted(ids):
+            for order_id, _at in some:
                 await ordering.cancel(tx, order_id, reason="canceled")
-        done += len(ids)
+            # When that was is not known; it is no news in any case.
+            await outbox.restate(tx, [(f"order:{order_id}", "order.cancelled", at) for order_id, at in some])
+        done += len(some)
         progress("Lives", done, total)
     report.life_orders_per_s = round(total / max(time.monotonic() - began, 0.001), 1)
 
@@ -216,16 +219,16 @@ async def _live(db: Database, stories: dict[UUID, Story]) -> None:
 
 def _plots(
     past: Sequence[Past], placed: dict[str, Placed], report: OlistReport
-) -> tuple[list[tuple[UUID, Story]], list[UUID]]:
-    """Return what becomes of the orders that are allocated: stories, and those to cancel."""
+) -> tuple[list[tuple[UUID, Story]], list[tuple[UUID, datetime]]]:
+    """Return what becomes of the orders that are allocated: stories, and those to cancel with when they began."""
     stories: list[tuple[UUID, Story]] = []
-    cancels: list[UUID] = []
+    cancels: list[tuple[UUID, datetime]] = []
     for p in past:
         order = placed.get(p.order.external_id or "")
         if order is None or order.status != "allocated":
             continue
         if p.status is Status.CANCELED and p.shipped_at is None:
-            cancels.append(order.id)
+            cancels.append((order.id, _released_at(p)))
         elif p.status is Status.CANCELED:
             report.cancelled_after_leaving.append(p.order.external_id or "")
             stories.append((order.id, _story(p, Ends.ARRIVED if p.delivered_at else Ends.LEFT)))
@@ -234,14 +237,18 @@ def _plots(
     return stories, cancels
 
 
-def _story(p: Past, ends: Ends) -> Story:
+def _released_at(p: Past) -> datetime:
     placed_at: datetime | None = p.order.placed_at
     released_at = p.approved_at or placed_at
     if released_at is None:
         raise ValueError("every order of the dataset has a purchase time")
+    return released_at
+
+
+def _story(p: Past, ends: Ends) -> Story:
     return Story(
         ends=ends,
-        released_at=released_at,
+        released_at=_released_at(p),
         left_at=p.shipped_at,
         arrived_at=p.delivered_at,
         carrier=CARRIER,

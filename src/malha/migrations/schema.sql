@@ -1131,6 +1131,8 @@ CREATE TABLE listing (
     sent_version bigint,
     sent_at timestamp with time zone,
     error text,
+    again_at timestamp with time zone,
+    doubts smallint DEFAULT 0 NOT NULL,
     CONSTRAINT listing_pkey PRIMARY KEY (channel_id, sku_id),
     CONSTRAINT listing_channel_id_code_key UNIQUE (channel_id, code),
     CONSTRAINT listing_code_check CHECK ((code <> ''::text))
@@ -3438,6 +3440,7 @@ CREATE UNIQUE INDEX inbound_order_reference ON inbound_order USING btree (kind, 
 CREATE INDEX inbound_order_reference_text ON inbound_order USING gin (reference gin_trgm_ops) WHERE (reference IS NOT NULL);
 CREATE INDEX inbound_order_supplier_folded ON inbound_order USING gin (regexp_replace(replace(lower(regexp_replace(NORMALIZE(supplier, NFKD), '[\u0300-\u036f]'::text, ''::text, 'g'::text)), 'ß'::text, 'ss'::text), '\s+'::text, ' '::text, 'g'::text) gin_trgm_ops);
 CREATE INDEX kit_component_component ON kit_component USING btree (component_id);
+CREATE INDEX listing_again ON listing USING btree (channel_id, again_at) WHERE (again_at IS NOT NULL);
 CREATE INDEX listing_error ON listing USING btree (channel_id, sku_id) WHERE (error IS NOT NULL);
 CREATE INDEX listing_sku ON listing USING btree (sku_id);
 CREATE INDEX listing_override_product ON listing_override USING btree (product_id);

@@ -38,8 +38,13 @@ SHORT_LENGTH = 700  # of an SMS or an approved text
 TEMPLATE_NAME = re.compile(r"[A-Za-z0-9_-]{1,80}(:[A-Za-z]{2,3}(_[A-Za-z]{2,4})?)?")
 # What is older is news to nobody: it comes from a log that is read anew, or from before this was switched on.
 FRESH = timedelta(hours=48)
-# An order that was taken in long after it was placed comes from an import of the past.
+# What being taken in brings about by itself is no news of an order that was placed so long before: it was placed, paid
+# and held then, as far as the customer knows. What is done to it from then on is news like that of any other order.
 HISTORY = timedelta(days=3)
+OF_TAKING_IN = frozenset({Kind.PLACED, Kind.PAID, Kind.ON_HOLD})
+TAKING_IN = timedelta(hours=1)
+# An order that was placed so long before it was taken in comes from an import of the past, whatever is done to it here.
+LONG_PAST = timedelta(days=90)
 # Holds that the customer feels or can end.
 HOLDS_TOLD = frozenset({"address", "address_check", "customer", "shortage"})
 # What says that an order goes on: of a cancelled one it is not true.
@@ -218,7 +223,7 @@ def plan_messages(
     once. Nothing is written about what is long past, and nothing about a missing address where the kind does not
     demand it.
     """
-    if at - told.at > FRESH or contact.received_at - contact.placed_at > HISTORY:
+    if is_past(told, contact, at):
         return []
     kind = KINDS[told.kind]
     if contact.teller is Teller.CHANNEL or (contact.teller is Teller.LOSSES and not kind.always):
@@ -239,6 +244,14 @@ def plan_messages(
         return []
     address = contact.address(channel) if reason == "suppressed" else None
     return [_draft(told, channel, language, address, at, reason)]
+
+
+def is_past(told: Told, contact: Contact, at: datetime) -> bool:
+    """Tell whether something happened too long ago to be news, by when it happened and not by when it was heard of."""
+    late = contact.received_at - contact.placed_at
+    if at - told.at > FRESH or late > LONG_PAST:
+        return True
+    return late > HISTORY and told.kind in OF_TAKING_IN and told.at - contact.received_at <= TAKING_IN
 
 
 def choose_means(kind: KindRules, contact: Contact, wanted: Sequence[Channel], means: Means) -> list[Channel]:

@@ -8,7 +8,9 @@ import msgspec
 from malha.platform.i18n import N_, _
 
 MANAGES = "webhooks:manage"
-DISABLE_AFTER = timedelta(days=5)  # without a success
+DISABLE_AFTER = timedelta(days=5)  # of failures without a success
+# What waits is tried again within a day, so failures further apart are not of one row: nothing was tried in between.
+APART_AFTER = timedelta(hours=36)
 
 
 class EndpointState(StrEnum):
@@ -126,6 +128,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     after: float | None = None  # seconds the other side asked for
     gone: bool = False
     servers_fault: bool = False  # it could not be reached, did not answer, or answered 429 or 5xx
+    url: str = ""  # which was asked
     lag_ms: int = 0
     attempts: int = 1  # with this one
     untried: bool = False  # given back: there was no time left for it

@@ -67,6 +67,12 @@ ATTEMPTS = """
 SELECT at, status, ms, error, answer FROM webhook_attempt
 WHERE endpoint_id = %(endpoint)s::int AND position = %(position)s::bigint ORDER BY id
 """
+# Newest first, by the index on time: where failures are in a row, one of them is among the newest. No test counts.
+FAILED_SINCE = """
+SELECT at FROM webhook_attempt
+WHERE endpoint_id = %(endpoint)s::int AND at > %(since)s::timestamptz AND position IS NOT NULL AND error IS NOT NULL
+ORDER BY at DESC LIMIT 1
+"""
 DISABLED = "SELECT * FROM webhook_endpoint WHERE state = 'disabled' ORDER BY stopped_at"
 # What an endpoint that is limited to channels or locations may be told of: orders by their channel; work, stock and
 # transfers by what they say; other events of orders by where units of the order are. Evaluated for limited ones only;
@@ -209,6 +215,11 @@ async def delivery(tx: Tx, endpoint_id: int, position: int) -> DeliveryRow | Non
 async def attempts(tx: Tx, endpoint_id: int, position: int) -> list[AttemptRow]:
     """Return the attempts of a delivery that were written down, the first first."""
     return await tx.all(AttemptRow, ATTEMPTS, {"endpoint": endpoint_id, "position": position})
+
+
+async def failed_since(tx: Tx, id_: int, since: datetime) -> bool:
+    """Tell whether an attempt to deliver something to an endpoint failed after a moment."""
+    return await tx.value(FAILED_SINCE, {"endpoint": id_, "since": since}) is not None
 
 
 async def events_at(tx: Tx, positions: Sequence[int]) -> list[Recorded]:

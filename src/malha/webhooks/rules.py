@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from malha.channels.signatures import SECRET_PREFIX
 from malha.platform.retrying import Breaker
-from malha.webhooks.model import DISABLE_AFTER
+from malha.webhooks.model import APART_AFTER, DISABLE_AFTER
 
 SECRET_BYTES = 32
 OVERLAP = timedelta(hours=24)  # how long a former secret signs too
@@ -79,6 +79,11 @@ def wait_after(attempts: int, after: float | None, draw: Callable[[float, float]
 def gives_up(attempts: int, *, resting: bool) -> bool:
     """Tell whether a delivery is given up. While the whole address fails, one that is tried to see is not used up."""
     return attempts >= MOST_ATTEMPTS and not resting
+
+
+def may_be_apart(since: datetime | None, at: datetime) -> bool:
+    """Tell whether a failure at `at` may be too far from the one before it to be of the row that began `since`."""
+    return since is not None and at - since > APART_AFTER
 
 
 def is_disabled_by(failing_since: datetime | None, at: datetime) -> bool:

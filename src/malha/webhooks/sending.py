@@ -29,7 +29,7 @@ from malha.platform.retrying import Breaker, Circuit
 from malha.platform.sequencer import rest
 from malha.platform.settings import Settings
 from malha.webhooks import catalogue, reads, rendering, rules, service, writes
-from malha.webhooks.model import Due, Endpoint, EndpointState, Outcome, Why
+from malha.webhooks.model import APART_AFTER, Due, Endpoint, EndpointState, Outcome, Why
 
 log = structlog.get_logger(__name__)
 
@@ -174,7 +174,11 @@ class Pump:
             lag = round((datetime.now(UTC) - one.due.at).total_seconds() * 1000)
             self._outcomes.append(
                 msgspec.structs.replace(
-                    outcome, position=one.due.position, lag_ms=max(lag, 0), attempts=one.due.attempts + 1
+                    outcome,
+                    position=one.due.position,
+                    url=endpoint.url,
+                    lag_ms=max(lag, 0),
+                    attempts=one.due.attempts + 1,
                 )
             )
             if not outcome.delivered:  # in a chain, what comes after waits for it
@@ -310,18 +314,21 @@ async def store(tx: Tx, endpoint: Endpoint, outcomes: Sequence[Outcome]) -> Endp
                 for o in failed
             ],
         )
+    # What a former address answers says nothing of the one that is there now.
+    here = [outcome for outcome in tried if outcome.url in {"", endpoint.url}]
+    since = await _failing_since(tx, endpoint, here)
     await _note_attempts(tx, endpoint.id, [o for o in tried if not o.delivered or o.attempts > 1])
     if tried:
         await _count(tx, endpoint.id, tried)
-    for outcome in tried:
+    for outcome in here:
         if outcome.delivered:
             breaker = breaker.succeeded()
         elif outcome.servers_fault:
             breaker = breaker.failed(moment)
         elif breaker.state(moment) is Circuit.TRYING:  # it dislikes the event, but it is there
             breaker = breaker.succeeded()
-    changed = await _health(tx, endpoint, breaker, tried)
-    return await _stop_if_hopeless(tx, endpoint, tried) if failed else changed
+    changed = await _health(tx, endpoint, breaker, here, since)
+    return await _stop_if_hopeless(tx, endpoint, here) if any(not outcome.delivered for outcome in here) else changed
 
 
 async def _fail(tx: Tx, endpoint_id: int, failed: Sequence[tuple[Outcome, float, bool]]) -> None:
@@ -358,18 +365,30 @@ async def _count(tx: Tx, endpoint_id: int, tried: Sequence[Outcome]) -> None:
     await tx.execute(writes.COUNT_MINUTE, {"endpoint": endpoint_id, **counts})
 
 
-async def _health(tx: Tx, endpoint: Endpoint, breaker: Breaker, tried: Sequence[Outcome]) -> Endpoint:
+async def _failing_since(tx: Tx, endpoint: Endpoint, tried: Sequence[Outcome]) -> datetime | None:
+    """Return when the failures in a row began, these attempts included; None where one of them arrived."""
+    if any(outcome.delivered for outcome in tried):
+        return None
+    at = now()
+    if rules.may_be_apart(endpoint.failing_since, at) and not await reads.failed_since(
+        tx, endpoint.id, at - APART_AFTER
+    ):
+        return at
+    return endpoint.failing_since or at
+
+
+async def _health(
+    tx: Tx, endpoint: Endpoint, breaker: Breaker, tried: Sequence[Outcome], since: datetime | None
+) -> Endpoint:
     """Write how the address does, if that changed."""
     if not tried:
         return endpoint
     last_failure = next((o for o in reversed(tried) if not o.delivered), None)
-    any_success = any(o.delivered for o in tried)
     rest_s = max((min(o.after, rules.LONGEST_REST_S) for o in tried if o.after), default=0.0)
-    failing = None if any_success else endpoint.failing_since or now()
     if last_failure is None and breaker == breaker_of(endpoint) and endpoint.failing_since is None:
         return endpoint
     error = last_failure.error if last_failure else None
-    healthy = msgspec.structs.replace(endpoint, failing_since=failing)
+    healthy = msgspec.structs.replace(endpoint, failing_since=since)
     await _store_health(tx, healthy, breaker, error, rest_s)
     return await reads.endpoint(tx, endpoint.id) or endpoint
 

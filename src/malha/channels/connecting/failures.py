@@ -5,6 +5,7 @@ connector of somebody else, is shown as it is.
 """
 
 import re
+from collections.abc import Iterable
 
 from malha.channels.connecting import refusals
 from malha.platform import failures, shapes
@@ -27,7 +28,10 @@ NO_SHOWN_STOCK = N_("the connector does not say what stock the channel shows")
 NO_PRODUCTS = N_("the connector does not say what the channel sells")
 KEEPS_PRICE = N_("the channel keeps this price itself and is told none")
 NOTHING_SAID = N_("the channel said nothing of it")
+DOUBTFUL = N_("nobody knows whether the channel took it, so it is told again by itself: {why}")
 SAME_PAGE = N_("the channel promises more pages and gives the same one again")
+UNREAD_STOCK = N_("of these the channel says no number of units, they wait until it does: {codes}")
+NOT_MAPPED = N_("not mapped: {places}")
 READING_BROKEN_OFF = N_("the reading was broken off")
 LOOK_BROKEN_OFF = N_("the comparison was broken off")
 UNREACHABLE = OutwardUnreachable.says
@@ -56,7 +60,10 @@ OURS = (
     NO_PRODUCTS,
     KEEPS_PRICE,
     NOTHING_SAID,
+    DOUBTFUL,
     SAME_PAGE,
+    UNREAD_STOCK,
+    NOT_MAPPED,
     READING_BROKEN_OFF,
     LOOK_BROKEN_OFF,
     NO_KEY,
@@ -91,6 +98,12 @@ _known = failures.Failures(*failures.OUTWARD, *shapes.SENTENCES, *OURS, *CHECKS,
 found = _known.found
 # A refusal is kept with its code and its field before its sentence: words of programs, without a blank.
 _MARKED = (re.compile(r"(\S+) (\S.*)", re.DOTALL), re.compile(r"(\S+ \S+) (\S.*)", re.DOTALL))
+
+
+def unread_stock(codes: Iterable[str]) -> str | None:
+    """Return what is wrong where a channel says of some codes no number of units; None where there are none."""
+    named = ", ".join(sorted(set(codes)))
+    return UNREAD_STOCK.format(codes=named[:300]) if named else None
 
 
 def shown(text: str | None) -> str:

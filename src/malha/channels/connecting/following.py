@@ -7,7 +7,7 @@ asks for it (`ask_refund`).
 from collections.abc import Sequence
 from typing import Any
 
-from malha.channels.connecting import queueing, reads, refunding, registry, writes
+from malha.channels.connecting import configuring, queueing, reads, refunding, registry, writes
 from malha.channels.connecting.errors import UnknownEntry
 from malha.channels.connecting.model import Linked, NewOp, OpKind, Status
 from malha.channels.connecting.reads import Bound
@@ -54,7 +54,19 @@ async def note_operations(tx: Tx, events: list[Recorded]) -> None:
 
 
 def _others(bound: Sequence[Bound], event: Recorded) -> list[Bound]:
-    return [to for to in bound if event.actor != f"connection:{to.code}"]
+    """Return over which connections peers are told: each peer once, and not the one that it came from.
+
+    Several may lead to one shop, where an order has one name. Of those one that is in use tells it.
+    """
+    by_peer: dict[tuple[str, frozenset[str], str], Bound] = {}
+    for to in sorted(bound, key=lambda to: (to.status != Status.ACTIVE, to.connection_id)):
+        by_peer.setdefault(_peer(to), to)
+    from_ = {_peer(to) for to in bound if event.actor == f"connection:{to.code}"}
+    return [to for peer, to in by_peer.items() if peer not in from_]
+
+
+def _peer(to: Bound) -> tuple[str, frozenset[str], str]:
+    return to.connector, configuring.servers_in(to.config), to.external_id
 
 
 def _can(able: Any, bound: dict[str, list[Bound]], op: NewOp) -> bool:

@@ -65,7 +65,7 @@ WHERE connection_id = ANY (%(connections)s::int[]) AND ours IS NOT NULL
 """
 # From ours to theirs, over all connections, by the index on the internal id.
 BOUND = """
-SELECT b.internal_id, b.external_id, b.connection_id, c.connector, c.code
+SELECT b.internal_id, b.external_id, b.connection_id, c.connector, c.code, c.status, c.config
 FROM binding b JOIN connection c ON c.id = b.connection_id
 WHERE b.entity = %(entity)s::text AND b.internal_id = ANY (%(ids)s::text[])
 """
@@ -478,6 +478,8 @@ class Bound(msgspec.Struct, frozen=True):
     connection_id: int
     connector: str
     code: str
+    status: str
+    config: dict[str, Any]
 
 
 class Binding(msgspec.Struct, frozen=True):

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from malha.catalog import ownership
+from malha.channels import service as channels
 from malha.channels.connecting import access, configuring, reads, refunding, registry, stuck_reads, writes
 from malha.channels.connecting.errors import ConnectionChanged, ConnectionExists, UnknownConnection, UnknownEntry
 from malha.channels.connecting.model import ConnectionDraft, Linked, OpState, Status
@@ -169,6 +170,7 @@ async def change_connection(
     await ownership.rename(tx, draft.code, draft.name)
     await _first_token(tx, keys, before.id, draft.secrets)
     if draft.config != before.config:  # it may say how much the peer is asked for: what was learned begins anew
+        await _tell_stock(tx, before)  # and it may lead to another shop, or another place of it
         await tx.execute(writes.CLEAR_PACE, {"id": before.id})
     facts = {"name": draft.name, "config": draft.config, "secrets": sorted(draft.secrets)}
     was = {"name": before.name, "config": before.config}
@@ -182,10 +184,22 @@ async def pause(tx: Tx, code: str) -> None:
 
 
 async def resume(tx: Tx, code: str) -> None:
-    """Go on, with a fresh budget: whatever stopped the connection is taken for mended."""
+    """Go on, with a fresh budget: whatever stopped the connection is taken for mended.
+
+    Its peer is told all its stock: it may be new, and others of its channel may have been told meanwhile.
+    """
     found = await connection_of(tx, code)
+    if found.status != Status.ACTIVE:
+        await _tell_stock(tx, found)
     await tx.execute(writes.CLEAR_PACE, {"id": found.id})
     await _set(tx, code, Status.ACTIVE, "resume")
+
+
+async def _tell_stock(tx: Tx, connection: Linked) -> None:
+    """Have the channel of a connection that takes stock told all of it. Before budgets are locked, as turns do."""
+    connector = registry.connectors().get(connection.connector)
+    if connector is not None and Capability.STOCK in connector.capabilities:
+        await channels.tell_all(tx, connection.channel_id)
 
 
 async def _set(tx: Tx, code: str, status: Status, action: str) -> None:

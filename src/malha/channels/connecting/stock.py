@@ -57,11 +57,14 @@ class ConnectionSender:
         if not self._ways:
             raise NotHanded(NO_ONE, after=60.0)
         refused: dict[str, str] = {}
+        unsure: dict[str, str] = {}
         for way in self._ways:
             if isinstance(way, str):
                 raise NotHanded(way)
-            refused |= await self._over(way, updates)
-        return Handed(refused)
+            handed = await self._over(way, updates)
+            refused |= handed.refused
+            unsure |= handed.unsure
+        return Handed(refused, unsure)
 
     async def settle(self, tx: Tx) -> None:
         """Write down what was asked and answered; see `pushing.Settling`."""
@@ -69,8 +72,9 @@ class ConnectionSender:
             if isinstance(way, Line):
                 await way.wire.settle(tx)
 
-    async def _over(self, line: Line, updates: Sequence[StockUpdate]) -> dict[str, str]:
+    async def _over(self, line: Line, updates: Sequence[StockUpdate]) -> Handed:
         refused: dict[str, str] = {}
+        unsure: dict[str, str] = {}
         try:
             size = line.limits.batch
             for start in range(0, len(updates), size):
@@ -81,12 +85,13 @@ class ConnectionSender:
                     if isinstance(result, Rejected):
                         refused[update.code] = f"{result.code} {result.message}".strip()
                     elif isinstance(result, Unknown):
-                        raise NotHanded(f"{update.code}: {result}", after=5.0)
+                        why = result.why or failures.NOTHING_SAID
+                        unsure[update.code] = failures.DOUBTFUL.format(why=why)
         except ChannelError as error:
             raise NotHanded(error.why, after=error.after if isinstance(error, Retryable) else None) from None
         except MalhaError as error:
             raise NotHanded(str(error)) from None
-        return refused
+        return Handed(refused, unsure)
 
     async def _hand(self, line: Line, part: Sequence[StockUpdate]) -> Sequence[Result]:
         sink = line.connector

@@ -85,7 +85,7 @@ async def look(reading: Reading, *, again_s: float = AGAIN_S) -> tuple[float, st
         await _keep(tx, connection, began, first, lasting, both)
     if both:
         log.warning("stock_differs", connection=connection.code, listings=len(both))
-    return EVERY_S, None
+    return EVERY_S, failures.unread_stock([code for code, each in lasting.shown.items() if each.unread])
 
 
 async def _shown(reading: Reading, apart: frozenset[str]) -> dict[str, Shown]:
@@ -113,6 +113,8 @@ async def _compared(
                 done.underway += 1
                 continue
             there = shown.get(ours.code)
+            if there is not None and there.unread:
+                continue
             units = None if there is None else there.quantity
             cause = stock_rules.cause_of(ours, may[ours.sku_id], units)
             if cause is not None:

@@ -56,6 +56,7 @@ class Shown(msgspec.Struct):
 
     quantity: int = 0
     places: dict[str, int] = {}
+    unread: bool = False  # it says no number of units at one of them
 
 
 def shown_of(rows: Iterable[ExtStock], apart: frozenset[str]) -> dict[str, Shown]:
@@ -67,6 +68,7 @@ def shown_of(rows: Iterable[ExtStock], apart: frozenset[str]) -> dict[str, Shown
         one = found.setdefault(row.sku, Shown())
         if row.location in one.places:  # told twice in one reading: the later word is newer
             one.quantity -= one.places[row.location]
+        one.unread = one.unread or bool(row.unread)
         one.places[row.location] = row.quantity
         one.quantity += row.quantity
     return found

@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from malha.channels.connectors import partner_tables as tables
 from malha.channels.connectors.partner_tables import Style
-from malha.channels.contract import Ctx, Files, FileServer, Health, Invalid, RemoteFile
+from malha.channels.contract import Ctx, Files, FileServer, Health, Invalid, Missing, RemoteFile
 
 MB = 1 << 20
 PASSED_OVER = (".tmp", ".part", ".partial", ".filepart", ".crdownload", ".done")
@@ -113,10 +113,17 @@ class Folders:
         return FileServer(config.host, config.user, config.port)
 
     async def check(self, ctx: Ctx) -> Health:
-        """List both folders; the facts say how many files of which kind wait."""
+        """List both folders; the facts say how many files of which kind wait.
+
+        Raises:
+            Invalid: there is no folder to read from.
+        """
         config: FilesConfig = ctx.config
-        waiting = await files_of(ctx).list(config.incoming)
-        written = await files_of(ctx).list(config.outgoing)
+        waiting = await _waiting(ctx)
+        try:
+            written = await files_of(ctx).list(config.outgoing)
+        except Missing:  # it is made with the first file
+            written = []
         facts = {config.incoming: str(len(waiting)), config.outgoing: str(len(written))}
         for kind in (*self.kinds, None):
             found = [f for f in waiting if not passed_over(f.name) and self.kind_of(config, f.name) == kind]
@@ -125,9 +132,13 @@ class Folders:
         return Health(ok=True, says=says, facts=facts)
 
     async def look(self, ctx: Ctx) -> Sequence[RemoteFile]:
-        """Return what waits: stock last, so that what left is known before what is there."""
+        """Return what waits: stock last, so that what left is known before what is there.
+
+        Raises:
+            Invalid: there is no folder to read from.
+        """
         config: FilesConfig = ctx.config
-        found = await files_of(ctx).list(config.incoming)
+        found = await _waiting(ctx)
         marked = {f.name.removesuffix(MARKER) for f in found if f.name.endswith(MARKER)}
         whole = [f for f in found if not passed_over(f.name) and (config.whole == "quiet" or f.name in marked)]
         return sorted(whole, key=lambda f: (self.kind_of(config, f.name) == "stock", f.modified, f.name))
@@ -144,7 +155,7 @@ class Folders:
         if errors is not None:
             await files_of(ctx).write(config.errors, f"{stem}_{number}.errors.csv", errors)
         if config.whole == "marker":
-            there = {f.name for f in await files_of(ctx).list(config.incoming)}
+            there = {f.name for f in await _waiting(ctx)}
             if name in there and f"{name}{MARKER}" not in there:
                 return
         to = config.processed if errors is None else config.errors
@@ -158,6 +169,20 @@ class Folders:
             return tables.mended(body, errors, style_of(config))
         except Invalid:
             return tables.written([tables.ERROR_COLUMN], [[says] for says in errors.values()], style_of(config))
+
+
+async def _waiting(ctx: Ctx) -> Sequence[RemoteFile]:
+    """Return what is in the folder that we read from.
+
+    Raises:
+        Invalid: there is none; it would look as if nothing came.
+    """
+    folder = ctx.config.incoming
+    try:
+        return await files_of(ctx).list(folder)
+    except Missing:
+        said = f"there is no folder {folder} at the server: make it there again, or correct its name in the connection"
+        raise Invalid(said, field="incoming") from None
 
 
 def passed_over(name: str) -> bool:

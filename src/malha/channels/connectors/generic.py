@@ -188,8 +188,16 @@ class _Stock(msgspec.Struct):
     on_hand: Annotated[int, Meta(ge=-(2**31), lt=2**31)] | None = None
 
 
+class _StockNamed(msgspec.Struct):
+    sku: Annotated[str, Meta(min_length=1, max_length=200)]
+    location: Annotated[str, Meta(max_length=200)] = ""
+    quantity: msgspec.Raw = msgspec.Raw(b"null")
+    on_hand: msgspec.Raw = msgspec.Raw(b"null")
+    as_of: msgspec.Raw = msgspec.Raw(b"null")
+
+
 class _Stocks(msgspec.Struct):
-    items: list[_Stock]
+    items: list[msgspec.Raw]
     cursor: str = ""
     more: bool = False
 
@@ -420,17 +428,7 @@ class Generic:
         asked_at = ctx.now()
         asked = {"limit": str(ctx.config.page)} | ({} if cursor is None else {"cursor": cursor})
         found = await self._ask(ctx, "GET", f"/stock?{urlencode(asked)}", _Stocks, operation="pull_stock")
-        items = [
-            ExtStock(
-                sku=row.sku,
-                quantity=row.quantity,
-                as_of=row.as_of or asked_at,
-                location=row.location,
-                version=row.version,
-                on_hand=row.on_hand,
-            )
-            for row in found.items
-        ]
+        items = [_stock(row, asked_at) for row in found.items]
         return Page(items=items, cursor=found.cursor, more=found.more)
 
     async def set_prices(self, ctx: Ctx, items: Sequence[PricePush]) -> Sequence[Result]:
@@ -606,6 +604,48 @@ def _result(said: _ItemResult) -> Result:
     if said.status == "pending":
         return Pending(said.id)
     return Unknown(f"status {said.status[:40]}")
+
+
+def _stock(raw: msgspec.Raw, asked_at: datetime) -> ExtStock:
+    """Return what there is of a variant. What cannot be read is told as it is, so that the others are read.
+
+    Raises:
+        Invalid: it does not say of which variant.
+    """
+    try:
+        row = msgspec.json.decode(raw, type=_Stock)
+    except msgspec.DecodeError as error:
+        return _unread(raw, asked_at, str(error))
+    return ExtStock(
+        sku=row.sku,
+        quantity=row.quantity,
+        as_of=row.as_of or asked_at,
+        location=row.location,
+        version=row.version,
+        on_hand=row.on_hand,
+    )
+
+
+def _unread(raw: msgspec.Raw, asked_at: datetime, why: str) -> ExtStock:
+    try:
+        row = msgspec.json.decode(raw, type=_StockNamed)
+    except msgspec.DecodeError as error:
+        raise Invalid(f"stock without a SKU: {error}"[:200]) from None
+    said = [bytes(each).decode() for each in (row.on_hand, row.quantity)]
+    try:
+        as_of = msgspec.json.decode(row.as_of, type=Annotated[datetime, Meta(tz=True)])
+    except msgspec.DecodeError:
+        as_of = asked_at
+    strange = next((each for each in said if each != "null" and not _is_units(each)), why)
+    return ExtStock(sku=row.sku, quantity=0, as_of=as_of, location=row.location, unread=strange[:80])
+
+
+def _is_units(text: str) -> bool:
+    try:
+        msgspec.json.decode(text, type=Annotated[int, Meta(ge=-(2**31), lt=2**31)])
+    except msgspec.DecodeError:
+        return False
+    return True
 
 
 def _order(said: _Order) -> ExtOrder:

@@ -72,7 +72,8 @@ class ExtStock(msgspec.Struct, frozen=True, kw_only=True):
 
     `quantity` means what `StockUpdate.quantity` does where the connector takes stock: what can be sold there. `on_hand`
     is what is physically there, where the peer knows that too; without it the two are one. `sku` is the peer's code of
-    the variant, `as_of` when the peer said so, by its clock where it tells.
+    the variant, `as_of` when the peer said so, by its clock where it tells. `unread` is what the peer says where that
+    is no number of units (`quantity` then means nothing): it is held and shown, zeroes nothing, holds up no other.
     """
 
     sku: str
@@ -81,6 +82,7 @@ class ExtStock(msgspec.Struct, frozen=True, kw_only=True):
     location: str = ""
     version: int = 0
     on_hand: int | None = None
+    unread: str = ""
 
 
 class PricePush(msgspec.Struct, frozen=True, kw_only=True):

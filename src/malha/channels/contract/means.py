@@ -102,7 +102,11 @@ class Files(Protocol):
     """
 
     async def list(self, folder: str) -> Sequence[RemoteFile]:
-        """Return the plain files of a folder by name; none where there is no such folder."""
+        """Return the plain files of a folder by name.
+
+        Raises:
+            Missing: there is no such folder.
+        """
         ...
 
     async def read(self, path: str, into: BinaryIO, *, most: int) -> None:

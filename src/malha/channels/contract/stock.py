@@ -36,9 +36,13 @@ class StockUpdate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Handed(msgspec.Struct, frozen=True):
-    """What became of updates: those that the channel refused for good, by code, with why. All others were taken."""
+    """What became of updates: those that the channel refused for good, by code, with why. All others were taken.
+
+    `unsure`: of these nobody knows; they are told again after a while, and hold up no others.
+    """
 
     refused: Mapping[str, str] = {}
+    unsure: Mapping[str, str] = {}
 
 
 class NotHanded(Exception):
@@ -54,7 +58,7 @@ class StockSender(Protocol):
     """Hands quantities to one channel."""
 
     async def send(self, updates: Sequence[StockUpdate]) -> Handed:
-        """Hand updates over and return what was refused for good.
+        """Hand updates over; return what was refused for good, and of what nobody knows.
 
         Raises:
             NotHanded: try again later.

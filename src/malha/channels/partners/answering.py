@@ -98,13 +98,14 @@ async def _ship(runtime: Runtime, connection: Linked, told: ShipmentTold, receiv
         work_id = await _pack(tx, connection, told, key)
     if work_id is None:
         return
+    left_at = told.shipped_at or received_at
     try:
         async with runtime.db.transaction(actor_of(connection)) as tx:
-            await _leave(tx, work_id, told, told.shipped_at or received_at)
+            await _leave(tx, work_id, told, left_at)
     except DocumentRequired as missing:
         async with runtime.db.transaction(actor_of(connection)) as tx:
             note = {"id": work_id, "state": "acknowledged", "outcome": None, "note": str(missing), "told": None}
-            await tx.value(writes.SET_REQUEST, {**note, "left_at": None, "heard": True})
+            await tx.value(writes.SET_REQUEST, {**note, "left_at": left_at, "heard": True})
         raise Waiting(str(missing), after=DOCUMENT_S) from None
 
 

@@ -313,7 +313,7 @@ async def _finish(
                 if more:
                     continue  # the next ones wait: what was written later counts
             elif file.kind == "stock":
-                if said_waits or take_stock is None or more or any(f.waits for f in files):
+                if said_waits or take_stock is None or more or any(f.holds_stock for f in files):
                     continue
                 if await _makes(db, connection):
                     continue  # its SKUs are not there yet

@@ -133,12 +133,19 @@ WHERE o.connection_id = %(connection_id)s::int AND o.kind = 'ask'
 ORDER BY o.entity, o.number DESC
 """
 FILE_SAYS = "SELECT says FROM partner_file WHERE id = %(id)s::uuid"
-# Files that are not at their end, by the partial index; those of stock when nothing else waits.
+# Files that are not at their end, by the partial index; those of stock when nothing else waits. What is known to have
+# left, and waits for its document, is reckoned with: it may wait for days, and holds up no stock.
 OPEN_FILES = """
 SELECT f.id, f.number, f.kind, f.name, f.state, f.stated, f.bytes, f.listed,
        EXISTS (SELECT FROM partner_answer a JOIN channel_inbox i
                ON i.connection_id = f.connection_id AND i.dedup = a.dedup
-               WHERE a.file_id = f.id AND i.state = 'waiting') AS waits
+               WHERE a.file_id = f.id AND i.state = 'waiting') AS waits,
+       EXISTS (SELECT FROM partner_answer a JOIN channel_inbox i
+               ON i.connection_id = f.connection_id AND i.dedup = a.dedup
+               WHERE a.file_id = f.id AND i.state = 'waiting'
+                 AND NOT EXISTS (SELECT FROM partner_request r
+                                 WHERE r.connection_id = f.connection_id AND 'partner:' || r.name = i.entity
+                                   AND r.left_at IS NOT NULL AND r.ended_at IS NULL)) AS holds_stock
 FROM partner_file f WHERE f.connection_id = %(connection_id)s::int AND f.state IN ('taken', 'applied') ORDER BY f.number
 """
 # One at a time: a file may be large.
@@ -168,8 +175,10 @@ LEFT_EARLIER = """
 SELECT u.sku_id, r.location_id, sum(u.quantity)::int
 FROM partner_request r JOIN order_unit u ON u.fulfillment_id = r.fulfillment_id
 WHERE r.location_id = ANY (%(locations)s::int[]) AND r.left_at <= %(at)s::timestamptz
-  AND r.ended_at > %(at)s::timestamptz AND r.outcome = 'shipped' AND u.sku_id IS NOT NULL
-  AND u.state IN ('shipped', 'delivered', 'collected')
+  AND u.sku_id IS NOT NULL
+  AND CASE WHEN r.ended_at IS NULL THEN u.state IN ('awaiting_document', 'packed', 'invoiced')
+           ELSE r.ended_at > %(at)s::timestamptz AND r.outcome = 'shipped'
+                AND u.state IN ('shipped', 'delivered', 'collected') END
 GROUP BY u.sku_id, r.location_id
 """
 
@@ -284,6 +293,7 @@ class OpenFile(msgspec.Struct, frozen=True, kw_only=True):
     bytes: int
     listed: int  # how much of what it lists is kept
     waits: bool
+    holds_stock: bool
 
 
 class FlawRow(msgspec.Struct, frozen=True):
@@ -341,5 +351,5 @@ async def flaws(tx: Tx, file_id: UUID, most: int = 1_000) -> list[FlawRow]:
 
 
 async def left_earlier(tx: Tx, at: datetime, location_ids: Sequence[int]) -> list[tuple[int, int, int]]:
-    """Return what left partners by a moment and was recorded after it: (SKU, location, units)."""
+    """Return what left partners by a moment and was recorded after it, or is not yet: (SKU, location, units)."""
     return await tx.tuples(LEFT_EARLIER, {"at": at, "locations": list(location_ids)})

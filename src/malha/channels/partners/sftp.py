@@ -120,17 +120,14 @@ class Sftp:
 
         async def ask(sftp: asyncssh.SFTPClient) -> list[RemoteFile]:
             found: dict[str, RemoteFile] = {}
-            try:
-                async for entry in sftp.scandir(folder):
-                    if _plain(entry.attrs) and len(found) < MOST_NAMES:
-                        size, at = entry.attrs.size or 0, entry.attrs.mtime or 0
-                        real = str(entry.filename)
-                        name = _shown(real)
-                        if name != real:
-                            self._real[f"{folder}/{name}"] = f"{folder}/{real}"
-                        found[name] = RemoteFile(name, size, int(at))
-            except GONE:
-                return []
+            async for entry in sftp.scandir(folder):
+                if _plain(entry.attrs) and len(found) < MOST_NAMES:
+                    size, at = entry.attrs.size or 0, entry.attrs.mtime or 0
+                    real = str(entry.filename)
+                    name = _shown(real)
+                    if name != real:
+                        self._real[f"{folder}/{name}"] = f"{folder}/{real}"
+                    found[name] = RemoteFile(name, size, int(at))
             return sorted(found.values(), key=lambda f: f.name)
 
         return await self._call("LIST", folder, ask)

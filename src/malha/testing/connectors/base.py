@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 import pytest
 
 from malha.channels.connecting import registry
-from malha.channels.contract import Capability, ExtRef, Ok, Page, Pending, Result, Retryable, Unknown, Unsure
-from malha.testing.connectors.rig import PAGES, Rig
+from malha.channels.contract import Capability, Ctx, ExtRef, Ok, Page, Pending, Result, Retryable, Unknown, Unsure
+from malha.testing.connectors.rig import PAGES, Direct, Fault, Operation, Rig
 from malha.testing.specs import SpecGate
 
 ATTEMPTS = 6
@@ -39,6 +39,12 @@ class Kit:
         for name in names:
             if not hasattr(rig, name):
                 pytest.skip(f"the rig has no {name}")
+
+    def fail(self, ctx: Ctx, rig: Rig, operation: Operation, fault: Fault) -> None:
+        """Have the peer fail the next time this is asked for; a silence is waited for only shortly."""
+        if fault is Fault.SILENT and isinstance(ctx.http, Direct):
+            ctx.http.silences += 1
+        rig.fail(operation, fault)
 
     async def read_on(
         self, pull: Callable[[str | None], Awaitable[Page[Any]]], cursor: str | None = None

@@ -59,9 +59,9 @@ class CatalogChecks(Kit):
         """A failed page is an error of the contract, never a short one; read again nothing is missing or doubled."""
         skus = await self.offered(rig, rig.page + 1)
         ctx = context(self.connector, rig, self.spec)
-        rig.fail(Operation.PRODUCTS, fault)
+        self.fail(ctx, rig, Operation.PRODUCTS, fault)
         with pytest.raises((Retryable, Unsure)):
             await self.connector.pull_products(ctx, None)
-        rig.fail(Operation.PRODUCTS, fault)
+        self.fail(ctx, rig, Operation.PRODUCTS, fault)
         found, _ = await self.catalogue(ctx)
         assert sorted(item.sku for item in found if item.sku in skus) == sorted(skus)

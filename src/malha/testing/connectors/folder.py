@@ -24,6 +24,8 @@ class FolderFiles:
 
     async def list(self, folder: str) -> Sequence[RemoteFile]:
         """Return the plain files of a folder by name."""
+        if not (self.root / folder).is_dir():
+            raise Missing(folder)
         found = sorted(each for each in (self.root / folder).glob("*") if each.is_file())
         return [RemoteFile(each.name, each.stat().st_size, int(each.stat().st_mtime)) for each in found]
 

@@ -22,7 +22,7 @@ class GoodsChecks(Kit):
         codes = [f"SKU-{n}" for n in range(min(self.connector.limits.batch, 12))]
         for version in (1, 2):
             if fault is not None:
-                rig.fail(Operation.STOCK, fault)
+                self.fail(ctx, rig, Operation.STOCK, fault)
             items = [stock_of(code, 10 * version + n, version) for n, code in enumerate(codes)]
             items.insert(len(items) // 2, stock_of("POISON", 1, version))
             results = await self.settled(partial(self.connector.set_stock, ctx, items), len(items))
@@ -53,7 +53,7 @@ class GoodsChecks(Kit):
             items = [stock_of(code, 10 * version + n, version) for n, code in enumerate(codes)]
             await self.settled(partial(self.connector.set_stock, ctx, items), len(items))
         if fault is not None:
-            rig.fail(Operation.LEVELS, fault)
+            self.fail(ctx, rig, Operation.LEVELS, fault)
         found = await self.levels(ctx)
         assert {code: found.get(code) for code in codes} == {code: 20 + n for n, code in enumerate(codes)}
 
@@ -61,9 +61,10 @@ class GoodsChecks(Kit):
     async def test_half_a_page_of_stock_is_no_page(self, rig: Rig, fault: Fault) -> None:
         """What is not there would be taken for gone: a failed page is an error of the contract, never a short one."""
         self.needs(Capability.STOCK_SOURCE)
-        rig.fail(Operation.LEVELS, fault)
+        ctx = context(self.connector, rig, self.spec)
+        self.fail(ctx, rig, Operation.LEVELS, fault)
         with pytest.raises((Retryable, Unsure)):
-            await self.connector.pull_stock(context(self.connector, rig, self.spec), None)
+            await self.connector.pull_stock(ctx, None)
 
     async def test_prices_arrive_in_the_minor_units_of_their_currency(self, rig: Rig) -> None:
         """Centavos, cents, whole yen, thousandths of a dinar: the number that was said is the number that is there."""

@@ -73,7 +73,7 @@ class SelfChecks(Kit):
         shown = [repr(self.connector), repr(msgspec.structs.replace(ctx, access=None, http=None))]
         shown.append(str(await self.connector.check(ctx)))
         for fault in (*NOT_DONE, *DONE_MAYBE, Fault.UNKNOWN_US):
-            rig.fail(Operation.ORDERS, fault)
+            self.fail(ctx, rig, Operation.ORDERS, fault)
             with pytest.raises(ChannelError) as caught:
                 await self.connector.pull_orders(ctx, None, None)
             shown += [str(caught.value), repr(caught.value), caught.value.why]

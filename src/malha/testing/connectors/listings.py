@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from malha.channels.contract import Capability, Kind, Ok, ProductPush, Rejected, Result
+from malha.channels.contract import Capability, Ctx, Kind, Ok, ProductPush, Rejected, Result
 from malha.testing.connectors.base import Kit
 from malha.testing.connectors.rig import DONE_MAYBE, NOT_DONE, Fault, Operation, Rig, context
 
@@ -45,9 +45,9 @@ class ListingChecks(Kit):
         self.knows(rig, "shown")
         return a_push(self.connector, code, word, active=active, version=version)
 
-    async def handed(self, rig: Rig, *items: ProductPush) -> Sequence[Result]:
+    async def handed(self, rig: Rig, *items: ProductPush, ctx: Ctx | None = None) -> Sequence[Result]:
         """Hand variants over and return what became of each."""
-        ctx = context(self.connector, rig, self.spec)
+        ctx = ctx or context(self.connector, rig, self.spec)
         return await self.settled(partial(self.connector.upsert_products, ctx, items), len(items))
 
     @pytest.mark.parametrize("fault", [None, *NOT_DONE, *DONE_MAYBE, Fault.DRIP])
@@ -56,9 +56,10 @@ class ListingChecks(Kit):
     ) -> None:
         """It is looked up before it is made: an answer that was lost makes no double."""
         first, last = self.listed(rig, "L-1"), self.listed(rig, "L-1", "Dois", version=2)
+        ctx = context(self.connector, rig, self.spec)
         if fault is not None:
-            rig.fail(Operation.LISTING, fault)
-        assert [type(r) for r in await self.handed(rig, first)] == [Ok]
+            self.fail(ctx, rig, Operation.LISTING, fault)
+        assert [type(r) for r in await self.handed(rig, first, ctx=ctx)] == [Ok]
         assert [type(r) for r in await self.handed(rig, last)] == [Ok]
         (shown,) = await rig.shown("L-1")
         assert shown.active

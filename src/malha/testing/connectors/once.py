@@ -81,7 +81,7 @@ class OnceChecks(Kit):
         # A document brings its order along.
         order = Told("") if operation is Operation.DOCUMENT else await self.told(ctx, await rig.add_order())
         if fault is not None:
-            rig.fail(operation, fault)
+            self.fail(ctx, rig, operation, fault)
         became = await self.once(operation, ctx, order, "5f0f2d2e-6d0c-5b58-9a5b-0c9f0a7c1d11")
         arrived = len(await rig.told(operation))
         if became == "a person decides":

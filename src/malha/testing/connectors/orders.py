@@ -73,10 +73,10 @@ class OrderChecks(Kit):
         self.needs(Capability.ORDERS)
         made = [await rig.add_order() for _ in range(rig.page + 1)]
         ctx = context(self.connector, rig, self.spec)
-        rig.fail(Operation.ORDERS, fault)
+        self.fail(ctx, rig, Operation.ORDERS, fault)
         with pytest.raises((Retryable, Unsure)):
             await self.connector.pull_orders(ctx, None, None)
-        rig.fail(Operation.ORDERS, fault)
+        self.fail(ctx, rig, Operation.ORDERS, fault)
         found, _ = await self.read(ctx)
         assert sorted(o.id for o in found) == sorted(made)
 

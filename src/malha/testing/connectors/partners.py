@@ -70,7 +70,7 @@ class PartnerChecks(Kit):
         self.needs(Capability.FULFILMENT)
         ctx = context(self.connector, rig, self.spec)
         if fault is not None:
-            rig.fail(Operation.ASK, fault)
+            self.fail(ctx, rig, Operation.ASK, fault)
         became = await self.asked_once(ctx, asks()[kind], "5f0f2d2e-6d0c-5b58-9a5b-0c9f0a7c1d21")
         arrived = len(await rig.asked())
         if became == "a person decides":

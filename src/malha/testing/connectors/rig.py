@@ -8,11 +8,22 @@ from typing import Any, Protocol
 import msgspec
 
 from malha.channels.connecting import rules, wire
-from malha.channels.contract import AuthExpired, Capability, ConnectionRef, Connector, Ctx, RawRequest, Reply, Tokens
+from malha.channels.contract import (
+    AuthExpired,
+    Capability,
+    ConnectionRef,
+    Connector,
+    Ctx,
+    RawRequest,
+    Reply,
+    Tokens,
+    Unsure,
+)
 from malha.platform.outward import Outward
 from malha.testing.specs import Exchange, SpecGate
 
-TIMEOUT_S = 1.5
+TIMEOUT_S = 1.5  # for an answer that does not come
+PATIENCE_S = 30.0  # for any other: a machine with much to do is slow, and no test is to fail for it
 PAGES = 200  # more than any peer of a test has
 
 
@@ -21,9 +32,9 @@ class Fault(StrEnum):
 
     CUT = "cut"  # not done, the connection is closed
     LOST = "lost"  # done, the connection is closed without an answer
-    SILENT = "silent"  # done, and no answer for longer than `TIMEOUT_S`
+    SILENT = "silent"  # done, and no answer for `PATIENCE_S`
     TRUNCATED = "truncated"  # done, half of the answer
-    DRIP = "drip"  # done, the answer comes byte by byte but within `TIMEOUT_S` after some
+    DRIP = "drip"  # done, the answer comes byte by byte but within `PATIENCE_S`
     LIMITED = "limited"  # 429 with Retry-After: 7
     LIMITED_BARE = "limited_bare"  # 429 alone
     BROKEN = "broken"  # 500, not done
@@ -84,8 +95,9 @@ class Offered(msgspec.Struct, frozen=True, kw_only=True):
 class Rig(Protocol):
     """The peer. Methods of capabilities that the connector lacks are never called.
 
-    A peer that may take longer than `TIMEOUT_S` for an answer says how long in `timeout_s`. Where answers come as
-    files, `files` is the way to them: a `FolderFiles`, say.
+    Answers are waited for as long as they take, but where the peer was told to be silent: there for `TIMEOUT_S`, or the
+    `timeout_s` of a peer that may take longer to do what it then does not answer. Where answers come as files, `files`
+    is the way to them: a `FolderFiles`, say.
     """
 
     config: Mapping[str, Any]
@@ -172,10 +184,13 @@ class Rig(Protocol):
 class Direct:
     """`contract.Http` without a budget: straight to the peer."""
 
-    def __init__(self, outward: Outward, secrets: Sequence[str], gate: SpecGate | None = None) -> None:
-        self._outward = outward
+    def __init__(self, rig: Rig, secrets: Sequence[str], gate: SpecGate | None = None) -> None:
+        short = getattr(rig, "timeout_s", TIMEOUT_S)
+        self._short = Outward(tuple(rig.allowed), timeout_s=short)
+        self._patient = Outward(tuple(rig.allowed), timeout_s=max(short, PATIENCE_S))
         self._secrets = secrets
         self._gate = gate
+        self.silences = 0  # that the peer was told of and that did not come yet
         self.sent = 0
         self.left: float | None = None
 
@@ -191,7 +206,11 @@ class Direct:
         """Send one request; see `contract.Http`."""
         self.sent += 1
         clean = lambda text: rules.redacted(text, self._secrets)  # noqa: E731
-        reply, error = await wire.ask(self._outward, method, url, headers, body, clean)
+        short = self.silences > 0
+        outward = self._short if short else self._patient
+        reply, error = await wire.ask(outward, method, url, headers, body, clean)
+        if short and reply is None and isinstance(error, Unsure):
+            self.silences -= 1
         if self._gate is not None:
             known = {name.lower(): value for name, value in (headers or {}).items()}
             asked = Exchange(method=method, url=url, headers=known, body=body)
@@ -239,9 +258,7 @@ def context(connector: Connector, rig: Rig, gate: SpecGate | None = None) -> Ctx
     ctx = Ctx(
         connection=ConnectionRef("kit", connector.key, "web"),
         config=msgspec.convert(dict(rig.config), connector.config_model),
-        http=Direct(
-            Outward(tuple(rig.allowed), timeout_s=getattr(rig, "timeout_s", TIMEOUT_S)), [*secrets.values()], gate
-        ),
+        http=Direct(rig, [*secrets.values()], gate),
         access=given,
         now=lambda: datetime.now(UTC),
         files=getattr(rig, "files", None),
