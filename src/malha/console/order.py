@@ -49,6 +49,7 @@ from malha.ordering.model import (
 from malha.ordering.promised_days import ends_at
 from malha.ordering.reads import Header, HoldRow, LineRow, NoteRow, UnitRow
 from malha.payments import reads as payments
+from malha.payments import service as paying
 from malha.platform import brazil, i18n
 from malha.platform.clock import now
 from malha.platform.db import Tx
@@ -94,6 +95,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     scope: tuple[int, ...] | None = None  # the reader's locations; None: all
     gtins: Mapping[str, str] = {}  # barcodes of what is to be picked, by SKU
     room: Mapping[int, list[Slot]] = {}  # picking slots that are free, by the location whose work may move there
+    pays_for: int | None = None  # the order that a payment of this one is recorded on, where the reader sees it
 
     @property
     def awaited(self) -> int:
@@ -262,6 +264,7 @@ async def read(tx: Tx, number: int, scope: tuple[int, ...] | None) -> Facts:
     ]
     to_pick = sorted({u.sku for u in units if u.sku and u.state in TO_PICK})
     cards = await catalog.by_skus(tx, to_pick) if to_pick else []
+    holds = await reads.holds(tx, header.id)
     return Facts(
         scope=scope,
         gtins={card.sku: card.gtin for card in cards if card.gtin},
@@ -269,7 +272,8 @@ async def read(tx: Tx, number: int, scope: tuple[int, ...] | None) -> Facts:
         lines=lines,
         units=units,
         here=still_here(header.id, lines, rows, await reads.components(tx, header.id)),
-        holds=await reads.holds(tx, header.id),
+        holds=holds,
+        pays_for=await _pays_for(tx, header.id, holds),
         notes=await reads.notes(tx, header.id),
         details=await reads.details(tx, header.id),
         tags=(await reads.tags(tx, [header.id])).get(header.id, []),
@@ -296,6 +300,14 @@ async def read(tx: Tx, number: int, scope: tuple[int, ...] | None) -> Facts:
         slot=await order_slot.view(tx, header.id, rows),
         room=await moving.choices(tx, {row.location_id for row in work if row.state in moving.MOVABLE}),
     )
+
+
+async def _pays_for(tx: Tx, order_id: UUID, holds: Sequence[HoldRow]) -> int | None:
+    """Return the number of the order that has the payment for which this one waits; None where it is unseen."""
+    held = [h.detail for h in holds if h.kind == HoldKind.PAYMENT_ELSEWHERE and h.resolved_at is None]
+    identity = str(held[0].get("reference", "")) if held else ""
+    refusal = await paying.elsewhere(tx, identity, identity, order_id)
+    return None if refusal is None else refusal.facts.get("other")
 
 
 def still_here(

@@ -1864,6 +1864,12 @@ CREATE TABLE password_link (
     CONSTRAINT password_link_pkey PRIMARY KEY (id)
 );
 
+CREATE TABLE payment_claim (
+    reference text NOT NULL,
+    order_id uuid NOT NULL,
+    CONSTRAINT payment_claim_pkey PRIMARY KEY (reference)
+);
+
 CREATE TABLE payment_deadline (
     order_id uuid NOT NULL,
     due_at timestamp with time zone NOT NULL,
@@ -3494,6 +3500,7 @@ CREATE INDEX partner_request_order ON partner_request USING btree (order_id);
 CREATE INDEX partner_request_root ON partner_request USING btree (root);
 CREATE INDEX password_link_expires ON password_link USING btree (expires_at);
 CREATE INDEX password_link_person ON password_link USING btree (person_id);
+CREATE INDEX payment_claim_order ON payment_claim USING btree (order_id);
 CREATE INDEX payment_deadline_cancel ON payment_deadline USING btree (cancel_at) WHERE ((settled_at IS NULL) AND (lapsed_at IS NOT NULL));
 CREATE INDEX payment_deadline_due ON payment_deadline USING btree (due_at) WHERE ((settled_at IS NULL) AND (lapsed_at IS NULL));
 CREATE INDEX person_identity_person ON person_identity USING btree (person_id);
@@ -3730,6 +3737,7 @@ ALTER TABLE partner_request ADD CONSTRAINT partner_request_connection_id_fkey FO
 ALTER TABLE partner_request ADD CONSTRAINT partner_request_fulfillment_id_fkey FOREIGN KEY (fulfillment_id) REFERENCES fulfillment_order(id);
 ALTER TABLE partner_request_line ADD CONSTRAINT partner_request_line_fulfillment_id_fkey FOREIGN KEY (fulfillment_id) REFERENCES partner_request(fulfillment_id) ON DELETE CASCADE;
 ALTER TABLE password_link ADD CONSTRAINT password_link_person_id_fkey FOREIGN KEY (person_id) REFERENCES person(id);
+ALTER TABLE payment_claim ADD CONSTRAINT payment_claim_order_id_fkey FOREIGN KEY (order_id) REFERENCES sales_order(id);
 ALTER TABLE payment_deadline ADD CONSTRAINT payment_deadline_order_id_fkey FOREIGN KEY (order_id) REFERENCES sales_order(id);
 ALTER TABLE payment_term ADD CONSTRAINT payment_term_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES channel(id);
 ALTER TABLE person_identity ADD CONSTRAINT person_identity_person_id_fkey FOREIGN KEY (person_id) REFERENCES person(id);

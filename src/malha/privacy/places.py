@@ -110,6 +110,7 @@ LINKED: Final[dict[str, tuple[str, ...]]] = {
     "order_timeline": ("facts",),
     "outbox": ("payload",),
     "parked_event": ("payload",),
+    "payment_claim": ("reference",),
     "payment_entry": ("reference",),
     "routing_decision": ("promise", "asked", "record"),
     "sales_order": ("buyer_name", "buyer_document", "buyer_email", "buyer_phone", "ship_to", "request_key"),
