@@ -495,11 +495,7 @@ async def refused_pages(
 
 
 async def forget(tx: Tx) -> None:
-    """Drop files, samples, refused rows and traces `KEEP_DAYS` after an import ended; that it was done stays.
-
-    An import whose caller waited and whose process was killed is said to have failed, and can be undone.
-    """
+    """Drop files, samples, refused rows and traces `KEEP_DAYS` after an import ended; that it was done stays."""
     for statement in (writes.FORGET_PARTS, writes.FORGET_FLAWS, writes.FORGET_TRACES, writes.FORGET_SAMPLES):
         await tx.execute(statement, {"days": KEEP_DAYS})
     await tx.execute(writes.FORGET_UPLOADS)
-    await tx.execute(writes.CUT_OFF, {"hours": LONGEST_HOURS, "error": as_json(CUT_OFF)})

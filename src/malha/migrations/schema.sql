@@ -1031,6 +1031,7 @@ CREATE TABLE import_run (
     undone_person text,
     undone_at timestamp with time zone,
     other_sheets jsonb DEFAULT '[]'::jsonb NOT NULL,
+    alive_at timestamp with time zone,
     CONSTRAINT import_run_pkey PRIMARY KEY (id),
     CONSTRAINT import_run_number_key UNIQUE (number),
     CONSTRAINT import_run_kind_check CHECK ((kind = ANY (ARRAY['products'::text, 'prices'::text, 'stock'::text, 'locations'::text, 'customers'::text, 'allotments'::text, 'safety_rules'::text, 'ahead_policies'::text, 'listings'::text]))),
@@ -3431,6 +3432,7 @@ CREATE INDEX fulfillment_order_slot ON fulfillment_order USING btree (slot_locat
 CREATE INDEX fulfillment_order_to ON fulfillment_order USING btree (to_location_id, due_at) WHERE (to_location_id IS NOT NULL);
 CREATE UNIQUE INDEX fulfillment_order_transfer ON fulfillment_order USING btree (transfer_id) WHERE (transfer_id IS NOT NULL);
 CREATE INDEX idempotency_expires ON idempotency USING btree (expires_at);
+CREATE INDEX import_run_applying ON import_run USING btree (alive_at) WHERE (state = 'applying'::text);
 CREATE INDEX import_run_by_actor ON import_run USING btree (actor, number DESC);
 CREATE INDEX import_trace_left ON import_trace USING btree (run_id, seq) WHERE (outcome = 'left'::text);
 CREATE INDEX import_trace_open ON import_trace USING btree (run_id, seq DESC) WHERE (outcome IS NULL);
