@@ -232,6 +232,7 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True):
     paid_sign: Sign | None
     cancellable: int
     address_mark: str
+    cancel_mark: str
     untouched: bool
     to_come: list[LineView]
     instead: dict[int, substituting.Choice]  # by line: what could stand in for units that wait
@@ -316,6 +317,16 @@ def still_here(
     """Return by line how many sold units of an order may be asked to be cancelled; `kits` is what they are made of."""
     sold = [Line(order_id, x.line, x.sku_id, x.quantity, x.total, kits.get(x.line, {})) for x in lines]
     return {line.line: rules.still_here(line, units) for line in sold}
+
+
+def cancel_mark(address: Mapping[str, Any] | None, paid: payments.Totals | None, holds: Sequence[HoldRow]) -> str:
+    """Return what tells whether an order is still the one that a cancel was decided on.
+
+    Beside its units: where it goes, what was paid, and what keeps it. A note, or goods that move on, are none.
+    """
+    money = [] if paid is None else [paid.authorised, paid.captured, paid.refunded, paid.voided]
+    open_ = sorted(str(hold.id) for hold in holds if hold.resolved_at is None)
+    return f"{crc32(msgspec.json.encode([address, money, open_], order='sorted')):08x}"
 
 
 def address_mark(address: Mapping[str, Any] | None) -> str:
@@ -941,6 +952,7 @@ def view_of(
         paid_sign=words.PAYMENT.get(facts.paid.state) if facts.paid else None,
         cancellable=sum(u.quantity for u in facts.living if u.state not in GONE),
         address_mark=address_mark(header.ship_to),
+        cancel_mark=cancel_mark(header.ship_to, facts.paid, facts.holds),
         untouched=all(u.state in WAITING or u.state == UnitState.ALLOCATED for u in facts.living),
         to_come=[line for line in lines if line.line in coming],
         instead={choice.line: choice for choice in instead},
