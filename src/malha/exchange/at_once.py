@@ -40,6 +40,7 @@ from malha.platform.imports import (
     Step,
     run_import,
 )
+from malha.platform.workbook import Oddity
 
 log = structlog.get_logger(__name__)
 
@@ -187,7 +188,7 @@ class _Keeper:
         self.taken_up = self.at
         return self._begun(run.name)
 
-    async def begin(self, text: BinaryIO, others: Sequence[str]) -> Begun:
+    async def begin(self, text: BinaryIO, others: Sequence[str], oddities: Sequence[Oddity]) -> Begun:
         """Write the import down, with the command that it is."""
         preview = await service.look_at(text, self.kind)
         row = service.run_row(self.id, self.actor, self.kind, self.name)
@@ -200,7 +201,7 @@ class _Keeper:
             number = await tx.value(writes.ADD_RUN, row)
             size, book = await asyncio.to_thread(_measured, self.file)
             guessed = as_json(preview.mapping)
-            facts = service.preview_facts(preview, book=book, others=others)
+            facts = service.preview_facts(preview, book=book, others=others, oddities=oddities)
             await tx.execute(writes.SET_PREVIEW, {"id": self.id, "bytes": size, "mapping": guessed, **facts})
             await tx.execute(writes.BEGIN, {"id": self.id, "state": State.APPLYING.value, "mapping": guessed})
             await tx.execute(writes.ALIVE, {"id": self.id})

@@ -13,7 +13,7 @@ SET_PREVIEW = """
 UPDATE import_run
 SET state = 'mapping', bytes = %(bytes)s::bigint, encoding = %(encoding)s::text, delimiter = %(delimiter)s::text,
     header = %(header)s::jsonb, sample = %(sample)s::jsonb, mapping = %(mapping)s::jsonb,
-    other_sheets = %(other_sheets)s::jsonb
+    other_sheets = %(other_sheets)s::jsonb, oddities = %(oddities)s::jsonb
 WHERE id = %(id)s::uuid
 """
 

@@ -1032,6 +1032,7 @@ CREATE TABLE import_run (
     undone_at timestamp with time zone,
     other_sheets jsonb DEFAULT '[]'::jsonb NOT NULL,
     alive_at timestamp with time zone,
+    oddities jsonb DEFAULT '[]'::jsonb NOT NULL,
     CONSTRAINT import_run_pkey PRIMARY KEY (id),
     CONSTRAINT import_run_number_key UNIQUE (number),
     CONSTRAINT import_run_kind_check CHECK ((kind = ANY (ARRAY['products'::text, 'prices'::text, 'stock'::text, 'locations'::text, 'customers'::text, 'allotments'::text, 'safety_rules'::text, 'ahead_policies'::text, 'listings'::text]))),

@@ -178,7 +178,8 @@ KEPT_COLUMNS: Final[dict[str, tuple[str, ...]]] = {
     "fulfillment_order": ("method", "state", "reason", "assignee", "pickup_returned"),
     "idempotency": ("client", "key", "operation", "body_hash"),
     "import_run": (
-        "kind", "state", "encoding", "delimiter", "header", "mapping", "actor", "person", "permissions", "locations",
+        "kind", "state", "encoding", "delimiter", "header", "mapping", "oddities", "actor", "person", "permissions",
+        "locations",
         "undone_actor", "undone_person",
     ),
     "import_trace": ("key", "outcome"),
