@@ -33,6 +33,7 @@ from malha.channels.connecting import (
 from malha.channels.connecting.runtime import Runtime
 from malha.channels.feeds import service as feeds
 from malha.channels.listings import service as listings
+from malha.exchange import at_once
 from malha.exchange import service as exchange
 from malha.flows import (
     order_to_cash,
@@ -116,6 +117,7 @@ CHORES = (
     Chore("forget_replies", 60, _in_one(idempotency.forget_expired)),
     Chore("forget_sessions", 600, _in_one(identity.forget_expired)),
     Chore("forget_imports", 3600, _in_one(exchange.forget)),
+    Chore("end_killed_imports", 15, _in_one(at_once.end_killed)),
     Chore("forget_pictures", 3600, _in_one(pictures.forget)),
     Chore("forget_simulations", 3600, _in_one(simulation.forget_old)),
     Chore("forget_shadows", 3600, _in_one(shadowing.forget_old)),

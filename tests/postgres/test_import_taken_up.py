@@ -7,7 +7,7 @@ import msgspec
 import psycopg
 import pytest
 
-from malha.exchange import reads, service, undoing
+from malha.exchange import at_once, reads, service, undoing
 from malha.exchange.at_once import Asked, import_at_once
 from malha.exchange.errors import ImportBusy
 from malha.exchange.model import Kind, State
@@ -17,6 +17,7 @@ from malha.inventory.model import Claim, Reason, Reference
 from malha.platform import idempotency
 from malha.platform.db import SYSTEM, Actor
 from malha.platform.errors import Busy
+from malha.platform.i18n import translate
 from malha.platform.idempotency import InFlight, KeyReused
 from malha.platform.imports import TRIES, Mode, Report
 from malha.platform.tabular import MissingColumns
@@ -242,3 +243,114 @@ async def test_a_table_that_waits_in_vain_says_so_and_can_be_sent_again(database
     assert ((await the_run(database)).state, (await the_run(database)).seen) == (State.FAILED, 500)
     times.extend([0] * 20)
     assert (await bring(database, STOCK)).created == ROWS
+
+
+# --- whose process was killed ---
+
+
+async def silent(database, seconds):
+    """What has said nothing for so long."""
+    async with database.transaction() as tx:
+        await tx.execute("UPDATE import_run SET alive_at = now() - make_interval(secs => %(s)s)", {"s": seconds})
+        await tx.execute("UPDATE import_run SET started_at = now() - interval '3 days'")
+
+
+async def end_killed(database):
+    async with database.transaction() as tx:
+        await at_once.end_killed(tx)
+
+
+async def killed_without_key(database, text, kind=Kind.STOCK):
+    file = io.BytesIO(text.encode())
+    with pytest.raises(Killed):
+        await import_at_once(database, kind, file, mode=Mode.VALID, actor=BIA, name="t.csv", progress=killed)
+    async with database.transaction() as tx:
+        await tx.execute("UPDATE import_run SET state = 'applying', ended_at = NULL, error = NULL")
+
+
+async def test_an_import_whose_process_was_killed_says_so_soon_with_what_is_written_and_can_be_undone(
+    database, world, monkeypatch
+):
+    # The server of a test is younger than a minute.
+    monkeypatch.setattr(at_once, "SILENT_S", 0)
+    await killed_without_key(database, STOCK)
+    await silent(database, 1)
+    async with database.transaction() as tx:
+        assert await tx.value("SELECT alive_at FROM import_run") is not None
+    await end_killed(database)
+    run = await the_run(database)
+    assert (run.state, run.seen, run.created) == (State.FAILED, 500, 500)
+    told = {lang: translate(lang, run.error["says"], **run.error["facts"]) for lang in ("en", "pt-BR")}
+    assert "written up to line 501" in told["en"]
+    assert "até a linha 501" in told["pt-BR"]
+    assert "from line 502 on" in translate("en", run.error["mend"], **run.error["facts"])
+    async with database.transaction(BIA) as tx:
+        await undoing.undo(tx, run.id)
+    await undoing.take_back.work(database, run_id=str(run.id))
+    assert ((await the_run(database)).state, (await the_run(database)).undone) == (State.UNDONE, 500)
+
+
+async def test_a_table_that_is_read_twice_is_sent_whole_again(database, world, monkeypatch):
+    monkeypatch.setattr(at_once, "SILENT_S", 0)
+    goods = "sku;name\n" + "".join(f"N{n};N\n" for n in range(600))
+    await killed_without_key(database, goods, Kind.PRODUCTS)
+    await silent(database, 1)
+    await end_killed(database)
+    assert "the whole file" in (await the_run(database)).error["mend"]
+
+
+async def test_a_keyed_import_that_was_killed_goes_on_after_it_was_said_to_be_interrupted(database, world, monkeypatch):
+    await cut_off(database, STOCK)
+    await silent(database, 1)
+    monkeypatch.setattr(at_once, "SILENT_S", 0)
+    await end_killed(database)
+    assert (await the_run(database)).state is State.FAILED
+    assert (await bring(database, STOCK)).created == ROWS
+    assert (await the_run(database)).state is State.DONE
+
+
+async def test_an_import_that_lives_says_so_however_long_one_of_its_chunks_waits(database, world, monkeypatch):
+    """Its chunk waits until its process has said, beside it, that it lives."""
+    monkeypatch.setattr(at_once, "SAY_EVERY_S", 0.01)
+    handle = StockImport.handle
+
+    async def waits(self, tx, rows, *, apply, turn):
+        if rows[0].line == 502:
+            await silent(database, 600)
+            async with database.transaction() as other:
+                while not await other.value("SELECT alive_at > now() - interval '1 minute' FROM import_run"):
+                    await asyncio.sleep(0.01)
+            await end_killed(database)
+        return await handle(self, tx, rows, apply=apply, turn=turn)
+
+    monkeypatch.setattr(StockImport, "handle", waits)
+    assert (await bring(database, STOCK)).created == ROWS
+    assert (await the_run(database)).state is State.DONE
+
+
+async def test_an_import_of_a_program_from_before_has_hours_and_one_of_a_job_is_watched_as_jobs_are(
+    database, world, monkeypatch
+):
+    monkeypatch.setattr(at_once, "SILENT_S", 0)
+    await killed_without_key(database, STOCK)
+    async with database.transaction() as tx:
+        await tx.execute("UPDATE import_run SET alive_at = NULL, started_at = now() - interval '11 hours'")
+    await end_killed(database)
+    assert (await the_run(database)).state is State.APPLYING
+    async with database.transaction() as tx:
+        await tx.execute("INSERT INTO import_part (run_id, part, data) SELECT id, 0, 'x' FROM import_run")
+        await tx.execute("UPDATE import_run SET started_at = now() - interval '13 hours'")
+    await end_killed(database)
+    assert (await the_run(database)).state is State.APPLYING
+    async with database.transaction() as tx:
+        await tx.execute("DELETE FROM import_part")
+    await end_killed(database)
+    assert (await the_run(database)).state is State.FAILED
+
+
+async def test_an_import_that_changes_nothing_stands_in_the_trail_once(database, world):
+    text = "sku;location;on_hand\nCUP;DC;5\n"
+    await import_at_once(database, Kind.STOCK, io.BytesIO(text.encode()), mode=Mode.ALL, actor=BIA, name="t.csv")
+    async with database.transaction() as tx:
+        told = await tx.tuples("SELECT action, entity_id FROM audit WHERE actor_id = 'bia'")
+    assert told == [("import", "t.csv")]

@@ -539,7 +539,7 @@ async def test_what_waits_for_a_buyer_without_that_address_now_rests_and_is_trie
 
 
 async def test_the_link_of_a_message_is_bound_to_where_the_buyer_is_reached(database, settings, tmp_path):
-    from malha.ordering.tracking import refuse_moved, tracked_order
+    from malha.ordering.tracking import read_link
     from malha.platform.signing import TokenExpired, keys_of
 
     order_id = await sold(database, "Maria@Example.com")
@@ -548,10 +548,11 @@ async def test_the_link_of_a_message_is_bound_to_where_the_buyer_is_reached(data
         await telling.send_due(database, by(settings, box.url))
     said = box.inbox[0].get_body(("plain",)).get_content()
     token, keys, at = said.partition("/track/")[2].split()[0], keys_of(settings), datetime.now(UTC)
-    assert tracked_order(keys, token, at=at) == order_id
-    refuse_moved(keys, token, at=at, now_at=("maria@example.com", None))
+    link = read_link(keys, token, at=at)
+    assert link.order_id == order_id
+    link.refuse_moved(keys, ("maria@example.com", None))
     with pytest.raises(TokenExpired):
-        refuse_moved(keys, token, at=at, now_at=("other@example.com", "+5511987654321"))
+        link.refuse_moved(keys, ("other@example.com", "+5511987654321"))
 
 
 async def test_who_collected_in_the_evening_is_not_reminded_in_the_morning(database, settings, tmp_path):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from malha.ordering.tracking import tracked_order, tracking_address
+from malha.ordering.tracking import read_link, tracking_address
 from malha.platform import signing
 from malha.platform.settings import Settings, SettingsError, load
 from malha.platform.signing import Keys, TokenExpired, TokenWrong
@@ -81,12 +81,12 @@ def test_the_tracking_address_of_an_order_leads_to_it_for_180_days() -> None:
     base, _, token = address.rpartition("/")
     assert base == "https://oms.example.com/track"
     assert ORDER.hex not in token
-    assert tracked_order(KEYS, token, at=NOW + timedelta(days=180)) == ORDER
+    assert read_link(KEYS, token, at=NOW + timedelta(days=180)).order_id == ORDER
     with pytest.raises(TokenExpired):
-        tracked_order(KEYS, token, at=NOW + timedelta(days=182))
+        read_link(KEYS, token, at=NOW + timedelta(days=182))
     assert tracking_address(KEYS, "https://oms.example.com", ORDER, at=NOW + timedelta(hours=3)) == address
 
 
 def test_a_token_that_holds_no_order_tracks_none() -> None:
     with pytest.raises(TokenWrong):
-        tracked_order(KEYS, signing.sign(KEYS, "tracking", b"short", until=LATER), at=NOW)
+        read_link(KEYS, signing.sign(KEYS, "tracking", b"short", until=LATER), at=NOW)

@@ -71,10 +71,16 @@ async def change_allotment(work: Work, code: str, data: AllotmentDraft) -> Store
     return Stored(code, changed.version)
 
 
-@command("/allotments/{code:str}/end", permission="stock:write", everywhere=True, tag=TAG)
+@command("/allotments/{code:str}/end", permission="stock:write", everywhere=True, versioned="optional", tag=TAG)
 async def end_allotment(work: Work, code: str) -> Allotment:
-    """End an allotment now. What a fence still has is common stock again; claims keep what they drew."""
-    return await service.end(work.tx, code)
+    """End an allotment now. What a fence still has is common stock again; claims keep what they drew.
+
+    With `If-Match`, only one that nobody else changed since it was read.
+    """
+    found = next(iter(await reads.listed(work.tx, [code])), None)
+    if found is None:
+        raise UnknownAllotment(key=code)
+    return await service.end(work.tx, code, work.expect(found.version))
 
 
 handlers = [list_allotments, get_allotment, create_allotment, change_allotment, end_allotment]

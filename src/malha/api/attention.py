@@ -7,11 +7,15 @@ import msgspec
 from malha.api.work import Work, command, query
 from malha.channels.partners import list_reads as partners
 from malha.channels.partners.list_reads import Overdue
+from malha.identity import reads as identity
+from malha.identity.reads import KeyView
 from malha.ordering import reads as orders
 from malha.platform import audit, failures, parking
 from malha.platform.parking import ParkedKey
 from malha.webhooks import service as webhooks
 from malha.webhooks.model import EndpointState
+
+MANAGES_KEYS = "identity:manage"
 
 
 class DisabledWebhook(msgspec.Struct, frozen=True):
@@ -25,14 +29,16 @@ class DisabledWebhook(msgspec.Struct, frozen=True):
 
 
 class Attention(msgspec.Struct, frozen=True):
-    """Records whose events wait, those that are no longer tried first; at most 200. And webhooks that we gave up on.
+    """Records whose events wait, those no longer tried first; at most 200. And webhooks that we gave up on.
 
-    `partners` are those with requests that are overdue; empty for who is limited to some locations.
+    `partners` are those with requests that are overdue; empty for who is limited to some locations. `keys` go on
+    working though who made them has no access any more; empty for who may not change keys.
     """
 
     items: list[ParkedKey]
     webhooks: list[DisabledWebhook]
     partners: list[Overdue]
+    keys: list[KeyView]
 
 
 @query("/attention", permission="doctor:read")
@@ -50,7 +56,9 @@ async def list_attention(work: Work) -> Attention:
         for e in await webhooks.all_seen(work.tx)
         if e.state == EndpointState.DISABLED
     ]
-    return Attention(own, disabled, [] if scope is not None else await partners.overdue(work.tx))
+    overdue = [] if scope is not None else await partners.overdue(work.tx)
+    keys = await identity.orphaned_keys(work.tx) if work.actor.may(MANAGES_KEYS) else []
+    return Attention(own, disabled, overdue, keys)
 
 
 @command("/attention/{subscriber:str}/{key:str}/replay", permission="settings:manage")

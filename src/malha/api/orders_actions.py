@@ -453,7 +453,12 @@ async def place_hold(work: Work, order_id: UUID, data: PlaceHold) -> OrderState:
     return await state_of(work, order_id)
 
 
-@command("/orders/{order_id:uuid}/holds/{kind:str}/resolve", permission="orders:release_hold", tag=TAG)
+@command(
+    "/orders/{order_id:uuid}/holds/{kind:str}/resolve",
+    permission="orders:release_hold",
+    versioned="optional",
+    tag=TAG,
+)
 async def resolve_hold(work: Work, order_id: UUID, kind: HoldKind, data: ResolveHold) -> OrderState:
     """Resolve an open hold.
 

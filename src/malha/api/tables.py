@@ -16,7 +16,7 @@ from malha.exchange.at_once import Asked, import_at_once
 from malha.exchange.model import EVERYWHERE, KINDS, Kind, Run, State
 from malha.identity.model import SIGNED_IN
 from malha.platform import audit, idempotency
-from malha.platform.i18n import N_, _
+from malha.platform.i18n import N_, _, translate
 from malha.platform.ids import UUID
 from malha.platform.imports import Mode, Report
 from malha.platform.sheets import Format
@@ -39,7 +39,8 @@ class RowProblem(msgspec.Struct, frozen=True):
 class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
     """What an import did; with `mode=preview`, or when `applied` is false, what it would do.
 
-    `other_sheets` of a workbook are filled and were not read: only the first one is.
+    `other_sheets` of a workbook are filled and were not read: only the first one is. `oddities` say what of its sheet
+    is read otherwise than it is seen, such as hidden rows and merged cells.
     """
 
     applied: bool
@@ -54,6 +55,7 @@ class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
     delimiter: str
     ignored_columns: list[str]
     other_sheets: list[str]
+    oddities: list[str]
     problems: list[RowProblem]
     more_problems: int
 
@@ -61,10 +63,11 @@ class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
 def report_of(report: Report, language: str) -> ImportReport:
     """Return a report in a language."""
     fields: dict[str, Any] = {
-        name: getattr(report, name) for name in ImportReport.__struct_fields__ if name != "problems"
+        name: getattr(report, name) for name in ImportReport.__struct_fields__ if name not in {"problems", "oddities"}
     }
     problems = [RowProblem(p.line, p.column, p.value, p.text(language), p.warning) for p in report.problems]
-    return ImportReport(**fields, problems=problems)
+    oddities = [translate(language, odd.says, **odd.facts) for odd in report.oddities]
+    return ImportReport(**fields, problems=problems, oddities=oddities)
 
 
 async def _import(work: Work, kind: Kind, data: bytes, mode: Mode, name: str) -> ImportReport:
@@ -305,7 +308,8 @@ class ImportStanding(msgspec.Struct, frozen=True, kw_only=True):
     """Where an import is. `percent` of the rows is read; `mapping` says what each heading means, "" for nothing.
 
     Once it is `undone`, `undone` records are as they were before, and `kept` ones were changed since and stay.
-    `other_sheets` of a workbook are filled and not read: only the first one is.
+    `other_sheets` of a workbook are filled and not read: only the first one is. `oddities` say what of its sheet is
+    read otherwise than it is seen, such as hidden rows and merged cells.
     """
 
     id: UUID
@@ -324,6 +328,7 @@ class ImportStanding(msgspec.Struct, frozen=True, kw_only=True):
     kept: int
     mapping: dict[str, str]
     other_sheets: list[str]
+    oddities: list[str]
     error: str | None
 
 
@@ -356,6 +361,7 @@ def _told(run: Run) -> ImportStanding:
         kept=run.kept,
         mapping=run.mapping,
         other_sheets=run.other_sheets,
+        oddities=[_(odd.says, **odd.facts) for odd in run.oddities],
         error=None if error is None else _(error["says"], **error["facts"]),
     )
 

@@ -22,7 +22,7 @@ from malha.exchange.at_once import Asked, import_at_once
 from malha.exchange.model import Kind
 from malha.platform import idempotency
 from malha.platform.db import Actor, Database
-from malha.platform.i18n import N_, _, current_language, number
+from malha.platform.i18n import N_, _, current_language, number, translate
 from malha.platform.imports import Mode, Report
 from malha.platform.settings import Settings
 
@@ -128,11 +128,21 @@ def _asked(path: Path, kind: Kind, mode: Mode, from_line: int) -> Asked:
 def report_view(report: Report, language: str) -> dict[str, object]:
     """Return a report with its problems in a language, for programs."""
     view: dict[str, object] = {name: getattr(report, name) for name in report.__struct_fields__ if name != "problems"}
+    view["oddities"] = [translate(language, odd.says, **odd.facts) for odd in report.oddities]
     view["problems"] = [
         {"line": p.line, "column": p.column, "value": p.value, "says": p.text(language), "warning": p.warning}
         for p in report.problems
     ]
     return view
+
+
+def _tell_of_book(report: Report, language: str, console: Console) -> None:
+    """Print what of a workbook was not read, or is read otherwise than it is seen."""
+    if report.other_sheets:
+        names = ", ".join(report.other_sheets)
+        console.print(escape(_("Only the first sheet is read; these are not: {names}.", names=names)), style="yellow")
+    for odd in report.oddities:
+        console.print(escape(translate(language, odd.says, **odd.facts)), style="yellow")
 
 
 def tell(report: Report, mode: Mode, console: Console) -> None:
@@ -151,9 +161,7 @@ def tell(report: Report, mode: Mode, console: Console) -> None:
             console.print(_("... and {count} more; --json lists them.", count=number(hidden)))
     if report.ignored_columns:
         console.print(_("Columns that were not understood: {columns}.", columns=", ".join(report.ignored_columns)))
-    if report.other_sheets:
-        names = ", ".join(report.other_sheets)
-        console.print(escape(_("Only the first sheet is read; these are not: {names}.", names=names)), style="yellow")
+    _tell_of_book(report, language, console)
     if report.went_on_after:
         line = number(report.went_on_after)
         console.print(_("It had been cut off after line {line}, and went on there.", line=line), highlight=False)

@@ -112,7 +112,10 @@ async def _cancel(tx: Tx, order_id: UUID, form: Form) -> str:
         units = (await ordering.units_of(tx, [order_id]))[order_id]
         lines = (await ordering.lines_of(tx, [order_id]))[order_id]
         here = {line.line: rules.still_here(line, units) for line in lines}
-        _refuse_changed(order, form, any(here.get(line) != count for line, count in seen.items()))
+        paid = (await payments_reads.totals(tx, [order_id])).get(order_id)
+        mark = page.cancel_mark(order.ship_to, paid, await reads.holds(tx, order_id))
+        changed = any(here.get(line) != count for line, count in seen.items())
+        _refuse_changed(order, form, changed or forms.said(form, "mark", 8) not in {"", mark})
     done = await work.cancel(tx, order_id, reason=forms.said(form, "reason", 200), wishes=wishes)
     await payments.restate(tx, [order_id])
     cancelled = sum(done.lines.values())
@@ -669,6 +672,8 @@ BULK = {
     "refund": "payments:record",
 }
 BULK_MOST = 200
+# Of these a list says which version of each order it showed: they cannot be taken back, or let goods go.
+FINAL = frozenset({"cancel", "resolve"})
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -684,7 +689,10 @@ async def bulk(request: Request[Any, Any, Any], act: str, numbers: list[int], fo
     for number in dict.fromkeys(numbers[:BULK_MOST]):
         try:
             async with web.writing(request) as tx:
-                await _bulk_one(tx, await _seen(tx, request, number), act, form)
+                order_id = await _seen(tx, request, number)
+                if act in FINAL:  # what the list showed is what was decided on
+                    await ordering.lock_order(tx, order_id, _whole(form, f"v{number}"))
+                await _bulk_one(tx, order_id, act, form)
             done += 1
         except MalhaError as error:
             refused.append((number, web.refusal_text(error)[0]))

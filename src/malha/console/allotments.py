@@ -252,9 +252,10 @@ async def allotment_change(request: Request[Any, Any, Any], code: FromPath[str])
 
 @post("/allotments/{code:str}/end", opt={"permission": "stock:write"}, status_code=200)
 async def allotment_end(request: Request[Any, Any, Any], code: FromPath[str]) -> Response[Any]:
-    """End an allotment now."""
+    """End an allotment that nobody else changed since its page was shown."""
+    read = filling.filled(await request.form())
     async with web.writing(request) as tx:
-        await service.end(tx, code)
+        await service.end(tx, code, read.version())
     return web.go_on(request, f"/allotments/{code}", _("Allotment ended"))
 
 

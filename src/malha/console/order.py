@@ -49,6 +49,7 @@ from malha.ordering.model import (
 from malha.ordering.promised_days import ends_at
 from malha.ordering.reads import Header, HoldRow, LineRow, NoteRow, UnitRow
 from malha.payments import reads as payments
+from malha.payments import service as paying
 from malha.platform import brazil, i18n
 from malha.platform.clock import now
 from malha.platform.db import Tx
@@ -94,6 +95,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     scope: tuple[int, ...] | None = None  # the reader's locations; None: all
     gtins: Mapping[str, str] = {}  # barcodes of what is to be picked, by SKU
     room: Mapping[int, list[Slot]] = {}  # picking slots that are free, by the location whose work may move there
+    pays_for: int | None = None  # the order that a payment of this one is recorded on, where the reader sees it
 
     @property
     def awaited(self) -> int:
@@ -230,6 +232,7 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True):
     paid_sign: Sign | None
     cancellable: int
     address_mark: str
+    cancel_mark: str
     untouched: bool
     to_come: list[LineView]
     instead: dict[int, substituting.Choice]  # by line: what could stand in for units that wait
@@ -262,6 +265,7 @@ async def read(tx: Tx, number: int, scope: tuple[int, ...] | None) -> Facts:
     ]
     to_pick = sorted({u.sku for u in units if u.sku and u.state in TO_PICK})
     cards = await catalog.by_skus(tx, to_pick) if to_pick else []
+    holds = await reads.holds(tx, header.id)
     return Facts(
         scope=scope,
         gtins={card.sku: card.gtin for card in cards if card.gtin},
@@ -269,7 +273,8 @@ async def read(tx: Tx, number: int, scope: tuple[int, ...] | None) -> Facts:
         lines=lines,
         units=units,
         here=still_here(header.id, lines, rows, await reads.components(tx, header.id)),
-        holds=await reads.holds(tx, header.id),
+        holds=holds,
+        pays_for=await _pays_for(tx, header.id, holds),
         notes=await reads.notes(tx, header.id),
         details=await reads.details(tx, header.id),
         tags=(await reads.tags(tx, [header.id])).get(header.id, []),
@@ -298,12 +303,30 @@ async def read(tx: Tx, number: int, scope: tuple[int, ...] | None) -> Facts:
     )
 
 
+async def _pays_for(tx: Tx, order_id: UUID, holds: Sequence[HoldRow]) -> int | None:
+    """Return the number of the order that has the payment for which this one waits; None where it is unseen."""
+    held = [h.detail for h in holds if h.kind == HoldKind.PAYMENT_ELSEWHERE and h.resolved_at is None]
+    identity = str(held[0].get("reference", "")) if held else ""
+    refusal = await paying.elsewhere(tx, identity, identity, order_id)
+    return None if refusal is None else refusal.facts.get("other")
+
+
 def still_here(
     order_id: UUID, lines: Sequence[LineRow], units: Sequence[Unit], kits: Mapping[int, dict[int, int]]
 ) -> dict[int, int]:
     """Return by line how many sold units of an order may be asked to be cancelled; `kits` is what they are made of."""
     sold = [Line(order_id, x.line, x.sku_id, x.quantity, x.total, kits.get(x.line, {})) for x in lines]
     return {line.line: rules.still_here(line, units) for line in sold}
+
+
+def cancel_mark(address: Mapping[str, Any] | None, paid: payments.Totals | None, holds: Sequence[HoldRow]) -> str:
+    """Return what tells whether an order is still the one that a cancel was decided on.
+
+    Beside its units: where it goes, what was paid, and what keeps it. A note, or goods that move on, are none.
+    """
+    money = [] if paid is None else [paid.authorised, paid.captured, paid.refunded, paid.voided]
+    open_ = sorted(str(hold.id) for hold in holds if hold.resolved_at is None)
+    return f"{crc32(msgspec.json.encode([address, money, open_], order='sorted')):08x}"
 
 
 def address_mark(address: Mapping[str, Any] | None) -> str:
@@ -929,6 +952,7 @@ def view_of(
         paid_sign=words.PAYMENT.get(facts.paid.state) if facts.paid else None,
         cancellable=sum(u.quantity for u in facts.living if u.state not in GONE),
         address_mark=address_mark(header.ship_to),
+        cancel_mark=cancel_mark(header.ship_to, facts.paid, facts.holds),
         untouched=all(u.state in WAITING or u.state == UnitState.ALLOCATED for u in facts.living),
         to_come=[line for line in lines if line.line in coming],
         instead={choice.line: choice for choice in instead},

@@ -108,6 +108,7 @@ class RowView(msgspec.Struct, frozen=True, kw_only=True):
 
     id: Any
     number: int
+    version: int
     channel: str
     buyer: str
     town: str
@@ -296,6 +297,7 @@ def _row_view(row: OrderRow, due: datetime | None, waiting: payments.Waiting | N
     return RowView(
         id=row.id,
         number=row.number,
+        version=row.version,
         channel=row.channel,
         buyer=row.buyer_name or _("Name not given"),
         town=_("Pickup") if row.method == "pickup" else render.DASH.join(x for x in (row.city, row.state) if x),

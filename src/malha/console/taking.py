@@ -28,6 +28,8 @@ from malha.intake.reference import Reference, reference_in
 from malha.network.model import Channel, ChannelKind, PaymentPolicy
 from malha.ordering import reads as orders
 from malha.payments import deadlines
+from malha.payments import service as payments
+from malha.payments.rules import identity_of
 from malha.payments.terms import Awaited
 from malha.platform.clock import now
 from malha.platform.db import Tx
@@ -327,6 +329,8 @@ async def order_take(request: Request[Any, Any, Any]) -> Response[Any]:
         if taking is None:
             raise _no_channel()
         placed = await order_of.is_placed(tx, taking.channel, taking.draft.key)
+        if not placed and taking.draft.pay == "paid":
+            await _check_payment(tx, read, taking.draft)
     order = order_of.order_of(read, taking, placed=placed, may=web.caller_of(request).may)
     try:
         made = await _gate(request).submit(
@@ -339,6 +343,14 @@ async def order_take(request: Request[Any, Any, Any]) -> Response[Any]:
         refuse(order_of.slot_flaws(read, taking))
         raise
     return await _go_to(request, made)
+
+
+async def _check_payment(tx: Tx, read: filling.Filled, draft: Draft) -> None:
+    """Refuse a payment that is another order's. Of two forms at once with the same one, the second's order waits."""
+    identity = identity_of(draft.paid_with, draft.reference)
+    refusal = await payments.elsewhere(tx, identity, draft.reference)
+    if refusal is not None:
+        read.wrong("reference", refusal.says, refusal.mend, **refusal.facts)
 
 
 async def _go_to(request: web.Asking, made: Placed) -> Response[Any]:

@@ -111,6 +111,10 @@ HOLD_MEND: dict[str, str] = {
     HoldKind.PAYMENT_LAPSED: N_(
         "Its stock is free for others. A payment, or more time to pay, finds it a place again."
     ),
+    HoldKind.PAYMENT_ELSEWHERE: N_(
+        "One payment pays one order. Compare both with the bank statement, then cancel the one that is not paid, "
+        "or lift the hold if the money pays both."
+    ),
     HoldKind.TOTALS: N_("Compare the totals with the channel, then resolve the hold."),
     HoldKind.ADDRESS: N_("Correct the address, then resolve the hold."),
     HoldKind.ADDRESS_CHECK: N_("Ask the customer and correct the address, or lift the hold if it is right as it is."),
@@ -128,9 +132,15 @@ BY_HAND = tuple(
     kind.value for kind in (HoldKind.MANUAL, HoldKind.FRAUD, HoldKind.ADDRESS, HoldKind.CUSTOMER, HoldKind.TOTALS)
 )
 
-# Holds that a person may lift. That an order found no place in its slot, what its CEP says or how many it wants, is no
-# decision of a person.
-LIFTED_BY_HAND = (*BY_HAND, HoldKind.SLOT.value, HoldKind.ADDRESS_CHECK.value, HoldKind.QUANTITY.value)
+# Holds that a person may lift. That an order found no place in its slot, what its CEP says, how many it wants or that
+# its payment is another order's, is no decision of a person.
+LIFTED_BY_HAND = (
+    *BY_HAND,
+    HoldKind.SLOT.value,
+    HoldKind.ADDRESS_CHECK.value,
+    HoldKind.QUANTITY.value,
+    HoldKind.PAYMENT_ELSEWHERE.value,
+)
 
 # Holds that only their cause lifts, and what becomes of the order when somebody lifts them all the same.
 OVERRIDDEN: dict[str, str] = {

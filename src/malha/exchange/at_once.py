@@ -3,14 +3,21 @@
 Such files come from programs, every few minutes: the file itself is not kept, and one that changes nothing and refuses
 nothing leaves no import behind. What a crash cut off goes on where it was when the same command is sent again with its
 file: the key is bound to the import in the transaction that begins it, and to the answer in the one that ends it.
+
+While it reads, a process says every few seconds that it lives. Of one that does not any more, because it was killed, a
+chore of the worker says so within a minute or two, with what is written and how to go on; that it may be undone is so
+from then on.
 """
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import msgspec
+import structlog
+from psycopg import OperationalError
+from psycopg_pool import PoolTimeout
 
 from malha.exchange import reads, service, writes
 from malha.exchange.errors import ImportBusy
@@ -19,6 +26,8 @@ from malha.exchange.model import Kind, RefusedRow, Run, State
 from malha.exchange.service import CUT_OFF, LONGEST_HOURS, Lost, as_json
 from malha.platform import audit, idempotency, workbook
 from malha.platform.db import Actor, Database, Tx
+from malha.platform.errors import MalhaError
+from malha.platform.i18n import N_
 from malha.platform.ids import UUID, new_id
 from malha.platform.imports import (
     MAX_PROBLEMS,
@@ -30,6 +39,22 @@ from malha.platform.imports import (
     Report,
     Step,
     run_import,
+)
+from malha.platform.workbook import Oddity
+
+log = structlog.get_logger(__name__)
+
+SAY_EVERY_S = 10.0
+SILENT_S = 60  # then it is taken for killed: a busy machine may miss some of its turns
+KILLED_AT_ONCE = N_("What read the file was killed before a row was written.")
+KILLED = N_("What read the file was killed. It is written up to line {line}; what comes after it is not.")
+SEND_REST = N_(
+    "Send the rest of the file, from line {next} on, or undo what is written. "
+    "A call with a key goes on by itself when it is sent again with that key."
+)
+SEND_ALL = N_(
+    "Send the whole file again, or undo what is written. "
+    "A call with a key goes on by itself when it is sent again with that key."
 )
 
 
@@ -67,6 +92,7 @@ async def import_at_once(
         InFlight: another process goes on with the same command, or has just ended it.
     """
     keeper = _Keeper(database, kind, actor, file, name, asked)
+    living = asyncio.create_task(keeper.live())
     try:
         return await run_import(
             database,
@@ -85,6 +111,27 @@ async def import_at_once(
     except BaseException:
         await keeper.cut_off()
         raise
+    finally:
+        living.cancel()
+        await asyncio.gather(living, return_exceptions=True)
+
+
+async def end_killed(tx: Tx) -> None:
+    """Say of imports whose process was killed while it read that they were interrupted, and what to do."""
+    asked = {"seconds": SILENT_S, "hours": LONGEST_HOURS}
+    for run_id, kind, turn, line in await tx.tuples(writes.END_KILLED, asked):
+        whole = target_of(Kind(kind)).passes > 1
+        error = _interrupted(turn, line, whole=whole)
+        await tx.execute(writes.SAY_KILLED, {"id": run_id, "error": as_json(error)})
+
+
+def _interrupted(turn: int, line: int, *, whole: bool) -> dict[str, Any]:
+    """Return why an import ended that was killed; `whole`: its rows are complete only once the file is read again."""
+    if (turn, line) == (0, 0):
+        return {"says": KILLED_AT_ONCE, "mend": service.CUT_OFF["mend"], "facts": {}}
+    if whole:
+        return {"says": KILLED, "mend": SEND_ALL, "facts": {"line": str(line)}}
+    return {"says": KILLED, "mend": SEND_REST, "facts": {"line": str(line), "next": str(line + 1)}}
 
 
 class _Keeper:
@@ -103,6 +150,18 @@ class _Keeper:
         self.number = 0
         self.at = Place()
         self.taken_up: Place | None = None
+
+    async def live(self) -> None:
+        """Say now and then that this process lives, until it is cancelled."""
+        while True:
+            await asyncio.sleep(SAY_EVERY_S)
+            if not self.number:
+                continue
+            try:
+                async with self.database.transaction() as tx:
+                    await tx.execute(writes.ALIVE, {"id": self.id})
+            except (MalhaError, OperationalError, PoolTimeout) as error:  # it says so next time
+                log.warning("import_not_said_alive", run=self.number, error=type(error).__name__)
 
     async def take_up(self) -> Begun | None:
         """Return the import that this command began, to be gone on with."""
@@ -124,11 +183,12 @@ class _Keeper:
             if ended:
                 raise ImportBusy(number=run.number)
             await tx.execute(writes.RESUME, {"id": run_id})
+            await tx.execute(writes.ALIVE, {"id": run_id})
         self.id, self.number, self.at = run_id, run.number, Place(run.turn, run.at_line)
         self.taken_up = self.at
         return self._begun(run.name)
 
-    async def begin(self, text: BinaryIO, others: Sequence[str]) -> Begun:
+    async def begin(self, text: BinaryIO, others: Sequence[str], oddities: Sequence[Oddity]) -> Begun:
         """Write the import down, with the command that it is."""
         preview = await service.look_at(text, self.kind)
         row = service.run_row(self.id, self.actor, self.kind, self.name)
@@ -141,9 +201,10 @@ class _Keeper:
             number = await tx.value(writes.ADD_RUN, row)
             size, book = await asyncio.to_thread(_measured, self.file)
             guessed = as_json(preview.mapping)
-            facts = service.preview_facts(preview, book=book, others=others)
+            facts = service.preview_facts(preview, book=book, others=others, oddities=oddities)
             await tx.execute(writes.SET_PREVIEW, {"id": self.id, "bytes": size, "mapping": guessed, **facts})
             await tx.execute(writes.BEGIN, {"id": self.id, "state": State.APPLYING.value, "mapping": guessed})
+            await tx.execute(writes.ALIVE, {"id": self.id})
         self.number = number
         return self._begun(str(row["name"]))
 

@@ -8,6 +8,7 @@ import msgspec
 
 from malha.platform.i18n import N_
 from malha.platform.ids import UUID
+from malha.platform.workbook import Oddity
 
 
 class Kind(StrEnum):
@@ -137,6 +138,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     header: list[str]
     sample: list[list[str]]
     other_sheets: list[str]  # of a workbook: filled, and not read
+    oddities: list[Oddity]  # of its sheet: what is read otherwise than it is seen
     mapping: dict[str, str]
     turn: int
     at_line: int

@@ -14,8 +14,9 @@ LISTED = 50
 FLAWS_AT_ONCE = 1_000
 
 _RUN = """
-SELECT id, number, kind, name, state, bytes, encoding, delimiter, header, sample, other_sheets, mapping, turn, at_line,
-       total, seen, created, changed, unchanged, bad, warned, error, actor, person, permissions, locations,
+SELECT id, number, kind, name, state, bytes, encoding, delimiter, header, sample, other_sheets, oddities, mapping,
+       turn, at_line, total, seen, created, changed, unchanged, bad, warned, error, actor, person, permissions,
+       locations,
        uploaded_at, started_at, ended_at, undone, kept, undone_actor, undone_person, undone_at,
        EXISTS (SELECT FROM import_trace t WHERE t.run_id = import_run.id) AS traced
 FROM import_run

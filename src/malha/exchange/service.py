@@ -59,7 +59,9 @@ class Preview(msgspec.Struct, frozen=True):
     mapping: dict[str, str]
 
 
-def preview_facts(preview: Preview, *, book: bool, others: Sequence[str]) -> dict[str, Any]:
+def preview_facts(
+    preview: Preview, *, book: bool, others: Sequence[str], oddities: Sequence[workbook.Oddity]
+) -> dict[str, Any]:
     """Return what is kept of a file's beginning, as `SET_PREVIEW` takes it; `others`: the sheets that are not read."""
     return {
         "encoding": "xlsx" if book else preview.encoding,
@@ -67,6 +69,7 @@ def preview_facts(preview: Preview, *, book: bool, others: Sequence[str]) -> dic
         "header": as_json(preview.header),
         "sample": as_json(preview.sample),
         "other_sheets": as_json(others),
+        "oddities": as_json(oddities),
     }
 
 
@@ -155,9 +158,9 @@ async def _file(database: Database, run_id: UUID) -> BinaryIO:
     return await _as_text(await _raw(database, run_id))
 
 
-async def _as_text(raw: BinaryIO) -> BinaryIO:
+async def _as_text(raw: BinaryIO, oddities: workbook.Oddities | None = None) -> BinaryIO:
     try:
-        text = await asyncio.to_thread(workbook.as_text, raw)
+        text = await asyncio.to_thread(workbook.as_text, raw, oddities)
     except BaseException:
         raw.close()
         raise
@@ -193,7 +196,8 @@ async def look_at(text: BinaryIO, kind: Kind) -> Preview:
 async def _preview(database: Database, actor: Actor, run_id: UUID, kind: Kind, size: int) -> None:
     raw = await _raw(database, run_id)
     book, others = workbook.is_workbook(raw), await asyncio.to_thread(workbook.passed_over, raw)
-    text = await _as_text(raw)
+    seen = workbook.Oddities()
+    text = await _as_text(raw, seen)
     try:
         preview = await look_at(text, kind)
     finally:
@@ -201,7 +205,7 @@ async def _preview(database: Database, actor: Actor, run_id: UUID, kind: Kind, s
     async with database.transaction(actor) as tx:
         said = await reads.remembered(tx, kind.value, signature(preview.header)) or {}
         mapping = {heading: said.get(heading, guessed) for heading, guessed in preview.mapping.items()}
-        facts = preview_facts(preview, book=book, others=others)
+        facts = preview_facts(preview, book=book, others=others, oddities=seen.told())
         await tx.execute(writes.SET_PREVIEW, {"id": run_id, "bytes": size, "mapping": as_json(mapping), **facts})
 
 
@@ -495,11 +499,7 @@ async def refused_pages(
 
 
 async def forget(tx: Tx) -> None:
-    """Drop files, samples, refused rows and traces `KEEP_DAYS` after an import ended; that it was done stays.
-
-    An import whose caller waited and whose process was killed is said to have failed, and can be undone.
-    """
+    """Drop files, samples, refused rows and traces `KEEP_DAYS` after an import ended; that it was done stays."""
     for statement in (writes.FORGET_PARTS, writes.FORGET_FLAWS, writes.FORGET_TRACES, writes.FORGET_SAMPLES):
         await tx.execute(statement, {"days": KEEP_DAYS})
     await tx.execute(writes.FORGET_UPLOADS)
-    await tx.execute(writes.CUT_OFF, {"hours": LONGEST_HOURS, "error": as_json(CUT_OFF)})

@@ -13,7 +13,7 @@ SET_PREVIEW = """
 UPDATE import_run
 SET state = 'mapping', bytes = %(bytes)s::bigint, encoding = %(encoding)s::text, delimiter = %(delimiter)s::text,
     header = %(header)s::jsonb, sample = %(sample)s::jsonb, mapping = %(mapping)s::jsonb,
-    other_sheets = %(other_sheets)s::jsonb
+    other_sheets = %(other_sheets)s::jsonb, oddities = %(oddities)s::jsonb
 WHERE id = %(id)s::uuid
 """
 
@@ -117,10 +117,23 @@ FORGET_SAMPLES = """
 UPDATE import_run SET sample = '[]'
 WHERE sample <> '[]' AND coalesce(ended_at, uploaded_at) < now() - make_interval(days => %(days)s::int)
 """
-# Whose process was killed while its caller waited: no file is kept to go on with.
-CUT_OFF = """
-UPDATE import_run r SET state = 'failed', ended_at = now(), error = %(error)s::jsonb
-WHERE state = 'applying' AND started_at < now() - make_interval(hours => %(hours)s::int)
-  AND NOT EXISTS (SELECT FROM import_part p WHERE p.run_id = r.id)
+# The process that reads a file while its caller waits. Beside its rows' transactions, which may wait for others.
+ALIVE = """
+UPDATE import_run SET alive_at = now() WHERE id = %(id)s::uuid AND state = 'applying'
 """
+# By the partial index on what is being applied. While the database was away nobody could say that they live. One that
+# is just being written is alive. What a program from before began says nothing, and has `hours`.
+END_KILLED = """
+UPDATE import_run SET state = 'failed', ended_at = now()
+WHERE id IN (
+    SELECT r.id FROM import_run r
+    WHERE r.state = 'applying' AND NOT EXISTS (SELECT FROM import_part p WHERE p.run_id = r.id)
+      AND CASE WHEN r.alive_at IS NULL THEN r.started_at < now() - make_interval(hours => %(hours)s::int)
+               ELSE greatest(r.alive_at, pg_postmaster_start_time()) < now() - make_interval(secs => %(seconds)s::int)
+          END
+    FOR NO KEY UPDATE SKIP LOCKED
+)
+RETURNING id, kind, turn, at_line
+"""
+SAY_KILLED = "UPDATE import_run SET error = %(error)s::jsonb WHERE id = %(id)s::uuid"
 FORGET_UPLOADS = "DELETE FROM import_run WHERE state = 'uploading' AND uploaded_at < now() - interval '1 day'"

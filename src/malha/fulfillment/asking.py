@@ -7,6 +7,7 @@ customer why. What has left can only come back.
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from typing import Any
 
 from malha.fulfillment import service
 from malha.fulfillment.errors import CancelOvertaken
@@ -14,8 +15,13 @@ from malha.ordering import rules
 from malha.ordering import service as ordering
 from malha.ordering.errors import NothingToCancel, UnitsLeft
 from malha.ordering.model import CancelWish, HoldKind, Line, Unit
+from malha.platform.clock import now
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
+
+# What a hold says of a wish that waits under it, whoever placed it: sold units by line, and since when.
+ASKED = "asked"
+ASKED_AT = "asked_at"
 
 
 class Outcome(StrEnum):
@@ -24,6 +30,7 @@ class Outcome(StrEnum):
     CANCELLED = "cancelled"  # the whole order
     PARTLY = "partly"  # the units asked for, not the whole order
     ASKED = "asked"  # held until a person decides
+    ASKED_BEFORE = "asked_before"  # a person decides already of all that is asked for; nothing was written
 
 
 def at_once(line: Line, units: Sequence[Unit]) -> int:
@@ -47,7 +54,8 @@ async def ask_to_cancel(
 ) -> Outcome:
     """Cancel units, or ask for it, as an order stands now. `wishes` None: everything that has not left.
 
-    A second wish while the first waits is a note on the order: nothing is lost, and one hold is enough.
+    While a wish waits, it stands with the hold: the same again writes nothing, and what goes beyond it is a note on the
+    order. Nothing is lost, and one hold is enough. Once the hold is lifted it is answered, and may be asked anew.
 
     Args:
         tx: The transaction, in the shopper's name.
@@ -73,10 +81,19 @@ async def ask_to_cancel(
         chosen = [CancelWish(number, quantity) for number, quantity in asked.items()]
         done = await service.cancel(tx, order_id, reason=reason, wishes=chosen)
         return Outcome.CANCELLED if done.whole else Outcome.PARTLY
-    if HoldKind.MANUAL in (await ordering.open_holds(tx, [order_id]))[order_id]:
-        await ordering.add_note(tx, order_id, note)
-    else:
+    hold = (await ordering.open_holds(tx, [order_id]))[order_id].get(HoldKind.MANUAL)
+    detail: dict[str, Any] = {"note": note.strip()} if hold is None else dict(hold.detail)
+    before = {int(number): int(quantity) for number, quantity in detail.get(ASKED, {}).items()}
+    if all(before.get(number, 0) >= quantity for number, quantity in asked.items()):
+        return Outcome.ASKED_BEFORE
+    if hold is None:
         await ordering.place_hold(tx, order_id, HoldKind.MANUAL, note=note)
+    else:
+        await ordering.add_note(tx, order_id, note)
+    most = before | {number: max(quantity, before.get(number, 0)) for number, quantity in asked.items()}
+    detail |= {ASKED: {str(number): quantity for number, quantity in most.items()}}
+    detail.setdefault(ASKED_AT, now().isoformat())
+    await ordering.restate_hold(tx, order_id, HoldKind.MANUAL, detail)
     return Outcome.ASKED
 
 

@@ -97,6 +97,8 @@ class _Batch:
         "free",
         "ledger",
         "new",
+        "paid_for",
+        "paying",
         "placed",
         "slotting",
         "tenders",
@@ -118,6 +120,8 @@ class _Batch:
         self.claims: dict[tuple[int, int], int] = {}
         self.ledger: tuple[list[int], list[int], list[int], list[str], list[str]] = ([], [], [], [], [])
         self.tenders: list[tuple[UUID, NewOrder]] = []
+        self.paid_for: dict[str, UUID] = {}  # of payments of this batch, those that are on an order
+        self.paying: dict[str, UUID] = {}  # those that this batch takes
         self.decisions: list[decisions.Decision] = []
         self.drops: list[NewDrop] = []
         self.events: list[OrderPlaced] = []
@@ -146,6 +150,7 @@ async def place_orders(
     outcomes: list[Outcome | None] = [None] * len(submissions)
     fresh = _first_of_each_key(submissions, reference, outcomes)
     fresh = await _refuse_reused_keys(tx, fresh, outcomes)
+    paying = _identities_of(fresh)
     skus = await reference.cards(tx, {line.sku for _, s in fresh for line in s.order.lines})
     sku_ids = sorted({part for card in skus.values() for part in card.stocked})
     await reference.learn_kinds(tx, [part for card in skus.values() for part in (card.id, *card.stocked)])
@@ -177,6 +182,7 @@ async def place_orders(
     if existing:
         fresh = await _answer_existing(tx, fresh, reference, existing, outcomes)
     batch = _Batch(free, allotting, covering, slotting)
+    batch.paid_for = await payments.claimed_by(tx, paying)
 
     def plan() -> None:
         for position, submission in fresh:
@@ -414,6 +420,7 @@ def _plan_one(
             batch.allotting.take(order_id, taker, stock_of, batch.free, by_balance(expected(covers)))
         batch.covering.take(covers)
         batch.drops += dropping.asked(plan, order_id, reference.rules, instant)
+    holds |= _pay(batch, submission)
     id_text = str(order_id)
     now = instant.isoformat()
     released = _release_after(submission, channel, instant, batch.covering, skus)
@@ -460,8 +467,6 @@ def _plan_one(
     batch.new.tags += _tags_of(order, id_text)
     for kind, detail in holds.items():
         batch.new.holds.append((str(new_id()), id_text, kind.value, _json(detail).decode()))
-    if order.payments:
-        batch.tenders.append((order_id, order))
     if plan is not None:
         kept = None if promise is None or made is None else stored(made)
         batch.keep(decisions.Decision(id_text, 1, plan, kept, ruled.asked_of(reference, order, plan, total)))
@@ -495,6 +500,26 @@ def _plan_one(
         ),
     )
     return None
+
+
+def _pay(batch: _Batch, submission: Submission) -> dict[HoldKind, dict[str, Any]]:
+    """Take the payments of an order for it; return the hold for one that is another order's.
+
+    What an order of the past was paid with nobody asks.
+    """
+    order, order_id = submission.order, submission.id
+    if not order.payments:
+        return {}
+    batch.tenders.append((order_id, order))
+    if submission.release_now:
+        return {}
+    taken = []
+    for identity in payments.identities_of(_tender_rows([(order_id, order)])):
+        if batch.paid_for.setdefault(identity, order_id) == order_id:
+            batch.paying[identity] = order_id
+        else:
+            taken.append(identity)
+    return {HoldKind.PAYMENT_ELSEWHERE: {"reference": taken[0]}} if taken else {}
 
 
 def _added(one: Mapping[tuple[int, int], int], other: Mapping[tuple[int, int], int]) -> dict[tuple[int, int], int]:
@@ -855,6 +880,7 @@ async def _write(tx: Tx, batch: _Batch, outcomes: list[Outcome | None], revision
         if batch.tenders:
             totals = {order_id: batch.placed[str(order_id)][1].total for order_id, _ in batch.tenders}
             await payments.record_tenders(tx, _tender_rows(batch.tenders), totals)
+        taken = await payments.queue_claims(tx, batch.paying) if batch.paying else None
         if batch.decisions:
             await decisions.record_decisions(tx, batch.decisions)
         asked = await vendors.queue_asks(tx, batch.drops)
@@ -871,6 +897,7 @@ async def _write(tx: Tx, batch: _Batch, outcomes: list[Outcome | None], revision
     if since is not None:
         under = sum(n for (n,) in await since.fetchall())
     numbers = dict(await inserted.fetchall())
+    applied &= taken is None or len(await taken.fetchall()) == len(batch.paying)
     if under != revision:
         raise Moved(stale=True)
     if claimed != len(batch.claims) or len(numbers) != len(batch.placed) or not applied:
@@ -898,6 +925,12 @@ async def _keep_trail(tx: Tx, fresh: Sequence[tuple[int, Submission]], outcomes:
 def _actors_by_order(batch: _Batch) -> dict[UUID, str]:
     placed = [placed.id for _, placed in batch.placed.values()]
     return dict(zip(placed, batch.actors, strict=True))
+
+
+def _identities_of(fresh: Sequence[tuple[int, Submission]]) -> list[str]:
+    """Return the payments of a batch that are told apart from those of all other orders."""
+    paid = [(s.id, s.order) for _, s in fresh if s.order.payments and not s.release_now]
+    return list(payments.identities_of(_tender_rows(paid)))
 
 
 def _tender_rows(tenders: Sequence[tuple[UUID, NewOrder]]) -> list[payments.NewTender]:

@@ -1031,6 +1031,8 @@ CREATE TABLE import_run (
     undone_person text,
     undone_at timestamp with time zone,
     other_sheets jsonb DEFAULT '[]'::jsonb NOT NULL,
+    alive_at timestamp with time zone,
+    oddities jsonb DEFAULT '[]'::jsonb NOT NULL,
     CONSTRAINT import_run_pkey PRIMARY KEY (id),
     CONSTRAINT import_run_number_key UNIQUE (number),
     CONSTRAINT import_run_kind_check CHECK ((kind = ANY (ARRAY['products'::text, 'prices'::text, 'stock'::text, 'locations'::text, 'customers'::text, 'allotments'::text, 'safety_rules'::text, 'ahead_policies'::text, 'listings'::text]))),
@@ -1864,6 +1866,12 @@ CREATE TABLE password_link (
     sent_at timestamp with time zone,
     problem text,
     CONSTRAINT password_link_pkey PRIMARY KEY (id)
+);
+
+CREATE TABLE payment_claim (
+    reference text NOT NULL,
+    order_id uuid NOT NULL,
+    CONSTRAINT payment_claim_pkey PRIMARY KEY (reference)
 );
 
 CREATE TABLE payment_deadline (
@@ -3427,6 +3435,7 @@ CREATE INDEX fulfillment_order_slot ON fulfillment_order USING btree (slot_locat
 CREATE INDEX fulfillment_order_to ON fulfillment_order USING btree (to_location_id, due_at) WHERE (to_location_id IS NOT NULL);
 CREATE UNIQUE INDEX fulfillment_order_transfer ON fulfillment_order USING btree (transfer_id) WHERE (transfer_id IS NOT NULL);
 CREATE INDEX idempotency_expires ON idempotency USING btree (expires_at);
+CREATE INDEX import_run_applying ON import_run USING btree (alive_at) WHERE (state = 'applying'::text);
 CREATE INDEX import_run_by_actor ON import_run USING btree (actor, number DESC);
 CREATE INDEX import_trace_left ON import_trace USING btree (run_id, seq) WHERE (outcome = 'left'::text);
 CREATE INDEX import_trace_open ON import_trace USING btree (run_id, seq DESC) WHERE (outcome IS NULL);
@@ -3497,6 +3506,7 @@ CREATE INDEX partner_request_order ON partner_request USING btree (order_id);
 CREATE INDEX partner_request_root ON partner_request USING btree (root);
 CREATE INDEX password_link_expires ON password_link USING btree (expires_at);
 CREATE INDEX password_link_person ON password_link USING btree (person_id);
+CREATE INDEX payment_claim_order ON payment_claim USING btree (order_id);
 CREATE INDEX payment_deadline_cancel ON payment_deadline USING btree (cancel_at) WHERE ((settled_at IS NULL) AND (lapsed_at IS NOT NULL));
 CREATE INDEX payment_deadline_due ON payment_deadline USING btree (due_at) WHERE ((settled_at IS NULL) AND (lapsed_at IS NULL));
 CREATE INDEX person_identity_person ON person_identity USING btree (person_id);
@@ -3733,6 +3743,7 @@ ALTER TABLE partner_request ADD CONSTRAINT partner_request_connection_id_fkey FO
 ALTER TABLE partner_request ADD CONSTRAINT partner_request_fulfillment_id_fkey FOREIGN KEY (fulfillment_id) REFERENCES fulfillment_order(id);
 ALTER TABLE partner_request_line ADD CONSTRAINT partner_request_line_fulfillment_id_fkey FOREIGN KEY (fulfillment_id) REFERENCES partner_request(fulfillment_id) ON DELETE CASCADE;
 ALTER TABLE password_link ADD CONSTRAINT password_link_person_id_fkey FOREIGN KEY (person_id) REFERENCES person(id);
+ALTER TABLE payment_claim ADD CONSTRAINT payment_claim_order_id_fkey FOREIGN KEY (order_id) REFERENCES sales_order(id);
 ALTER TABLE payment_deadline ADD CONSTRAINT payment_deadline_order_id_fkey FOREIGN KEY (order_id) REFERENCES sales_order(id);
 ALTER TABLE payment_term ADD CONSTRAINT payment_term_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES channel(id);
 ALTER TABLE person_identity ADD CONSTRAINT person_identity_person_id_fkey FOREIGN KEY (person_id) REFERENCES person(id);

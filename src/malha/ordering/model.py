@@ -130,6 +130,7 @@ class HoldKind(StrEnum):
     ROUTING_RULE = "routing_rule"  # its routing rule cannot fill it and says to wait for a person
     PAYMENT = "payment"
     PAYMENT_LAPSED = "payment_lapsed"  # its time to pay is over and its stock is free; beside PAYMENT
+    PAYMENT_ELSEWHERE = "payment_elsewhere"  # what a channel told as its payment is recorded on another order
     TOTALS = "totals"  # the channel's total is not the sum of its parts
     ADDRESS = "address"  # missing or unusable
     ADDRESS_CHECK = "address_check"  # its CEP is of another state than it says: one of them is wrong
@@ -161,7 +162,14 @@ CLAIMS_NOTHING = frozenset({HoldKind.PAYMENT_LAPSED, HoldKind.QUANTITY})
 # Work that has begun goes on under the other holds; under these nothing leaves the building. One for money comes while
 # work is done only when the money was taken back.
 STOPPING_HOLDS = frozenset(
-    {HoldKind.FRAUD, HoldKind.MANUAL, HoldKind.ADDRESS, HoldKind.ADDRESS_CHECK, HoldKind.PAYMENT}
+    {
+        HoldKind.FRAUD,
+        HoldKind.MANUAL,
+        HoldKind.ADDRESS,
+        HoldKind.ADDRESS_CHECK,
+        HoldKind.PAYMENT,
+        HoldKind.PAYMENT_ELSEWHERE,
+    }
 )
 
 
@@ -211,6 +219,7 @@ HOLD_WORDS: dict[HoldKind, str] = {
     HoldKind.ROUTING_RULE: N_("Routing rule cannot fill it"),
     HoldKind.PAYMENT: N_("Payment not confirmed"),
     HoldKind.PAYMENT_LAPSED: N_("Time to pay is over"),
+    HoldKind.PAYMENT_ELSEWHERE: N_("Payment of another order"),
     HoldKind.TOTALS: N_("Totals do not add up"),
     HoldKind.ADDRESS: N_("Address missing or unusable"),
     HoldKind.ADDRESS_CHECK: N_("CEP of another state"),

@@ -130,6 +130,7 @@ class OrderRow(msgspec.Struct, frozen=True, kw_only=True):
     location_codes: list[str]  # of the same
     holds: list[str]
     tags: list[str]
+    version: int
     sort_key: str
 
 
@@ -272,7 +273,7 @@ class Counts(msgspec.Struct, frozen=True):
 _ROWS: LiteralString = f"""
 SELECT p.id, p.number, p.external_id, c.name AS channel, c.code AS channel_code, p.placed_at, p.status, p.currency,
        p.total, p.cancelled_total, p.method, p.buyer_name, p.ship_to ->> 'city' AS city, p.ship_state AS state,
-       p.promised_at, {complete_at("p")} AS complete_at, p.release_after,
+       p.promised_at, {complete_at("p")} AS complete_at, p.release_after, p.seq AS version,
        coalesce(u.units, '{{}}'::jsonb) AS units, coalesce(l.locations, '{{}}'::text[]) AS locations,
        coalesce(l.location_codes, '{{}}'::text[]) AS location_codes,
        coalesce(h.holds, '{{}}'::text[]) AS holds, coalesce(t.tags, '{{}}'::text[]) AS tags, p.sort_key
@@ -293,7 +294,7 @@ LEFT JOIN LATERAL (SELECT array_agg(tag ORDER BY key) AS tags FROM order_tag WHE
 """
 _PAGE_COLUMNS: LiteralString = (
     "SELECT o.id, o.number, o.external_id, o.channel_id, o.placed_at, o.status, o.currency, o.total, "
-    "o.cancelled_total, o.method, o.buyer_name, o.ship_to, o.ship_state, o.promised_at, o.release_after, "
+    "o.cancelled_total, o.method, o.buyer_name, o.ship_to, o.ship_state, o.promised_at, o.release_after, o.seq, "
 )
 _OPEN: LiteralString = "o.status NOT IN ('delivered', 'cancelled')"  # spelled as in the partial index
 

@@ -10,6 +10,7 @@ mistyped and is corrected, it leads whoever got it nowhere.
 import hmac
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from malha.platform import signing
 from malha.platform.ids import UUID
@@ -39,33 +40,34 @@ def tracking_address(
     return base.rstrip("/") + tracking_path(keys, order_id, at=at, days=days, to=to)
 
 
-def tracked_order(keys: Keys, token: str, *, at: datetime) -> UUID:
-    """Return which order a token is for. That the order still exists is for the caller to find out.
+class Link(NamedTuple):
+    """What a token says: which order it is for, and the mark of where it was sent; empty: nowhere in particular."""
+
+    order_id: UUID
+    mark: bytes
+
+    def refuse_moved(self, keys: Keys, now_at: Iterable[str | None]) -> None:
+        """Refuse what was sent to where the buyer is not: `now_at` are their e-mail and telephone as of now.
+
+        Raises:
+            TokenExpired: it was sent to an address that was corrected since.
+        """
+        known = [_mark(key, one) for one in now_at if one for key in (keys.current, keys.previous) if key]
+        if self.mark and self.mark not in known:
+            raise TokenExpired
+
+
+def read_link(keys: Keys, token: str, *, at: datetime) -> Link:
+    """Return what a token says. That the order still exists, and where its buyer is, is for the caller to find out.
 
     Raises:
         TokenWrong: it was not made here, or for something else.
         TokenExpired: its days are over.
     """
-    return UUID(bytes=_payload(keys, token, at)[:16])
-
-
-def refuse_moved(keys: Keys, token: str, *, at: datetime, now_at: Iterable[str | None]) -> None:
-    """Refuse a token that was sent to where the buyer is not: `now_at` are their e-mail and telephone as of now.
-
-    Raises:
-        TokenExpired: it was sent to an address that was corrected since.
-    """
-    mark = _payload(keys, token, at)[16:]
-    known = [_mark(key, one) for one in now_at if one for key in (keys.current, keys.previous) if key]
-    if mark and mark not in known:
-        raise TokenExpired
-
-
-def _payload(keys: Keys, token: str, at: datetime) -> bytes:
     payload = signing.read(keys, PURPOSE, token, at=at)
     if len(payload) not in {16, 16 + _MARK}:
         raise TokenWrong
-    return payload
+    return Link(UUID(bytes=payload[:16]), payload[16:])
 
 
 def _mark(key: bytes, to: str) -> bytes:

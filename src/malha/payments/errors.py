@@ -29,6 +29,24 @@ class ReferenceTaken(MalhaError):
     mend = "Give this one a reference of its own."
 
 
+class PaymentElsewhere(MalhaError):
+    """One payment pays one order; whoever asks may see the other one."""
+
+    status = 409
+    code = "payment_on_another_order"
+    says = "The payment {reference} is recorded on order {other} already."
+    mend = (
+        "Check the reference and the bank statement. If that money really pays this order too, "
+        "add something to the reference, such as the number of this order."
+    )
+
+
+class PaymentElsewhereUnseen(PaymentElsewhere):
+    """The same, where the other order is none of their business."""
+
+    says = "The payment {reference} is recorded on another order already."
+
+
 class AuthorisedTooMuch(MalhaError):
     """A tender is authorised up to its amount."""
 

@@ -4,11 +4,13 @@ Invariants, whatever sequence of facts is offered: 0 <= refunded <= captured; ca
 there is an authorisation, else captured <= the tender's amount; authorised - voided <= the tender's amount.
 """
 
+import re
 from collections.abc import Sequence
+from typing import Final
 
 from malha.network.model import PaymentPolicy
 from malha.payments.errors import AuthorisedTooMuch, CapturedTooMuch, RefundedTooMuch, VoidedTooMuch
-from malha.payments.model import FactKind, PaymentState, Sums, Tender
+from malha.payments.model import FactKind, PaymentState, Sums, Tender, TenderKind
 from malha.platform.errors import MalhaError
 from malha.platform.money import Money
 
@@ -18,6 +20,26 @@ _REFUSALS: dict[FactKind, type[MalhaError]] = {
     FactKind.REFUNDED: RefundedTooMuch,
     FactKind.VOIDED: VoidedTooMuch,
 }
+
+
+# The Central Bank's id of a PIX: E, the bank's ISPB, the minute, eleven signs. One transfer in all the country.
+_END_TO_END: Final = re.compile(r"E\d{20}[A-Z0-9]{11}")
+_WORD: Final = re.compile(r"[A-Z0-9._-]+")
+_LEAST_OF_AN_ID: Final = 6
+
+
+def identity_of(kind: str, reference: str | None) -> str | None:
+    """Return what tells a payment from every other of all orders, by its tender's kind; None: its reference does not.
+
+    A PIX has an end-to-end id, or an id of its provider: one word with digits. A terminal's NSU and a card's
+    authorisation begin anew each day, a bank's own number of a boleto is of one account, and "cash" is anybody's.
+    """
+    said = (reference or "").strip().upper()
+    if _END_TO_END.fullmatch(said):
+        return said
+    if kind != TenderKind.PIX or not _WORD.fullmatch(said) or not any(sign.isdigit() for sign in said):
+        return None
+    return said if sum(sign.isalnum() for sign in said) >= _LEAST_OF_AN_ID else None
 
 
 def room_for(kind: FactKind, tender_amount: int, sums: Sums) -> int | None:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
+from psycopg import AsyncCursor
 
 from malha.network import reads as network
 from malha.network.model import PaymentPolicy
@@ -16,7 +17,15 @@ from malha.ordering import service as ordering
 from malha.ordering.model import GONE, HoldKind, Order, OrderStatus, UnitState
 from malha.ordering.rules import is_untouched
 from malha.payments import rules, writes
-from malha.payments.errors import FactDiffers, NoRefundDue, ReferenceTaken, RefundDueDiffers, TenderNotFound
+from malha.payments.errors import (
+    FactDiffers,
+    NoRefundDue,
+    PaymentElsewhere,
+    PaymentElsewhereUnseen,
+    ReferenceTaken,
+    RefundDueDiffers,
+    TenderNotFound,
+)
 from malha.payments.events import (
     PaymentAuthorised,
     PaymentCaptured,
@@ -46,7 +55,11 @@ from malha.platform.money import Money
 __all__ = [
     "NewTender",
     "add_tender",
+    "claimed_by",
     "coverage",
+    "elsewhere",
+    "identities_of",
+    "queue_claims",
     "record_fact",
     "record_given_back",
     "record_tenders",
@@ -130,21 +143,45 @@ def _sums(moved: Mapping[UUID, tuple[PaymentState, Sums]]) -> dict[str, Any]:
     return columns
 
 
-async def add_tender(tx: Tx, order_id: UUID, tender: NewTender) -> Standing:
+def identities_of(rows: Iterable[NewTender]) -> dict[str, UUID]:
+    """Return which payments, told apart by `rules.identity_of`, were made for which orders; the first has one."""
+    made: dict[str, UUID] = {}
+    for row in rows:
+        identity = rules.identity_of(row.kind, row.reference) if row.state in _SETTLED else None
+        if identity is not None:
+            made.setdefault(identity, row.order_id)
+    return made
+
+
+async def claimed_by(tx: Tx, identities: Iterable[str]) -> dict[str, UUID]:
+    """Return on which orders payments are recorded, of those that are on one."""
+    wanted = sorted(set(identities))
+    return dict(await tx.tuples(writes.CLAIMED_BY, {"references": wanted})) if wanted else {}
+
+
+async def queue_claims(tx: Tx, made: Mapping[str, UUID]) -> AsyncCursor[tuple[Any, ...]]:
+    """Take payments for new orders; answers, after the pipeline, those that were on no order yet."""
+    return await tx.cursor_of(
+        writes.CLAIM_PAYMENTS, {"references": list(made), "orders": [made[identity] for identity in made]}
+    )
+
+
+async def add_tender(tx: Tx, order_id: UUID, tender: NewTender, *, told: bool = False) -> Standing:
     """Record that the customer pays with something more. `position` is given by us, `order_id` is the argument's.
 
     A payment that has a reference is known by it and its kind: told again it adds no tender, and what happened on it
-    since is recorded on the one there is.
+    since is recorded on the one there is. `told`: see `record_fact`.
 
     Raises:
         Invalid: the amount is not between 1 centavo and 10 billion, or the currency's.
         FactDiffers: the payment was recorded with another amount.
+        PaymentElsewhere: it paid another order, and nobody told of it but who records it.
     """
     order = await ordering.lock_order(tx, order_id)
     _check_amount(tender.amount)
     key = {"order_id": order_id, "kind": tender.kind, "reference": tender.reference}
     if tender.reference is not None and (known := await tx.tuples(writes.FIND_TENDER, key)):
-        return await _told_again(tx, order, tender, *known[0])
+        return await _told_again(tx, order, tender, *known[0], told=told)
     tenders = (await _tenders_of(tx, [order_id]))[order_id]
     position = 1 + max((t.position for t in tenders), default=0)
     id_ = new_id()
@@ -163,11 +200,11 @@ async def add_tender(tx: Tx, order_id: UUID, tender: NewTender) -> Standing:
             reference=row.reference or str(id_),
             occurred_at=row.occurred_at,
         )
-        return await record_fact(tx, order_id, fact)
+        return await record_fact(tx, order_id, fact, told=told)
     return _standing(order, [*tenders, added], state)
 
 
-async def _told_again(tx: Tx, order: Order, tender: NewTender, position: int, amount: int) -> Standing:
+async def _told_again(tx: Tx, order: Order, tender: NewTender, position: int, amount: int, *, told: bool) -> Standing:
     reference = tender.reference or ""
     if amount != tender.amount:
         recorded, said = Money(amount, order.currency), Money(tender.amount, order.currency)
@@ -176,13 +213,17 @@ async def _told_again(tx: Tx, order: Order, tender: NewTender, position: int, am
         return msgspec.structs.replace(await standing(tx, order.id), repeated=True)
     kind = _SETTLED[tender.state]
     fact = Fact(position=position, kind=kind, amount=amount, reference=reference, occurred_at=tender.occurred_at)
-    return await record_fact(tx, order.id, fact)
+    return await record_fact(tx, order.id, fact, told=told)
 
 
-async def record_fact(tx: Tx, order_id: UUID, fact: Fact) -> Standing:
+async def record_fact(tx: Tx, order_id: UUID, fact: Fact, *, told: bool = False) -> Standing:
     """Record what happened on a tender; the same fact again changes nothing.
 
+    One payment pays one order, as far as its reference tells it apart (`rules.identity_of`). What a channel told
+    (`told`) is recorded all the same, and the order waits for a person.
+
     Raises:
+        PaymentElsewhere: the payment is recorded on another order, and no channel told it of this one.
         TenderNotFound: the order has no tender at this position.
         FactDiffers: the fact was recorded with another amount.
         AuthorisedTooMuch, CapturedTooMuch, RefundedTooMuch, VoidedTooMuch: the tender cannot have it.
@@ -205,6 +246,7 @@ async def record_fact(tx: Tx, order_id: UUID, fact: Fact) -> Standing:
         state = rules.state_of(order.total, order.payable, tenders)
         return msgspec.structs.replace(_standing(order, tenders, state), repeated=True)
     rules.check_fact(fact.kind, fact.amount, tender.amount, tender.sums, order.currency)
+    await _claim(tx, order_id, tender.kind, fact, told=told)
     await tx.execute(
         writes.ADD_ENTRIES,
         {
@@ -232,6 +274,39 @@ async def record_fact(tx: Tx, order_id: UUID, fact: Fact) -> Standing:
     )
     await ordering.record(tx, event)
     return _standing(order, tenders, state)
+
+
+async def _claim(tx: Tx, order_id: UUID, kind: TenderKind, fact: Fact, *, told: bool) -> None:
+    """Take the payment for its order, where its reference tells it apart.
+
+    The other order is looked at without its lock: who holds that may be waiting for ours.
+    """
+    identity = rules.identity_of(kind, fact.reference) if fact.kind in _SETTLED.values() else None
+    if identity is None:
+        return
+    await (await queue_claims(tx, {identity: order_id})).fetchall()
+    refusal = await elsewhere(tx, identity, fact.reference, order_id)
+    if refusal is None:
+        return
+    if not told:
+        raise refusal
+    await ordering.ensure_holds(tx, {order_id: {"reference": identity}}, HoldKind.PAYMENT_ELSEWHERE)
+
+
+async def elsewhere(
+    tx: Tx, identity: str | None, reference: str, order_id: UUID | None = None
+) -> PaymentElsewhere | None:
+    """Return the refusal of a payment that is recorded on another order, which it names to whom it concerns.
+
+    `order_id`: the order that is paid; None: one that is yet to be placed.
+    """
+    other_id = (await claimed_by(tx, [identity])).get(identity) if identity else None
+    if other_id is None or other_id == order_id:
+        return None
+    other = await ordering.look_at(tx, other_id)
+    if await ordering.seen_of(tx, [other]):
+        return PaymentElsewhere(reference=reference, other=other.number)
+    return PaymentElsewhereUnseen(reference=reference)
 
 
 async def record_given_back(tx: Tx, order_id: UUID, reference: str, *, seen: int | None = None) -> int:

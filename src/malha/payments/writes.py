@@ -60,6 +60,19 @@ WHERE order_id = %(order_id)s::uuid AND kind = %(kind)s::text AND reference = %(
 ORDER BY position LIMIT 1
 """
 
+# Who is second waits for the first one's end, and finds in the next statement whose it is. In the order of references.
+CLAIM_PAYMENTS = """
+INSERT INTO payment_claim (reference, order_id)
+SELECT w.reference, w.order_id FROM unnest(%(references)s::text[], %(orders)s::uuid[]) AS w(reference, order_id)
+ORDER BY w.reference
+ON CONFLICT (reference) DO NOTHING
+RETURNING reference
+"""
+
+CLAIMED_BY = """
+SELECT reference, order_id FROM payment_claim WHERE reference = ANY (%(references)s::text[])
+"""
+
 FIND_ENTRY = """
 SELECT amount FROM payment_entry
 WHERE tender_id = %(tender_id)s::uuid AND kind = %(kind)s::text AND reference = %(reference)s::text

@@ -20,6 +20,7 @@ from malha.platform.db import SYSTEM, Actor, Database, Tx, in_turn
 from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_, translate
 from malha.platform.tabular import Column, Row, open_table
+from malha.platform.workbook import Oddities, Oddity
 
 CHUNK_ROWS = 500
 TRIES = 6  # of a chunk whose records somebody else holds: half a minute, as a statement waits five seconds for a lock
@@ -158,6 +159,7 @@ class Report(msgspec.Struct):
     more_problems: int = 0
     warned: int = 0
     other_sheets: list[str] = []  # of a workbook: filled, and not read
+    oddities: list[Oddity] = []  # of its sheet: what is read otherwise than it is seen
 
     def _add(self, problem: Problem) -> None:
         if len(self.problems) < MAX_PROBLEMS:
@@ -203,10 +205,10 @@ class Keeper(Protocol):
         """Return the import that the same command began and a crash cut off; None: there is none to go on with."""
         ...
 
-    async def begin(self, text: BinaryIO, others: Sequence[str]) -> Begun:
+    async def begin(self, text: BinaryIO, others: Sequence[str], oddities: Sequence[Oddity]) -> Begun:
         """Write down that the rows of a text table are written from now on.
 
-        `others` are the sheets of its workbook that are not read.
+        `others` are the sheets of its workbook that are not read, `oddities` what is odd about the one that is.
         """
         ...
 
@@ -237,17 +239,18 @@ async def run_import(
         MissingColumns: a required column is not there.
     """
     name = "".join(c for c in name if c.isprintable())[:200]
-    text = await asyncio.to_thread(workbook.as_text, file)
+    seen = Oddities()
+    text = await asyncio.to_thread(workbook.as_text, file, seen)
     try:
         others = await asyncio.to_thread(workbook.passed_over, file)
         begun = None if keeper is None or mode is Mode.PREVIEW else await keeper.take_up()
         if begun is None and mode is not Mode.VALID:
             report = await read_rows(database, target, text, apply=False, actor=actor, from_line=from_line)
-            report.other_sheets = others
+            report.other_sheets, report.oddities = others, seen.told()
             if mode is Mode.PREVIEW or report.bad:
                 return report
         if begun is None:
-            begun = Begun(actor) if keeper is None else await keeper.begin(text, others)
+            begun = Begun(actor) if keeper is None else await keeper.begin(text, others, seen.told())
         report = await read_rows(
             database,
             target,
@@ -259,12 +262,12 @@ async def run_import(
             note=begun.note,
             progress=progress,
         )
-        report.other_sheets = others
+        report.other_sheets, report.oddities = others, seen.told()
     finally:
         if text is not file:
             text.close()
-    if keeper is not None:
-        report = await keeper.end(report)
+    if keeper is not None:  # it says so in the trail itself
+        return await keeper.end(report)
     facts = {"rows": report.rows, "bad": report.bad, "created": report.created, "changed": report.changed}
     async with database.transaction(actor) as tx:
         await audit.record(tx, action="import", entity=target.entity, entity_id=name or "-", after=facts)

@@ -31,6 +31,7 @@ MAX_DIGITS = 40
 SNIFF_BYTES = 65_536
 _CHUNK = 1 << 20
 _ENDLESS = "x" * (MAX_CELL + 1) + "\n"  # a cell that the reader refuses, in the middle of a text too
+NO_RESULT = "#FORMULA!"  # what stands for a formula of a workbook that nobody worked out
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")  # noqa: RUF001 -- full-width signs start formulas too
 _NUMBER = re.compile(r"-?[0-9]+(?:[.,][0-9]+)?")
 _STRAY = re.compile("[\udc80-\udcff]")  # a byte that is none of UTF-8, as Python keeps it
@@ -264,6 +265,10 @@ def _spoiled(at: str, text: str) -> Flaw | None:
     if _SHORTENED.fullmatch(text):
         says = N_("A spreadsheet shortened a long number to {value}: its other digits are lost.")
         mend = N_("Format the column as text, and enter the number again.")
+        return Flaw(at, says, mend, {"value": text})
+    if text == NO_RESULT:
+        says = N_("The cell holds a formula without a result.")
+        mend = N_("Open the file in a spreadsheet program and save it, or write the value itself.")
         return Flaw(at, says, mend, {"value": text})
     return Flaw(at, FAILED, FAILED_MEND, {"value": text}) if text in _ERRORS else None
 

@@ -24,8 +24,11 @@ from enum import Enum
 from typing import BinaryIO, NamedTuple, Self
 from xml.parsers import expat
 
+import msgspec
+
 from malha.platform.errors import MalhaError
-from malha.platform.tabular import MAX_CELL, Column, Table, UnreadableTable, open_table
+from malha.platform.i18n import N_
+from malha.platform.tabular import MAX_CELL, NO_RESULT, Column, Table, UnreadableTable, open_table
 
 MAGIC = b"PK\x03\x04"
 MAX_UNPACKED = 4 << 30  # bytes of one part
@@ -41,6 +44,13 @@ MAX_OUT = 1 << 30  # characters of the sheet as text
 MAX_FORMAT = 255
 MAX_NAME = 31  # as Excel
 MAX_LOOKED = 50  # sheets beside the one that is read, to tell which of them are filled
+MOST_NAMED = 8  # places of a kind
+HIDDEN = N_("Hidden rows are read too: {n} (rows {rows}).")
+MERGED = N_("Of merged cells only the first holds the value; the others are read as empty: {cells}.")
+OLD_RESULTS = N_(
+    "Results of formulas may be old: {n}, the first in {cell}. "
+    "Open the file in a spreadsheet program and save it, so that they are worked out."
+)
 MOST_PIECES = 64  # of a sheet, until there is a cell with something in it
 _PIECE = 1 << 14  # small: one text may stand in every cell of a piece
 _EPOCH = datetime(1899, 12, 30)  # noqa: DTZ001 -- days of a sheet have no zone
@@ -83,8 +93,63 @@ def is_workbook(file: BinaryIO) -> bool:
     return start == MAGIC
 
 
-def as_text(file: BinaryIO) -> BinaryIO:
+class Oddity(msgspec.Struct, frozen=True):
+    """Something of a sheet that its reader may not expect: a sentence, and its facts."""
+
+    says: str
+    facts: dict[str, str] = {}
+
+
+class Oddities:
+    """What of a sheet a person who looks at it does not see as it is read; counted while it is read."""
+
+    def __init__(self) -> None:
+        self._hidden: list[tuple[int, int]] = []  # from row to row
+        self._hidden_rows = 0
+        self._merged: list[str] = []
+        self._merges = 0
+        self._formulas = 0
+        self._first = ""
+        self.recalculated = False  # whoever opens the book works its formulas out anew: what stands there may be old
+
+    def hide(self, row: int) -> None:
+        """Count a row with something in it that is not shown, by a filter or by hand."""
+        self._hidden_rows += 1
+        if self._hidden and self._hidden[-1][1] == row - 1:
+            self._hidden[-1] = (self._hidden[-1][0], row)
+        elif len(self._hidden) < MOST_NAMED:
+            self._hidden.append((row, row))
+
+    def merge(self, cells: str) -> None:
+        """Count cells that are shown as one."""
+        self._merges += 1
+        if len(self._merged) < MOST_NAMED:
+            self._merged.append(cells[:MAX_NAME])
+
+    def formula(self, cell: str) -> None:
+        """Count a cell whose value is worked out."""
+        self._formulas += 1
+        self._first = self._first or cell
+
+    def told(self) -> list[Oddity]:
+        """Return what is to be told."""
+        found = []
+        if self._hidden_rows:
+            rows = [str(a) if a == b else f"{a}-{b}" for a, b in self._hidden]  # in order, so all of them or the first
+            shown = ", ".join(rows) + ("" if sum(b - a + 1 for a, b in self._hidden) == self._hidden_rows else ", …")
+            found.append(Oddity(HIDDEN, {"n": str(self._hidden_rows), "rows": shown}))
+        if self._merges:
+            shown = ", ".join(self._merged) + (", …" if self._merges > len(self._merged) else "")
+            found.append(Oddity(MERGED, {"cells": shown}))
+        if self._formulas and self.recalculated:
+            found.append(Oddity(OLD_RESULTS, {"n": str(self._formulas), "cell": self._first}))
+        return found
+
+
+def as_text(file: BinaryIO, oddities: Oddities | None = None) -> BinaryIO:
     """Return the file itself, or the first sheet of a workbook as CSV in a temporary file that its closing removes.
+
+    `oddities` counts what of the sheet is read otherwise than it is seen.
 
     Raises:
         UnreadableWorkbook: it begins like a workbook and cannot be read.
@@ -96,7 +161,7 @@ def as_text(file: BinaryIO) -> BinaryIO:
         text = io.TextIOWrapper(out, encoding="utf-8", newline="")
         writer = csv.writer(text, delimiter=";", lineterminator="\n")
         written = 0
-        for cells in rows(file):
+        for cells in rows(file, oddities):
             written += sum(map(len, cells)) + len(cells) + 1
             if written > MAX_OUT:
                 raise UnreadableWorkbook
@@ -128,7 +193,7 @@ def opened(raw: bytes, columns: Sequence[Column]) -> Iterator[Table]:
             table.release()  # else whoever forgets the table closes the file too, and is warned for it
 
 
-def rows(file: BinaryIO) -> Iterator[list[str]]:
+def rows(file: BinaryIO, oddities: Oddities | None = None) -> Iterator[list[str]]:
     """Yield the rows of the first sheet that is shown; rows not there come as empty ones: line numbers agree."""
     _refuse_endless_directory(file)
     with zipfile.ZipFile(file) as book, _Texts() as texts:
@@ -137,11 +202,11 @@ def rows(file: BinaryIO) -> Iterator[list[str]]:
             for _ in _parsed(book, "xl/sharedStrings.xml", _SharedTexts(texts)):
                 pass
         styles = _styles(book) if "xl/styles.xml" in names else []
-        sheets, epoch = _sheets(book)
+        sheets, epoch = _sheets(book, oddities)
         path = sheets[0].path if sheets else "xl/worksheets/sheet1.xml"
         if path not in names:
             raise UnreadableWorkbook
-        sheet = _Sheet(texts, styles, epoch)
+        sheet = _Sheet(texts, styles, epoch, oddities or Oddities())
         told = 0
         for _ in _parsed(book, path, sheet):
             for number, cells in sheet.taken():
@@ -188,7 +253,7 @@ class _Listed(NamedTuple):
     hidden: bool
 
 
-def _sheets(book: zipfile.ZipFile) -> tuple[list[_Listed], datetime]:
+def _sheets(book: zipfile.ZipFile, oddities: Oddities | None = None) -> tuple[list[_Listed], datetime]:
     """Return the sheets of cells, those that are shown first, and the day from which the book counts."""
     links: dict[str, str] = {}
     charts: set[str] = set()
@@ -209,6 +274,8 @@ def _sheets(book: zipfile.ZipFile) -> tuple[list[_Listed], datetime]:
             sheets.append((hidden, own, attributes.get("name", "")[:MAX_NAME]))
         elif name == "workbookPr" and attributes.get("date1904") in {"1", "true"}:
             epoch = _EPOCH_1904
+        elif name == "calcPr" and oddities is not None:
+            oddities.recalculated = attributes.get("fullCalcOnLoad") in {"1", "true"}
 
     _small(book, "xl/workbook.xml", sheet)
     _small(book, "xl/_rels/workbook.xml.rels", link)
@@ -423,7 +490,11 @@ class _SharedTexts(_Part):
 
 
 class _Sheet(_Part):
-    def __init__(self, texts: _Texts, styles: Sequence[_Style], epoch: datetime) -> None:
+    def __init__(self, texts: _Texts, styles: Sequence[_Style], epoch: datetime, oddities: Oddities) -> None:
+        self._oddities = oddities
+        self._hidden = False
+        self._reference = ""
+        self._formula = False
         self._texts = texts
         self._styles = styles
         self._epoch = epoch
@@ -446,7 +517,14 @@ class _Sheet(_Part):
             if not 0 < self._number <= MAX_ROW:
                 raise UnreadableWorkbook
             self._cells = []
+            self._hidden = attributes.get("hidden") in {"1", "true"}
+        elif name == "mergeCell":
+            self._oddities.merge(attributes.get("ref", ""))
+        elif name == "f":
+            self._formula = True
+            self._oddities.formula(self._reference)
         elif name == "c":
+            self._reference, self._formula = attributes.get("r", "")[:MAX_NAME], False
             found = _REFERENCE.match(attributes.get("r", ""))
             self._at = _column(found[1]) if found else len(self._cells)
             if self._at >= MAX_COLUMNS:
@@ -461,9 +539,14 @@ class _Sheet(_Part):
     def end(self, name: str) -> None:
         if name == "row":
             self._rows.append((self._number, self._cells))
-        elif name == "c" and self._text is not None:
+            if self._hidden and any(self._cells):
+                self._oddities.hide(self._number)
+        elif name == "c" and (self._text is not None or self._formula):
             self._cells += [""] * (self._at + 1 - len(self._cells))
-            self._cells[self._at] = self._shown(str(self._text))
+            text = "" if self._text is None else str(self._text)
+            # A formula that gives an empty text says that it is a text; one without a result was never worked out.
+            open_ = self._formula and not text and self._kind != "str"
+            self._cells[self._at] = NO_RESULT if open_ else self._shown(text)
             self._text = None
 
     def text(self, data: str) -> None:

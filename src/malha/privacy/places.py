@@ -110,6 +110,7 @@ LINKED: Final[dict[str, tuple[str, ...]]] = {
     "order_timeline": ("facts",),
     "outbox": ("payload",),
     "parked_event": ("payload",),
+    "payment_claim": ("reference",),
     "payment_entry": ("reference",),
     "routing_decision": ("promise", "asked", "record"),
     "sales_order": ("buyer_name", "buyer_document", "buyer_email", "buyer_phone", "ship_to", "request_key"),
@@ -177,7 +178,8 @@ KEPT_COLUMNS: Final[dict[str, tuple[str, ...]]] = {
     "fulfillment_order": ("method", "state", "reason", "assignee", "pickup_returned"),
     "idempotency": ("client", "key", "operation", "body_hash"),
     "import_run": (
-        "kind", "state", "encoding", "delimiter", "header", "mapping", "actor", "person", "permissions", "locations",
+        "kind", "state", "encoding", "delimiter", "header", "mapping", "oddities", "actor", "person", "permissions",
+        "locations",
         "undone_actor", "undone_person",
     ),
     "import_trace": ("key", "outcome"),

@@ -269,6 +269,7 @@ async def _write(tx: Tx, person: _Person, looked: _Looked, messages: int, reason
         writes.FORGET_DECISIONS,
         writes.FORGET_TENDERS,
         writes.FORGET_PAYMENTS,
+        writes.FORGET_CLAIMS,
         writes.DROP_RECEIPTS,
         writes.FORGET_MESSAGES,
     ):

@@ -90,6 +90,11 @@ WHERE e.tender_id = ANY (ARRAY(SELECT id FROM tender WHERE order_id = ANY (%(ord
   AND (e.reference ~* %(words)s::text OR e.reference ~* %(numbers)s::text)
 """
 
+FORGET_CLAIMS = """
+DELETE FROM payment_claim
+WHERE order_id = ANY (%(orders)s::uuid[]) AND (reference ~* %(words)s::text OR reference ~* %(numbers)s::text)
+"""
+
 # --- messages ---
 
 # Under their references, before those go.

@@ -17,7 +17,7 @@ from malha.identity.model import PUBLIC
 from malha.network import retailer
 from malha.network.model import Retailer
 from malha.ordering.model import CancelWish
-from malha.ordering.tracking import refuse_moved, tracked_order, tracking_path
+from malha.ordering.tracking import read_link, tracking_path
 from malha.platform import brazil
 from malha.platform.clock import now
 from malha.platform.errors import MalhaError
@@ -44,6 +44,7 @@ DONE: dict[str, str] = {
     Outcome.CANCELLED: N_("Your order is cancelled. What you paid is given back the way you paid it."),
     Outcome.PARTLY: N_("Those items are cancelled. What you paid for them is given back the way you paid it."),
     Outcome.ASKED: N_("We have stopped your order and will answer you soon."),
+    Outcome.ASKED_BEFORE: N_("You asked for that already. Your order is stopped, and we will answer you soon."),
 }
 _BY_SHOPPER = N_("Cancelled by the customer on the tracking page: {reason}")
 _ASKED_BY_SHOPPER = N_("The customer asks to cancel {what}: {reason}")
@@ -200,13 +201,13 @@ async def _read(request: Asking, token: str) -> tuple[Retailer, Tracked]:
         NoSuchPage: the order is gone.
     """
     here = desk.desk_of(request)
-    order_id = tracked_order(here.keys, token, at=now())
+    link = read_link(here.keys, token, at=now())
     async with here.database.snapshot(desk.actor_of(request)) as tx:
         shop = await desk.shop_of(tx, request)
-        order = await reads.tracked(tx, order_id)
+        order = await reads.tracked(tx, link.order_id)
     if order is None:
         raise NoSuchPage
-    refuse_moved(here.keys, token, at=now(), now_at=(order.buyer_email, order.buyer_phone))
+    link.refuse_moved(here.keys, (order.buyer_email, order.buyer_phone))
     return shop, order
 
 

@@ -36,6 +36,7 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     placed_by: str
     placed_at: datetime
+    asked_at: datetime | None = None  # since when a wish to cancel waits under it
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
@@ -176,7 +177,8 @@ SELECT o.id, o.number, o.external_id, c.name AS channel, c.kind AS channel_kind,
            FROM order_unit u WHERE u.order_id = o.id ORDER BY u.line, u.part
        ) AS units,
        ARRAY(
-           SELECT jsonb_build_object('kind', h.kind, 'placed_by', h.placed_by, 'placed_at', h.placed_at)
+           SELECT jsonb_build_object('kind', h.kind, 'placed_by', h.placed_by, 'placed_at', h.placed_at,
+                                     'asked_at', h.detail ->> 'asked_at')
            FROM order_hold h WHERE h.order_id = o.id AND h.resolved_at IS NULL ORDER BY h.placed_at
        ) AS holds,
        ARRAY(

@@ -22,7 +22,7 @@ from malha.platform.i18n import N_, _, n_
 from malha.platform.ids import UUID
 from malha.promising import rules as promises
 from malha.shopper import code, render
-from malha.shopper.reads import Document, Event, Job, Parcel, Place, Tracked, Unit
+from malha.shopper.reads import Document, Event, Hold, Job, Parcel, Place, Tracked, Unit
 
 IN_WORK = frozenset({UnitState.RELEASED, UnitState.PICKING, UnitState.PICKED})
 PACKED = frozenset({UnitState.AWAITING_DOCUMENT, UnitState.PACKED, UnitState.INVOICED})
@@ -196,7 +196,7 @@ class _Facts:
         self.jobs = {job.id: job for job in order.jobs}
         self.parcels = {parcel.id: parcel for parcel in order.parcels}
         self.places = {place.id: place for place in order.places}
-        self.asked = next((h for h in order.holds if h.placed_by.partition(":")[0] == SHOPPER), None)
+        self.asked = next((asked for hold in order.holds if (asked := _asked_at(hold))), None)
 
     def count(self, *states: UnitState) -> int:
         """Return how many living units are in some states."""
@@ -739,8 +739,13 @@ def _choices(facts: _Facts) -> list[Choice]:
     return choices
 
 
+def _asked_at(hold: Hold) -> datetime | None:
+    """Return since when a wish to cancel waits under a hold, whoever placed that."""
+    return hold.asked_at or (hold.placed_at if hold.placed_by.partition(":")[0] == SHOPPER else None)
+
+
 def _asked(facts: _Facts) -> str:
-    return render.moment(facts.asked.placed_at) if facts.asked else ""
+    return render.moment(facts.asked) if facts.asked else ""
 
 
 __all__ = ["SHOPPER", "Track", "change_of", "hours_of", "view_of"]

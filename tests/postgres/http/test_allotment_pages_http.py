@@ -1,5 +1,7 @@
 """Pages of allotments and safety rules answer, empty and filled, and their forms refuse in the reader's words."""
 
+import re
+
 import pytest
 from tests_http import Shop
 
@@ -73,9 +75,36 @@ async def test_a_form_that_cannot_be_says_where(sold: Shop) -> None:
     form["stock"] = "CUP;DC;4"
     answer = await sold.http.post("/allotments:new", data=form, headers=sold.headers)
     assert (answer.status_code, "Fence F already sets 1" in answer.text) == (409, True)
-    answer = await sold.http.post("/allotments/F/end", data={}, headers=sold.headers)
+    answer = await sold.http.post("/allotments/F/end", data={"version": "1"}, headers=sold.headers)
     assert answer.status_code == 303
     assert (await sold.http.post("/allotments:new", data=form, headers=sold.headers)).status_code == 303
+
+
+VERSION = re.compile(r'id="dlg-end".*?name="version" value="([0-9]+)"', re.DOTALL)
+
+
+async def test_an_allotment_that_a_colleague_has_just_changed_is_not_ended_unseen(sold: Shop) -> None:
+    await fill(sold)
+    key = await sold.key(["stock:read", "stock:write"])
+    seen = VERSION.findall(await page(sold, "/allotments/F"))
+    tag = (await sold.http.get("/v1/allotments/F", headers=key)).headers["etag"]
+    async with sold.database.transaction() as tx:
+        more = AllotmentDraft(
+            code="F", name="Until Sunday", kind=Kind.FENCE, channels=("mall",), stock=(FenceRow("CUP", "DC", 6),)
+        )
+        await allotments.put(tx, more, 1)
+    late = await sold.http.post("/allotments/F/end", data={"version": seen[0]}, headers=sold.headers)
+    assert (late.status_code, "changed" in late.text) == (409, True)
+    assert (await sold.http.post("/allotments/F/end", data={}, headers=sold.headers)).status_code == 409
+    program = await sold.http.post("/v1/allotments/F/end", headers=key | {"if-match": tag})
+    assert program.status_code == 412
+    assert "<b>6</b>" in await page(sold, "/allotments/F")
+    now = VERSION.findall(await page(sold, "/allotments/F"))
+    done = await sold.http.post("/allotments/F/end", data={"version": now[0]}, headers=sold.headers)
+    assert done.status_code == 303
+    # One that ended stays so, whoever says it once more; without a version, as programs did before.
+    assert (await sold.http.post("/v1/allotments/F/end", headers=key)).status_code == 200
+    assert (await sold.http.post("/v1/allotments/C/end", headers=key)).status_code == 200
 
 
 async def test_a_rule_is_tried_saved_and_deleted_by_its_form(sold: Shop) -> None:

@@ -182,3 +182,17 @@ async def test_a_key_is_handed_only_to_who_has_access_and_all_of_its_rights(made
     assert (await refused("00000000-0000-7000-8000-000000000000"))[0] == 404
     await ask(shop, "POST", f"/v1/keys/{first['id']}/revoke", boss)
     assert (await refused(people["boss@loja.test"]))[0] == 404
+
+
+async def test_a_program_is_told_of_such_keys_too_where_it_may_change_keys(made) -> None:
+    shop, boss, who, _program = made
+
+    async def told(key: dict[str, str]) -> list[tuple[str, str]]:
+        keys = (await ask(shop, "GET", "/v1/attention", key)).json()["keys"]
+        return [(key["name"], key["maker"]["state"]) for key in keys]
+
+    watcher = await shop.key(["doctor:read", "identity:manage"])
+    assert await told(watcher) == []
+    await person(shop, boss, who, active=False)
+    assert await told(watcher) == [("ERP", "gone"), ("BI", "gone")]
+    assert await told(await shop.key(["doctor:read"])) == []

@@ -1,5 +1,6 @@
 """The shopper's pages over HTTP: who may see an order, what of it is shown, what can be asked, and who is kept out."""
 
+import asyncio
 import re
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
@@ -410,6 +411,45 @@ async def test_once_work_began_a_person_decides_and_nothing_leaves_meanwhile(sho
             await work.ship(tx, job)
     assert "You asked to cancel" in await case.page()
     assert (await shop.http.get(f"{case.link}/cancel")).status_code == 303
+
+
+async def notes_of(shop: Shop) -> list[str]:
+    async with shop.database.transaction() as tx:
+        return await tx.values("SELECT text FROM order_note ORDER BY written_at")
+
+
+@pytest.mark.parametrize("by", ["the shopper", "a colleague"])
+async def test_asking_again_writes_nothing_more_whoever_stopped_the_order(shop: Shop, by: str) -> None:
+    case = await a_case(shop, policy="not_required")
+    await case.work()
+    if by == "a colleague":
+        async with shop.database.transaction() as tx:
+            await ordering.place_hold(tx, case.order_id, HoldKind.MANUAL, note="the colour is asked for")
+    first = await case.cancel(line_1="1", reason="too_slow")
+    assert first.headers["location"] == f"{case.link}?done=asked"
+    written = await notes_of(shop)
+    again = await asyncio.gather(*[case.cancel(line_1="1", reason="cheaper") for _ in range(5)])
+    assert {answer.headers["location"] for answer in again} == {f"{case.link}?done=asked_before"}
+    assert await notes_of(shop) == written
+    assert "You asked for that already." in await case.page(path="?done=asked_before")
+    assert "You asked to cancel" in await case.page()
+    # What goes beyond it is no repetition.
+    assert (await case.cancel(line_2="1")).headers["location"] == f"{case.link}?done=asked"
+    assert len(await notes_of(shop)) == len(written) + 1
+    async with shop.database.transaction() as tx:
+        await ordering.resolve_hold(tx, case.order_id, HoldKind.MANUAL, resolution="told them that it is on its way")
+    assert (await case.cancel(line_1="1")).headers["location"] == f"{case.link}?done=asked"
+
+
+async def test_of_many_who_ask_at_once_one_wish_is_written(shop: Shop) -> None:
+    case = await a_case(shop, policy="not_required")
+    await case.work()
+    async with shop.database.transaction() as tx:
+        await ordering.place_hold(tx, case.order_id, HoldKind.MANUAL)
+    answers = await asyncio.gather(*[case.cancel(line_1="1", line_2="1") for _ in range(6)])
+    said = sorted(answer.headers["location"].partition("=")[2] for answer in answers)
+    assert said == ["asked"] + ["asked_before"] * 5
+    assert len(await notes_of(shop)) == 1
 
 
 async def test_what_has_left_or_was_bought_on_a_marketplace_cannot_be_cancelled_here(shop: Shop) -> None:

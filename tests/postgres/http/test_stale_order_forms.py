@@ -3,11 +3,14 @@
 import html
 import re
 
+import pytest
 from tests_http import Shop
 
 from malha.identity.model import Role
 from malha.ordering import service as ordering
 from malha.ordering.model import Address, HoldKind, UnitState
+from malha.payments import service as payments
+from malha.payments.model import Fact, FactKind
 from malha.platform.ids import UUID
 from malha.testing.builders import Sold, a_network, a_product, an_order
 
@@ -154,3 +157,79 @@ async def test_a_hold_that_a_colleague_placed_in_the_place_of_the_one_that_was_s
         await ordering.add_note(tx, order_id, "called again")
     seen = await form_of(shop, bia, "dlg-resolve-manual")
     assert (await shop.http.post("/orders/1/resolve", data=seen, headers=bia)).status_code == 303
+
+
+async def test_a_cancel_is_not_carried_out_on_an_order_that_was_paid_held_or_readdressed_meanwhile(shop: Shop) -> None:
+    async with shop.database.transaction() as tx:
+        world = await a_network(tx)
+        sku = await a_product(tx, world, "A", stock={"DC": 20})
+        order_id = await an_order(tx, world, [Sold(sku, 3, at="DC")], paid="pending")
+    desk = await shop.session(Role.MANAGER)
+
+    async def pays() -> None:
+        async with shop.database.transaction() as tx:
+            fact = Fact(position=1, kind=FactKind.CAPTURED, amount=3_000, reference="E2E")
+            await payments.record_fact(tx, order_id, fact)
+
+    async def holds() -> None:
+        async with shop.database.transaction() as tx:
+            await ordering.place_hold(tx, order_id, HoldKind.MANUAL, note="I have them on the line: they keep it")
+
+    async def moves() -> None:
+        async with shop.database.transaction() as tx:
+            at = {"street": "Rua A", "number": "1", "city": "São Paulo", "state": "SP", "postal_code": "01310100"}
+            await ordering.change_address(tx, order_id, Address(**at))
+
+    for meanwhile in (pays, holds, moves):
+        form = await form_of(shop, desk, "dlg-cancel") | {"reason": "never paid"}
+        await meanwhile()
+        late = await shop.http.post("/orders/1/cancel", data=form, headers=desk)
+        assert (late.status_code, "was changed meanwhile" in late.text) == (409, True), meanwhile
+        assert await living(shop, order_id) == 3
+    again = await form_of(shop, desk, "dlg-cancel") | {"reason": "they are sure"}
+    assert (await shop.http.post("/orders/1/cancel", data=again, headers=desk)).status_code == 303
+    assert await living(shop, order_id) == 0
+
+
+VERSIONS = re.compile(r'name="(v[0-9]+)" value="([0-9]+)"')
+
+
+@pytest.mark.parametrize("act", ["cancel", "resolve"])
+async def test_of_chosen_orders_those_that_somebody_changed_meanwhile_are_told_and_left(shop: Shop, act: str) -> None:
+    async with shop.database.transaction() as tx:
+        world = await a_network(tx)
+        sku = await a_product(tx, world, "A", stock={"DC": 20})
+        one, two = [
+            await an_order(tx, world, [Sold(sku, 3, at="DC")], holds=[HoldKind.MANUAL], channel="mall")
+            for _ in range(2)
+        ]
+    desk = await shop.session(Role.MANAGER)
+    seen = dict(VERSIONS.findall((await shop.http.get("/orders?view=all", headers=desk)).text))
+    assert set(seen) == {"v1", "v2"}
+    async with shop.database.transaction() as tx:  # it was lifted, and is held again for something else
+        await ordering.resolve_hold(tx, two, HoldKind.MANUAL, resolution="asked")
+        await ordering.place_hold(tx, two, HoldKind.MANUAL, note="the wrong colour")
+    form = {"act": act, "order": ["1", "2"], "why": "sold out", **seen}
+    done = await shop.http.post("/orders/bulk", data=form, headers=desk | {"hx-request": "true"})
+    assert "1 refused" in html.unescape(done.headers["hx-trigger"])
+    assert "was changed meanwhile" in done.text
+    async with shop.database.transaction() as tx:
+        open_ = await ordering.open_holds(tx, [one, two])
+        units = await ordering.units_of(tx, [one, two])
+    assert [bool(open_[o]) for o in (one, two)] == [False, True]
+    gone = [all(u.state is UnitState.CANCELLED for u in units[o]) for o in (one, two)]
+    assert gone == [act == "cancel", False]
+
+
+async def test_a_program_that_names_what_it_saw_lifts_no_other_hold(shop: Shop) -> None:
+    order_id = await sold(shop)
+    key = await shop.key(["orders:read", "orders:write", "orders:release_hold"])
+    path = f"/v1/orders/{order_id}/holds"
+    placed = await shop.http.post(path, json={"kind": "manual"}, headers=key)
+    seen = key | {"if-match": placed.headers["etag"]}
+    assert (await shop.http.post(f"{path}/manual/resolve", json={}, headers=key)).status_code in {200, 201}
+    await shop.http.post(path, json={"kind": "manual", "note": "the wrong colour"}, headers=key)
+    late = await shop.http.post(f"{path}/manual/resolve", json={}, headers=seen)
+    assert late.status_code == 412, late.text
+    async with shop.database.transaction() as tx:
+        assert (await ordering.open_holds(tx, [order_id]))[order_id]

@@ -485,7 +485,7 @@ async def _pay(tx: Tx, order_id: UUID, order: ExtOrder, words: Words) -> None:
         try:
             if row is None:
                 if said.state is not PaidState.DECLINED and said.amount > 0:
-                    await payments.add_tender(tx, order_id, _tender(order_id, said, words, order.placed_at))
+                    await payments.add_tender(tx, order_id, _tender(order_id, said, words, order.placed_at), told=True)
             elif said.state in _FACTS and not _recorded(row, said):
                 fact = Fact(
                     position=row.position,
@@ -494,7 +494,7 @@ async def _pay(tx: Tx, order_id: UUID, order: ExtOrder, words: Words) -> None:
                     reference=_reference(said) or "",
                     occurred_at=said.paid_at,
                 )
-                await payments.record_fact(tx, order_id, fact)
+                await payments.record_fact(tx, order_id, fact, told=True)
         except MalhaError as error:
             raise Parked("payment", str(error)) from None
 

@@ -278,12 +278,15 @@ async def fill(tx: Tx, allotment_id: int, at: Sequence[tuple[int, int]] | None =
     return sum(n for _, _, n in apart) - sum(int(n) for n in back.values())
 
 
-async def end(tx: Tx, code: str) -> Allotment:
+async def end(tx: Tx, code: str, version: int | None = None) -> Allotment:
     """End an allotment now; what a fence still has is common stock again. One that ended already stays as it is.
+
+    `version`: the one that was seen; None: whatever it is.
 
     Raises:
         SharedByAll: the actor is limited to some locations.
         UnknownAllotment: there is none.
+        Conflict: somebody else changed it since.
     """
     refuse_limited(tx)
     await tx.tuples(writes.LOCK_ALL)
@@ -292,6 +295,8 @@ async def end(tx: Tx, code: str) -> Allotment:
         raise UnknownAllotment(key=code)
     if before.state is State.ENDED:
         return before
+    if version is not None and before.version != version:
+        raise Conflict(what=Word(N_("Allotment")), key=code)
     await _end(tx, before.id)
     (after,) = await reads.listed(tx, [code])
     await audit.record(tx, action="end", entity="allotment", entity_id=code, before=before, after=after)

@@ -1,0 +1,192 @@
+"""One payment pays one order: what tells it apart, who is refused, what waits for a person, and what may repeat."""
+
+import asyncio
+from importlib.resources import files
+from typing import Any
+
+import pytest
+from test_taking_orders import counter, filled, opened, place, refused, send, with_option
+from tests_http import Shop
+
+from malha.identity.model import Role
+from malha.network import reads as network
+from malha.ordering import service as ordering
+from malha.ordering.model import HoldKind
+from malha.payments import service
+from malha.payments.errors import PaymentElsewhere, PaymentElsewhereUnseen
+from malha.payments.model import NewTender
+from malha.platform import revisions
+from malha.platform.db import Actor
+from malha.platform.ids import UUID
+from malha.testing.builders import Sold, a_network, a_product, an_order
+
+__all__ = ["counter"]
+
+E2E = "E1806523420261130081299aBcDeF012"
+ADDRESS = {"postal_code": "01310100", "city": "São Paulo", "state": "SP", "street": "Av. Paulista", "number": "1000"}
+
+
+def pix(order_id: UUID, reference: str | None = E2E, **more: Any) -> NewTender:
+    said = {"kind": "pix", "amount": 1000, "state": "captured"} | more
+    return NewTender(order_id=order_id, position=0, reference=reference, **said)
+
+
+@pytest.fixture
+async def orders(shop: Shop) -> list[UUID]:
+    """Three orders of 10,00 that nobody paid yet: two at S1, one at S2."""
+    async with shop.database.transaction() as tx:
+        world = await a_network(tx)
+        shop.world = world
+        sku = await a_product(tx, world, "A", stock={"S1": 50, "S2": 50})
+        return [
+            await an_order(tx, world, [Sold(sku, 1, price=1000, at=at)], paid="pending") for at in ("S1", "S1", "S2")
+        ]
+
+
+async def test_the_desk_is_refused_with_the_order_that_has_the_payment(shop: Shop, orders: list[UUID]) -> None:
+    desk = await shop.session(Role.MANAGER)
+    form = {"kind": "captured", "position": "1", "amount": "10,00", "reference": E2E}
+    assert (await shop.http.post("/orders/1/payment", data=form, headers=desk)).status_code == 303
+    # However it is typed.
+    again = {**form, "reference": f" {E2E.lower()} "}
+    answer = await shop.http.post("/orders/2/payment", data=again, headers=desk)
+    assert answer.status_code == 409
+    assert "is recorded on order 1 already" in answer.text
+    assert "bank statement" in answer.text
+    told = await shop.http.post("/orders/2/payment", data=form, headers={**desk, "accept-language": "pt-BR"})
+    assert "já está registrado no pedido 1" in told.text
+    async with shop.database.snapshot() as tx:
+        assert await tx.values("SELECT captured FROM order_payment WHERE captured > 0") == [1000]
+    # The same order hears the same payment as often as it likes; money that really pays both says so.
+    assert (await shop.http.post("/orders/1/payment", data=form, headers=desk)).status_code == 303
+    both = {**form, "reference": f"{E2E}-2"}
+    assert (await shop.http.post("/orders/2/payment", data=both, headers=desk)).status_code == 303
+
+
+async def test_a_program_is_refused_and_hears_of_the_other_order_only_if_it_is_its_business(
+    shop: Shop, orders: list[UUID]
+) -> None:
+    key = await shop.key(["orders:read", "payments:record"])
+    tender = {"kind": "pix", "amount": 1000, "state": "captured", "reference": E2E}
+    paid = await shop.http.post(f"/v1/orders/{orders[0]}/tenders", json=tender, headers=key)
+    assert paid.status_code in {200, 201}, paid.text
+    fact = {"position": 1, "kind": "captured", "amount": 1000, "reference": E2E}
+    for path, body in (("tenders", tender), ("payments", fact)):
+        answer = await shop.http.post(f"/v1/orders/{orders[1]}/{path}", json=body, headers=key)
+        assert (answer.status_code, answer.json()["code"]) == (409, "payment_on_another_order")
+        assert "on order 1 already" in answer.json()["detail"]
+        there = await shop.key(["orders:read", "payments:record"], locations=["S2"])
+        answer = await shop.http.post(f"/v1/orders/{orders[2]}/{path}", json=body, headers=there)
+        assert (answer.status_code, answer.json()["code"]) == (409, "payment_on_another_order")
+        assert "on another order already" in answer.json()["detail"]
+
+
+async def test_of_many_orders_that_one_payment_is_recorded_on_at_once_one_has_it(
+    shop: Shop, orders: list[UUID]
+) -> None:
+    async def record(order_id: UUID) -> None:
+        async with shop.database.transaction() as tx:
+            await service.add_tender(tx, order_id, pix(order_id))
+
+    done = await asyncio.gather(*map(record, orders), *map(record, orders), return_exceptions=True)
+    assert [type(r) for r in done if r is not None] == [PaymentElsewhere] * 4
+    async with shop.database.snapshot() as tx:
+        assert await tx.values("SELECT captured FROM order_payment WHERE captured > 0") == [1000]
+
+
+@pytest.mark.parametrize(
+    ("kind", "reference"),
+    [
+        ("pix", None), ("pix", "pix"), ("pix", "comprovante no WhatsApp 12"), ("pix", "30/11/2026"), ("pix", "loja1"),
+        ("card_terminal", "000123456"), ("credit_card", "AUT123456"), ("boleto", "0000000123"), ("cash", "caixa-000001"),
+    ],
+)  # fmt: skip
+async def test_what_tells_no_payment_apart_may_repeat(
+    shop: Shop, orders: list[UUID], kind: str, reference: str | None
+) -> None:
+    async with shop.database.transaction() as tx:
+        for order_id in orders:
+            await service.add_tender(tx, order_id, pix(order_id, reference, kind=kind))
+        assert await tx.values("SELECT captured FROM order_payment") == [1000] * 3
+
+
+async def test_a_payment_that_nobody_made_yet_is_on_no_order(shop: Shop, orders: list[UUID]) -> None:
+    async with shop.database.transaction() as tx:
+        await service.add_tender(tx, orders[0], pix(orders[0], state="pending"))
+        await service.add_tender(tx, orders[1], pix(orders[1]))
+    async with shop.database.transaction() as tx:
+        with pytest.raises(PaymentElsewhere):
+            await service.add_tender(tx, orders[0], pix(orders[0]))
+    somewhere = Actor("person", "1", "Ana", permissions=frozenset(), locations=frozenset({999}))
+    async with shop.database.transaction(somewhere) as tx:
+        with pytest.raises(PaymentElsewhereUnseen):
+            await service.add_tender(tx, orders[0], pix(orders[0]))
+
+
+async def test_what_a_channel_tells_is_recorded_and_the_order_waits_for_a_person(
+    shop: Shop, orders: list[UUID]
+) -> None:
+    async with shop.database.transaction() as tx:
+        await service.add_tender(tx, orders[0], pix(orders[0]), told=True)
+        await service.add_tender(tx, orders[1], pix(orders[1]), told=True)
+        assert (await service.standing(tx, orders[1])).captured == 1000
+        holds = await ordering.open_holds(tx, orders)
+    assert [list(holds[o]) for o in orders] == [[], [HoldKind.PAYMENT_ELSEWHERE], []]
+    desk = await shop.session(Role.MANAGER)
+    page = (await shop.http.get("/orders/2", headers=desk)).text
+    assert f"The payment {E2E.upper()} is recorded on order #1 too." in page
+    lifted = {"kind": "payment_elsewhere", "reason": "one PIX for both"}
+    assert 'id="dlg-resolve-payment_elsewhere"' in page
+    assert (await shop.http.post("/orders/2/resolve", data=lifted, headers=desk)).status_code == 303
+    async with shop.database.transaction() as tx:
+        assert not (await ordering.open_holds(tx, [orders[1]]))[orders[1]]
+
+
+def order_of(name: str, reference: str) -> dict[str, Any]:
+    paid = [{"kind": "pix", "amount": 1000, "state": "captured", "reference": reference}]
+    lines = [{"sku": "A", "quantity": 1, "unit_price": 1000}]
+    return {"channel": "web", "external_id": name, "ship_to": ADDRESS, "lines": lines, "payments": paid}
+
+
+async def test_orders_that_come_with_one_payment_are_taken_and_all_but_one_wait(shop: Shop, orders: list[UUID]) -> None:
+    """Submitted at once, to the gate's batches as to one another."""
+    key = await shop.key(["intake:submit", "orders:read"])
+    async with shop.database.transaction() as tx:
+        await revisions.bump(tx, network.REVISION)
+
+    async def submit(n: int) -> dict[str, Any]:
+        answer = await shop.http.post("/v1/orders", json=order_of(f"X{n}", E2E), headers=key)
+        assert answer.status_code in {200, 201}, answer.text
+        return dict(answer.json())
+
+    placed = await asyncio.gather(*map(submit, range(6)))
+    placed.append(await submit(6))
+    held = [one["holds"] for one in placed]
+    assert sorted(held) == [[]] + [["payment_elsewhere"]] * 6
+    assert held[6]
+    again = await submit(held.index([]))
+    assert (again["holds"], again["result"]) == ([], "duplicate")
+    other = await shop.http.post("/v1/orders", json=order_of("Y", E2E.replace("E18", "E19")), headers=key)
+    assert other.json()["holds"] == []
+
+
+async def test_an_order_taken_by_hand_is_not_placed_with_a_payment_of_another_one(counter: Shop) -> None:
+    paid = {"channel": "mall", "pay": "paid", "paid_with": "pix", "reference": E2E}
+    number = await place(counter, await with_option(counter, filled(await opened(counter), **paid)))
+    second = await with_option(counter, filled(await opened(counter), **paid))
+    assert f"is recorded on order {number} already" in refused(await send(counter, second))["reference"]
+
+
+async def test_payments_that_were_on_two_orders_before_stay_so_and_the_first_one_has_it(
+    shop: Shop, orders: list[UUID]
+) -> None:
+    script = (files("malha") / "migrations" / "0184_pre_payments.sql").read_text(encoding="utf-8")
+    async with shop.database.transaction() as tx:
+        for order_id in orders:
+            await service.add_tender(tx, order_id, pix(order_id, " " + E2E.lower()), told=True)
+            await service.add_tender(tx, order_id, pix(order_id, "pix"))
+            await service.add_tender(tx, order_id, pix(order_id, "000123456", kind="card_terminal"))
+        kept = await tx.tuples("SELECT reference, order_id FROM payment_claim")
+        await tx.execute("DELETE FROM payment_claim")
+        await tx.execute("INSERT" + script.partition("INSERT")[2])  # type: ignore[arg-type]
+        assert await tx.tuples("SELECT reference, order_id FROM payment_claim") == kept == [(E2E.upper(), orders[0])]
