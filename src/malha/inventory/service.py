@@ -429,21 +429,25 @@ async def place_hold(
     """Hold units for a cart or a payment for `seconds` from now (database clock); all or nothing.
 
     For a channel, its fences are drawn before common stock and its caps count. Expired holds are retired before, unless
-    the balances are `locked` already: see `reserve`.
+    the balances are `locked` already: see `reserve`. One under the same reference is, whatever it held: a basket that
+    is looked at again holds anew.
 
     Raises:
-        HoldExists: the reference already has an active hold.
+        HoldExists: the reference already has an active hold, and its time is not over.
     """
     wanted = sum_claims(claims)
     hold_id = new_id()
     row = {"id": hold_id, "reference": reference, "channel_id": channel_id, "seconds": seconds}
+    over: list[UUID] = []
     if not await tx.tuples(writes.INSERT_HOLD, row):
-        raise HoldExists(reference=reference)
+        over = await tx.values(writes.EXPIRE_HOLD_OF, {"reference": reference})
+        if not over or not await tx.tuples(writes.INSERT_HOLD, row):
+            raise HoldExists(reference=reference)
     in_force = await allotments.current(tx)
     skus = sorted({c.sku_id for c in wanted})
     if channel_id is not None and touches(in_force, channel_id, skus):
         taker = Taker(channel_id, customer_group)
-        expired = [] if locked else await _expired(tx, skus)
+        expired = over + ([] if locked else await _expired(tx, skus))
         await allotted.lock_for(tx, [taker], skus, hold_id, *expired)
         await _give_back(tx, expired, Reason.HOLD_EXPIRED, wanted)
         short = await allotted.take(tx, in_force, taker, hold_id, wanted, held=True)
@@ -454,8 +458,8 @@ async def place_hold(
         await _record(tx, wanted, Reason.HOLD, Reference("hold", hold_id, reference), held=1)
         await announcing.decreased(tx, _at(wanted), Reason.HOLD.value)
         return []
-    if not locked:
-        await retire_expired(tx, skus, also=wanted)
+    if over or not locked:
+        await _give_back(tx, over + ([] if locked else await _expired(tx, skus)), Reason.HOLD_EXPIRED, wanted)
     refused = await _hold_all(tx, wanted)
     if refused:
         await tx.tuples(writes.RETIRE_HOLD, {"reference": reference, "state": HoldState.RELEASED.value})

@@ -272,6 +272,13 @@ WHERE l.hold_id = %(hold_id)s::uuid AND l.sku_id = t.sku_id AND l.location_id = 
   AND l.quantity > t.quantity
 """
 
+# What a reference held beyond its time. Of two that hold anew under it, the second finds nothing to end.
+EXPIRE_HOLD_OF = """
+UPDATE stock_hold SET state = 'expired', retired_at = now()
+WHERE reference = %(reference)s::text AND state = 'active' AND expires_at <= clock_timestamp()
+RETURNING id
+"""
+
 # Retires expired holds, the oldest first, skipping those another transaction is retiring or converting right now.
 # An empty `skus` means any SKU.
 RETIRE_EXPIRED = """
