@@ -289,12 +289,25 @@ async def _change(
         await refuse_beyond(tx, [c for c in deltas if (c.sku_id, c.location_id) not in fitted])
     rows = [row[:4] for row in found]
     await _record(tx, deltas, reason, reference, on_hand=1, occurred_at=occurred_at)
+    await _shrink_suspected(tx, [c for c in deltas if c.quantity < 0])
     short_of_fenced = [(row[0], row[1]) for row in found if row[4]]
     if short_of_fenced:
         await allotted.settle(tx, short_of_fenced)
     await announcing.increased(tx, _at([c for c in deltas if c.quantity > 0]), reason.value)
     await announcing.decreased(tx, _at([c for c in deltas if c.quantity < 0]), reason.value)
     return await _settle_deficits(tx, rows, reason)
+
+
+async def _shrink_suspected(tx: Tx, fewer: Sequence[Claim]) -> None:
+    """Keep no more back as suspected than is there, at locked balances that have fewer units than before."""
+    if not fewer:
+        return
+    rows = await tx.tuples(writes.SHRINK_SUSPECTED, _keys(fewer))
+    if rows:
+        claims = [Claim(sku, location, units) for _, sku, location, units in rows]
+        await _record_rows(
+            tx, claims, [hold for hold, _, _, _ in rows], Reason.HOLD_RELEASED, Reference("hold"), held=-1
+        )
 
 
 async def refuse_beyond(tx: Tx, changes: Sequence[Claim]) -> None:
@@ -807,6 +820,7 @@ async def follow_physical(
         fewer: balances that have fewer.
         short_of_fenced: balances with fewer units than are set apart.
     """
+    await _shrink_suspected(tx, fewer)
     if short_of_fenced:
         await allotted.settle(tx, short_of_fenced)
     await announcing.increased(tx, _at(more), reason.value)
