@@ -969,9 +969,10 @@ async def test_what_is_suspected_is_held_back_counted_and_free_again_after_the_c
 
 
 async def kept(db: Database) -> tuple[int, int, int]:
-    """What is on hand, held and free of the suspected SKU."""
+    """What is on hand, held and free of the suspected SKU; its suspicion says the same."""
     async with db.snapshot() as tx:
         (balance,) = await stock_reads.availability(tx, [1], [SHOP])
+        assert [s.kept_back for s in await reads.suspicions(tx)] in ([], [balance.held])
     return balance.on_hand, balance.held, balance.free
 
 

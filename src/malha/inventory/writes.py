@@ -281,10 +281,10 @@ RETURNING id
 
 # What is kept back as probably not there, as far as it is not there any more: who wrote the loss down, or a system that
 # stated it, meant these units, and goods that come later are others. Under the locks of the balances, which lines of
-# these holds change under; a hold that somebody has is being lifted.
+# these holds change under; a suspicion that somebody has is being lifted.
 SHRINK_SUSPECTED = """
 WITH gone AS MATERIALIZED (
-    SELECT h.id, l.sku_id, l.location_id, l.quantity AS had,
+    SELECT s.id AS suspicion_id, h.id, l.sku_id, l.location_id, l.quantity AS had,
            least(l.quantity, b.allocated + b.held + b.safety + b.fenced - b.on_hand) AS units
     FROM unnest(%(skus)s::int[], %(locations)s::int[]) AS w(sku_id, location_id)
     JOIN stock_suspicion s ON s.sku_id = w.sku_id AND s.location_id = w.location_id AND s.lifted_at IS NULL
@@ -292,7 +292,9 @@ WITH gone AS MATERIALIZED (
     JOIN stock_hold h ON h.reference = 'suspicion ' || w.sku_id || ' ' || w.location_id AND h.state = 'active'
     JOIN stock_hold_line l ON l.hold_id = h.id AND l.sku_id = w.sku_id AND l.location_id = w.location_id
     WHERE b.on_hand < b.allocated + b.held + b.safety + b.fenced
-    FOR NO KEY UPDATE OF h SKIP LOCKED
+    FOR NO KEY UPDATE OF s, h SKIP LOCKED
+), told AS (
+    UPDATE stock_suspicion s SET kept_back = greatest(s.kept_back - g.units, 0) FROM gone g WHERE s.id = g.suspicion_id
 ), ended AS (
     DELETE FROM stock_hold_line l USING gone g
     WHERE l.hold_id = g.id AND l.sku_id = g.sku_id AND l.location_id = g.location_id AND g.units = g.had
