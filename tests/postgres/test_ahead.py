@@ -14,8 +14,9 @@ from malha.inventory.allotments import service as allotments
 from malha.inventory.allotments.model import AllotmentDraft, Kind
 from malha.inventory.buckets.model import Bucket
 from malha.inventory.model import Claim, Reference
+from malha.inventory.supply import changing
 from malha.inventory.supply import service as supply
-from malha.inventory.supply.model import ReceivedLine
+from malha.inventory.supply.model import InboundChange, LineChange, ReceivedLine
 from malha.inventory.transfers import service as transfers
 from malha.inventory.transfers.model import Arrival, Arrived, Decision, Departure, TransferDraft
 from malha.ordering import service as ordering
@@ -330,6 +331,25 @@ async def test_a_receipt_that_is_taken_back_makes_its_goods_expected_again(shop:
     assert await shop.free() == 5
     (order,) = await shop.sold(5)
     assert await shop.waits(order) == [("waiting", in_days(5), 5)]
+
+
+async def test_who_lost_goods_and_has_as_many_of_the_same_day_again_is_held_no_more(shop: Shop) -> None:
+    await shop.allow()
+    _, number = await shop.order_goods(6, 5)
+    first, last = await shop.sold(3, 3)
+    await fewer(shop, number, 4)
+    await shop.settle()
+    assert await shop.waits(last) == [("waiting", in_days(5), 1), ("lost", None, 2)]
+    assert await shop.holds(last) == ["shortage"]
+    await fewer(shop, number, 6)  # a typing error: as many come as ever
+    await shop.settle()
+    assert await shop.waits(last) == [("waiting", in_days(5), 3)]
+    assert [await shop.holds(order) for order in (first, last)] == [[], []]
+
+
+async def fewer(shop: Shop, number: int, units: int) -> None:
+    async with shop.database.transaction() as tx:
+        await changing.change(tx, number, InboundChange(lines=[LineChange(line=1, quantity=units)]))
 
 
 async def test_overdue_supply_is_not_promised_and_who_waits_for_it_keeps_waiting(shop: Shop) -> None:

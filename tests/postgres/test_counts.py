@@ -966,3 +966,52 @@ async def test_what_is_suspected_is_held_back_counted_and_free_again_after_the_c
         (balance,) = await stock_reads.availability(tx, [1], [SHOP])
         assert (balance.on_hand, balance.held, balance.free) == (4, 0, 4)
         assert await reads.suspicions(tx) == []
+
+
+async def kept(db: Database) -> tuple[int, int, int]:
+    """What is on hand, held and free of the suspected SKU; its suspicion says the same."""
+    async with db.snapshot() as tx:
+        (balance,) = await stock_reads.availability(tx, [1], [SHOP])
+        assert [s.kept_back for s in await reads.suspicions(tx)] in ([], [balance.held])
+    return balance.on_hand, balance.held, balance.free
+
+
+async def test_goods_that_come_after_a_suspected_loss_was_written_down_are_sold(shop: Database) -> None:
+    await a_past(shop, 1, sales=30, silent_days=12)
+    assert [new async for new in suspicions.look_everywhere(shop) if new] == [1]
+    await move(shop, 1, -4)
+    assert await kept(shop) == (6, 6, 0)  # what is left is as doubtful as before
+    async with shop.transaction() as tx:
+        await stock.set_on_hand(tx, [Claim(1, SHOP, 0)], Reference("test"))
+    assert await kept(shop) == (0, 0, 0)
+    await move(shop, 1, 8)
+    assert await kept(shop) == (8, 0, 8)
+    async with shop.snapshot() as tx:
+        assert [s.sku_id for s in await reads.suspicions(tx)] == [1]  # until somebody counts
+    async with shop.transaction(LEAD) as tx:
+        await suspicions.lift(tx, [SHOP], [1], "counted")
+    assert await kept(shop) == (8, 0, 8)
+
+
+async def test_who_lifts_a_suspicion_and_who_writes_the_loss_down_do_not_wait_for_each_other(shop: Database) -> None:
+    await a_past(shop, 1, sales=30, silent_days=12)
+    assert [new async for new in suspicions.look_everywhere(shop) if new] == [1]
+
+    async def lift() -> None:
+        async with shop.transaction(LEAD) as tx:
+            await suspicions.lift(tx, [SHOP], [1], "seen")
+
+    await asyncio.gather(lift(), *(move(shop, 1, -1) for _ in range(8)))
+    assert await kept(shop) == (2, 0, 2)
+
+
+@pytest.mark.parametrize("seen", [UNITS, 4])
+async def test_what_is_counted_on_the_page_of_a_balance_is_suspected_no_more(shop: Database, seen: int) -> None:
+    await a_past(shop, 1, sales=30, silent_days=12)
+    assert [new async for new in suspicions.look_everywhere(shop) if new] == [1]
+    async with shop.transaction(ANA) as tx:
+        await service.count_shelf(tx, 1, SHOP, seen)
+    async with shop.snapshot() as tx:
+        (balance,) = await stock_reads.availability(tx, [1], [SHOP])
+        assert (balance.on_hand, balance.held, balance.free) == (seen, 0, seen)
+        assert await reads.suspicions(tx) == []

@@ -116,6 +116,32 @@ async def test_a_live_hold_does_not_give_way(stocked: Database) -> None:
             await service.place_hold(tx, "cart-1", [Claim(1, 1, 1)], seconds=60)
 
 
+async def test_a_basket_whose_hold_is_over_holds_anew_under_its_reference_other_goods_too(stocked: Database) -> None:
+    for claim in (Claim(1, 1, 4), Claim(2, 1, 3)):  # nobody asked for the first SKU meanwhile
+        async with stocked.transaction() as tx:
+            assert await service.place_hold(tx, "cart-1", [claim], seconds=0) == []
+    async with stocked.snapshot() as tx:
+        assert {key: row[2] for key, row in (await balances(tx)).items() if row[2]} == {(2, 1): 3}
+    await assert_ledger_equals_balances(stocked)
+
+
+async def test_of_two_pages_that_hold_anew_for_one_basket_one_does(stocked: Database) -> None:
+    async with stocked.transaction() as tx:
+        await service.place_hold(tx, "cart-1", [Claim(1, 1, 4)], seconds=0)
+
+    async def hold(units: int) -> bool:
+        try:
+            async with stocked.transaction() as tx:
+                return not await service.place_hold(tx, "cart-1", [Claim(1, 1, units)], seconds=60)
+        except HoldExists:
+            return False
+
+    assert sorted(await asyncio.gather(*(hold(3) for _ in range(8)))) == [False] * 7 + [True]
+    async with stocked.snapshot() as tx:
+        assert (await balances(tx))[1, 1] == (10, 0, 3)
+    await assert_ledger_equals_balances(stocked)
+
+
 async def test_convert_release_and_expiry_race_for_a_hold_and_one_wins(stocked: Database) -> None:
     async def convert() -> str | None:
         async with stocked.transaction() as tx:

@@ -13,6 +13,7 @@ from malha.inventory.buckets.model import Bucket
 from malha.inventory.model import Claim, Reference
 from malha.inventory.supply import reads, service
 from malha.inventory.supply.errors import (
+    DocumentReceived,
     InboundDiffers,
     InboundEnded,
     OverReceipt,
@@ -179,6 +180,40 @@ async def test_a_receipt_sent_twice_at_once_is_received_once(shop: Database) -> 
     assert sorted(d.repeated for d in done) == [False, True, True, True]
     assert len({d.number for d in done}) == 1
     assert await state_of(shop, number) == ("received", [(5, 0, 0)])
+
+
+async def by_document(db: Database, *lines: ReceivedLine, order: UUID | None = None, again: bool = False) -> str | None:
+    draft = ReceiptDraft(
+        id=new_id(), location_id=SHOP, lines=list(lines), order_id=order, document="NF-e 4417_A", same_document=again
+    )
+    try:
+        async with db.transaction(LEAD) as tx:
+            return f"R{(await service.receive(tx, draft)).number}"
+    except DocumentReceived as refused:
+        return f"as {refused.facts['number']}"
+
+
+async def test_a_delivery_that_two_people_take_in_by_its_note_is_received_once(shop: Database) -> None:
+    order, number = await place(shop, (1, 30))
+    good, broken = ReceivedLine(1, 9), ReceivedLine(1, 1, Bucket.DAMAGED)
+    taken = await asyncio.gather(*(by_document(shop, good, broken) for _ in range(4)))
+    assert sorted(str(one) for one in taken) == ["R1", "as R1", "as R1", "as R1"]
+    # With the order, and in another condition: they are the same goods. Fewer are another part of the delivery.
+    assert await by_document(shop, ReceivedLine(1, 10), order=order) == "as R1"
+    part = await by_document(shop, ReceivedLine(1, 3), order=order)
+    assert await by_document(shop, ReceivedLine(1, 3), order=order) == f"as {part}"
+    assert await by_document(shop, ReceivedLine(1, 3), order=order, again=True) is not None
+    async with shop.snapshot() as tx:
+        assert await there(tx, 1, SHOP) == {"sellable": 15, "damaged": 1}
+    assert (await state_of(shop, number))[1] == [(6, 0, 24)]
+
+
+async def test_goods_whose_receipt_was_taken_back_are_received_anew_by_the_same_note(shop: Database) -> None:
+    wrong = await by_document(shop, ReceivedLine(1, 10))
+    assert wrong is not None
+    async with shop.transaction(LEAD) as tx:
+        await service.undo_receipt(tx, int(wrong.removeprefix("R")), "Another shop's")
+    assert await by_document(shop, ReceivedLine(1, 10)) not in {None, f"as {wrong}"}
 
 
 async def test_other_goods_under_the_id_of_a_receipt_are_refused_and_not_lost(shop: Database) -> None:

@@ -16,8 +16,10 @@ from malha.api.work import Work, command, query
 from malha.catalog import reads as catalog
 from malha.fulfillment import settlements
 from malha.fulfillment.settlements import Settled
+from malha.intake import availability
 from malha.intake import rules as gate
 from malha.intake.errors import OVER_MOST_UNITS, TooManyUnits
+from malha.intake.reference import reference_in
 from malha.inventory import balance_reads, reads, service
 from malha.inventory.balance_reads import LedgerAsked, PlacedLine
 from malha.inventory.buckets.model import Bucket
@@ -466,7 +468,9 @@ async def hold_stock(work: Work, data: NewHold) -> HoldPlaced:
     """Hold units for a cart or a payment, all of them or none.
 
     An order with the same `hold_reference` takes the units over. A hold that is over gives its units back by itself.
-    More of a SKU than the channel takes unasked is not held: its order would wait for a person.
+    More of a SKU than the channel takes unasked is not held: its order would wait for a person. Nor is what
+    `GET /v1/availability` does not offer the channel: at a location that takes no work now, serves other channels or
+    keeps goods of an owner whose goods the channel does not sell.
     """
     refuse(list(check_addressable("reference", data.reference, MOST_REFERENCE)))
     keys = await _keys(work, data.items, kits=True)
@@ -479,6 +483,7 @@ async def hold_stock(work: Work, data: NewHold) -> HoldPlaced:
             raise UnknownChannel(key=data.channel)
         channel_id = channels[data.channel].id
         _refuse_too_many(data.items, channels[data.channel].most_units)
+        await _refuse_not_sold(work.tx, keys, data.items, data.channel)
     seconds = data.seconds
     if data.tender is not None:
         awaited = Awaited(kind=data.tender.value, created_at=now(), expires_at=data.expires_at)
@@ -514,6 +519,31 @@ def _refuse_too_many(items: Sequence[HeldItem], most: int | None) -> None:
             if item.sku in many
         ]
         raise TooManyUnits(most_units=most, skus=many, count=len(many), problems=problems)
+
+
+async def _refuse_not_sold(tx: Tx, keys: Keys, items: Sequence[HeldItem], channel: str) -> None:
+    """Refuse to hold for a channel what an order of it could not have: its cart would believe in goods kept for it.
+
+    Raises:
+        NotEnoughStock: there is some.
+    """
+    reference = await reference_in(tx)
+    places = availability.places_of(reference, reference.channels[channel], None)
+    sold = {reference.network.location_ids[index] for index in places}
+    problems = [
+        {
+            "at": f"/items/{i}/quantity",
+            "says": N_("Channel {channel} sells nothing of {sku} from {location} now."),
+            "facts": {"channel": channel, "sku": item.sku, "location": item.location, "free": 0},
+        }
+        for i, item in enumerate(items)
+        if any(
+            part.location_id not in sold or part.location_id in reference.frozen.get(part.sku_id, ())
+            for part in _parts(keys, item)
+        )
+    ]
+    if problems:
+        raise NotEnoughStock(count=len(problems), problems=problems)
 
 
 def _parts(keys: Keys, item: HeldItem) -> list[Claim]:

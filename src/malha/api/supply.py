@@ -166,6 +166,9 @@ class ArrivedLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 class NewReceipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Goods that arrived, on an order or without one. Give an `id` of your own: sent twice, it is received once.
 
+    Without one, the same goods by the same `document` are refused where they were received already, unless
+    `same_document` says that as much came again.
+
     `accept_over` takes more than was ordered; it needs the permission `stock:approve`. `owner` is the establishment
     whose goods they are, where several owners' are kept at the location's site.
     """
@@ -179,6 +182,7 @@ class NewReceipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     note: Text = ""
     received_at: Instant | None = None
     accept_over: bool = False
+    same_document: bool = False
 
 
 class Missing(msgspec.Struct, frozen=True):
@@ -467,6 +471,7 @@ async def receive_goods(work: Work, data: NewReceipt) -> ReceiptReply:
         note=data.note,
         received_at=data.received_at,
         accept_over=data.accept_over,
+        same_document=data.same_document or data.id is not None,
     )
     done = await service.receive(work.tx, draft)
     work.created(f"/v1/receipts/{done.number}")

@@ -493,6 +493,7 @@ async def receive(request: Request[Any, Any, Any]) -> Response[Any]:
             document=read.text("document", 120) or None,
             note=read.text("note", 200),
             accept_over=read.flag("accept_over"),
+            same_document=read.flag("same_document"),
         )
         done = await service.receive(tx, draft)
     again = _("These goods were received already")

@@ -289,12 +289,25 @@ async def _change(
         await refuse_beyond(tx, [c for c in deltas if (c.sku_id, c.location_id) not in fitted])
     rows = [row[:4] for row in found]
     await _record(tx, deltas, reason, reference, on_hand=1, occurred_at=occurred_at)
+    await _shrink_suspected(tx, [c for c in deltas if c.quantity < 0])
     short_of_fenced = [(row[0], row[1]) for row in found if row[4]]
     if short_of_fenced:
         await allotted.settle(tx, short_of_fenced)
     await announcing.increased(tx, _at([c for c in deltas if c.quantity > 0]), reason.value)
     await announcing.decreased(tx, _at([c for c in deltas if c.quantity < 0]), reason.value)
     return await _settle_deficits(tx, rows, reason)
+
+
+async def _shrink_suspected(tx: Tx, fewer: Sequence[Claim]) -> None:
+    """Keep no more back as suspected than is there, at locked balances that have fewer units than before."""
+    if not fewer:
+        return
+    rows = await tx.tuples(writes.SHRINK_SUSPECTED, _keys(fewer))
+    if rows:
+        claims = [Claim(sku, location, units) for _, sku, location, units in rows]
+        await _record_rows(
+            tx, claims, [hold for hold, _, _, _ in rows], Reason.HOLD_RELEASED, Reference("hold"), held=-1
+        )
 
 
 async def refuse_beyond(tx: Tx, changes: Sequence[Claim]) -> None:
@@ -429,21 +442,25 @@ async def place_hold(
     """Hold units for a cart or a payment for `seconds` from now (database clock); all or nothing.
 
     For a channel, its fences are drawn before common stock and its caps count. Expired holds are retired before, unless
-    the balances are `locked` already: see `reserve`.
+    the balances are `locked` already: see `reserve`. One under the same reference is, whatever it held: a basket that
+    is looked at again holds anew.
 
     Raises:
-        HoldExists: the reference already has an active hold.
+        HoldExists: the reference already has an active hold, and its time is not over.
     """
     wanted = sum_claims(claims)
     hold_id = new_id()
     row = {"id": hold_id, "reference": reference, "channel_id": channel_id, "seconds": seconds}
+    over: list[UUID] = []
     if not await tx.tuples(writes.INSERT_HOLD, row):
-        raise HoldExists(reference=reference)
+        over = await tx.values(writes.EXPIRE_HOLD_OF, {"reference": reference})
+        if not over or not await tx.tuples(writes.INSERT_HOLD, row):
+            raise HoldExists(reference=reference)
     in_force = await allotments.current(tx)
     skus = sorted({c.sku_id for c in wanted})
     if channel_id is not None and touches(in_force, channel_id, skus):
         taker = Taker(channel_id, customer_group)
-        expired = [] if locked else await _expired(tx, skus)
+        expired = over + ([] if locked else await _expired(tx, skus))
         await allotted.lock_for(tx, [taker], skus, hold_id, *expired)
         await _give_back(tx, expired, Reason.HOLD_EXPIRED, wanted)
         short = await allotted.take(tx, in_force, taker, hold_id, wanted, held=True)
@@ -454,8 +471,8 @@ async def place_hold(
         await _record(tx, wanted, Reason.HOLD, Reference("hold", hold_id, reference), held=1)
         await announcing.decreased(tx, _at(wanted), Reason.HOLD.value)
         return []
-    if not locked:
-        await retire_expired(tx, skus, also=wanted)
+    if over or not locked:
+        await _give_back(tx, over + ([] if locked else await _expired(tx, skus)), Reason.HOLD_EXPIRED, wanted)
     refused = await _hold_all(tx, wanted)
     if refused:
         await tx.tuples(writes.RETIRE_HOLD, {"reference": reference, "state": HoldState.RELEASED.value})
@@ -803,6 +820,7 @@ async def follow_physical(
         fewer: balances that have fewer.
         short_of_fenced: balances with fewer units than are set apart.
     """
+    await _shrink_suspected(tx, fewer)
     if short_of_fenced:
         await allotted.settle(tx, short_of_fenced)
     await announcing.increased(tx, _at(more), reason.value)

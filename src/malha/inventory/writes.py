@@ -272,6 +272,42 @@ WHERE l.hold_id = %(hold_id)s::uuid AND l.sku_id = t.sku_id AND l.location_id = 
   AND l.quantity > t.quantity
 """
 
+# What a reference held beyond its time. Of two that hold anew under it, the second finds nothing to end.
+EXPIRE_HOLD_OF = """
+UPDATE stock_hold SET state = 'expired', retired_at = now()
+WHERE reference = %(reference)s::text AND state = 'active' AND expires_at <= clock_timestamp()
+RETURNING id
+"""
+
+# What is kept back as probably not there, as far as it is not there any more: who wrote the loss down, or a system that
+# stated it, meant these units, and goods that come later are others. Under the locks of the balances, which lines of
+# these holds change under; a suspicion that somebody has is being lifted.
+SHRINK_SUSPECTED = """
+WITH gone AS MATERIALIZED (
+    SELECT s.id AS suspicion_id, h.id, l.sku_id, l.location_id, l.quantity AS had,
+           least(l.quantity, b.allocated + b.held + b.safety + b.fenced - b.on_hand) AS units
+    FROM unnest(%(skus)s::int[], %(locations)s::int[]) AS w(sku_id, location_id)
+    JOIN stock_suspicion s ON s.sku_id = w.sku_id AND s.location_id = w.location_id AND s.lifted_at IS NULL
+    JOIN balance b ON b.sku_id = w.sku_id AND b.location_id = w.location_id
+    JOIN stock_hold h ON h.reference = 'suspicion ' || w.sku_id || ' ' || w.location_id AND h.state = 'active'
+    JOIN stock_hold_line l ON l.hold_id = h.id AND l.sku_id = w.sku_id AND l.location_id = w.location_id
+    WHERE b.on_hand < b.allocated + b.held + b.safety + b.fenced
+    FOR NO KEY UPDATE OF s, h SKIP LOCKED
+), told AS (
+    UPDATE stock_suspicion s SET kept_back = greatest(s.kept_back - g.units, 0) FROM gone g WHERE s.id = g.suspicion_id
+), ended AS (
+    DELETE FROM stock_hold_line l USING gone g
+    WHERE l.hold_id = g.id AND l.sku_id = g.sku_id AND l.location_id = g.location_id AND g.units = g.had
+), less AS (
+    UPDATE stock_hold_line l SET quantity = l.quantity - g.units FROM gone g
+    WHERE l.hold_id = g.id AND l.sku_id = g.sku_id AND l.location_id = g.location_id AND g.units < g.had
+), kept AS (
+    UPDATE balance b SET held = b.held - g.units FROM gone g
+    WHERE b.sku_id = g.sku_id AND b.location_id = g.location_id
+)
+SELECT id, sku_id, location_id, units FROM gone ORDER BY sku_id, location_id
+"""
+
 # Retires expired holds, the oldest first, skipping those another transaction is retiring or converting right now.
 # An empty `skus` means any SKU.
 RETIRE_EXPIRED = """

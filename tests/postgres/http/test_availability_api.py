@@ -141,6 +141,36 @@ async def test_a_cart_of_a_group_holds_what_is_set_apart_for_its_buyers(sold: Sh
     assert [flaw["at"] for flaw in alone["errors"]] == ["/channel"]
 
 
+async def test_a_cart_holds_nothing_where_its_channel_is_offered_nothing(sold: Shop) -> None:
+    def cart(reference: str, channel: str | None = "web") -> dict:
+        items = [{"sku": "CUP", "location": at, "quantity": 1} for at in ("DC", "S1")]
+        return {"reference": reference, "items": items, "channel": channel}
+
+    async def refused(reference: str) -> bool:
+        assert "S1" not in (await told(sold))["CUP"]
+        problem = await post(sold, "/v1/holds", cart(reference), 409)
+        assert problem["code"] == "not_enough_stock"
+        says = "Channel web sells nothing of CUP from S1 now."
+        return [(each["at"], each["says"]) for each in problem["errors"]] == [("/items/1/quantity", says)]
+
+    await post(sold, "/v1/holds", cart("before"), 201)
+    for act, query in (("pause", {"reason": "the power is out"}), ("resume", {})):
+        answer = await sold.http.post(f"/v1/locations/S1/{act}", params=query, headers=sold.headers)
+        assert answer.status_code == 200, answer.text
+        if act == "pause":
+            assert await refused("paused")
+    await post(sold, "/v1/holds", cart("resumed"), 201)
+    version = {"if-match": '"3"'}
+    stated = {"establishment": "RJ1"}
+    answer = await sold.http.put("/v1/locations/S1/owner", json=stated, headers=sold.headers | version)
+    assert answer.status_code == 204, answer.text
+    stated = {"legal_entities": ["11222333"]}
+    answer = await sold.http.put("/v1/channels/web/owners", json=stated, headers=sold.headers | {"if-match": '"1"'})
+    assert answer.status_code == 204, answer.text
+    assert await refused("of-another-owner")
+    await post(sold, "/v1/holds", cart("anybody", None), 201)  # who names no channel sees to it himself
+
+
 async def test_a_cart_holds_a_kit_as_its_components_on_their_sum(sold: Shop) -> None:
     def cart(reference: str, sets: int, cups: int) -> dict:
         wanted = (("SET", sets), ("CUP", cups))

@@ -37,6 +37,17 @@ async def get(shop: Shop, who: dict[str, str], path: str) -> Any:
     return answer.json()
 
 
+async def test_a_delivery_without_an_id_of_its_own_is_received_once_by_its_document(stocked: Shop) -> None:
+    lead = await stocked.session(Role.MANAGER)
+    arrived = {"location": "LJ01", "document": "NF-e 4417", "lines": [{"sku": "CAM-P", "quantity": 6}]}
+    first = await post(stocked, lead, "/receipts", arrived, 201)
+    refused = await post(stocked, lead, "/receipts", arrived | {"document": "nf-E 4417"}, 409)
+    assert (refused["code"], refused["facts"]["number"]) == ("document_received", f"R{first['number']}")
+    for said in ({"same_document": True}, {"id": str(new_id())}):
+        assert (await post(stocked, lead, "/receipts", arrived | said, 201))["repeated"] is False
+    assert len((await get(stocked, lead, "/receipts"))["items"]) == 3
+
+
 async def test_goods_are_ordered_received_by_barcode_examined_and_taken_back(stocked: Shop) -> None:
     lead = await stocked.session(Role.MANAGER)
     order = {

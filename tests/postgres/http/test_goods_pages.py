@@ -193,6 +193,17 @@ async def test_a_large_count_is_searched_paged_approved_as_a_whole_and_says_what
     assert re.search(rf"Not counted <span>{total - 2}</span>", shown)
 
 
+async def test_who_types_a_colleagues_delivery_in_again_is_told_and_may_say_that_it_came_again(stocked: Shop) -> None:
+    lead = await stocked.session(Role.MANAGER)
+    note = {"location": "LJ01", "document": "NF-e 4417", "q/1/sellable": "10"}
+    assert await send(stocked, lead, "/receive", id=str(new_id()), **note) == "/receipts/1"
+    said = await send(stocked, lead, "/receive", 409, id=str(new_id()), **note)
+    assert "The same goods were received by document NF-e 4417 already, with receipt R1." in html.unescape(said)
+    assert 'name="same_document"' in await page(stocked, lead, "/receive")
+    where = await send(stocked, lead, "/receive", id=str(new_id()), same_document="on", **note)
+    assert where.startswith("/receipts/")
+
+
 async def test_a_transfer_leaves_in_shipments_that_are_received_one_by_one_and_the_rest_is_given_back(
     stocked: Shop,
 ) -> None:

@@ -249,6 +249,7 @@ async def _receive(tx: Tx, connection: Linked, told: ReceiptTold) -> None:
                 order_id=await tx.value(reads.PURCHASE_ID, {"number": number}),
                 document=told.reference,
                 received_at=told.at,
+                same_document=True,  # each answer has an id of its own
             )
             await supply.receive(tx, draft)
     except ReceiptDiffers as error:  # it would never succeed

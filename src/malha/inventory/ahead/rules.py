@@ -71,7 +71,10 @@ def line_up(lines: Sequence[SupplyLine], claims: Sequence[SupplyClaim], arrived:
             gone += [row.id for row in rows]
             parts += mine
         days = [eta[part.supply_id] for part in mine if part.supply_id is not None]
-        news = now != _standing(rows) and any(part.state is not ClaimState.WAITING for part in mine)
+        # Who lost goods and has them again is held for what is lost no more, whatever the day.
+        news = now != _standing(rows) and any(
+            state is not ClaimState.WAITING for state in (*(p.state for p in mine), *(r.state for r in rows))
+        )
         if news or (days and max(days) != first.told):
             orders.add(first.order_id)
     return LinedUp(gone, parts, promised, orders)

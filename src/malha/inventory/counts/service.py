@@ -427,12 +427,13 @@ async def _to_write(tx: Tx, task: Task, skus: Sequence[int]) -> list[tuple[int, 
 async def count_shelf(tx: Tx, sku_id: int, location_id: int, counted: int, note: str | None = None) -> list[Deficit]:
     """Record what a person counted of one balance, at once: no older count of it that is open changes it any more.
 
-    Returns what is claimed and not there.
+    A suspicion that it is not there is lifted: somebody looked. Returns what is claimed and not there.
 
     Raises:
         InvalidQuantity: it is none.
     """
     about = Reference("console", text=note)
+    await suspicions.lift(tx, [location_id], [sku_id], note or "console")
     deficits = await stock.set_on_hand(tx, [Claim(sku_id, location_id, counted)], about, Reason.COUNT)
     params = {"sku_id": sku_id, "location_id": location_id, "actor": tx.actor.label}
     await tx.execute(writes.NOTE_SHELF_COUNT, params)

@@ -72,6 +72,14 @@ class ReceiptDiffers(Conflict):
     mend = "Look at that receipt. What else arrived is a receipt under an id of its own."
 
 
+class DocumentReceived(Conflict):
+    """Another receipt of these goods names the same document: who has its number there, typed it in twice."""
+
+    code = "document_received"
+    says = "The same goods were received by document {document} already, with receipt {number}."
+    mend = "There is nothing more to do, unless as much came again by the same document: then say so."
+
+
 class ReceiptUndone(MalhaError):
     """The receipt was taken back before."""
 

@@ -149,8 +149,9 @@ class ReceivedLine(msgspec.Struct, frozen=True):
 class ReceiptDraft(msgspec.Struct, frozen=True, kw_only=True):
     """A receipt as a person or system states it; `id` is theirs, so that sending it again receives nothing twice.
 
-    `accept_over` takes more than was ordered, which needs the permission to approve. `complete`: of a transfer, whether
-    what is not here by now is missing.
+    `accept_over` takes more than was ordered, which needs the permission to approve. `same_document`: as much came
+    again by a `document` by which the same goods were received already. `complete`: of a transfer, whether what is not
+    here by now is missing.
     """
 
     id: UUID
@@ -161,6 +162,7 @@ class ReceiptDraft(msgspec.Struct, frozen=True, kw_only=True):
     note: str = ""
     received_at: datetime | None = None
     accept_over: bool = False
+    same_document: bool = False
     complete: bool | None = None
 
 

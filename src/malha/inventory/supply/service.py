@@ -20,6 +20,7 @@ from malha.inventory.model import Deficit, Reason, Reference
 from malha.inventory.service import happened
 from malha.inventory.supply import rules, writes
 from malha.inventory.supply.errors import (
+    DocumentReceived,
     InboundDiffers,
     InboundEnded,
     OverReceipt,
@@ -54,6 +55,7 @@ from malha.platform.errors import Forbidden
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_, Word
 from malha.platform.ids import UUID, new_id
+from malha.platform.text import literal
 
 APPROVE = "stock:approve"
 MOST_LINES = rules.MOST_LINES
@@ -222,15 +224,21 @@ async def receive(tx: Tx, draft: ReceiptDraft) -> Received:
         NotHappenedYet, TooLongAgo: it is said to have come at a time that has not, or at none that can be.
         ReceiptDiffers: its id is that of a receipt of other goods.
         ReceiptUndone: its id is that of a receipt that was taken back.
+        DocumentReceived: the same goods were received there by the same document, and nobody said that they came again.
     """
     refuse(_flaws_of_receipt(draft))
     draft = msgspec.structs.replace(draft, received_at=await happened(tx, draft.received_at))
     if draft.accept_over and not tx.actor.may(APPROVE):
         raise Forbidden(permission=APPROVE)
+    document = "" if draft.same_document else (draft.document or "").strip()
+    if document:
+        await tx.execute(writes.LOCK_DOCUMENT, {"location_id": draft.location_id, "document": document})
     order = None if draft.order_id is None else await tx.maybe(Inbound, writes.LOCK_ORDER_BY_ID, {"id": draft.order_id})
     number = await note_receipt(tx, draft)
     if number is None:
         return Received(draft.id, await sent_again(tx, draft), repeated=True, deficits=[])
+    if document:
+        await _refuse_received(tx, draft, document)
     arrived: Sequence[ReceivedLine] = draft.lines
     if order is not None:
         arrived = await _receive_on(tx, order, draft)
@@ -248,6 +256,23 @@ async def receive(tx: Tx, draft: ReceiptDraft) -> Received:
     facts = {"order": order.number if order else None, "units": sum(one.quantity for one in arrived)}
     await audit.record(tx, action="receive", entity="receipt", entity_id=number, after=facts)
     return Received(draft.id, number, repeated=False, deficits=left)
+
+
+async def _refuse_received(tx: Tx, draft: ReceiptDraft, document: str) -> None:
+    """Refuse goods that stand as received at the location by their document: two people took one delivery in.
+
+    In whatever condition: the two may not have seen the same. Other units or SKUs are another part of the delivery.
+    """
+    params = {"id": draft.id, "location_id": draft.location_id, "document": literal(document)}
+    received: dict[int, Counter[int]] = {}
+    for number, sku, units in await tx.tuples(writes.RECEIVED_BY_DOCUMENT, params):
+        received.setdefault(number, Counter())[sku] = units
+    goods = Counter[int]()
+    for line in draft.lines:
+        goods[line.sku_id] += line.quantity
+    for number, then in received.items():
+        if then == goods:
+            raise DocumentReceived(document=document, number=f"R{number}")
 
 
 def sellable(location_id: int, arrived: Sequence[ReceivedLine]) -> dict[tuple[int, int], int]:

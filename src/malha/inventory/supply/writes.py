@@ -90,6 +90,20 @@ UPDATE inbound_order SET state = %(state)s::text, seq = seq + 1,
 WHERE id = %(id)s::uuid
 RETURNING seq
 """
+# Of two who take one delivery in at once the second waits, and finds it received. Before the order is locked.
+LOCK_DOCUMENT = """
+SELECT pg_advisory_xact_lock(hashtextextended(
+    'receipt:' || current_schema() || ':' || %(location_id)s::int || ':' || lower(%(document)s::text), 0))
+"""
+# By the trigrams of documents. What was taken back does not stand as received.
+RECEIVED_BY_DOCUMENT = """
+SELECT r.number, l.sku_id, sum(l.quantity)::bigint
+FROM receipt r JOIN receipt_line l ON l.receipt_id = r.id
+WHERE r.document ILIKE %(document)s::text AND r.location_id = %(location_id)s::int AND r.id <> %(id)s::uuid
+  AND r.undone_at IS NULL AND r.transfer_id IS NULL
+GROUP BY r.number, l.sku_id
+ORDER BY r.number
+"""
 # The primary key is the receiver's own: of two that send it at once, one waits here and finds it done.
 INSERT_RECEIPT = """
 INSERT INTO receipt (id, location_id, order_id, transfer_id, document, note, received_at, received_by, complete)
