@@ -85,7 +85,7 @@ async def add_tender(work: Work, order_id: UUID, data: AddTender) -> Standing:
 
     Of one kind, `reference` tells payments of an order apart: the same one again adds nothing, with another amount it
     is refused. What happened on it since (`state`) is recorded on the tender there is. A PIX that is recorded on
-    another order is refused.
+    an order of another channel is refused.
     """
     await open_order(work, order_id)
     tender = NewTender(
@@ -107,8 +107,8 @@ async def record_payment(work: Work, order_id: UUID, data: RecordFact) -> Standi
     """Record what happened on a tender: authorised, captured, refunded, voided, declined.
 
     The same fact again answers the same (`repeated: true`) and changes nothing; with another amount it is refused, and
-    so is a PIX that is recorded on another order. No tender gives back more than it took. A payment hold is lifted when
-    enough is secured.
+    so is a PIX that is recorded on an order of another channel. No tender gives back more than it took. A payment hold
+    is lifted when enough is secured.
     """
     await open_order(work, order_id)
     fact = Fact(

@@ -120,7 +120,7 @@ class _Batch:
         self.claims: dict[tuple[int, int], int] = {}
         self.ledger: tuple[list[int], list[int], list[int], list[str], list[str]] = ([], [], [], [], [])
         self.tenders: list[tuple[UUID, NewOrder]] = []
-        self.paid_for: dict[str, UUID] = {}  # of payments of this batch, those that are on an order
+        self.paid_for: dict[str, tuple[UUID, int]] = {}  # of payments of this batch, the order they are on, its channel
         self.paying: dict[str, UUID] = {}  # those that this batch takes
         self.decisions: list[decisions.Decision] = []
         self.drops: list[NewDrop] = []
@@ -420,7 +420,7 @@ def _plan_one(
             batch.allotting.take(order_id, taker, stock_of, batch.free, by_balance(expected(covers)))
         batch.covering.take(covers)
         batch.drops += dropping.asked(plan, order_id, reference.rules, instant)
-    holds |= _pay(batch, submission)
+    holds |= _pay(batch, submission, channel.id)
     id_text = str(order_id)
     now = instant.isoformat()
     released = _release_after(submission, channel, instant, batch.covering, skus)
@@ -502,10 +502,11 @@ def _plan_one(
     return None
 
 
-def _pay(batch: _Batch, submission: Submission) -> dict[HoldKind, dict[str, Any]]:
-    """Take the payments of an order for it; return the hold for one that is another order's.
+def _pay(batch: _Batch, submission: Submission, channel_id: int) -> dict[HoldKind, dict[str, Any]]:
+    """Take the payments of an order for it; return the hold for one that is an order's of another channel.
 
-    What an order of the past was paid with nobody asks.
+    A channel parts what was bought at once into orders that one payment pays. What an order of the past was paid with
+    nobody asks.
     """
     order, order_id = submission.order, submission.id
     if not order.payments:
@@ -515,9 +516,10 @@ def _pay(batch: _Batch, submission: Submission) -> dict[HoldKind, dict[str, Any]
         return {}
     taken = []
     for identity in payments.identities_of(_tender_rows([(order_id, order)])):
-        if batch.paid_for.setdefault(identity, order_id) == order_id:
+        paid_for, of_channel = batch.paid_for.setdefault(identity, (order_id, channel_id))
+        if paid_for == order_id:
             batch.paying[identity] = order_id
-        else:
+        elif of_channel != channel_id:
             taken.append(identity)
     return {HoldKind.PAYMENT_ELSEWHERE: {"reference": taken[0]}} if taken else {}
 

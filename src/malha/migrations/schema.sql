@@ -3743,7 +3743,6 @@ ALTER TABLE partner_request ADD CONSTRAINT partner_request_connection_id_fkey FO
 ALTER TABLE partner_request ADD CONSTRAINT partner_request_fulfillment_id_fkey FOREIGN KEY (fulfillment_id) REFERENCES fulfillment_order(id);
 ALTER TABLE partner_request_line ADD CONSTRAINT partner_request_line_fulfillment_id_fkey FOREIGN KEY (fulfillment_id) REFERENCES partner_request(fulfillment_id) ON DELETE CASCADE;
 ALTER TABLE password_link ADD CONSTRAINT password_link_person_id_fkey FOREIGN KEY (person_id) REFERENCES person(id);
-ALTER TABLE payment_claim ADD CONSTRAINT payment_claim_order_id_fkey FOREIGN KEY (order_id) REFERENCES sales_order(id);
 ALTER TABLE payment_deadline ADD CONSTRAINT payment_deadline_order_id_fkey FOREIGN KEY (order_id) REFERENCES sales_order(id);
 ALTER TABLE payment_term ADD CONSTRAINT payment_term_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES channel(id);
 ALTER TABLE person_identity ADD CONSTRAINT person_identity_person_id_fkey FOREIGN KEY (person_id) REFERENCES person(id);

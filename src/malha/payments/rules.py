@@ -22,24 +22,23 @@ _REFUSALS: dict[FactKind, type[MalhaError]] = {
 }
 
 
-# The Central Bank's id of a PIX: E, the bank's ISPB, the minute, eleven signs. One transfer in all the country.
+# The Central Bank's id of a PIX: E, the bank's ISPB, the minute, eleven signs. One transfer in all the country. What
+# the receiver's charge is known by (`txid`) has 26 to 35 signs; providers name it by that, or by a UUID.
 _END_TO_END: Final = re.compile(r"E\d{20}[A-Z0-9]{11}")
-_WORD: Final = re.compile(r"[A-Z0-9._-]+")
-_LEAST_OF_AN_ID: Final = 6
+_CHARGE: Final = re.compile(r"(?=.*\d)(?:[A-Z0-9]{26,35}|[0-9A-F]{8}(?:-[0-9A-F]{4}){3}-[0-9A-F]{12})")
 
 
 def identity_of(kind: str, reference: str | None) -> str | None:
     """Return what tells a payment from every other of all orders, by its tender's kind; None: its reference does not.
 
-    A PIX has an end-to-end id, or an id of its provider: one word with digits. A terminal's NSU and a card's
-    authorisation begin anew each day, a bank's own number of a boleto is of one account, and "cash" is anybody's.
+    A PIX has an end-to-end id, or its charge has one. What is shorter is a number that somebody counted, and another
+    channel counts to it too; a terminal's NSU and a card's authorisation begin anew each day, a bank's own number of a
+    boleto is of one account, and "cash" is anybody's.
     """
     said = (reference or "").strip().upper()
-    if _END_TO_END.fullmatch(said):
+    if _END_TO_END.fullmatch(said) or (kind == TenderKind.PIX and _CHARGE.fullmatch(said)):
         return said
-    if kind != TenderKind.PIX or not _WORD.fullmatch(said) or not any(sign.isdigit() for sign in said):
-        return None
-    return said if sum(sign.isalnum() for sign in said) >= _LEAST_OF_AN_ID else None
+    return None
 
 
 def room_for(kind: FactKind, tender_amount: int, sums: Sums) -> int | None:

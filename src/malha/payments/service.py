@@ -153,10 +153,14 @@ def identities_of(rows: Iterable[NewTender]) -> dict[str, UUID]:
     return made
 
 
-async def claimed_by(tx: Tx, identities: Iterable[str]) -> dict[str, UUID]:
-    """Return on which orders payments are recorded, of those that are on one."""
+async def claimed_by(tx: Tx, identities: Iterable[str]) -> dict[str, tuple[UUID, int]]:
+    """Return on which orders payments are recorded, of those that are on one, and the channels of these."""
     wanted = sorted(set(identities))
-    return dict(await tx.tuples(writes.CLAIMED_BY, {"references": wanted})) if wanted else {}
+    if not wanted:
+        return {}
+    return {
+        said: (order, channel) for said, order, channel in await tx.tuples(writes.CLAIMED_BY, {"references": wanted})
+    }
 
 
 async def queue_claims(tx: Tx, made: Mapping[str, UUID]) -> AsyncCursor[tuple[Any, ...]]:
@@ -220,7 +224,8 @@ async def record_fact(tx: Tx, order_id: UUID, fact: Fact, *, told: bool = False)
     """Record what happened on a tender; the same fact again changes nothing.
 
     One payment pays one order, as far as its reference tells it apart (`rules.identity_of`). What a channel told
-    (`told`) is recorded all the same, and the order waits for a person.
+    (`told`) is recorded all the same, and the order waits for a person; of two orders of one channel neither does, for
+    a shop parts what was bought and paid at once. For the same reason a program may record it on both.
 
     Raises:
         PaymentElsewhere: the payment is recorded on another order, and no channel told it of this one.
@@ -246,7 +251,7 @@ async def record_fact(tx: Tx, order_id: UUID, fact: Fact, *, told: bool = False)
         state = rules.state_of(order.total, order.payable, tenders)
         return msgspec.structs.replace(_standing(order, tenders, state), repeated=True)
     rules.check_fact(fact.kind, fact.amount, tender.amount, tender.sums, order.currency)
-    await _claim(tx, order_id, tender.kind, fact, told=told)
+    await _claim(tx, order, tender.kind, fact, told=told)
     await tx.execute(
         writes.ADD_ENTRIES,
         {
@@ -276,7 +281,7 @@ async def record_fact(tx: Tx, order_id: UUID, fact: Fact, *, told: bool = False)
     return _standing(order, tenders, state)
 
 
-async def _claim(tx: Tx, order_id: UUID, kind: TenderKind, fact: Fact, *, told: bool) -> None:
+async def _claim(tx: Tx, order: Order, kind: TenderKind, fact: Fact, *, told: bool) -> None:
     """Take the payment for its order, where its reference tells it apart.
 
     The other order is looked at without its lock: who holds that may be waiting for ours.
@@ -284,13 +289,13 @@ async def _claim(tx: Tx, order_id: UUID, kind: TenderKind, fact: Fact, *, told: 
     identity = rules.identity_of(kind, fact.reference) if fact.kind in _SETTLED.values() else None
     if identity is None:
         return
-    await (await queue_claims(tx, {identity: order_id})).fetchall()
-    refusal = await elsewhere(tx, identity, fact.reference, order_id)
-    if refusal is None:
+    await (await queue_claims(tx, {identity: order.id})).fetchall()
+    other_id, channel_id = (await claimed_by(tx, [identity]))[identity]
+    if other_id == order.id or (channel_id == order.channel_id and (told or tx.actor.kind == "key")):
         return
     if not told:
-        raise refusal
-    await ordering.ensure_holds(tx, {order_id: {"reference": identity}}, HoldKind.PAYMENT_ELSEWHERE)
+        raise await _refusal(tx, fact.reference, other_id)
+    await ordering.ensure_holds(tx, {order.id: {"reference": identity}}, HoldKind.PAYMENT_ELSEWHERE)
 
 
 async def elsewhere(
@@ -300,9 +305,11 @@ async def elsewhere(
 
     `order_id`: the order that is paid; None: one that is yet to be placed.
     """
-    other_id = (await claimed_by(tx, [identity])).get(identity) if identity else None
-    if other_id is None or other_id == order_id:
-        return None
+    found = (await claimed_by(tx, [identity])).get(identity) if identity else None
+    return None if found is None or found[0] == order_id else await _refusal(tx, reference, found[0])
+
+
+async def _refusal(tx: Tx, reference: str, other_id: UUID) -> PaymentElsewhere:
     other = await ordering.look_at(tx, other_id)
     if await ordering.seen_of(tx, [other]):
         return PaymentElsewhere(reference=reference, other=other.number)

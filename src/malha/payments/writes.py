@@ -69,8 +69,10 @@ ON CONFLICT (reference) DO NOTHING
 RETURNING reference
 """
 
+# With the channel of the order.
 CLAIMED_BY = """
-SELECT reference, order_id FROM payment_claim WHERE reference = ANY (%(references)s::text[])
+SELECT c.reference, c.order_id, o.channel_id FROM payment_claim c JOIN sales_order o ON o.id = c.order_id
+WHERE c.reference = ANY (%(references)s::text[])
 """
 
 FIND_ENTRY = """

@@ -33,13 +33,14 @@ def pix(order_id: UUID, reference: str | None = E2E, **more: Any) -> NewTender:
 
 @pytest.fixture
 async def orders(shop: Shop) -> list[UUID]:
-    """Three orders of 10,00 that nobody paid yet: two at S1, one at S2."""
+    """Three orders of 10,00 that nobody paid yet, each of a channel of its own: two at S1, one at S2."""
     async with shop.database.transaction() as tx:
         world = await a_network(tx)
         shop.world = world
         sku = await a_product(tx, world, "A", stock={"S1": 50, "S2": 50})
         return [
-            await an_order(tx, world, [Sold(sku, 1, price=1000, at=at)], paid="pending") for at in ("S1", "S1", "S2")
+            await an_order(tx, world, [Sold(sku, 1, price=1000, at=at)], channel=channel, paid="pending")
+            for channel, at in (("web", "S1"), ("mall", "S1"), ("till", "S2"))
         ]
 
 
@@ -98,6 +99,7 @@ async def test_of_many_orders_that_one_payment_is_recorded_on_at_once_one_has_it
     ("kind", "reference"),
     [
         ("pix", None), ("pix", "pix"), ("pix", "comprovante no WhatsApp 12"), ("pix", "30/11/2026"), ("pix", "loja1"),
+        ("pix", "PEDIDO-2026-000123"),
         ("card_terminal", "000123456"), ("credit_card", "AUT123456"), ("boleto", "0000000123"), ("cash", "caixa-000001"),
     ],
 )  # fmt: skip
@@ -142,29 +144,56 @@ async def test_what_a_channel_tells_is_recorded_and_the_order_waits_for_a_person
         assert not (await ordering.open_holds(tx, [orders[1]]))[orders[1]]
 
 
-def order_of(name: str, reference: str) -> dict[str, Any]:
+async def test_a_shop_may_part_one_purchase_into_orders_that_one_payment_pays(shop: Shop, orders: list[UUID]) -> None:
+    """It tells so itself, or a program of it records it; by hand it is a slip until somebody says otherwise."""
+    assert shop.world is not None
+    async with shop.database.transaction() as tx:
+        sku = await a_product(tx, shop.world, "B", stock={"S1": 50})
+        parts = [await an_order(tx, shop.world, [Sold(sku, 1, price=1000, at="S1")], paid=None) for _ in range(3)]
+        await service.add_tender(tx, orders[0], pix(orders[0]), told=True)
+        await service.add_tender(tx, parts[0], pix(parts[0]), told=True)
+    key = await shop.key(["orders:read", "payments:record"])
+    said = {"kind": "pix", "amount": 1000, "state": "captured", "reference": E2E}
+    answer = await shop.http.post(f"/v1/orders/{parts[1]}/tenders", json=said, headers=key)
+    assert answer.status_code in {200, 201}, answer.text
+    desk = Actor("person", "1", "Ana")
+    async with shop.database.transaction(desk) as tx:
+        with pytest.raises(PaymentElsewhere):
+            await service.add_tender(tx, parts[2], pix(parts[2]))
+    async with shop.database.transaction() as tx:
+        assert [(await service.standing(tx, part)).captured for part in parts] == [1000, 1000, 0]
+        holds = await ordering.open_holds(tx, parts)
+    assert [list(holds[part]) for part in parts] == [[], [], []]
+
+
+def order_of(name: str, reference: str, channel: str = "web") -> dict[str, Any]:
     paid = [{"kind": "pix", "amount": 1000, "state": "captured", "reference": reference}]
     lines = [{"sku": "A", "quantity": 1, "unit_price": 1000}]
-    return {"channel": "web", "external_id": name, "ship_to": ADDRESS, "lines": lines, "payments": paid}
+    return {"channel": channel, "external_id": name, "ship_to": ADDRESS, "lines": lines, "payments": paid}
 
 
-async def test_orders_that_come_with_one_payment_are_taken_and_all_but_one_wait(shop: Shop, orders: list[UUID]) -> None:
+async def test_orders_that_come_with_one_payment_are_taken_and_those_of_one_channel_wait(
+    shop: Shop, orders: list[UUID]
+) -> None:
     """Submitted at once, to the gate's batches as to one another."""
+    channels = ("web", "mall")
     key = await shop.key(["intake:submit", "orders:read"])
     async with shop.database.transaction() as tx:
         await revisions.bump(tx, network.REVISION)
 
     async def submit(n: int) -> dict[str, Any]:
-        answer = await shop.http.post("/v1/orders", json=order_of(f"X{n}", E2E), headers=key)
+        said = order_of(f"X{n}", E2E, channels[n % 2])
+        answer = await shop.http.post("/v1/orders", json=said, headers=key)
         assert answer.status_code in {200, 201}, answer.text
         return dict(answer.json())
 
     placed = await asyncio.gather(*map(submit, range(6)))
-    placed.append(await submit(6))
+    placed += [await submit(6), await submit(7)]
     held = [one["holds"] for one in placed]
-    assert sorted(held) == [[]] + [["payment_elsewhere"]] * 6
-    assert held[6]
-    again = await submit(held.index([]))
+    had = held.index([]) % 2  # the channel whose order came first
+    assert held[had::2] == [[]] * 4
+    assert held[1 - had :: 2] == [["payment_elsewhere"]] * 4
+    again = await submit(had)
     assert (again["holds"], again["result"]) == ([], "duplicate")
     other = await shop.http.post("/v1/orders", json=order_of("Y", E2E.replace("E18", "E19")), headers=key)
     assert other.json()["holds"] == []
