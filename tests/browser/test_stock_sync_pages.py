@@ -62,11 +62,11 @@ def test_a_source_is_declared_and_a_second_truth_is_refused(visit: Visit, stated
     page.get_by_role("link", name="Declarar uma fonte").click()
     page.get_by_label("Nome").fill("WMS do CD")
     page.get_by_label("Código", exact=True).fill("WMS")
-    page.get_by_label("A palavra dela em CD Cajamar").select_option("truth")
+    page.get_by_label("Papel da fonte em CD Cajamar").select_option("truth")
     assert violations(page) == []
     page.get_by_role("button", name="Declarar fonte").click()
     expect(page.get_by_role("alert")).to_contain_text("já tem ERP como fonte da verdade")
-    page.get_by_label("A palavra dela em CD Cajamar").select_option("secondary")
+    page.get_by_label("Papel da fonte em CD Cajamar").select_option("secondary")
     page.get_by_role("button", name="Declarar fonte").click()
     expect(page).to_have_url(re.compile(r"/stock-sync/sources/WMS$"))
     expect(page.get_by_role("cell", name="Secundária: só comparada")).to_be_visible()
@@ -101,7 +101,7 @@ def test_disagreements_are_explained_and_repaired_one_by_one_and_together(visit:
     before = rows.count()
     assert before >= 3
     rows.first.get_by_role("link").first.click()
-    expect(page.get_by_role("heading", name="Movimentos ao redor")).to_be_visible()
+    expect(page.get_by_role("heading", name="Movimentos próximos")).to_be_visible()
     assert violations(page) == []
     page.get_by_role("button", name="Aceitar o da fonte").click()
     expect(page.get_by_text("Número da fonte aceito em 1 saldo")).to_be_visible()
@@ -110,7 +110,7 @@ def test_disagreements_are_explained_and_repaired_one_by_one_and_together(visit:
     expect(rows).to_have_count(before - 1)
     page.get_by_label("Selecionar todos nesta página").check()
     page.get_by_role("button", name="Manter o nosso").click()
-    expect(page.get_by_text("Ninguém diverge")).to_be_visible()
+    expect(page.get_by_text("Nenhuma divergência")).to_be_visible()
     page.get_by_role("link", name=re.compile("Resolvidas")).click()
     expect(rows.filter(has_text="Nosso número mantido")).to_have_count(before - 1)
 

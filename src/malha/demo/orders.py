@@ -152,10 +152,10 @@ class Shoppers:
             service=None if pickup or rng.random() < 0.7 else rng.choice(("padrao", "expressa")),
             lines=lines,
             shipping=shipping,
-            payments=self._payments(channel, items + shipping, placed_at, paid=paid),
+            payments=self._payments(channel, items + shipping, placed_at, paid=paid, session=prefix),
         )
 
-    def _payments(self, channel: str, total: int, at: datetime | None, *, paid: bool) -> list[NewPayment]:
+    def _payments(self, channel: str, total: int, at: datetime | None, *, paid: bool, session: str) -> list[NewPayment]:
         rng = self._rng
         if channel == "representantes":
             return [NewPayment(kind="on_delivery", amount=total)]
@@ -174,7 +174,8 @@ class Shoppers:
                 kind=kind,  # type: ignore[arg-type]  # one of the tenders
                 amount=total,
                 state=state,  # type: ignore[arg-type]
-                reference=f"E{rng.randrange(16**12):012x}",
+                # Another one each time that live orders begin anew from the same seed: one PIX pays one order.
+                reference=f"E{session}{rng.randrange(16**12):012x}",
                 installments=rng.choice((1, 1, 2, 3, 6, 10)) if kind == "credit_card" else 1,
                 paid_at=at if paid else None,
             )
