@@ -11,6 +11,22 @@ from malha.platform.ids import UUID
 
 OVERDUE_LIMIT = 1_000
 
+# By the partial index on release_after, as `ordering.writes.DUE_FOR_RELEASE`; units by their primary key. Hardly any is
+# found, but where a large location just stopped.
+DUE_AT_SHUT = """
+SELECT o.id FROM sales_order o
+WHERE o.status IN ('allocated', 'unplaced', 'backordered') AND o.release_after <= now()
+  AND EXISTS (SELECT FROM order_unit u WHERE u.order_id = o.id AND u.state = 'allocated')
+  AND (EXISTS (SELECT FROM order_unit u JOIN location l ON l.id = u.location_id
+               WHERE u.order_id = o.id AND u.state = 'allocated' AND l.status <> 'active')
+       OR EXISTS (SELECT FROM location l
+                  WHERE l.id IN (o.pickup_location_id, o.merge_location_id) AND l.status = 'closed'))
+ORDER BY o.release_after LIMIT %(limit)s::int
+"""
+# By primary key.
+SHUT_AMONG = """
+SELECT id FROM location WHERE id = ANY (%(locations)s::int[]) AND status = ANY (%(statuses)s::text[])
+"""
 # The partial index on claimed units.
 # A location gave the line back (by the exclusion's key) after it had work of the order (by the index on orders), and
 # units of it are claimed anew. What a vendor declined before it was to send it was never released.
