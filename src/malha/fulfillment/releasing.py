@@ -111,7 +111,8 @@ async def release(
         if why is NotReleased.TOO_EARLY and (back := [u for u in ready if u.line in again.get(order.id, ())]):
             why, ready = None, back
         if why is None:
-            asked = _by_location(order, ready, homes)
+            open_ = [] if order.comes_to in closed else [u for u in ready if u.location_id not in closed]
+            asked = _by_location(order, open_, homes)
             wishes += asked
             if len(open_) < len(ready):
                 stopped.add(order.id)
@@ -133,7 +134,6 @@ async def release(
     return Released(await _write(tx, granted, calendars), left)
 
 
-async def _released_before(tx: Tx, order_ids: Sequence[UUID]) -> dict[UUID, set[int]]:
 async def _shut(
     tx: Tx, orders: Iterable[Order], units: Mapping[UUID, Sequence[Unit]], *, closed_only: bool
 ) -> set[int]:
@@ -146,6 +146,7 @@ async def _shut(
     return await shut.shut_among(tx, from_, closed_only=closed_only) | await shut.shut_among(tx, to, closed_only=True)
 
 
+async def _released_before(tx: Tx, order_ids: Sequence[UUID]) -> dict[UUID, set[int]]:
     """Return the lines of orders that a location gave back after they were released, and that have a place again."""
     found: dict[UUID, set[int]] = {}
     if order_ids:
@@ -209,9 +210,9 @@ async def take_capacity(tx: Tx, wishes: Sequence[Wish], now: datetime) -> dict[i
     closed: dict[int, set[date]] = {}
     for location_id, off, _ in await tx.tuples(network.CLOSURES):
         closed.setdefault(location_id, set()).add(off)
-    calendars = {i: Calendar(x, frozenset(closed.get(i, ()))) for i, x in locations.items()}
-    due = {i: calendars[i].due_day(now) for i in queues}
     slotted = await picking.stated(tx, locations.values(), lock=True)
+    calendars = {i: Calendar(x, frozenset(closed.get(i, ())), by_slots=i in slotted) for i, x in locations.items()}
+    due = {i: calendars[i].due_day(now) for i in queues}
     last = now.date() + HORIZON_DAYS * _DAY
     while True:
         day = min((d for i, d in due.items() if d is not None and d <= last and queues[i]), default=None)
@@ -344,11 +345,11 @@ async def release_order(tx: Tx, order_id: UUID) -> list[Work]:
             raise ReleaseUnpaid(missing=Money(missing, order.currency))
         case NotReleased.NOTHING_TO_RELEASE:
             raise NothingToRelease(number=order.number)
-        case NotReleased.AWAITS_TRANSFER:
         case NotReleased.LOCATION_SHUT:
             if done.work:
                 return done.work
             raise LocationShut(number=order.number)
+        case NotReleased.AWAITS_TRANSFER:
             raise AwaitsTransfer(number=order.number)
         case NotReleased.NO_CAPACITY:
             raise NoCapacity(number=order.number, days=HORIZON_DAYS)

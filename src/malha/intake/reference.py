@@ -180,7 +180,8 @@ class Reference:
         homes = self._homes
         found: dict[int, Load] = {}
         for home, rows in loads.by_site(given, homes).items():
-            found[home] = loads.load_of(self.snapshot.calendars[home], self._limit_of(home), rows, now)
+            calendar = self._slotted.get(home, self.snapshot.calendars[home])
+            found[home] = loads.load_of(calendar, self._limit_of(home), rows, now)
         if found == self._loads:
             return
         self._loads = found
@@ -545,13 +546,15 @@ async def _with_picking(tx: Tx, snapshot: NetworkSnapshot, picking: Mapping[int,
         return snapshot
     now = await tx.now()
     today = {
-        id_: msgspec.structs.replace(
-            x.place, daily_capacity=x.limit(snapshot.calendars[id_].due_day(now) or capacity.today_at(x.place, now))
-        )
+        id_: msgspec.structs.replace(x.place, daily_capacity=x.limit(days[id_] or capacity.today_at(x.place, now)))
         for id_, x in picking.items()
     }
     return msgspec.structs.replace(snapshot, locations=snapshot.locations | today)
 
+    days = {
+        id_: Calendar(x.place, snapshot.closures.get(id_, frozenset()), by_slots=True).due_day(now)
+        for id_, x in picking.items()
+    }
 
 _shared: dict[tuple[str, str], tuple[reads.Revisions, Reference]] = {}
 
