@@ -269,7 +269,18 @@ async def watch_payments(db: Database) -> int:
 
 
 async def watch_rules(db: Database) -> int:
-    """Cancel what routing rules let wait for a person and nobody placed in time; return of how many orders."""
+    """Cancel what routing rules let wait for a person and nobody placed in time; return of how many orders.
+
+    Each is tried once more before: a worker that was away, or is behind, has not given out yet what came meanwhile.
+    """
+    async with db.transaction() as tx:
+        over = await ruled.due(tx)
+    for order_id in over:
+        try:
+            async with db.transaction() as tx:
+                await try_again(tx, order_id, skip_busy=True)
+        except (Busy, DeadlockDetected) as error:
+            log.info("order_not_tried", order=str(order_id), why=str(error))
     async with db.transaction() as tx:
         ended = await ruled.cancel_due(tx)
     if ended:
