@@ -11,16 +11,16 @@ from malha.platform.ids import UUID
 
 OVERDUE_LIMIT = 1_000
 
-# By the partial index on release_after, as `ordering.writes.DUE_FOR_RELEASE`; units by their primary key. Hardly any is
-# found, but where a large location just stopped.
+# The partial index on claimed units says, once, of which orders closed and paused locations have some: hardly any, but
+# where a large one just stopped. Orders that are due, by the partial index on release_after, are looked for among them.
 DUE_AT_SHUT = """
 SELECT o.id FROM sales_order o
 WHERE o.status IN ('allocated', 'unplaced', 'backordered') AND o.release_after <= now()
-  AND EXISTS (SELECT FROM order_unit u WHERE u.order_id = o.id AND u.state = 'allocated')
-  AND (EXISTS (SELECT FROM order_unit u JOIN location l ON l.id = u.location_id
-               WHERE u.order_id = o.id AND u.state = 'allocated' AND l.status <> 'active')
-       OR EXISTS (SELECT FROM location l
-                  WHERE l.id IN (o.pickup_location_id, o.merge_location_id) AND l.status = 'closed'))
+  AND (o.id IN (SELECT u.order_id FROM order_unit u
+                WHERE u.state = 'allocated' AND u.location_id IN (SELECT id FROM location WHERE status <> 'active'))
+       OR (o.pickup_location_id IN (SELECT id FROM location WHERE status = 'closed')
+           OR o.merge_location_id IN (SELECT id FROM location WHERE status = 'closed'))
+          AND EXISTS (SELECT FROM order_unit u WHERE u.order_id = o.id AND u.state = 'allocated'))
 ORDER BY o.release_after LIMIT %(limit)s::int
 """
 # By primary key.
