@@ -70,6 +70,13 @@ async def gate(retailer: Database) -> AsyncIterator[Gate]:
         yield gate
 
 
+# The two days that a rule lets it wait are over.
+OVER = """
+UPDATE order_hold SET placed_at = placed_at - interval '3 days',
+       detail = jsonb_set(detail, '{cancel_on}', to_jsonb('2020-01-01T00:00:00Z'::text))
+"""
+
+
 def one(rule: Rule, when: When | None = None) -> Content:
     return Content(runs=[Run(name="All", when=when or When(), rules=[rule])])
 
@@ -533,9 +540,7 @@ async def test_what_nobody_placed_in_time_is_cancelled_and_told_and_the_rest_goe
     placed = await gate.submit(msgspec.structs.replace(an_order(1, "A", "B"), customer=buyer))
     assert await order_to_cash.watch_rules(retailer) == 0
     async with retailer.transaction() as tx:
-        await tx.execute(
-            "UPDATE order_hold SET detail = jsonb_set(detail, '{cancel_on}', to_jsonb('2020-01-01T00:00:00Z'::text))"
-        )
+        await tx.execute(OVER)
     assert await order_to_cash.watch_rules(retailer) == 1
     assert await order_to_cash.watch_rules(retailer) == 0
     await drain(retailer, SUBSCRIPTIONS)
@@ -545,6 +550,23 @@ async def test_what_nobody_placed_in_time_is_cancelled_and_told_and_the_rest_goe
         told = [message.kind for message in await messages.of_order(tx, placed.id)]
     assert states == ["allocated", "cancelled"]
     assert Kind.CANCELLED_IN_PART in told
+
+
+async def test_what_can_be_placed_by_now_is_not_cancelled_though_nobody_has_tried_it(gate: Gate, retailer: Database):
+    """The worker was away for days, or is behind: goods came, and the days are over before they were given out."""
+    rule = Rule(name="Second only", where=Where(locations=["L2"]), unfilled=Unfilled.QUEUE, cancel_after_days=2)
+    await published(retailer, one(rule))
+    placed = await place(gate, 1, "A", "B")
+    assert await holds(retailer, placed.id) != {}
+    async with retailer.transaction() as tx:
+        await stocked(tx, {(2, 2): 5})
+        await tx.execute(OVER)
+    assert await order_to_cash.watch_rules(retailer) == 0
+    assert await holds(retailer, placed.id) == {}
+    async with retailer.snapshot() as tx:
+        assert await tx.values("SELECT state FROM order_unit WHERE order_id = %s::uuid", [placed.id]) == [
+            "allocated", "allocated",
+        ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -560,10 +582,7 @@ async def test_what_waits_is_not_cancelled_for_a_rule_that_says_so_no_more(
     await published(retailer, one(rule))
     placed = await place(gate, 1, "B")
     async with retailer.transaction() as tx:
-        await tx.execute(
-            "UPDATE order_hold SET placed_at = placed_at - interval '3 days', "
-            "detail = jsonb_set(detail, '{cancel_on}', to_jsonb('2020-01-01T00:00:00Z'::text))"
-        )
+        await tx.execute(OVER)
     changed = msgspec.structs.replace(rule, cancel_after_days=days)
     await published(retailer, Content() if days == 0 else one(changed))
     assert await order_to_cash.watch_rules(retailer) == 0

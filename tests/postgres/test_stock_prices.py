@@ -2,11 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 from two_wares import a_gate, an_order, open_shop, stocked
 
 from malha.intake.gate import Gate
+from malha.intake.reference import reference_in
+from malha.platform import revisions
 from malha.platform.db import Database
 from malha.platform.i18n import speaking
 from malha.routing import price_process, price_reads, prices
@@ -93,6 +97,24 @@ async def test_withdrawn_prices_are_not_used_any_more(gate: Gate, retailer: Data
         await prices.keep(tx, some_prices())
     assert await where(retailer, gate, 1, "A") == ["L2"]
     await price_process.withdraw(retailer)
+    assert await where(retailer, gate, 2, "A") == ["L1"]
+
+
+async def test_prices_end_by_themselves_where_nobody_makes_new_ones(gate: Gate, retailer: Database):
+    """The worker is away. A process that has them in memory ends them by its clock, one that starts by the database's."""
+    async with retailer.transaction() as tx:
+        await prices.keep(tx, some_prices())
+        await tx.execute("UPDATE stock_price_version SET made_at = now() - interval '59 minutes'")
+    assert await where(retailer, gate, 1, "A") == ["L2"]
+    async with retailer.transaction() as tx:
+        reference = await reference_in(tx)
+        assert reference.prices is not None
+        assert reference.prices.until is not None
+        assert timedelta() < reference.prices.until - datetime.now(UTC) <= timedelta(minutes=1)
+        old = msgspec.structs.replace(reference.prices, until=datetime.now(UTC))
+        assert reference.under(reference.allotments, reference.frozen, old, None, None).prices is None
+        await tx.execute("UPDATE stock_price_version SET made_at = now() - interval '61 minutes'")
+        await revisions.bump(tx, prices.REVISION)
     assert await where(retailer, gate, 2, "A") == ["L1"]
 
 

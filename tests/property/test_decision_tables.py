@@ -118,6 +118,16 @@ def test_rows_together_say_of_each_thing_what_the_earliest_says():
     assert together(rows, (2,)) == rows[2].then
 
 
+def test_when_an_order_is_cancelled_is_said_by_the_row_that_lets_it_wait():
+    rows = [
+        Row(then=Then(unfilled=Unfilled.QUEUE)),
+        Row(then=Then(unfilled=Unfilled.DROP_SHIP, vendors=["V1"], cancel_after_days=2)),
+        Row(then=Then(keep=1)),
+    ]
+    assert together(rows, (0, 1, 2)) == Then(unfilled=Unfilled.QUEUE, keep=1)
+    assert together(rows, (2, 1)) == Then(unfilled=Unfilled.DROP_SHIP, vendors=["V1"], cancel_after_days=2, keep=1)
+
+
 def test_hours_over_midnight_and_days_are_the_retailers():
     night = When(weekdays=[1], from_hour=22, to_hour=6)
     base = Facts(

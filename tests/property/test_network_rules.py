@@ -88,6 +88,33 @@ def test_a_location_that_never_opens_is_due_never() -> None:
     assert Calendar(a_location(), days).due_at(at("2026-06-01T10:00")) is None
 
 
+@pytest.mark.parametrize(
+    ("released", "due"),
+    [
+        ("2026-11-28T14:00", "2026-11-28T14:00"),  # Saturday, as it closes
+        ("2026-11-28T14:01", "2026-11-30T18:00"),  # Saturday, before the cut-off, but nobody is there any more
+        ("2026-11-27T17:00", "2026-11-27T18:00"),  # Friday, before both
+        ("2026-11-27T18:01", "2026-11-28T14:00"),
+    ],
+)
+def test_what_comes_after_a_location_closed_is_work_of_its_next_day_though_the_cut_off_is_later(
+    released: str, due: str
+) -> None:
+    calendar = Calendar(a_location(cut_off=time(20)))
+    assert calendar.due_at(at(released)) == at(due)
+    assert calendar.due_day(at(released)) == at(due).astimezone(ZoneInfo("America/Sao_Paulo")).date()
+
+
+def test_a_location_that_states_no_hours_works_until_its_cut_off() -> None:
+    calendar = Calendar(a_location(opening_hours={}, cut_off=time(20)))
+    assert calendar.due_at(at("2026-11-24T19:30")) == at("2026-11-24T20:00")
+
+
+def test_work_in_slots_goes_by_the_cut_off_alone() -> None:
+    calendar = Calendar(a_location(cut_off=time(20)), by_slots=True)
+    assert calendar.due_day(at("2026-11-28T19:00")) == date(2026, 11, 28)
+
+
 def test_a_shop_open_at_night_closes_in_the_last_minute() -> None:
     calendar = Calendar(a_location(opening_hours={day: [("00:00", "24:00")] for day in WEEKDAYS}))
     assert calendar.due_at(at("2026-11-24T10:00")) == at("2026-11-24T23:59")
@@ -114,12 +141,14 @@ def test_the_due_day_is_the_first_working_day_that_is_still_in_time(
     assert day is not None
     assert calendar.is_open_on(day)
     assert day not in closures
-    first = local.date() + timedelta(days=0 if local.time().replace(second=0, microsecond=0) <= cut_off else 1)
+    minute = local.time().replace(second=0, microsecond=0)
+    first = local.date() + timedelta(days=0 if minute <= min(cut_off, time(20)) else 1)
     assert day >= first
     assert not any(calendar.is_open_on(first + timedelta(days=i)) for i in range((day - first).days))
     due = calendar.due_at(released)
     assert due is not None
     assert due.astimezone(ZoneInfo(zone)).date() == day
+    assert due >= released.replace(second=0, microsecond=0)
 
 
 @given(st.dates(date(2016, 1, 1), date(2027, 12, 31)), st.integers(0, 30))

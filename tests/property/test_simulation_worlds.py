@@ -238,6 +238,28 @@ def test_locations_at_one_site_share_its_capacity_on_paper(seed, orders, most, s
 
 
 @settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10_000), st.integers(5, 30), st.integers(0, 4))
+def test_capacity_on_paper_holds_though_the_real_day_was_counted_otherwise(seed, orders, most):
+    """What was counted for the real day is less than its orders: some of them were work of the next one."""
+    past, _, sites, leads = a_past(seed, 3, 1, orders, 1_000, least=1_000)
+    was = []
+    for number, (decided, lines) in enumerate(past):
+        record = msgspec.json.decode(decided.record)
+        for parcel in record["parcels"]:
+            parcel[0] = 0 if number % 5 < 4 else 1
+        if number % 5 == 4:
+            record["full"] = [[0, 1, 1]]
+        was.append((msgspec.structs.replace(decided, record=msgspec.json.encode(record).decode()), lines))
+    others = [At(location=code, handling=1_000_000) for code in ("L11", "L12")]
+    replay = Replay(Scenario(locations=[At(location="L10", capacity=most), *others]), sites, leads)
+    would = Counter()
+    for decided, _ in was:
+        would[decided.day] += "L10" in replay.step(decided).after.locations
+    assert max(would.values()) <= most
+    assert replay.finish().after.total.unplaced == 0
+
+
+@settings(max_examples=60, deadline=None)
 @given(PASTS.map(lambda shape: (*shape[:2], 1, *shape[3:])), st.integers(0, 5))
 def test_no_unit_is_taken_twice_on_paper_while_shelves_are_not_filled(shape, closed):
     past, initial, sites, leads = a_past(*shape)

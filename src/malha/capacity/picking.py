@@ -278,7 +278,7 @@ class PickingCalendar(Calendar):
     __slots__ = ("_picking", "full", "given")
 
     def __init__(self, picking: Picking, closures: frozenset[date], full: Left | None = None) -> None:
-        super().__init__(picking.place, closures)
+        super().__init__(picking.place, closures, by_slots=True)
         self._picking = picking
         self.full = {} if full is None else full
         self.given: frozenset[date] = frozenset()
@@ -302,7 +302,7 @@ class PickingCalendar(Calendar):
 
     def _place(self, released_at: datetime, units: int, *, claimed: bool = False) -> tuple[date | None, Window | None]:
         places = units if self._picking.measure is Measure.UNITS else 1
-        day = super().due_day(released_at)
+        day = self.first_day(released_at)
         if day is None:
             return None, None
         last = day + PROMISED_DAYS * _DAY

@@ -9,9 +9,10 @@ import asyncio
 from collections.abc import Iterable, Sequence
 
 import structlog
+from psycopg.errors import DeadlockDetected
 
 from malha.capacity import picking
-from malha.fulfillment import giving_back, pickups, reslotting, short_reads
+from malha.fulfillment import giving_back, pickups, reslotting, short_reads, shut
 from malha.fulfillment import service as fulfillment
 from malha.intake import awaiting, replanning, ruled, supplying
 from malha.inventory.ahead import reads as ahead_reads
@@ -24,6 +25,7 @@ from malha.payments import deadlines
 from malha.payments import service as payments
 from malha.platform import jobs
 from malha.platform.db import Database, Tx
+from malha.platform.errors import Busy
 from malha.platform.ids import UUID
 from malha.platform.sequencer import rest
 from malha.platform.subscribers import Recorded
@@ -197,12 +199,32 @@ async def look_at_transfers(tx: Tx, events: list[Recorded]) -> None:
 
 
 async def release_due(db: Database) -> int:
-    """Release orders whose window is over; return how many pieces of work that made. Safe beside another worker."""
+    """Release orders whose window is over; return how many pieces of work that made. Safe beside another worker.
+
+    Those whose location takes no work by then are planned anew before.
+    """
+    await leave_shut(db)
     async with db.transaction() as tx:
         done = await fulfillment.release_due(tx, RELEASE_AT_ONCE)
     if done.left:
         log.info("orders_left", reasons=_count(list(done.left.values())))
     return len(done.work)
+
+
+async def leave_shut(db: Database) -> int:
+    """Plan due orders anew whose location is closed or paused, each by itself; return how many were."""
+    async with db.transaction() as tx:
+        orders = await shut.due(tx)
+    moved = 0
+    for order_id in orders:
+        try:
+            async with db.transaction() as tx:
+                moved += await shut.leave(tx, order_id)
+        except (Busy, DeadlockDetected) as error:  # it is left where it is, and found again
+            log.info("order_not_moved", order=str(order_id), why=str(error))
+    if moved:
+        log.info("orders_left_locations", moved=moved)
+    return moved
 
 
 async def watch_pickups(db: Database) -> int:
@@ -247,7 +269,18 @@ async def watch_payments(db: Database) -> int:
 
 
 async def watch_rules(db: Database) -> int:
-    """Cancel what routing rules let wait for a person and nobody placed in time; return of how many orders."""
+    """Cancel what routing rules let wait for a person and nobody placed in time; return of how many orders.
+
+    Each is tried once more before: a worker that was away, or is behind, has not given out yet what came meanwhile.
+    """
+    async with db.transaction() as tx:
+        over = await ruled.due(tx)
+    for order_id in over:
+        try:
+            async with db.transaction() as tx:
+                await try_again(tx, order_id, skip_busy=True)
+        except (Busy, DeadlockDetected) as error:
+            log.info("order_not_tried", order=str(order_id), why=str(error))
     async with db.transaction() as tx:
         ended = await ruled.cancel_due(tx)
     if ended:

@@ -125,6 +125,15 @@ class AwaitsTransfer(MalhaError):
     mend = "They are released together when those arrive; cancel what is not to be waited for."
 
 
+class LocationShut(MalhaError):
+    """The location that has the goods is closed for good: nobody is there to be asked."""
+
+    status = 409
+    code = "location_shut"
+    says = "The location that has the goods of order {number} is closed."
+    mend = "Once the order is due it is given another place by itself. Or open the location again, or cancel."
+
+
 class NotThatMany(MalhaError):
     """More units are reported than the work asks for."""
 

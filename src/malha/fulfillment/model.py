@@ -86,6 +86,7 @@ class NotReleased(StrEnum):
     TOO_EARLY = "too_early"
     NOTHING_TO_RELEASE = "nothing_to_release"
     NO_CAPACITY = "no_capacity"
+    LOCATION_SHUT = "location_shut"  # nobody is asked where no work is taken
     AWAITS_TRANSFER = "awaits_transfer"  # what is there waits for what is on its way, to be handed over together
 
 

@@ -11,6 +11,22 @@ from malha.platform.ids import UUID
 
 OVERDUE_LIMIT = 1_000
 
+# The partial index on claimed units says, once, of which orders closed and paused locations have some: hardly any, but
+# where a large one just stopped. Orders that are due, by the partial index on release_after, are looked for among them.
+DUE_AT_SHUT = """
+SELECT o.id FROM sales_order o
+WHERE o.status IN ('allocated', 'unplaced', 'backordered') AND o.release_after <= now()
+  AND (o.id IN (SELECT u.order_id FROM order_unit u
+                WHERE u.state = 'allocated' AND u.location_id IN (SELECT id FROM location WHERE status <> 'active'))
+       OR (o.pickup_location_id IN (SELECT id FROM location WHERE status = 'closed')
+           OR o.merge_location_id IN (SELECT id FROM location WHERE status = 'closed'))
+          AND EXISTS (SELECT FROM order_unit u WHERE u.order_id = o.id AND u.state = 'allocated'))
+ORDER BY o.release_after LIMIT %(limit)s::int
+"""
+# By primary key.
+SHUT_AMONG = """
+SELECT id FROM location WHERE id = ANY (%(locations)s::int[]) AND status = ANY (%(statuses)s::text[])
+"""
 # The partial index on claimed units.
 # A location gave the line back (by the exclusion's key) after it had work of the order (by the index on orders), and
 # units of it are claimed anew. What a vendor declined before it was to send it was never released.

@@ -11,8 +11,15 @@ import msgspec
 
 from malha.capacity import picking
 from malha.capacity.model import Window
-from malha.fulfillment import bringing, reads, rules, work, writes
-from malha.fulfillment.errors import AwaitsTransfer, NoCapacity, NothingToRelease, ReleaseHeld, ReleaseUnpaid
+from malha.fulfillment import bringing, reads, rules, shut, work, writes
+from malha.fulfillment.errors import (
+    AwaitsTransfer,
+    LocationShut,
+    NoCapacity,
+    NothingToRelease,
+    ReleaseHeld,
+    ReleaseUnpaid,
+)
 from malha.fulfillment.events import WorkReleased
 from malha.fulfillment.model import TRANSFER, NotReleased, Released, Work
 from malha.intake.loads import HORIZON_DAYS
@@ -71,14 +78,16 @@ async def release(
     An order may be released when it has no open hold, its payment satisfies the channel's policy and its window is
     over. An order whose payment does not suffice gets a payment hold, unless a person has overridden one. The others
     are left, with the reason. Units that were released before, and that their location gave back, do not wait for the
-    window a second time: they go, and what was never released waits on.
+    window a second time: they go, and what was never released waits on. Nobody is asked where a location is closed or
+    paused (`shut.leave` finds such orders another place): what is elsewhere goes, the rest is left.
 
     Args:
         tx: The transaction.
         order_ids: Orders; they are locked in the order of their ids.
-        forced: A person releases before the window is over.
+        forced: A person releases before the window is over, at a paused location too.
         skip_busy: Leave orders that others have in hand; what is left for lack of capacity is asked again in an hour.
-        at: When it happened, for history that is imported; None is now. Capacity is taken from that day on.
+        at: When it happened, for history that is imported; None is now. Capacity is taken from that day on, whatever
+            has become of the locations since.
     """
     wanted = sorted(set(order_ids))
     orders = await ordering.lock_orders(tx, wanted, skip_busy=skip_busy)
@@ -91,7 +100,9 @@ async def release(
     now = at or await tx.now()
     homes = await bringing.homes_of(tx, orders.values(), units)
     again = await _released_before(tx, [o.id for o in orders.values() if now < o.release_after and not forced])
+    closed = set() if at is not None else await _shut(tx, orders.values(), units, closed_only=forced)
     waiting: set[UUID] = set()
+    stopped: set[UUID] = set()
     wishes: list[_OrderWish] = []
     for order in sorted(orders.values(), key=lambda o: (o.release_after, o.id)):
         paid = money[order.id].suffices
@@ -100,9 +111,12 @@ async def release(
         if why is NotReleased.TOO_EARLY and (back := [u for u in ready if u.line in again.get(order.id, ())]):
             why, ready = None, back
         if why is None:
-            asked = _by_location(order, ready, homes)
+            open_ = [] if order.comes_to in closed else [u for u in ready if u.location_id not in closed]
+            asked = _by_location(order, open_, homes)
             wishes += asked
-            if not asked:
+            if len(open_) < len(ready):
+                stopped.add(order.id)
+            elif not asked:
                 waiting.add(order.id)
         else:
             left[order.id] = why
@@ -111,12 +125,25 @@ async def release(
     calendars = await take_capacity(tx, wishes, now)
     granted = [wish for wish in wishes if wish.day is not None]
     full = {wish.order.id for wish in wishes} - {wish.order.id for wish in granted}
-    left |= dict.fromkeys(full, NotReleased.NO_CAPACITY) | dict.fromkeys(waiting, NotReleased.AWAITS_TRANSFER)
+    left |= dict.fromkeys(stopped, NotReleased.LOCATION_SHUT) | dict.fromkeys(full, NotReleased.NO_CAPACITY)
+    left |= dict.fromkeys(waiting, NotReleased.AWAITS_TRANSFER)
     if skip_busy and full:
         await ordering.postpone_release(tx, full, minutes=ASK_AGAIN_MINUTES)
-    if waiting:
-        await ordering.postpone_release(tx, waiting, minutes=LOOK_AGAIN_MINUTES)
+    if waiting or (stopped and skip_busy):
+        await ordering.postpone_release(tx, waiting | (stopped if skip_busy else set()), minutes=LOOK_AGAIN_MINUTES)
     return Released(await _write(tx, granted, calendars), left)
+
+
+async def _shut(
+    tx: Tx, orders: Iterable[Order], units: Mapping[UUID, Sequence[Unit]], *, closed_only: bool
+) -> set[int]:
+    """Return the locations that orders would be released from, or have goods brought to, where no work is taken."""
+    from_ = {
+        u.location_id for rows in units.values() for u in rows
+        if u.state is UnitState.ALLOCATED and u.location_id is not None
+    }  # fmt: skip
+    to = {order.comes_to for order in orders if order.comes_to is not None} - from_
+    return await shut.shut_among(tx, from_, closed_only=closed_only) | await shut.shut_among(tx, to, closed_only=True)
 
 
 async def _released_before(tx: Tx, order_ids: Sequence[UUID]) -> dict[UUID, set[int]]:
@@ -183,9 +210,9 @@ async def take_capacity(tx: Tx, wishes: Sequence[Wish], now: datetime) -> dict[i
     closed: dict[int, set[date]] = {}
     for location_id, off, _ in await tx.tuples(network.CLOSURES):
         closed.setdefault(location_id, set()).add(off)
-    calendars = {i: Calendar(x, frozenset(closed.get(i, ()))) for i, x in locations.items()}
-    due = {i: calendars[i].due_day(now) for i in queues}
     slotted = await picking.stated(tx, locations.values(), lock=True)
+    calendars = {i: Calendar(x, frozenset(closed.get(i, ())), by_slots=i in slotted) for i, x in locations.items()}
+    due = {i: calendars[i].due_day(now) for i in queues}
     last = now.date() + HORIZON_DAYS * _DAY
     while True:
         day = min((d for i, d in due.items() if d is not None and d <= last and queues[i]), default=None)
@@ -300,8 +327,8 @@ async def release_order(tx: Tx, order_id: UUID) -> list[Work]:
     """Release one order now because a person says so, before its window is over if need be.
 
     Raises:
-        OrderNotFound, ReleaseHeld, ReleaseUnpaid, NothingToRelease, AwaitsTransfer, NoCapacity: it may not be, or
-            cannot be.
+        OrderNotFound, ReleaseHeld, ReleaseUnpaid, NothingToRelease, LocationShut, AwaitsTransfer, NoCapacity: it may
+            not be, or cannot be.
     """
     order = await ordering.lock_order(tx, order_id)
     done = await release(tx, [order_id], forced=True)
@@ -318,6 +345,10 @@ async def release_order(tx: Tx, order_id: UUID) -> list[Work]:
             raise ReleaseUnpaid(missing=Money(missing, order.currency))
         case NotReleased.NOTHING_TO_RELEASE:
             raise NothingToRelease(number=order.number)
+        case NotReleased.LOCATION_SHUT:
+            if done.work:
+                return done.work
+            raise LocationShut(number=order.number)
         case NotReleased.AWAITS_TRANSFER:
             raise AwaitsTransfer(number=order.number)
         case NotReleased.NO_CAPACITY:

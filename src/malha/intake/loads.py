@@ -120,7 +120,7 @@ def load_of(calendar: Calendar, limit_on: Callable[[date], int | None], rows: Se
         rows: The site's work.
         now: What is released now is done on the first day.
     """
-    first = calendar.due_day(now)
+    first = calendar.first_day(now)
     if first is None or not rows:
         return NO_LOAD
     released: dict[date, int] = {}
@@ -174,7 +174,7 @@ class FilledCalendar(Calendar):
         return self._first(released_at, self.load.booked)
 
     def _first(self, released_at: datetime, full: frozenset[date]) -> date | None:
-        day = super().due_day(released_at)
+        day = self.first_day(released_at)
         while day is not None and day in full:
             day = self.next_open_day(day + _DAY)
         return day

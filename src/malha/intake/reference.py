@@ -9,7 +9,7 @@ import asyncio
 import copy
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import cast
 
 import msgspec
@@ -80,6 +80,7 @@ class Reference:
         "_filled",
         "_homes",
         "_loads",
+        "_prices",
         "_slotted",
         "_waiting_again",
         "allotments",
@@ -96,7 +97,6 @@ class Reference:
         "locations",
         "network",
         "picking",
-        "prices",
         "priorities",
         "rules",
         "sells_ahead",
@@ -129,7 +129,7 @@ class Reference:
         self.traits: dict[int, RuleTraits] = {}  # of the catalogue's revision, where conditions of rules ask for them
         self.allotments = in_force
         self.frozen = frozen  # goods whose zone is being counted, with the locations: nothing of them is sold
-        self.prices = prices
+        self._prices = prices
         self.learned = learned
         self.sells_ahead = sells_ahead  # whether any SKU has a policy: most retailers are not asked further
         self.network = compile_network(snapshot, terms)
@@ -162,6 +162,14 @@ class Reference:
         self._waiting_again = 0.0
         self._homes = {x.id: x.home for x in snapshot.locations.values() if x.site_id is not None}
 
+    @property
+    def prices(self) -> StockPrices | None:
+        """Return what units are worth where they are; None: nobody says, or it was said too long ago."""
+        prices = self._prices
+        if prices is None or prices.until is None or prices.until > datetime.now(UTC):
+            return prices
+        return None
+
     async def _learn_loads(self, tx: Tx, now: datetime) -> None:
         """Read how much of their days locations with a limit have given away."""
         limited = self._filled.keys() | self._slotted.keys()
@@ -180,7 +188,8 @@ class Reference:
         homes = self._homes
         found: dict[int, Load] = {}
         for home, rows in loads.by_site(given, homes).items():
-            found[home] = loads.load_of(self.snapshot.calendars[home], self._limit_of(home), rows, now)
+            calendar = self._slotted.get(home, self.snapshot.calendars[home])
+            found[home] = loads.load_of(calendar, self._limit_of(home), rows, now)
         if found == self._loads:
             return
         self._loads = found
@@ -254,7 +263,7 @@ class Reference:
         other = copy.copy(self)
         other.allotments = in_force
         other.frozen = frozen
-        other.prices = prices
+        other._prices = prices  # noqa: SLF001  (its own kind)
         other.learned = learned
         other.waiting_at = None  # not read yet for these days
         other.rules = rules
@@ -544,10 +553,12 @@ async def _with_picking(tx: Tx, snapshot: NetworkSnapshot, picking: Mapping[int,
     if not picking:
         return snapshot
     now = await tx.now()
+    days = {
+        id_: Calendar(x.place, snapshot.closures.get(id_, frozenset()), by_slots=True).due_day(now)
+        for id_, x in picking.items()
+    }
     today = {
-        id_: msgspec.structs.replace(
-            x.place, daily_capacity=x.limit(snapshot.calendars[id_].due_day(now) or capacity.today_at(x.place, now))
-        )
+        id_: msgspec.structs.replace(x.place, daily_capacity=x.limit(days[id_] or capacity.today_at(x.place, now)))
         for id_, x in picking.items()
     }
     return msgspec.structs.replace(snapshot, locations=snapshot.locations | today)

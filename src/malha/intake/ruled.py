@@ -193,17 +193,23 @@ async def settle_hold(tx: Tx, order_id: UUID, bound: Bound | None, lines: Collec
     return False
 
 
+async def due(tx: Tx, limit: int = AT_ONCE) -> list[UUID]:
+    """Return the orders that waited for a person as long as their rule lets them, the longest over first."""
+    return await tx.values(DUE, {"now": _day(now()), "limit": limit})
+
+
 async def cancel_due(tx: Tx, limit: int = AT_ONCE) -> int:
     """Cancel what waited for a person as long as its rule lets it; return of how many orders.
 
-    What the rule did place or sell ahead goes on. Orders that somebody has in hand wait for the next round. Where other
-    rules were published since, they decide: whose rule is gone, or lets it wait longer, is not cancelled.
+    Whoever calls it has these orders tried once more before (`due`): goods that came meanwhile may not have been given
+    out yet. What the rule did place or sell ahead goes on. Orders that somebody has in hand wait for the next round.
+    Where other rules were published since, they decide: whose rule is gone, or lets it wait longer, is not cancelled.
     """
     at = _day(now())
-    due = await tx.values(DUE, {"now": at, "limit": limit})
-    if not due:
+    over = await due(tx, limit)
+    if not over:
         return 0
-    orders = await ordering.lock_orders(tx, due, skip_busy=True)
+    orders = await ordering.lock_orders(tx, over, skip_busy=True)
     ended = await tx.values(STILL_DUE, {"now": at, "orders": list(orders)})
     units = await ordering.units_of(tx, ended)
     ended = await _by_rules_of_now(tx, {order_id: orders[order_id] for order_id in ended}, units, at)

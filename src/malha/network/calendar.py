@@ -1,7 +1,9 @@
 """When a location works: opening hours, holidays, closures and the cut-off, in its own time zone.
 
-A location that states no hours works Monday to Friday until 18:00. Holidays are those of the `holidays` package: "BR"
-(national) or "BR-SP" (with the state's); "-" observes none. Municipal holidays and days off are closures.
+A location that states no hours works Monday to Friday until 18:00, or until its cut-off where that is later. On a day
+on which it closes before its cut-off, a Saturday say, what comes after that is work of the next. Holidays are those of
+the `holidays` package: "BR" (national) or "BR-SP" (with the state's); "-" observes none. Municipal holidays and days
+off are closures.
 """
 
 import gzip
@@ -69,17 +71,26 @@ def add_business_days(day: date, days: int, calendar: str = "BR") -> date:
 
 
 class Calendar:
-    """The working days of one location. Built once per network snapshot; remembers what it worked out."""
+    """The working days of one location. Built once per network snapshot; remembers what it worked out.
 
-    __slots__ = ("_closings", "_days", "_due", "closures", "cut_off", "holiday_calendar", "zone")
+    `by_slots`: its work is done in slots, which may lie after it closes; only the cut-off says what is in time.
+    """
 
-    def __init__(self, location: Location, closures: frozenset[date] = frozenset()) -> None:
+    __slots__ = ("_closings", "_days", "_due", "_last", "closures", "cut_off", "holiday_calendar", "zone")
+
+    def __init__(self, location: Location, closures: frozenset[date] = frozenset(), *, by_slots: bool = False) -> None:
         self.zone = ZoneInfo(location.timezone)
         self.cut_off = location.cut_off
         self.holiday_calendar = location.holiday_calendar
         self.closures = closures
         hours = location.opening_hours or DEFAULT_HOURS
-        self._closings = [max((_clock(end) for _, end in hours.get(day, ())), default=None) for day in WEEKDAYS]
+        closings = [max((_clock(end) for _, end in hours.get(day, ())), default=None) for day in WEEKDAYS]
+        if not location.opening_hours:
+            closings = [None if end is None else max(end, self.cut_off) for end in closings]
+        self._closings = closings
+        self._last = [
+            self.cut_off if by_slots or end is None else min(end, self.cut_off) for end in closings
+        ]  # by weekday, when what is released is still work of the day
         self._due: dict[tuple[date, bool], datetime | None] = {}
         self._days: dict[float, date | None] = {}  # by the minute, counted from 1970
 
@@ -137,8 +148,13 @@ class Calendar:
     def due_day(self, released_at: datetime, units: int = 1) -> date | None:  # noqa: ARG002
         """Return the working day on which work released at an instant is done, however many units it has.
 
-        The same day until the cut-off (the cut-off's own minute counts), else the next working day.
+        The same day until the cut-off (the cut-off's own minute counts) and while it is open, else the next working
+        day.
         """
+        return self.first_day(released_at)
+
+    def first_day(self, released_at: datetime) -> date | None:
+        """Return the same, whether that day has room or not."""
         # Orders that are placed together are released in the same minute, and a minute here is a minute in every zone.
         minute = released_at.timestamp() // 60
         if minute not in self._days:
@@ -153,8 +169,10 @@ class Calendar:
 
     def _due_day(self, released_at: datetime) -> date | None:
         local = released_at.astimezone(self.zone)
-        in_time = local.time().replace(second=0, microsecond=0) <= self.cut_off
-        return self.next_open_day(local.date() if in_time else local.date() + _DAY)
+        return self.next_open_day(local.date() if self._is_in_time(local) else local.date() + _DAY)
+
+    def _is_in_time(self, local: datetime) -> bool:
+        return local.time().replace(second=0, microsecond=0) <= self._last[local.weekday()]
 
     def due_at(self, released_at: datetime, units: int = 1) -> datetime | None:  # noqa: ARG002
         """Return the instant (UTC) work released at an instant is due: the closing hour of its working day.
@@ -162,9 +180,9 @@ class Calendar:
         None when the location does not work within 400 days.
         """
         local = released_at.astimezone(self.zone)
-        key = local.date(), local.time().replace(second=0, microsecond=0) <= self.cut_off
+        key = local.date(), self._is_in_time(local)
         if key not in self._due:
-            day = Calendar.due_day(self, released_at)
+            day = self.first_day(released_at)
             if len(self._due) > REMEMBERED:
                 self._due.clear()
             self._due[key] = None if day is None else self.closing_on(day)

@@ -5,6 +5,7 @@ follow (priority, id), so that the first of equals is the one that ties go to.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -253,10 +254,14 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 class StockPrices(msgspec.Struct, frozen=True):
-    """What a unit is worth where it is, for orders to come: centavos by SKU and location id. Absent ones are 0."""
+    """What a unit is worth where it is, for orders to come: centavos by SKU and location id. Absent ones are 0.
+
+    After `until` they are of a stock that is gone; None: nobody asks.
+    """
 
     version: int
     by_sku: Mapping[int, Mapping[int, int]]
+    until: datetime | None = None
 
 
 class Exclusion(msgspec.Struct, frozen=True):

@@ -1,15 +1,19 @@
 """Prices of stock that are in force, and what the next ones are made from."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import NamedTuple
 
 from malha.inventory import reads as stock
 from malha.platform.db import Tx
 from malha.routing.model import StockPrices
+from malha.routing.prices import OLDEST_S
 
 # The newest version by primary key, if it is in force: prices never come back once a later version said no.
 IN_FORCE = """
-SELECT id FROM stock_price_version WHERE id = (SELECT max(id) FROM stock_price_version) AND in_force
+SELECT id, made_at FROM stock_price_version
+WHERE id = (SELECT max(id) FROM stock_price_version) AND in_force
+  AND made_at > now() - make_interval(secs => %(oldest)s::float8)
 """
 
 # The newest version by primary key.
@@ -54,14 +58,15 @@ class PastBasket(NamedTuple):
 
 
 async def in_force(tx: Tx) -> StockPrices | None:
-    """Return the prices of stock that routing takes into account; None: there are none."""
-    version = await tx.value(IN_FORCE)
-    if version is None:
+    """Return the prices of stock that routing takes into account; None: there are none, or they are too old."""
+    found = await tx.tuples(IN_FORCE, {"oldest": OLDEST_S})
+    if not found:
         return None
+    ((version, made_at),) = found
     by_sku: dict[int, dict[int, int]] = {}
     for sku, location, price in await tx.tuples(PRICES, {"version": version}):
         by_sku.setdefault(sku, {})[location] = price
-    return StockPrices(version, by_sku)
+    return StockPrices(version, by_sku, made_at + timedelta(seconds=OLDEST_S))
 
 
 async def made_within(tx: Tx, seconds: float) -> bool:

@@ -12,14 +12,15 @@ from malha.platform.text import literal
 from malha.routing import price_writes, pricing_wishes
 from malha.routing.errors import PricesOff
 from malha.routing.price_process import price_now
-from malha.routing.prices import LEAST_BASKETS, LEAST_SAVING, REVISION, withdraw
+from malha.routing.prices import LEAST_BASKETS, LEAST_SAVING, OLDEST_S, REVISION, withdraw
 
 RUNS = 12
 Place = tuple[int, int, int]  # where a page goes on: price, SKU and location of the last row before
 
 # The newest by primary key; prices of a version by the leading column of theirs.
 LAST_RUNS = """
-SELECT r.id AS version, r.made_at, r.method, r.baskets, r.bound_gap, r.saving, r.seconds, r.in_force, r.at_risk,
+SELECT r.id AS version, r.made_at, r.method, r.baskets, r.bound_gap, r.saving, r.seconds,
+       r.in_force AND r.made_at > now() - make_interval(secs => %(oldest)s::float8) AS in_force, r.at_risk,
        r.problem, p.prices, p.skus
 FROM (SELECT * FROM stock_price_version ORDER BY id DESC LIMIT %(limit)s::int) r
 CROSS JOIN LATERAL (SELECT count(*)::int AS prices, count(DISTINCT sku_id)::int AS skus
@@ -60,7 +61,7 @@ class Why(StrEnum):
     """What came of a run."""
 
     USED = "used"  # its prices are in force
-    WITHDRAWN = "withdrawn"  # they were good, and later ones or a person took them out of force
+    WITHDRAWN = "withdrawn"  # they were good, and later ones, a person or their age took them out of force
     FEW_BASKETS = "few_baskets"
     NOTHING_AT_RISK = "nothing_at_risk"
     NO_SAVING = "no_saving"
@@ -159,7 +160,7 @@ async def state(tx: Tx, *, by_setting: bool) -> State:
     """
     refuse_limited(tx)
     wish = await pricing_wishes.wish(tx)
-    runs = await tx.all(Run, LAST_RUNS, {"limit": RUNS})
+    runs = await tx.all(Run, LAST_RUNS, {"limit": RUNS, "oldest": OLDEST_S})
     since = None
     if not by_setting:
         going = Going.OFF_BY_SETTING

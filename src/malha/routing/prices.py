@@ -14,6 +14,7 @@ KEPT_DAYS = 7
 MOST_SAID = 2_000  # characters of a problem
 LEAST_BASKETS = 200  # fewer say too little
 LEAST_SAVING = 0.001  # of cost, on baskets the prices were not made from
+OLDEST_S = 3_600.0  # several runs are missed by then: nobody makes new ones, and they are of a stock that is gone
 HORIZON_DAYS = 7.0  # prices are for what comes until then
 
 

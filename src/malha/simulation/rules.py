@@ -618,8 +618,10 @@ class Replay:
                     continue
                 limit = site.daily_capacity
             taken = recorded[position][0] if position in recorded else before[home]
-            if taken + more >= limit:
-                full.append((position, taken + more, limit))
+            # What was counted then may be less than the day's orders, of which some were work of the next.
+            now = max(taken + more, after[home])
+            if now >= limit:
+                full.append((position, now, limit))
         return full
 
     # --- what a lane is on paper ---

@@ -73,6 +73,13 @@ async def test_they_are_looked_for_by_text_and_location(priced: Shop) -> None:
     assert wrong["code"] == "bad_cursor"
 
 
+async def test_prices_that_are_too_old_are_not_said_to_be_in_force(priced: Shop) -> None:
+    async with priced.database.transaction() as tx:
+        await tx.execute("UPDATE stock_price_version SET made_at = made_at - interval '2 hours'")
+    runs = (await call(priced, "GET", "/status"))["runs"]
+    assert [run["why"] for run in runs] == ["withdrawn", "withdrawn"]
+
+
 async def test_the_state_says_how_the_last_runs_went_and_why_prices_are_not_used(priced: Shop) -> None:
     state = await call(priced, "GET", "/status")
     assert (state["going"], [run["why"] for run in state["runs"]]) == ("on", ["used", "withdrawn"])

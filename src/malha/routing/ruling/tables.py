@@ -252,14 +252,25 @@ def _bits(rows: int) -> Iterator[int]:
         rows ^= low
 
 
+ENDING = ("unfilled", "vendors", "cancel_after_days")  # one thing: how an order ends that its rule cannot fill
+
+
 def together(rows: Sequence[Row], counted: Sequence[int]) -> Then:
-    """Return what rows say together: of each thing, what the earliest says that says anything."""
+    """Return what rows say together: of each thing, what the earliest says that says anything.
+
+    What becomes of an order that cannot be filled is one thing: who is asked to send it, and when it is cancelled, are
+    of the row that says that it waits.
+    """
     if len(counted) == 1:
         return rows[counted[0]].then
     stated: dict[str, Any] = {}
     nothing = Then()
     for n in counted:
+        if "unfilled" not in stated and rows[n].then.unfilled is not None:
+            stated |= {name: getattr(rows[n].then, name) for name in ENDING}
         for name in Then.__struct_fields__:
+            if name in ENDING:
+                continue
             said = getattr(rows[n].then, name)
             if name not in stated and said != getattr(nothing, name):
                 stated[name] = said
