@@ -129,7 +129,8 @@ def command_page() -> str:
         f"`malha --help` lists the commands, `malha COMMAND --help` says the same as here. {GENERATED}",
         "",
         "Help is English. What a command reports is said in the language of the setting `language`.",
-        "What is wrong with a setting is said in English: until the settings are read no language is known.",
+        "What is wrong with a setting is said in English: until the settings are read no language is known. So is what",
+        "the database that Malha brings along and the processes of `malha serve` have to say of themselves.",
     ]
     for name in sorted(COMMANDS):
         group = typer.main.get_group(build(name))

@@ -61,6 +61,27 @@ def test_a_service_may_do_little(unit: Path, units: Path) -> None:
     assert done.returncode == 0, done.stdout[-400:] + done.stderr
 
 
+def test_a_command_by_hand_runs_as_the_service_does(tmp_path: Path) -> None:
+    fake = tmp_path / "systemd-run"
+    fake.write_text('#!/bin/sh\nprintf "%s\\0" "$@"\n', "utf-8")
+    fake.chmod(0o755)
+    done = subprocess.run(
+        [DEPLOY / "malha", "owner", "ana@loja.example", "--name", "Ana Souza"],
+        capture_output=True, text=True, check=True, env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+    )  # fmt: skip
+    asked = done.stdout.rstrip("\0").split("\0")
+    at = asked.index("/usr/local/lib/malha/bin/malha")
+    assert asked[at + 1 :] == ["owner", "ana@loja.example", "--name", "Ana Souza"]
+    service = (DEPLOY / "systemd" / "malha.service").read_text("utf-8").splitlines()
+    as_the_service = [option.partition("=")[2] for option in asked[:at] if option.startswith("--property=")]
+    as_the_service += [f"Environment={o.partition('=')[2]}" for o in asked[:at] if o.startswith("--setenv=")]
+    assert {line.partition("=")[0] for line in as_the_service} >= {"User", "EnvironmentFile", "Environment"}
+    assert set(as_the_service) <= set(service)
+    if shutil.which("systemd-run"):
+        known = subprocess.run(["systemd-run", "--help"], capture_output=True, text=True, check=True).stdout
+        assert {option.partition("=")[0] for option in asked[:at]} <= set(re.findall(r"--[a-z-]+", known))
+
+
 def test_every_setting_that_deploy_names_is_one() -> None:
     text = "\n".join(path.read_text("utf-8") for path in DEPLOY.rglob("*") if path.is_file())
     named = set(re.findall(r"\bMALHA_([A-Z_]+)\b", text))

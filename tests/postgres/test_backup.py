@@ -3,6 +3,8 @@
 import json
 import os
 import stat
+import subprocess
+import sys
 import tarfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
@@ -205,6 +207,31 @@ def test_only_old_backups_are_removed_and_nothing_else(settings: Settings, tmp_p
         older[2].name,
         made.place.name,
     }
+
+
+def test_the_first_of_many_makes_their_directory(settings: Settings, tmp_path: Path) -> None:
+    kept = tmp_path / "var" / "backups"
+    made = make_backup(settings, kept, among_others=True)
+    assert made.place.parent == kept
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o700
+    assert backup.remove_old(kept, 1) == []
+
+
+def test_on_the_command_line_the_first_night_needs_no_directory_and_one_file_is_not_many(
+    settings: Settings, tmp_path: Path
+) -> None:
+    def malha(*arguments: str) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "DATABASE_URL": settings.database_url or "", "MALHA_DATA_DIR": str(tmp_path)}
+        command = [sys.executable, "-m", "malha.cli.main", "backup", *arguments]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    done = malha(str(tmp_path / "kept"), "--keep", "14")
+    assert done.returncode == 0, done.stderr
+    assert [path.name[:6] for path in (tmp_path / "kept").iterdir()] == ["malha-"]
+    refused = malha(str(tmp_path / "b.tar"), "--keep", "14")
+    assert refused.returncode == 2
+    assert "directory of backups" in refused.stderr
+    assert not (tmp_path / "b.tar").exists()
 
 
 def test_another_key_in_the_data_directory_is_not_overwritten(settings: Settings, tmp_path: Path) -> None:

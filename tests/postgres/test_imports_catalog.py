@@ -84,6 +84,18 @@ async def test_all_writes_nothing_when_a_row_is_bad_and_valid_writes_the_good_on
     assert (again.created, again.changed, again.unchanged) == (0, 0, 4)
 
 
+async def test_categories_named_by_paths_are_made_when_the_whole_file_is_looked_at_first(database: Database) -> None:
+    file = "sku;name;category\nA-1;Blusa;Moda > Blusas\nA-2;Calça;Moda > Calças\n"
+    report = await run(database, file, Mode.ALL)
+    assert (report.created, report.bad, report.applied) == (2, 0, True)
+    async with database.transaction() as tx:
+        made = {c.code: c.path for c in await reads.categories(tx)}
+        products = await reads.products_by_code(tx, ["A-1", "A-2"])
+    assert made == {"moda": "moda", "moda.blusas": "moda/moda.blusas", "moda.calcas": "moda/moda.calcas"}
+    assert {code: p.category for code, p in products.items()} == {"A-1": "moda.blusas", "A-2": "moda.calcas"}
+    assert (await run(database, file, Mode.ALL)).unchanged == 2
+
+
 async def test_cells_that_are_empty_leave_what_is_there(database: Database) -> None:
     await run(database, MESSY, Mode.VALID)
     report = await run(database, "sku;price;option:Cor\nCAM-AZ-M;59,90;Azul-marinho\n", Mode.ALL)

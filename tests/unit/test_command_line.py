@@ -1,10 +1,13 @@
 """The command line: what it offers, and in which words it refuses."""
 
+import os
 from pathlib import Path
 
 import pytest
 
+from malha.cli import mail
 from malha.cli.imports import app
+from malha.cli.main import main
 from malha.exchange.model import Kind
 from malha.platform import i18n
 from malha.platform.backup import NoBackup, open_backup
@@ -25,3 +28,28 @@ def test_why_something_is_no_backup_is_said_in_one_language(tmp_path: Path) -> N
         with pytest.raises(NoBackup) as refused, open_backup(tmp_path / name):
             pass
         assert i18n.translate("pt-BR", refused.value.says, **refused.value.facts).endswith(f"Malha: {why}.")
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "why"),
+    [("MALHA_PORT", "none", "MALHA_PORT"), ("MALHA_DATA_DIR", "/dev/null/malha", "/dev/null/malha")],
+)
+def test_mail_that_came_back_stays_with_the_mail_server_while_malha_cannot_be_reached(
+    setting: str, value: str, why: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    monkeypatch.setenv(setting, value)
+    with pytest.raises(SystemExit) as ended:
+        main(["mail", "bounces"])
+    assert ended.value.code == os.EX_TEMPFAIL
+    assert why in capsys.readouterr().err
+
+
+def test_a_defect_does_not_lose_mail_either(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(mail, "runtime", lambda **_: 1 / 0)
+    with pytest.raises(SystemExit) as ended:
+        main(["mail", "bounces"])
+    assert ended.value.code == os.EX_TEMPFAIL
+    assert "ZeroDivisionError" in capsys.readouterr().err

@@ -393,16 +393,14 @@ class ProductImport:
         drafts: dict[str, CategoryDraft] = {}
         for path in sorted(paths):
             drafts |= {d.code: d for d in rules.categories_of_path(path) if d.code not in drafts}
-        new = {code: d for code, d in drafts.items() if code not in self._categories}
-        if not new:
-            return
-        if apply:
+        good = {code: d for code, d in drafts.items() if not any(rules.check_category(d))}
+        if not apply:
+            self._categories |= good.keys()
+        elif good:  # also those a look at the whole file before has promised: it made none
             known = {c.code for c in await reads.categories(tx)}
-            wanted = [d for code, d in new.items() if code not in known and not any(rules.check_category(d))]
+            wanted = [d for code, d in good.items() if code not in known]
             if wanted:
                 await service.put_categories(tx, wanted)
-        else:
-            self._categories |= {code for code, d in new.items() if not any(rules.check_category(d))}
 
     async def _good(self, tx: Tx, groups: Mapping[str, "_Group"], outcome: Outcome) -> dict[str, ProductDraft]:
         """Return the drafts of the good rows; tell what is wrong with the others."""

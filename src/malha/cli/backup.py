@@ -42,10 +42,10 @@ def command(
     if base:
         _base(destination, verify=verify, keep=keep, as_json=as_json)
         return
-    if keep is not None and not destination.is_dir():
-        raise typer.BadParameter("--keep needs a directory of backups", param_hint="--keep")
+    if keep is not None and (destination.suffix == ".tar" or destination.is_file()):
+        raise typer.BadParameter("--keep needs a directory of backups, and this names one file", param_hint="--keep")
     with runtime(migrate=False) as settings, progress_bar(_("Backing up"), quiet=as_json) as progress:
-        made = make_backup(settings, destination, progress=progress)
+        made = make_backup(settings, destination, among_others=keep is not None, progress=progress)
     if verify:
         with open_backup(made.place) as readable:
             prove(readable, quiet=as_json)

@@ -1,10 +1,10 @@
 """`malha mail bounces`: mail that came back, read from standard input (one mail, for an MTA's pipe) or a Maildir.
 
-    # Postfix, /etc/aliases:   bounces: "|/usr/bin/malha mail bounces"
+    # Postfix, in an alias file of the user malha:   bounces: "|/usr/local/lib/malha/bin/malha mail bounces"
     malha mail bounces --maildir /var/mail/bounces
 
 A mail of a Maildir that was read goes from `new` to `cur`; one that is no report is left there for a person. Exit code
-75 (try again) when the database does not answer, so that an MTA keeps the mail.
+75 (try again) when the database does not answer or anything else is in the way, so that an MTA keeps the mail.
 """
 
 import asyncio

@@ -1,13 +1,15 @@
 """The `malha` command. Only the command that was asked for is imported, so that help and `serve` start at once.
 
 A command is a module of `malha.cli` with either a function `command` (its options are the command's) or a Typer `app`
-(a group of subcommands). What goes wrong for a known reason ends with one sentence on standard error and exit code 2.
+(a group of subcommands). What goes wrong for a known reason ends with one sentence on standard error and exit code 2,
+or that of `TRIED_AGAIN`.
 """
 
 import importlib
 import importlib.util
 import os
 import sys
+import traceback
 from typing import Annotated
 
 import typer
@@ -41,6 +43,7 @@ COMMANDS = {
 }
 STAYING = {"serve", "worker"}
 USAGE_ERROR = 2
+TRIED_AGAIN = {"mail": 75}  # run by mail servers: EX_TEMPFAIL keeps the mail; returned, it would be lost for good
 
 
 def build(wanted: str | None) -> typer.Typer:
@@ -82,10 +85,10 @@ def main(arguments: list[str] | None = None) -> None:
         raise SystemExit(130) from None
     except Exception as error:
         sentence = _sentence(error)
-        if sentence is None:
+        if sentence is None and wanted not in TRIED_AGAIN:
             raise
-        sys.stderr.write(f"malha: {sentence}\n")
-        raise SystemExit(USAGE_ERROR) from None
+        sys.stderr.write(f"malha: {sentence}\n" if sentence else traceback.format_exc())
+        raise SystemExit(TRIED_AGAIN.get(wanted or "", USAGE_ERROR)) from None
 
 
 def _stay(wanted: str, arguments: list[str]) -> bool:

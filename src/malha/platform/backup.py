@@ -153,11 +153,14 @@ JOBS_ARE_THERE = "SELECT to_regnamespace('malha_jobs') IS NOT NULL"
 EXPORT_SNAPSHOT = "SELECT pg_export_snapshot()"
 
 
-def make_backup(settings: Settings, destination: Path, *, progress: Progress = lambda *_: None) -> Backup:
+def make_backup(
+    settings: Settings, destination: Path, *, among_others: bool = False, progress: Progress = lambda *_: None
+) -> Backup:
     """Write a backup of the database of `settings` and of what lies outside it.
 
     `destination` is a directory, in which it gets the name malha-<time>Z; a new name, which becomes the backup's
-    directory; or a name that ends with .tar, which becomes one file.
+    directory; or a name that ends with .tar, which becomes one file. `among_others`, a new name becomes a directory
+    of backups instead, and this one the first in it.
 
     Raises:
         BackupRefused: see its subclasses. Nothing is left behind.
@@ -165,12 +168,15 @@ def make_backup(settings: Settings, destination: Path, *, progress: Progress = l
     """
     made_at = datetime.now(UTC).replace(microsecond=0)
     place = destination.absolute()
-    if place.is_dir():
+    directory = place if among_others or place.is_dir() else None
+    if directory is not None:
         place /= f"malha-{made_at:%Y%m%dT%H%M%SZ}"
     if place.exists():
         raise BackupPlaceTaken(place=place)
     fresh = place.with_name(f".{place.name}.{secrets.token_hex(4)}")
     try:
+        if directory is not None:
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         fresh.mkdir(parents=True, mode=0o700)
         manifest = _fill(fresh, settings, made_at, progress)
         if place.suffix == ".tar":
