@@ -163,7 +163,7 @@ class EmbeddedPostgres:
                     f"The data directory {self.home} is held by process {holder}. Stop it, then try again."
                 )
         try:
-            self._own()
+            self._own_or_say_why()
         except BaseException:
             self._kill()
             self._unlock()
@@ -180,7 +180,7 @@ class EmbeddedPostgres:
         if not self.owned:
             raise EmbeddedError("Only the owner of the embedded database can start it again.")
         self._kill()
-        self._own_again()
+        self._own_or_say_why()
         return self.url
 
     def take_over(self) -> bool:
@@ -196,7 +196,7 @@ class EmbeddedPostgres:
         if not self._try_lock():  # its owner lives, or somebody else was quicker
             return False
         try:
-            self._own_again()
+            self._own_or_say_why()
         except BaseException:
             self._kill()
             self._unlock()
@@ -204,14 +204,14 @@ class EmbeddedPostgres:
         atexit.register(self.stop)
         return True
 
-    def _own_again(self) -> None:
+    def _own_or_say_why(self) -> None:
         try:
             self._own()
         except OSError as error:  # of our own files beside its data
             self._kill()  # what was begun is not known to be ours: the next try begins anew
             if error.errno == errno.ENOSPC:
                 raise EmbeddedError(f"The disk of {self.home} is full: make room, and it starts by itself.") from error
-            raise EmbeddedError(f"The embedded database cannot be started again: {error}") from error
+            raise EmbeddedError(f"The embedded database cannot be started: {error}") from error
 
     def stop(self) -> None:
         """Stop the server if this process owns it: open transactions are rolled back, the data is checkpointed.
