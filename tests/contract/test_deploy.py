@@ -45,6 +45,13 @@ def test_systemd_understands_every_line(unit: Path, units: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("unit", SERVICES, ids=lambda unit: unit.name)
+def test_a_service_that_is_started_again_is_so_for_as_long_as_it_takes(unit: Path) -> None:
+    """A database that comes back after five quick starts of ours would find nobody who tries any more."""
+    text = unit.read_text("utf-8")
+    assert ("Restart=" in text) == ("StartLimitIntervalSec=0" in text)
+
+
 @needs_systemd
 @pytest.mark.parametrize("unit", SERVICES, ids=lambda unit: unit.name)
 def test_a_service_may_do_little(unit: Path, units: Path) -> None:

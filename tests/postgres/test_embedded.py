@@ -16,6 +16,7 @@ import psycopg
 import pytest
 
 import malha
+from malha.platform import embedded
 from malha.platform.embedded import OWN_UID, VOLATILE, EmbeddedError, EmbeddedPostgres
 from malha.platform.processes import descendants, is_alive
 
@@ -115,6 +116,38 @@ def test_it_listens_on_no_network_and_lets_only_its_own_user_in(home: Path) -> N
             assert connection.execute("SHOW fsync").fetchone() == ("off",)  # the tests' own setting arrived
         assert (home / "run").stat().st_mode & 0o777 == 0o700
         assert (home / "postgres").stat().st_mode & 0o777 == 0o700
+
+
+def test_its_log_is_for_its_owner_only_and_bounded_while_it_runs(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedded, "LOG_LIMIT", 20_000)
+    with a_server(home) as server, psycopg.connect(server.url, autocommit=True) as connection:
+        assert server.log.stat().st_mode & 0o777 == 0o600
+        connection.execute("DO $$ BEGIN FOR n IN 1..400 LOOP RAISE WARNING 'one of many sentences'; END LOOP; END $$")
+        eventually(lambda: server.log.stat().st_size > 20_000)
+        said = server.log.read_text()
+        server.bound_log()
+        assert server.log.stat().st_size == 0
+        aside = home / "postgres.log.1"
+        assert aside.stat().st_mode & 0o777 == 0o600
+        assert aside.read_text() == said
+        connection.execute("DO $$ BEGIN RAISE WARNING 'the first of the next'; END $$")
+        eventually(lambda: "the first of the next" in server.log.read_text())
+        assert "\0" not in server.log.read_text()
+
+
+def test_a_server_is_taken_over_once_its_owner_has_ended_and_not_before(home: Path) -> None:
+    with Owner(home) as owner:
+        url, _, first = owner.said()
+        with a_server(home) as server:
+            assert not server.take_over()
+            keep_a_row(server.url)
+            owner.process.kill()
+            eventually(server.take_over)
+            assert (server.owned, server.url) == (True, url)
+            assert server.pid != first
+            assert rows(url) == 1
+            its = server.pid
+        assert not is_alive(its)
 
 
 def test_a_second_start_attaches_and_its_end_stops_nothing(home: Path) -> None:

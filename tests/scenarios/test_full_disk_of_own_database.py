@@ -134,3 +134,20 @@ def test_a_server_that_ended_for_want_of_room_is_told_as_such_and_goes_on_once_t
         eventually(server.ready)
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute(LOGGED)
+
+
+def test_a_start_on_a_full_disk_ends_with_a_sentence(disk: Path) -> None:
+    fill(disk)
+    kept = {n: v for n, v in os.environ.items() if not n.startswith("MALHA_") and n != "DATABASE_URL"}
+    (disk / "data").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-m", "malha.cli.main", "serve", "--port", str(free_port())],
+        env={**kept, "MALHA_DATA_DIR": str(disk / "data")},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert f"malha: The disk of {disk / 'data'} is full: make room" in done.stderr
+    assert "Traceback" not in done.stderr

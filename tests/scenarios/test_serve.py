@@ -251,6 +251,45 @@ def test_a_second_serve_uses_the_running_database_and_leaves_it_running(home: Pa
         first.stop()
 
 
+A_COMMAND = """
+import sys
+from malha.cli.runtime import runtime
+
+with runtime(role="test"):
+    print("begun", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_serve_that_came_to_another_commands_database_keeps_it_when_that_command_ends(home: Path) -> None:
+    """After a power cut the backup that was missed and the server start together; whoever is first starts the database."""
+    command = subprocess.Popen(
+        [sys.executable, "-c", A_COMMAND],
+        env=environment(home),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert command.stdout.readline() == "begun\n"
+    with Server(home) as server:
+        assert server.children("postgres") == []
+        eventually(server.answers)
+        command.communicate(timeout=PATIENCE_S)
+        assert command.returncode == 0
+        eventually(lambda: server.children("postgres") and server.answers())
+        (database,) = [
+            pid
+            for pid in server.children("postgres")
+            if Path(f"/proc/{pid}/stat").read_text().split()[3] == str(server.process.pid)
+        ]
+        os.kill(database, signal.SIGKILL)  # it is the server's own now, and looked after as such
+        eventually(lambda: database not in server.family() and server.children("postgres"))
+        eventually(server.answers)
+        family = server.family()
+        assert server.stop() == 0
+        eventually(lambda: [pid for pid in family if is_alive(pid)] == [])
+
+
 @pytest.mark.parametrize(
     ("variables", "sentence"),
     [

@@ -80,7 +80,7 @@ def database_of(settings: Settings) -> Iterator[tuple[Settings, EmbeddedPostgres
 
 
 def migrate_surely(settings: Settings, server: EmbeddedPostgres | None) -> list[str]:
-    """As `migrated`, at a start: wait for a database that recovers, start an embedded one that dies meanwhile again."""
+    """As `migrated`, at a start: wait for a database that recovers, start an embedded one that ends meanwhile again."""
     from psycopg import OperationalError  # noqa: PLC0415 -- not needed by commands that do not migrate
 
     begun = time.monotonic()
@@ -88,7 +88,7 @@ def migrate_surely(settings: Settings, server: EmbeddedPostgres | None) -> list[
         try:
             return asyncio.run(migrated(settings))
         except OperationalError as error:
-            owned = server is not None and server.owned
+            owned = server is not None and server.take_over()
             if not (owned or _RECOVERS.search(str(error))) or time.monotonic() - begun > RECOVERY_PATIENCE_S:
                 raise
             announce(f"waiting for the database: {str(error).strip().rpartition(': ')[2]}")

@@ -232,13 +232,7 @@ class _Watch:
         self._ready = False
 
     def __call__(self) -> bool:
-        if self._server is not None and self._server.owned and not self._server.running:
-            log.error("database_died")
-            try:
-                self._server.restart()
-            except EmbeddedError as error:
-                log.error("database_not_restarted", error=str(error))  # noqa: TRY400 -- the sentence says it
-                time.sleep(1.0)
+        self._keep_database()
         if not self._ready and _answers(self._settings):
             self._ready = True
             systemd.notify("READY=1")
@@ -248,6 +242,24 @@ class _Watch:
             if self._on_ready is not None:
                 self._on_ready()
         return self._ready
+
+    def _keep_database(self) -> None:
+        """Have the embedded database run: one of our own that died, and one whose owner, another command, has ended."""
+        server = self._server
+        if server is None:
+            return
+        if server.running:
+            server.bound_log()
+            return
+        try:
+            if server.owned:
+                log.error("database_died")
+                server.restart()
+            elif server.take_over():
+                log.warning("database_taken_over")
+        except (EmbeddedError, OSError) as error:
+            log.error("database_not_restarted", error=str(error))  # noqa: TRY400 -- the sentence says it
+            time.sleep(1.0)
 
 
 def _answers(settings: Settings) -> bool:

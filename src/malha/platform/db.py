@@ -15,7 +15,7 @@ from typing import Any, LiteralString, Self, TypeVar
 
 import msgspec
 from psycopg import AsyncConnection, AsyncCursor, OperationalError, errors, sql
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import TransactionStatus
 from psycopg.types.json import set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
@@ -248,7 +248,9 @@ class Database:
         said = "connect_timeout" in conninfo_to_dict(url) or "PGCONNECT_TIMEOUT" in os.environ
         if away_s is not None and not said:
             options["connect_timeout"] = CONNECT_S
-        self.pool = _Pool(url, min_size=min_size, max_size=max_size, open=False, kwargs=options, configure=_configure)
+        self.pool = _Pool(
+            session(url), min_size=min_size, max_size=max_size, open=False, kwargs=options, configure=configure
+        )
         self.pool.away_s = away_s
 
     async def open(self) -> None:
@@ -395,11 +397,39 @@ def _away() -> PoolTimeout:
     return PoolTimeout("the database is away")
 
 
-async def _configure(connection: AsyncConnection[Any]) -> None:
-    await connection.execute(
-        "SELECT set_config('idle_in_transaction_session_timeout', %s, false), set_config('timezone', 'UTC', false)",
-        (str(IDLE_TIMEOUT_MS),),
-    )
+# A role, a database or a server may have these otherwise, for other programs. A statement that reads much is not cut
+# off where the doctor, a migration or the closing of a month needs it; a lock that is taken first is taken before
+# anything is seen; what is acknowledged is stored. What a server does not know is left out.
+_OWN_SETTINGS = """
+SELECT CASE WHEN current_setting(name, true) IS NOT NULL THEN set_config(name, value, false) END
+FROM (VALUES ('timezone', 'UTC'), ('default_transaction_isolation', 'read committed'),
+             ('idle_in_transaction_session_timeout', %(idle)s::text), ('statement_timeout', '0'),
+             ('transaction_timeout', '0'), ('idle_session_timeout', '0'),
+             ('synchronous_commit', coalesce(nullif(current_setting('synchronous_commit'), 'off'), 'on'))
+     ) AS own (name, value)
+"""
 
 
-__all__ = ["AWAY_S", "SYSTEM", "UUID", "Actor", "Database", "Params", "Statement", "Tx", "where"]
+async def configure(connection: AsyncConnection[Any]) -> None:
+    """Give a connection the settings that Malha's statements rely on, whatever others said for its role."""
+    await connection.execute(_OWN_SETTINGS, {"idle": str(IDLE_TIMEOUT_MS)})
+
+
+def session(url: str) -> str:
+    """Return how to connect by a URL: texts travel as UTF-8, whatever role, database or environment say."""
+    return make_conninfo(url, client_encoding="UTF8")
+
+
+__all__ = [
+    "AWAY_S",
+    "SYSTEM",
+    "UUID",
+    "Actor",
+    "Database",
+    "Params",
+    "Statement",
+    "Tx",
+    "configure",
+    "session",
+    "where",
+]

@@ -3,7 +3,7 @@
 What it guarantees:
 
 - One owner per data directory, by a lock the kernel releases however the owner ends. A second start attaches to the
-  running server, or waits while the owner starts, recovers or stops.
+  running server, or waits while the owner starts, recovers or stops; who stays takes it over when the owner ends.
 - Nobody outlives anybody: the server gets a fast shutdown when its owner dies, even by kill -9. An orphan is stopped
   cleanly before a new start; a stale or recycled pid in `postmaster.pid` and a zombie do not stand in the way.
 - It never says "ready" before the server does, and never gives up on a recovery that makes progress.
@@ -99,6 +99,7 @@ VOLATILE: Mapping[str, str] = {
 }
 
 
+_APPENDED = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 LEAST_ROOM = 16 << 20  # bytes: a piece of the server's log
 
 
@@ -162,7 +163,7 @@ class EmbeddedPostgres:
                     f"The data directory {self.home} is held by process {holder}. Stop it, then try again."
                 )
         try:
-            self._own()
+            self._own_or_say_why()
         except BaseException:
             self._kill()
             self._unlock()
@@ -179,14 +180,38 @@ class EmbeddedPostgres:
         if not self.owned:
             raise EmbeddedError("Only the owner of the embedded database can start it again.")
         self._kill()
+        self._own_or_say_why()
+        return self.url
+
+    def take_over(self) -> bool:
+        """Own the server this process only attached to, once its owner has ended; tell whether this process owns it.
+
+        A backup that starts the server is its owner for as long as it takes, whoever else has come to it meanwhile.
+
+        Raises:
+            EmbeddedError: as `restart`.
+        """
+        if self.owned:
+            return True
+        if not self._try_lock():  # its owner lives, or somebody else was quicker
+            return False
+        try:
+            self._own_or_say_why()
+        except BaseException:
+            self._kill()
+            self._unlock()
+            raise
+        atexit.register(self.stop)
+        return True
+
+    def _own_or_say_why(self) -> None:
         try:
             self._own()
         except OSError as error:  # of our own files beside its data
             self._kill()  # what was begun is not known to be ours: the next try begins anew
             if error.errno == errno.ENOSPC:
                 raise EmbeddedError(f"The disk of {self.home} is full: make room, and it starts by itself.") from error
-            raise EmbeddedError(f"The embedded database cannot be started again: {error}") from error
-        return self.url
+            raise EmbeddedError(f"The embedded database cannot be started: {error}") from error
 
     def stop(self) -> None:
         """Stop the server if this process owns it: open transactions are rolled back, the data is checkpointed.
@@ -221,6 +246,16 @@ class EmbeddedPostgres:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+    def bound_log(self) -> None:
+        """Move what the server has logged aside when it is much. The server goes on appending to the same file."""
+        with contextlib.suppress(OSError):  # not there yet, or no room for two of them: the next call tries again
+            if self.log.stat().st_size > LOG_LIMIT:
+                aside = self.log.with_suffix(".log.1")
+                aside.unlink(missing_ok=True)
+                with open(os.open(aside, _APPENDED, 0o600), "ab") as kept, self.log.open("rb") as log:  # noqa: PTH123 -- mode at creation
+                    shutil.copyfileobj(log, kept)
+                os.truncate(self.log, 0)
 
     # -- ownership ---------------------------------------------------------------------------------------------------
 
@@ -525,11 +560,11 @@ class EmbeddedPostgres:
         fresh.replace(self.home / name)
 
     def _spawn_until_ready(self, install: Path, uid: int, gid: int) -> None:
-        if self.log.exists() and self.log.stat().st_size > LOG_LIMIT:
-            self.log.replace(self.log.with_suffix(".log.1"))
+        self.bound_log()
         waited, tries = _Patience(self._on_wait), 0
         while True:
-            with self.log.open("ab", buffering=0) as log:
+            with open(os.open(self.log, _APPENDED, 0o600), "ab", buffering=0) as log:  # noqa: PTH123 -- mode at creation
+                os.fchmod(log.fileno(), 0o600)  # what it says of a row that was refused may be personal
                 log_start = log.tell()
                 self._process = subprocess.Popen(  # noqa: S603 -- our own binary, no shell
                     [

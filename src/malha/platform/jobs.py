@@ -33,7 +33,7 @@ from psycopg import AsyncConnection, OperationalError, sql
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from malha.platform import measures
-from malha.platform.db import Database, Tx
+from malha.platform.db import Database, Tx, configure, session
 from malha.platform.sequencer import rest
 from malha.platform.settings import Settings
 
@@ -179,7 +179,8 @@ async def give_up(tx: Tx, wanted: Task, **arguments: Any) -> None:
 
 async def install(url: str) -> list[str]:
     """Make the schema, or bring it up to the installed procrastinate; return what was applied. Safe to repeat."""
-    async with await AsyncConnection.connect(url, autocommit=True) as connection, connection.transaction():
+    async with await AsyncConnection.connect(session(url), autocommit=True) as connection, connection.transaction():
+        await configure(connection)
         await connection.execute("SELECT pg_advisory_xact_lock(%s)", (ADVISORY_KEY,))
         row = await (await connection.execute(HAS_SCHEMA)).fetchone()
         fresh = not (row and row[0])
@@ -256,13 +257,19 @@ async def _rescue(app: "App") -> None:
 def _app(db: Database, settings: Settings) -> "App":
     from procrastinate import App, PsycopgConnector, RetryStrategy  # noqa: PLC0415 -- only a worker needs it
 
-    async def configure(connection: AsyncConnection[Any]) -> None:
+    async def prepare(connection: AsyncConnection[Any]) -> None:
+        await configure(connection)
         await connection.execute(f"SET search_path TO {SCHEMA}".encode())
         await connection.commit()
 
     app = App(
         connector=PsycopgConnector(
-            pool_factory=AsyncConnectionPool, conninfo=db.url, min_size=1, max_size=3, timeout=10, configure=configure
+            pool_factory=AsyncConnectionPool,
+            conninfo=session(db.url),
+            min_size=1,
+            max_size=3,
+            timeout=10,
+            configure=prepare,
         )
     )
     for declared in TASKS.values():

@@ -24,7 +24,7 @@ from psycopg import AsyncConnection, ConnectionInfo, sql
 from psycopg.conninfo import make_conninfo
 from psycopg.errors import DeadlockDetected, LockNotAvailable
 
-from malha.platform.db import EXTENSIONS_SCHEMA
+from malha.platform.db import EXTENSIONS_SCHEMA, configure, session
 from malha.platform.errors import MalhaError
 
 Phase = Literal["pre", "post", "all"]
@@ -59,6 +59,17 @@ class EncodingNotUtf8(MigrationRefused):
     code = "encoding_not_utf8"
     says = "The database is encoded in {found}; Malha needs UTF8."
     mend = "Create the database again with ENCODING 'UTF8' TEMPLATE template0."
+
+
+class PoolerBetween(MigrationRefused):
+    """Every transaction would have another connection of the server."""
+
+    code = "pooler_between"
+    says = (
+        "DATABASE_URL leads to a connection pooler that gives each transaction another connection of the server; Malha "
+        "keeps locks, prepared statements and notifications in its connections."
+    )
+    mend = "Have DATABASE_URL lead to the server itself, or set the pooler to session mode."
 
 
 class DatabaseNewer(MigrationRefused):
@@ -150,6 +161,7 @@ NOTE_MIGRATION = """
 INSERT INTO migration (number, name, checksum, milliseconds)
 VALUES (%(number)s::int, %(name)s::text, %(checksum)s::text, %(milliseconds)s::int)
 """
+SERVER_PROCESS = "SELECT pg_backend_pid()"
 HAS_MIGRATIONS = "SELECT to_regclass('migration') IS NOT NULL"
 EXTENSION_SCHEMA = """
 SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = %(name)s::text
@@ -184,8 +196,10 @@ async def migrate(url: str, retailer: str, phase: Phase = "all") -> list[str]:
     """
     known = migrations()
     applied = []
-    async with await AsyncConnection.connect(url, autocommit=True) as connection:
+    async with await AsyncConnection.connect(session(url), autocommit=True) as connection:
         check_server(connection.info)
+        await _refuse_pooler(connection, url)
+        await configure(connection)
         await connection.execute("SELECT set_config('lock_timeout', %s, false)", (str(WAIT_FOR_RUNNER_MS),))
         await connection.execute("SELECT pg_advisory_lock(%s)", (ADVISORY_KEY,))
         await _make_schemas(connection, retailer)
@@ -208,7 +222,7 @@ async def status(url: str, retailer: str, *, beside_newer: bool = False) -> Stat
         MigrationRefused: as `migrate` would.
     """
     known = migrations()
-    async with await AsyncConnection.connect(url, autocommit=True) as connection:
+    async with await AsyncConnection.connect(session(url), autocommit=True) as connection:
         check_server(connection.info)
         await _search(connection, retailer)
         there = await (await connection.execute(HAS_MIGRATIONS)).fetchone()
@@ -229,6 +243,8 @@ async def require(url: str, retailer: str) -> None:
         NotMigrated: it lacks files of the pre phase, or all of them.
         MigrationRefused: as `migrate` would.
     """
+    async with await AsyncConnection.connect(session(url), autocommit=True) as connection:
+        await _refuse_pooler(connection, url)
     found = await status(url, retailer, beside_newer=True)
     if found.needed:
         what = NotMigrated if found.applied else NothingMigrated
@@ -247,6 +263,27 @@ def check_server(info: ConnectionInfo) -> None:
     encoding = info.parameter_status("server_encoding")
     if encoding != "UTF8":
         raise EncodingNotUtf8(found=encoding)
+
+
+async def _refuse_pooler(connection: AsyncConnection[Any], url: str) -> None:
+    """Refuse a pooler that gives a connection's server process to somebody else between two transactions.
+
+    A pooler in session mode is none of these: what a connection is given first stays its own.
+
+    Raises:
+        PoolerBetween: see there.
+    """
+    mine = await _server_process(connection)
+    if mine == connection.info.backend_pid:
+        return  # nobody is between us and the server
+    async with await AsyncConnection.connect(session(url), autocommit=True) as other, other.transaction():
+        if mine == await _server_process(other) or mine != await _server_process(connection):
+            raise PoolerBetween
+
+
+async def _server_process(connection: AsyncConnection[Any]) -> int:
+    row = await (await connection.execute(SERVER_PROCESS)).fetchone()
+    return int(row[0]) if row else 0
 
 
 async def _search(connection: AsyncConnection[Any], retailer: str) -> None:

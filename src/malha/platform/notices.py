@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 from psycopg import AsyncConnection, InterfaceError, OperationalError, sql
 
-from malha.platform.db import Database
+from malha.platform.db import Database, configure, session
 from malha.platform.sequencer import NOTICE, rest
 
 log = structlog.get_logger(__name__)
@@ -39,7 +39,8 @@ async def hear(db: Database, wake: Callable[[], None], stop: asyncio.Event) -> N
 
 async def _hear(db: Database, wake: Callable[[], None]) -> None:
     connection: AsyncConnection[Any]
-    async with await AsyncConnection.connect(db.url, autocommit=True) as connection:
+    async with await AsyncConnection.connect(session(db.url), autocommit=True) as connection:
+        await configure(connection)
         await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(NOTICE)))
         wake()
         async for notice in connection.notifies():
