@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 
 import msgspec
 import structlog
-from psycopg import OperationalError
+from psycopg import Error
 from psycopg_pool import PoolTimeout
 
 from malha.exchange import reads, service, writes
@@ -160,7 +160,7 @@ class _Keeper:
             try:
                 async with self.database.transaction() as tx:
                     await tx.execute(writes.ALIVE, {"id": self.id})
-            except (MalhaError, OperationalError, PoolTimeout) as error:  # it says so next time
+            except (MalhaError, Error, PoolTimeout) as error:  # it says so next time
                 log.warning("import_not_said_alive", run=self.number, error=type(error).__name__)
 
     async def take_up(self) -> Begun | None:
