@@ -24,7 +24,7 @@ from malha.capacity.model import Kind as SlotKind
 from malha.capacity.model import Template
 from malha.channels.connecting import reversing
 from malha.channels.contract import ExtLine, ExtOrder, ExtState
-from malha.flows import telling
+from malha.flows import order_to_cash, telling
 from malha.flows.subscriptions import SUBSCRIPTIONS
 from malha.fulfillment import asking, bringing, dropping, pickups, shortfalls, slipping
 from malha.fulfillment import service as fulfillment
@@ -218,6 +218,15 @@ async def rejection(shop: Shop, world: World, order_id: UUID) -> None:
     work = await released(shop, order_id)
     async with shop.database.transaction() as tx:
         await fulfillment.reject(tx, work, RejectReason.STORE_CLOSED)
+
+
+async def location_closes(shop: Shop, world: World, order_id: UUID) -> None:
+    """It closes for good before the order is released, and nobody else has the goods."""
+    async with shop.database.transaction() as tx:
+        await tx.execute("UPDATE location SET status = 'closed'")
+        await tx.execute("UPDATE sales_order SET release_after = now()")
+        await revisions.bump(tx, network.REVISION)
+    assert await order_to_cash.leave_shut(shop.database) == 1
 
 
 async def short_pick(shop: Shop, world: World, order_id: UUID) -> None:
@@ -509,6 +518,12 @@ WAYS: dict[str, tuple[set[str], Walk, Kind]] = {
     "declined by the only location that has it": (
         {"fulfillment.service.reject", "fulfillment.giving_back.find_another_place"},
         rejection,
+        Kind.ON_HOLD,
+    ),
+    # What `_move_whole` moves has its next place in the same transaction, or stays (tests/postgres/test_shut_locations.py).
+    "at a location that closes for good": (
+        {"fulfillment.shut.leave", "fulfillment.shut._say_what_is_short", "fulfillment.shut._move_whole"},
+        location_closes,
         Kind.ON_HOLD,
     ),
     "not in the van to the store where it is fetched": (
