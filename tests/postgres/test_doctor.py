@@ -189,6 +189,13 @@ INJECTED = {
         "UPDATE sales_order SET cancelled_total = 500",
         "Order 1: total R$87.00, taken off R$5.00.",
     ),
+    "refund_due": (
+        (
+            "WITH s AS (INSERT INTO subscriber (name, position) VALUES ('order_payments', 1))"
+            " UPDATE order_payment SET refund_due = 500"
+        ),
+        "Order 1: refund due R$5.00, by its payments and total R$0.00.",
+    ),
     "payment_ledger": (
         "UPDATE order_payment SET captured = 8600",
         "Order 1: authorised R$87.00, ledger R$87.00; captured R$86.00, ledger R$87.00; refunded R$1.00, ledger R$1.00; voided R$0.00, ledger R$0.00.",
@@ -262,6 +269,11 @@ async def test_an_injected_fault_is_found_and_named(database: Database, order: U
     assert finding.total == 1
     assert finding.lines("en") == [sentence]
     assert str(finding.total) in finding.headline("en") or check == "log_counter"
+
+
+async def test_a_refund_due_that_is_only_on_its_way_is_no_drift(database: Database, order: UUID) -> None:
+    """It follows a cancellation by an event: until that was handled, what is stored is of before."""
+    assert (await examined(database, "UPDATE order_payment SET refund_due = 500")).healthy
 
 
 async def test_a_lost_ledger_row_is_found(database: Database, order: UUID) -> None:

@@ -339,6 +339,13 @@ CHECKS: tuple[Check, ...] = (
         ),
     ),
     Check(
+        name="refund_due",
+        says=N_("Orders whose refund due is not what was paid beyond their total: {total}"),
+        row=N_("Order {number}: refund due {refund_due}, by its payments and total {due}."),
+        statement=reads.REFUND_DUE_IS_WRONG,
+        amounts=("refund_due", "due"),
+    ),
+    Check(
         name="tender_limits",
         says=N_("Tenders on which more was captured, refunded or voided than may be: {total}"),
         row=N_(

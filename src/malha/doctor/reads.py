@@ -254,6 +254,23 @@ WHERE (coalesce(p.authorised, 0), coalesce(p.captured, 0), coalesce(p.refunded, 
 ORDER BY o.number
 LIMIT %(cap)s::int
 """
+# What is to be given back, as `payments.writes` counts it: what was captured beyond what the order still costs. A
+# cancellation is followed by the subscriber that settles payments: orders with news for it are left until it had them.
+REFUND_DUE_IS_WRONG = """
+WITH news AS (
+    SELECT key FROM outbox
+    UNION SELECT key FROM event
+    WHERE position > coalesce((SELECT position FROM subscriber WHERE name = 'order_payments'), 0)
+    UNION SELECT key FROM parked_key WHERE subscriber = 'order_payments'
+)
+SELECT o.number, p.refund_due, greatest(p.captured - p.refunded - greatest(o.total - o.cancelled_total, 0), 0) AS due,
+       count(*) OVER () AS total
+FROM order_payment p JOIN sales_order o ON o.id = p.order_id
+WHERE p.refund_due <> greatest(p.captured - p.refunded - greatest(o.total - o.cancelled_total, 0), 0)
+  AND NOT EXISTS (SELECT FROM news WHERE key = 'order:' || o.id)
+ORDER BY o.number
+LIMIT %(cap)s::int
+"""
 # Per tender, because money goes back the way it came: refunded <= captured <= what was authorised, else the amount.
 TENDER_BEYOND_LIMITS = """
 SELECT o.number, t.position, t.kind, t.amount, s.authorised::bigint, s.voided::bigint, s.captured::bigint,
