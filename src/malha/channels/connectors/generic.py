@@ -630,7 +630,7 @@ def _unread(raw: msgspec.Raw, asked_at: datetime, why: str) -> ExtStock:
     try:
         row = msgspec.json.decode(raw, type=_StockNamed)
     except msgspec.DecodeError as error:
-        raise Invalid(f"stock without a SKU: {error}"[:200]) from None
+        raise Invalid(f"the answer cannot be read: {error}"[:200]) from None
     said = [bytes(each).decode() for each in (row.on_hand, row.quantity)]
     try:
         as_of = msgspec.json.decode(row.as_of, type=Annotated[datetime, Meta(tz=True)])

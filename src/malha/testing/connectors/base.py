@@ -41,8 +41,8 @@ class Kit:
                 pytest.skip(f"the rig has no {name}")
 
     def fail(self, ctx: Ctx, rig: Rig, operation: Operation, fault: Fault) -> None:
-        """Have the peer fail the next time this is asked for; a silence is waited for only shortly."""
-        if fault is Fault.SILENT and isinstance(ctx.http, Direct):
+        """Have the peer fail the next time this is asked for; what does not come, or drips, is waited for shortly."""
+        if fault in {Fault.SILENT, Fault.DRIP} and isinstance(ctx.http, Direct):
             ctx.http.silences += 1
         rig.fail(operation, fault)
 

@@ -34,7 +34,7 @@ class Fault(StrEnum):
     LOST = "lost"  # done, the connection is closed without an answer
     SILENT = "silent"  # done, and no answer for `PATIENCE_S`
     TRUNCATED = "truncated"  # done, half of the answer
-    DRIP = "drip"  # done, the answer comes byte by byte but within `PATIENCE_S`
+    DRIP = "drip"  # done, the answer comes byte by byte, all of it within `PATIENCE_S`
     LIMITED = "limited"  # 429 with Retry-After: 7
     LIMITED_BARE = "limited_bare"  # 429 alone
     BROKEN = "broken"  # 500, not done
@@ -95,7 +95,7 @@ class Offered(msgspec.Struct, frozen=True, kw_only=True):
 class Rig(Protocol):
     """The peer. Methods of capabilities that the connector lacks are never called.
 
-    Answers are waited for as long as they take, but where the peer was told to be silent: there for `TIMEOUT_S`, or the
+    Answers are waited for as long as they take, but where the peer was told to be silent or slow: for `TIMEOUT_S`, or the
     `timeout_s` of a peer that may take longer to do what it then does not answer. Where answers come as files, `files`
     is the way to them: a `FolderFiles`, say.
     """
