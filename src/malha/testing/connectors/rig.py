@@ -95,9 +95,9 @@ class Offered(msgspec.Struct, frozen=True, kw_only=True):
 class Rig(Protocol):
     """The peer. Methods of capabilities that the connector lacks are never called.
 
-    Answers are waited for as long as they take, but where the peer was told to be silent or slow: for `TIMEOUT_S`, or the
-    `timeout_s` of a peer that may take longer to do what it then does not answer. Where answers come as files, `files`
-    is the way to them: a `FolderFiles`, say.
+    Answers are waited for as long as they take, but where the peer was told to be silent or slow: for `TIMEOUT_S`, or
+    the `timeout_s` of a peer that may take longer to do what it then does not answer. Where answers come as files,
+    `files` is the way to them: a `FolderFiles`, say.
     """
 
     config: Mapping[str, Any]
