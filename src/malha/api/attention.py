@@ -15,8 +15,6 @@ from malha.platform.parking import ParkedKey
 from malha.webhooks import service as webhooks
 from malha.webhooks.model import EndpointState
 
-MANAGES_KEYS = "identity:manage"
-
 
 class DisabledWebhook(msgspec.Struct, frozen=True):
     """A webhook that is told nothing any more: it answered 410, or nothing arrived for days."""
@@ -57,7 +55,7 @@ async def list_attention(work: Work) -> Attention:
         if e.state == EndpointState.DISABLED
     ]
     overdue = [] if scope is not None else await partners.overdue(work.tx)
-    keys = await identity.orphaned_keys(work.tx) if work.actor.may(MANAGES_KEYS) else []
+    keys = await identity.orphaned_keys(work.tx) if work.actor.may("identity:manage") else []
     return Attention(own, disabled, overdue, keys)
 
 

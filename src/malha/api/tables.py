@@ -16,7 +16,7 @@ from malha.exchange.at_once import Asked, import_at_once
 from malha.exchange.model import EVERYWHERE, KINDS, Kind, Run, State
 from malha.identity.model import SIGNED_IN
 from malha.platform import audit, idempotency
-from malha.platform.i18n import N_, _, translate
+from malha.platform.i18n import N_, _, current_language
 from malha.platform.ids import UUID
 from malha.platform.imports import Mode, Report
 from malha.platform.sheets import Format
@@ -66,7 +66,7 @@ def report_of(report: Report, language: str) -> ImportReport:
         name: getattr(report, name) for name in ImportReport.__struct_fields__ if name not in {"problems", "oddities"}
     }
     problems = [RowProblem(p.line, p.column, p.value, p.text(language), p.warning) for p in report.problems]
-    oddities = [translate(language, odd.says, **odd.facts) for odd in report.oddities]
+    oddities = [odd.text(language) for odd in report.oddities]
     return ImportReport(**fields, problems=problems, oddities=oddities)
 
 
@@ -361,7 +361,7 @@ def _told(run: Run) -> ImportStanding:
         kept=run.kept,
         mapping=run.mapping,
         other_sheets=run.other_sheets,
-        oddities=[_(odd.says, **odd.facts) for odd in run.oddities],
+        oddities=[odd.text(current_language()) for odd in run.oddities],
         error=None if error is None else _(error["says"], **error["facts"]),
     )
 

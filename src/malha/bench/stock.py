@@ -8,8 +8,8 @@ the size that is published, and runs every part twice: the second time a ledger 
 Parts:
     snapshot: a snapshot of so many rows, one in twenty changed, over the application's own HTTP interface, beside a
         bare COPY of the same file into an unlogged table over one connection. `snapshot_ratio` is the one by the other.
-        Both have been there before: of three COPY the best counts, and a process that serves takes in a statement of
-        the day before first, in which nothing has changed (`snapshot_first_s`; it loads the reader of files with it).
+        Both have been there before: of three COPY the best counts, and the process that serves takes in an earlier
+        statement first, in which nothing has changed (`snapshot_first_s`; it loads the reader of files with it).
     deltas: changes reported over HTTP in batches of 500 by a few connections, each with its reference.
     races: last units, many buyers over five channels, by every way orders come in (`stock_race`).
     availability: what a channel may sell of 50 SKUs at 200 locations (`stock_race`).

@@ -92,24 +92,24 @@ LEFT JOIN stock_change c ON c.sku_id = t.sku_id
 WHERE t.units >= least(cap.room + 1, most.units) AND (cap.room > 0 OR t.units > 0)
 ORDER BY t.units DESC, t.sku_id LIMIT %(most)s::int
 """
-# Listings of which nobody knows whether the channel took the last quantity, when their time has come; by the partial
-# index on it.
-DOUBTFUL = """
+# A listing with what was told of it and the newest change of its SKU.
+_LISTED = """
 SELECT l.sku_id, v.sku, l.code, coalesce(c.version, 0) AS version, coalesce(c.changed_at, now()) AS changed_at,
        l.sent_quantity
 FROM listing l
 JOIN variant v ON v.id = l.sku_id
 LEFT JOIN stock_change c ON c.sku_id = l.sku_id
+""".strip()
+# Listings of which nobody knows whether the channel took the last quantity, when their time has come; by the partial
+# index on it.
+DOUBTFUL = f"""
+{_LISTED}
 WHERE l.channel_id = %(channel_id)s::int AND l.active AND l.again_at <= clock_timestamp()
 ORDER BY l.again_at, l.sku_id LIMIT %(most)s::int
 """
 # A page of all listings, by primary key.
-LISTINGS_AFTER = """
-SELECT l.sku_id, v.sku, l.code, coalesce(c.version, 0) AS version, coalesce(c.changed_at, now()) AS changed_at,
-       l.sent_quantity
-FROM listing l
-JOIN variant v ON v.id = l.sku_id
-LEFT JOIN stock_change c ON c.sku_id = l.sku_id
+LISTINGS_AFTER = f"""
+{_LISTED}
 WHERE l.channel_id = %(channel_id)s::int AND l.sku_id > %(after)s::int AND l.active
 ORDER BY l.sku_id LIMIT %(most)s::int
 """

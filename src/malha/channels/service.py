@@ -138,7 +138,7 @@ async def resend(tx: Tx, code: str, *, everything: bool = False) -> None:
         SharedByAll, PushNotFound: as the names say.
     """
     channel = await channel_of(tx, code)
-    if await tx.value(writes.RESEND, {"channel_id": channel.id}) is None:
+    if await tx.value(writes.RESEND, {"channel_id": channel.id, "kind": None}) is None:
         raise PushNotFound(channel=code)
     if everything:
         await tx.execute(writes.FORGET_SENT, {"channel_id": channel.id})
@@ -147,13 +147,13 @@ async def resend(tx: Tx, code: str, *, everything: bool = False) -> None:
 
 async def tell_all(tx: Tx, channel_id: int) -> None:
     """Have a channel told all its listings, if a connection tells it: who hears of it may never have heard of any."""
-    if await tx.value(writes.RESEND_CONNECTED, {"channel_id": channel_id}) is not None:
+    if await tx.value(writes.RESEND, {"channel_id": channel_id, "kind": "connector"}) is not None:
         await tx.execute(writes.FORGET_SENT, {"channel_id": channel_id})
 
 
 async def look_again(tx: Tx, channel_id: int) -> None:
     """Look at all listings of a channel again, if it hears of stock: some are called otherwise now, or in use again."""
-    await tx.execute(writes.RESEND, {"channel_id": channel_id})
+    await tx.execute(writes.RESEND, {"channel_id": channel_id, "kind": None})
     await revisions.bump(tx, "listings")
 
 

@@ -190,12 +190,7 @@ DROP_PUSH = "DELETE FROM stock_push WHERE channel_id = %(channel_id)s::int AND v
 # All listings are looked at again; told is what differs from what was told.
 RESEND = """
 UPDATE stock_push SET resend_after = 0, next_at = now(), failures = 0, error = NULL
-WHERE channel_id = %(channel_id)s::int
-RETURNING channel_id
-"""
-RESEND_CONNECTED = """
-UPDATE stock_push SET resend_after = 0, next_at = now(), failures = 0, error = NULL
-WHERE channel_id = %(channel_id)s::int AND kind = 'connector'
+WHERE channel_id = %(channel_id)s::int AND kind = coalesce(%(kind)s::text, kind)
 RETURNING channel_id
 """
 FORGET_SENT = "UPDATE listing SET sent_quantity = NULL, error = NULL WHERE channel_id = %(channel_id)s::int"

@@ -22,7 +22,7 @@ from malha.exchange.at_once import Asked, import_at_once
 from malha.exchange.model import Kind
 from malha.platform import idempotency
 from malha.platform.db import Actor, Database
-from malha.platform.i18n import N_, _, current_language, number, translate
+from malha.platform.i18n import N_, _, current_language, number
 from malha.platform.imports import Mode, Report
 from malha.platform.settings import Settings
 
@@ -128,7 +128,7 @@ def _asked(path: Path, kind: Kind, mode: Mode, from_line: int) -> Asked:
 def report_view(report: Report, language: str) -> dict[str, object]:
     """Return a report with its problems in a language, for programs."""
     view: dict[str, object] = {name: getattr(report, name) for name in report.__struct_fields__ if name != "problems"}
-    view["oddities"] = [translate(language, odd.says, **odd.facts) for odd in report.oddities]
+    view["oddities"] = [odd.text(language) for odd in report.oddities]
     view["problems"] = [
         {"line": p.line, "column": p.column, "value": p.value, "says": p.text(language), "warning": p.warning}
         for p in report.problems
@@ -142,7 +142,7 @@ def _tell_of_book(report: Report, language: str, console: Console) -> None:
         names = ", ".join(report.other_sheets)
         console.print(escape(_("Only the first sheet is read; these are not: {names}.", names=names)), style="yellow")
     for odd in report.oddities:
-        console.print(escape(translate(language, odd.says, **odd.facts)), style="yellow")
+        console.print(escape(odd.text(language)), style="yellow")
 
 
 def tell(report: Report, mode: Mode, console: Console) -> None:

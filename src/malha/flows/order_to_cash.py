@@ -6,7 +6,8 @@ not hold a thousand balances in one transaction.
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 
 import structlog
 from psycopg.errors import DeadlockDetected
@@ -215,16 +216,25 @@ async def leave_shut(db: Database) -> int:
     """Plan due orders anew whose location is closed or paused, each by itself; return how many were."""
     async with db.transaction() as tx:
         orders = await shut.due(tx)
-    moved = 0
-    for order_id in orders:
-        try:
-            async with db.transaction() as tx:
-                moved += await shut.leave(tx, order_id)
-        except (Busy, DeadlockDetected) as error:  # it is left where it is, and found again
-            log.info("order_not_moved", order=str(order_id), why=str(error))
+    moved = await _one_by_one(db, orders, shut.leave)
     if moved:
         log.info("orders_left_locations", moved=moved)
     return moved
+
+
+async def _one_by_one(db: Database, orders: Iterable[UUID], act: Callable[[Tx, UUID], Awaitable[bool]]) -> int:
+    """Do something to each order in a transaction of its own; return how often it was done.
+
+    What somebody has in hand is left as it is, and found again.
+    """
+    done = 0
+    for order_id in orders:
+        try:
+            async with db.transaction() as tx:
+                done += await act(tx, order_id)
+        except (Busy, DeadlockDetected) as error:
+            log.info("order_in_hand", order=str(order_id), why=str(error))
+    return done
 
 
 async def watch_pickups(db: Database) -> int:
@@ -275,12 +285,7 @@ async def watch_rules(db: Database) -> int:
     """
     async with db.transaction() as tx:
         over = await ruled.due(tx)
-    for order_id in over:
-        try:
-            async with db.transaction() as tx:
-                await try_again(tx, order_id, skip_busy=True)
-        except (Busy, DeadlockDetected) as error:
-            log.info("order_not_tried", order=str(order_id), why=str(error))
+    await _one_by_one(db, over, partial(try_again, skip_busy=True))
     async with db.transaction() as tx:
         ended = await ruled.cancel_due(tx)
     if ended:

@@ -515,7 +515,7 @@ def _pay(batch: _Batch, submission: Submission, channel_id: int) -> dict[HoldKin
     if submission.release_now:
         return {}
     taken = []
-    for identity in payments.identities_of(_tender_rows([(order_id, order)])):
+    for identity in payments.identities_of(_said(submission)):
         paid_for, of_channel = batch.paid_for.setdefault(identity, (order_id, channel_id))
         if paid_for == order_id:
             batch.paying[identity] = order_id
@@ -931,8 +931,11 @@ def _actors_by_order(batch: _Batch) -> dict[UUID, str]:
 
 def _identities_of(fresh: Sequence[tuple[int, Submission]]) -> list[str]:
     """Return the payments of a batch that are told apart from those of all other orders."""
-    paid = [(s.id, s.order) for _, s in fresh if s.order.payments and not s.release_now]
-    return list(payments.identities_of(_tender_rows(paid)))
+    return payments.identities_of(said for _, s in fresh if not s.release_now for said in _said(s))
+
+
+def _said(submission: Submission) -> list[tuple[str, str | None, str]]:
+    return [(paid.kind, paid.reference, paid.state) for paid in submission.order.payments]
 
 
 def _tender_rows(tenders: Sequence[tuple[UUID, NewOrder]]) -> list[payments.NewTender]:

@@ -143,14 +143,13 @@ def _sums(moved: Mapping[UUID, tuple[PaymentState, Sums]]) -> dict[str, Any]:
     return columns
 
 
-def identities_of(rows: Iterable[NewTender]) -> dict[str, UUID]:
-    """Return which payments, told apart by `rules.identity_of`, were made for which orders; the first has one."""
-    made: dict[str, UUID] = {}
-    for row in rows:
-        identity = rules.identity_of(row.kind, row.reference) if row.state in _SETTLED else None
-        if identity is not None:
-            made.setdefault(identity, row.order_id)
-    return made
+def identities_of(said: Iterable[tuple[str, str | None, str]]) -> list[str]:
+    """Return what tells payments from those of all other orders (`rules.identity_of`), each once.
+
+    `said` are kind, reference and state of each; those that nobody made yet are on no order.
+    """
+    found = (rules.identity_of(kind, reference) for kind, reference, state in said if state in _SETTLED)
+    return list(dict.fromkeys(identity for identity in found if identity is not None))
 
 
 async def claimed_by(tx: Tx, identities: Iterable[str]) -> dict[str, tuple[UUID, int]]:

@@ -27,7 +27,7 @@ from xml.parsers import expat
 import msgspec
 
 from malha.platform.errors import MalhaError
-from malha.platform.i18n import N_
+from malha.platform.i18n import N_, translate
 from malha.platform.tabular import MAX_CELL, NO_RESULT, Column, Table, UnreadableTable, open_table
 
 MAGIC = b"PK\x03\x04"
@@ -98,6 +98,10 @@ class Oddity(msgspec.Struct, frozen=True):
 
     says: str
     facts: dict[str, str] = {}
+
+    def text(self, language: str) -> str:
+        """Return it in a language."""
+        return translate(language, self.says, **self.facts)
 
 
 class Oddities:
