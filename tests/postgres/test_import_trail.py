@@ -233,17 +233,7 @@ async def test_an_import_that_is_cut_off_while_its_caller_waits_can_be_undone_an
         await import_at_once(database, Kind.PRODUCTS, file, mode=Mode.VALID, actor=BIA, progress=hang_up)
     run = await newest(database)
     assert (run.state, run.created) == (State.FAILED, 500)
-    async with database.transaction(SYSTEM) as tx:  # as a process leaves it that is killed
-        begun = (
-            "UPDATE import_run SET state = 'applying', error = NULL, started_at = now() - make_interval(hours => %s)"
-        )
-        await tx.execute(begun, (11,))
-        await service.forget(tx)
-        assert await tx.value("SELECT state FROM import_run") == "applying"
-        await tx.execute(begun, (13,))
-        await service.forget(tx)
-    run = await newest(database)
-    assert (run.state, run.error and run.error["says"]) == (State.FAILED, "The call ended before the file did.")
+    assert run.error["says"] == "The call ended before the file did."  # of one that was killed: test_import_taken_up
     with pytest.raises(FileGone):
         async with database.transaction(BIA) as tx:
             await service.resume(tx, run.id)
