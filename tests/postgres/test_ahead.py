@@ -4,6 +4,7 @@ import pytest
 from ahead_world import Shop, a_shop, end_of_business_day
 
 from malha.flows import order_to_cash
+from malha.flows.subscriptions import SUBSCRIPTIONS
 from malha.intake import availability, substituting
 from malha.intake.errors import OutOfStock
 from malha.intake.model import NewLine, NewOrder
@@ -13,7 +14,7 @@ from malha.inventory.ahead.model import Mode
 from malha.inventory.allotments import service as allotments
 from malha.inventory.allotments.model import AllotmentDraft, Kind
 from malha.inventory.buckets.model import Bucket
-from malha.inventory.model import Claim, Reference
+from malha.inventory.model import Claim, Reason, Reference
 from malha.inventory.supply import changing
 from malha.inventory.supply import service as supply
 from malha.inventory.supply.model import InboundChange, LineChange, ReceivedLine
@@ -25,6 +26,7 @@ from malha.ordering.model import CancelWish
 from malha.platform.db import Database
 from malha.platform.flaws import Invalid
 from malha.platform.ids import new_id
+from malha.platform.subscribers import drain
 from malha.testing.builders import a_product, in_days
 
 
@@ -331,6 +333,80 @@ async def test_a_receipt_that_is_taken_back_makes_its_goods_expected_again(shop:
     assert await shop.free() == 5
     (order,) = await shop.sold(5)
     assert await shop.waits(order) == [("waiting", in_days(5), 5)]
+
+
+async def test_goods_on_order_that_are_missing_for_others_are_promised_to_nobody_else(shop: Shop) -> None:
+    await shop.allow()
+    order_id, number = await shop.order_goods(10, 5)
+    (first,) = await shop.sold(8)
+    received = await shop.receive(order_id, 10)
+    await shop.settle()
+    assert await shop.units(first) == {"allocated": 8}
+    async with shop.database.transaction() as tx:
+        await supply.undo_receipt(tx, received.number, "counted into the wrong store")
+    await shop.settle()
+    assert await shop.free() == 2  # eight of the ten that are expected again are those of the first order
+    assert [type(x) for x in await shop.buy(3)] == [OutOfStock]
+    (last,) = await shop.sold(2)
+    assert await shop.waits(last) == [("waiting", in_days(5), 2)]
+    assert [type(x) for x in await shop.buy(1)] == [OutOfStock]
+    async with shop.database.transaction() as tx:  # lined up anew, it keeps what it has
+        await supply.reschedule(tx, number, {1: in_days(6)})
+    await shop.settle()
+    assert await shop.waits(last) == [("waiting", in_days(6), 2)]
+    await shop.receive(order_id, 10)
+    await shop.settle()
+    assert [await shop.units(order) for order in (first, last)] == [{"allocated": 8}, {"allocated": 2}]
+    assert await shop.holds(last) == []
+
+
+async def test_the_earliest_goods_on_order_are_owed_to_those_who_miss_theirs(shop: Shop) -> None:
+    await shop.allow()
+    await shop.order_goods(4, 3)
+    await shop.order_goods(10, 9)
+    received = await shop.receive(None, 6)
+    (first,) = await shop.sold(6)
+    async with shop.database.transaction() as tx:
+        await supply.undo_receipt(tx, received.number, "never came")
+    await shop.settle()
+    assert await shop.free() == 8
+    (later,) = await shop.sold(7)
+    assert await shop.waits(later) == [("waiting", in_days(9), 7)]
+    (last,) = await shop.sold(1)
+    assert [type(x) for x in await shop.buy(1)] == [OutOfStock]
+    async with shop.database.transaction() as tx:  # the first order's goods are not missing any more
+        await ordering.cancel(tx, first, reason="changed their mind")
+    await shop.settle()
+    assert await shop.waits(later) == [("waiting", in_days(3), 4), ("waiting", in_days(9), 3)]
+    assert await shop.waits(last) == [("waiting", in_days(9), 1)]
+    assert await shop.free() == 6
+
+
+async def test_who_waits_learns_in_a_while_that_their_goods_are_missing_for_others(shop: Shop) -> None:
+    await shop.allow()
+    await shop.receive(None, 6)
+    (first,) = await shop.sold(6)
+    await shop.order_goods(5, 3)
+    (early, late) = await shop.sold(2, 3)
+    async with shop.database.transaction() as tx:
+        await stock.adjust(tx, [Claim(shop.sku, shop.world.locations["DC"], -3)], Reason.LOSS, Reference("move"))
+    assert await shop.free() == 0
+    due = (
+        "SELECT count(*) FROM malha_jobs.procrastinate_jobs WHERE task_name = 'supply.line_up' AND scheduled_at > now()"
+    )
+    await drain(shop.database, SUBSCRIPTIONS)
+    async with shop.database.snapshot() as tx:
+        assert await tx.value(due) == 1  # most are found elsewhere, or counted again, before that
+    assert await shop.waits(late) == [("waiting", in_days(3), 3)]
+    await shop.settle()
+    assert await shop.waits(early) == [("waiting", in_days(3), 2)]
+    assert await shop.waits(late) == [("lost", None, 3)]
+    assert await shop.holds(late) == ["shortage"]
+    async with shop.database.transaction() as tx:  # they were behind the shelf
+        await stock.adjust(tx, [Claim(shop.sku, shop.world.locations["DC"], 3)], Reason.FOUND, Reference("move"))
+    await shop.settle()
+    assert await shop.waits(late) == [("waiting", in_days(3), 3)]
+    assert [await shop.holds(order) for order in (first, early, late)] == [[], [], []]
 
 
 async def test_who_lost_goods_and_has_as_many_of_the_same_day_again_is_held_no_more(shop: Shop) -> None:

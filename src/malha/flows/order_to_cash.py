@@ -7,6 +7,7 @@ not hold a thousand balances in one transaction.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import timedelta
 from functools import partial
 
 import structlog
@@ -37,6 +38,8 @@ RELEASE_EVERY_S = 2.0
 RELEASE_AT_ONCE = 200
 PLACE_AT_ONCE = 500
 SLOT_ROUNDS = 20
+# Most of what a picker misses is found elsewhere within minutes: nobody who waits is told sooner that it is theirs.
+LOOK_AT_MISSING = timedelta(minutes=15)
 # What cannot be planned waits under one of these; it is not short of stock.
 _UNPLANNABLE = frozenset(
     {
@@ -175,6 +178,15 @@ async def look_at_supply(tx: Tx, events: list[Recorded]) -> None:
     await jobs.defer_many(tx, line_up, queues, locks=[f"supply:{sku}:{place}" for sku, place in keys])
     skus = await ahead_reads.sold_ahead(tx, sorted({sku for sku, _ in keys}))
     await _defer_for(tx, follow_supply, await ordering.short_of(tx, skus, PLACE_AT_ONCE) if skus else [])
+
+
+async def look_at_shortfalls(tx: Tx, events: list[Recorded]) -> None:
+    """Goods are missing for those they are promised to, who get the next that come: who waits for those learns it."""
+    missing = {(facts["sku_id"], facts["location_id"]) for facts in (event.facts() for event in events)}
+    keys = await ahead_reads.waited_at(tx, missing)
+    queues = [{"sku_id": sku, "location_id": place} for sku, place in keys]
+    at = await tx.now() + LOOK_AT_MISSING
+    await jobs.defer_many(tx, line_up, queues, at=at, locks=[f"supply:{sku}:{place}" for sku, place in keys])
 
 
 @jobs.task("orders.wait_for_transfer", attempts=5)

@@ -97,6 +97,7 @@ SUBSCRIPTIONS: tuple[Subscription, ...] = (
         types=("supply.claims_moved", "supply.offered"),
         handler=order_to_cash.look_at_supply,
     ),
+    Subscription(name="missing_goods", types=("stock.shortfall",), handler=order_to_cash.look_at_shortfalls),
     Subscription(name="transferred_orders", types=("transfer.shipped",), handler=order_to_cash.look_at_transfers),
     Subscription(name="order_arrivals", types=("fulfillment.arrived",), handler=order_to_cash.look_at_arrivals),
     Subscription(

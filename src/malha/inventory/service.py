@@ -13,6 +13,7 @@ from typing import Any
 from psycopg import AsyncCursor
 
 from malha.inventory import announcing, lateness, reads, standing, writes
+from malha.inventory.ahead.events import SupplyOffered
 from malha.inventory.allotments import claims as allotted
 from malha.inventory.allotments import reads as allotments
 from malha.inventory.allotments.model import Taker
@@ -181,7 +182,7 @@ async def release(
         await _record(tx, given, reason, reference, allocated=-1)
     else:
         await _record_rows(tx, claims, orders, reason, reference, allocated=-1)
-    await tx.execute(writes.RESOLVE_DEFICITS, _keys(given) | {"actor": tx.actor.label})
+    await _resolve_deficits(tx, _at(given))
     await announcing.increased(tx, _at(given), reason.value)
 
 
@@ -790,9 +791,16 @@ async def _settle_deficits(tx: Tx, rows: Sequence[tuple[int, int, int, int]], re
         found = [Deficit(sku, loc, n, why, max(0, -there[sku, loc])) for _, sku, loc, n, why, _ in raised]
     covered = [(sku, loc) for sku, loc, missing_units in short if not missing_units]
     if covered:
-        params = {"skus": [s for s, _ in covered], "locations": [loc for _, loc in covered], "actor": tx.actor.label}
-        await tx.execute(writes.RESOLVE_DEFICITS, params)
+        await _resolve_deficits(tx, covered)
     return found
+
+
+async def _resolve_deficits(tx: Tx, keys: Sequence[tuple[int, int]]) -> None:
+    """End the deficits at balances that are covered; what is on order there may be promised again."""
+    params = {"skus": [sku for sku, _ in keys], "locations": [place for _, place in keys], "actor": tx.actor.label}
+    if offered := await tx.tuples(writes.RESOLVE_DEFICITS, params):
+        skus, places = [sku for sku, _ in offered], [place for _, place in offered]
+        await outbox.add(tx, SupplyOffered(id=new_id(), seq=1, skus=skus, locations=places))
 
 
 def _at(claims: Sequence[Claim]) -> list[tuple[int, int]]:

@@ -347,11 +347,22 @@ DO UPDATE SET quantity = excluded.quantity, seq = stock_deficit.seq + 1
 RETURNING id, sku_id, location_id, quantity, reason, seq
 """
 
-# A deficit ends by itself when what is promised is there again.
+# A deficit ends by itself when what is promised is there again. Returned is where one has, or may have become smaller,
+# and more goods are expected: fewer of those are owed.
 RESOLVE_DEFICITS = """
-UPDATE stock_deficit d SET resolved_at = now(), resolved_by = %(actor)s::text
-FROM balance b
-JOIN unnest(%(skus)s::int[], %(locations)s::int[]) AS w(sku_id, location_id)
-  ON b.sku_id = w.sku_id AND b.location_id = w.location_id
-WHERE d.sku_id = b.sku_id AND d.location_id = b.location_id AND d.resolved_at IS NULL AND b.allocated <= b.on_hand
+WITH open AS (
+    SELECT d.id, d.sku_id, d.location_id, b.allocated <= b.on_hand AS covered
+    FROM stock_deficit d
+    JOIN unnest(%(skus)s::int[], %(locations)s::int[]) AS w(sku_id, location_id)
+      ON d.sku_id = w.sku_id AND d.location_id = w.location_id
+    JOIN balance b ON b.sku_id = d.sku_id AND b.location_id = d.location_id
+    WHERE d.resolved_at IS NULL
+), ended AS (
+    UPDATE stock_deficit d SET resolved_at = now(), resolved_by = %(actor)s::text
+    FROM open o WHERE d.id = o.id AND o.covered
+)
+SELECT sku_id, location_id FROM open o
+WHERE EXISTS (SELECT FROM supply s
+              WHERE s.sku_id = o.sku_id AND s.location_id = o.location_id AND s.expected > 0)
+ORDER BY sku_id, location_id
 """

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from datetime import date, datetime
+from typing import LiteralString
 
 import msgspec
 
@@ -9,12 +10,34 @@ from malha.inventory.ahead.model import Mode, Policy
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
 
-# Intake's snapshot: the partial index on open supply.
-OPEN = """
-SELECT s.id, s.sku_id, s.location_id, s.eta, s.expected, s.promised FROM supply s
-WHERE s.sku_id = ANY (%(skus)s::int[]) AND s.expected > s.promised AND s.expected > 0
-ORDER BY s.sku_id, s.location_id, s.id
+# Units that are missing at a balance for those they are promised to: what comes is theirs first (`writes.ROOM_AT`).
+MISSING = "greatest(b.allocated + b.held - b.on_hand, 0)"
+
+
+def offered(lines: LiteralString) -> LiteralString:
+    """Return a query for what may be promised of supply lines: id, SKU, location, day, expected, promised.
+
+    What is missing at the balance is taken off what the earliest of them expect and have not promised.
+
+    Args:
+        lines: a query for open lines, all of those of a SKU and location, with these columns.
+    """
+    return f"""
+WITH line AS MATERIALIZED ({lines}), owing AS (
+    SELECT l.*, l.expected - l.promised AS room, coalesce({MISSING}, 0) AS missing,
+           sum(l.expected - l.promised) OVER (PARTITION BY l.sku_id, l.location_id ORDER BY l.eta, l.id) AS until
+    FROM line l LEFT JOIN balance b ON b.sku_id = l.sku_id AND b.location_id = l.location_id
+)
+SELECT id, sku_id, location_id, eta, expected - greatest(least(room, missing - (until - room)), 0)::int, promised
+FROM owing ORDER BY sku_id, location_id, id
 """
+
+
+# Intake's snapshot: the partial index on open supply.
+OPEN = offered("""
+    SELECT s.id, s.sku_id, s.location_id, s.eta, s.expected, s.promised FROM supply s
+    WHERE s.sku_id = ANY (%(skus)s::int[]) AND s.expected > s.promised AND s.expected > 0
+""")
 ROOM = """
 SELECT id, coalesce(cap - waiting, 2147483647) FROM ahead_policy WHERE id = ANY (%(policies)s::int[])
 """
@@ -72,6 +95,13 @@ LEFT JOIN channel c ON c.id = p.channel_id
 WHERE p.id > %(after)s::int AND NOT p.removed
 ORDER BY p.id LIMIT %(limit)s::int
 """
+# Of some balances, where somebody waits for supply; by the index on queues.
+WAITED_AT = """
+SELECT w.sku_id, w.location_id FROM unnest(%(skus)s::int[], %(locations)s::int[]) AS w(sku_id, location_id)
+WHERE EXISTS (SELECT FROM supply_claim c
+              WHERE c.sku_id = w.sku_id AND c.location_id = w.location_id AND c.state <> 'arrived')
+ORDER BY w.sku_id, w.location_id
+"""
 LOST_SKUS = """
 SELECT DISTINCT sku_id FROM supply_claim WHERE order_id = %(order_id)s::uuid AND state = 'lost'
 """
@@ -83,11 +113,16 @@ WHERE v.id = ANY (%(skus)s::int[])
                AND (p.sku_id = v.id OR (p.sku_id IS NULL AND p.product_id = v.product_id)))
        OR EXISTS (SELECT FROM supply_claim c WHERE c.sku_id = v.id AND c.state = 'lost'))
 """
-# Where supply comes from, for people.
-_SOURCE = """
+# Where supply comes from, for people. What is missing for others is owed by the earliest lines, as in `offered`.
+_SOURCE = f"""
 SELECT s.id, s.kind, coalesce(o.number, t.number) AS number, coalesce(o.supplier, origin.code) AS supplier, s.line,
-       s.sku_id, s.location_id, l.code AS location, l.name AS location_name, s.eta, s.expected, s.promised
+       s.sku_id, s.location_id, l.code AS location, l.name AS location_name, s.eta, s.expected, s.promised,
+       greatest(least(s.expected - s.promised, coalesce({MISSING}, 0) - (
+           SELECT coalesce(sum(e.expected - e.promised), 0) FROM supply e
+           WHERE e.sku_id = s.sku_id AND e.location_id = s.location_id AND e.expected > 0
+             AND (e.eta, e.id) < (s.eta, s.id))), 0)::int AS owed
 FROM supply s
+LEFT JOIN balance b ON b.sku_id = s.sku_id AND b.location_id = s.location_id
 JOIN location l ON l.id = s.location_id
 LEFT JOIN inbound_order o ON o.id = s.source_id
 LEFT JOIN transfer_shipment sh ON sh.id = s.source_id LEFT JOIN transfer t ON t.id = sh.transfer_id
@@ -141,7 +176,7 @@ class PolicyRow(msgspec.Struct, frozen=True):
 
 
 class SupplyRow(msgspec.Struct, frozen=True):
-    """A supply line with where it comes from."""
+    """A supply line with where it comes from; `owed` units of it go to those first whose goods are missing there."""
 
     id: int
     kind: str
@@ -155,11 +190,12 @@ class SupplyRow(msgspec.Struct, frozen=True):
     eta: date
     expected: int
     promised: int
+    owed: int
 
     @property
     def free(self) -> int:
         """Return how many more units may be promised."""
-        return self.expected - self.promised
+        return self.expected - self.promised - self.owed
 
 
 class ClaimRow(msgspec.Struct, frozen=True):
@@ -209,6 +245,12 @@ async def of_products(tx: Tx, product_ids: Collection[int]) -> list[PolicyRow]:
 async def covered(tx: Tx, order_id: UUID) -> dict[tuple[int, int], int]:
     """Return how many waiting units of an order, by (line, SKU), have supply that is expected, or goods that came."""
     return {(line, sku): units for line, sku, units in await tx.tuples(COVERED, {"order_id": order_id})}
+
+
+async def waited_at(tx: Tx, keys: Collection[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return those of some (SKU, location) where somebody waits for supply, in their order."""
+    params = {"skus": [sku for sku, _ in keys], "locations": [place for _, place in keys]}
+    return [(sku, place) for sku, place in await tx.tuples(WAITED_AT, params)]
 
 
 async def lost_skus(tx: Tx, order_id: UUID) -> list[int]:

@@ -34,15 +34,19 @@ def reaches(policy: Policy, eta: date, today: date) -> bool:
     return today <= eta and (policy.horizon_days is None or eta <= today + timedelta(days=policy.horizon_days))
 
 
-def line_up(lines: Sequence[SupplyLine], claims: Sequence[SupplyClaim], arrived: int) -> LinedUp:
+def line_up(lines: Sequence[SupplyLine], claims: Sequence[SupplyClaim], arrived: int, missing: int = 0) -> LinedUp:
     """Give each claim of a queue its units anew.
 
     Args:
         lines: the supply lines of the SKU and location as they are now.
         claims: waiting and lost claims there, in the order of the queue; rows of one order line together.
         arrived: units that are there now and nobody else's.
+        missing: units that are not there and promised to others, who get the earliest of what comes.
     """
     left = {line.id: line.expected for line in sorted(lines, key=lambda line: (line.eta, line.id))}
+    for id_, room in left.items():
+        left[id_] = max(0, room - missing)
+        missing = max(0, missing - room)
     eta = {line.id: line.eta for line in lines}
     promised = dict.fromkeys(left, 0)
     gone: list[int] = []

@@ -80,10 +80,13 @@ def _keys(keys: Iterable[Key]) -> dict[str, Any]:
 # --- claims of intake and of orders that are planned again ---
 
 
-async def queue_claims(tx: Tx, claims: Sequence[NewClaim]) -> tuple[AsyncCursor[Any], int, AsyncCursor[Any], int]:
+async def queue_claims(
+    tx: Tx, claims: Sequence[NewClaim], *, planned: bool = False
+) -> tuple[AsyncCursor[Any], int, AsyncCursor[Any], int]:
     """Claim supply for many orders at once. For `tx.pipeline()`: read both cursors when the round trip is over.
 
-    Unless each counts as many as the number beside it, something was refused and the caller must roll back.
+    Unless each counts as many as the number beside it, something was refused and the caller must roll back. What was
+    `planned` on locked supply is not refused because units of it are missing for others since.
     """
     units: dict[int, int] = {}
     etas: dict[int, date] = {}
@@ -97,7 +100,13 @@ async def queue_claims(tx: Tx, claims: Sequence[NewClaim]) -> tuple[AsyncCursor[
             policies[c.policy_id] = policies.get(c.policy_id, 0) + c.quantity
     ids = sorted(units)
     granted = await tx.cursor_of(
-        writes.CLAIM, {"ids": ids, "units": [units[id_] for id_ in ids], "etas": [etas[id_] for id_ in ids]}
+        writes.CLAIM,
+        {
+            "ids": ids,
+            "units": [units[id_] for id_ in ids],
+            "etas": [etas[id_] for id_ in ids],
+            "planned": planned,
+        },
     )
     named = sorted(policies)
     counted = await tx.cursor_of(
@@ -122,7 +131,7 @@ async def claim(
     if not claims:
         return
     await allotted.count_ahead(tx, caps, uses)
-    granted, lines, counted, policies = await queue_claims(tx, claims)
+    granted, lines, counted, policies = await queue_claims(tx, claims, planned=True)
     if (await granted.fetchall())[0][0] != lines or (await counted.fetchall())[0][0] != policies:
         raise RuntimeError("claims planned on locked supply were refused")
 
@@ -210,7 +219,8 @@ async def note_told(tx: Tx, order_id: UUID, lines: Iterable[int]) -> None:
 async def line_up(tx: Tx, keys: Iterable[Key], arrived: Mapping[Key, int] | None = None) -> None:
     """Give those who wait at SKUs and locations their units anew, after supply changed or goods came there.
 
-    With goods, lock the queues (`lock_queues`) before the balances, and call this when the goods are on hand.
+    With goods, lock the queues (`lock_queues`) before the balances, and call this when the goods are on hand. Likewise
+    when goods are taken away again: who misses theirs gets what comes before those who wait.
 
     Args:
         tx: the transaction of the change.
@@ -233,8 +243,11 @@ async def line_up(tx: Tx, keys: Iterable[Key], arrived: Mapping[Key, int] | None
     for c in await _claims(tx, writes.CLAIMS_OF_QUEUES, params):
         queues.setdefault((c.sku_id, c.location_id), []).append(c)
     usable = await _usable(tx, {key: units for key, units in (arrived or {}).items() if key in queues})
+    missing = await _missing(tx, queues)
     done = {
-        key: rules.line_up([line for line, _, _ in lines.get(key, [])], queues.get(key, []), usable.get(key, 0))
+        key: rules.line_up(
+            [line for line, _, _ in lines.get(key, [])], queues.get(key, []), usable.get(key, 0), missing.get(key, 0)
+        )
         for key in wanted
     }
     await _restate(tx, [(row, done[key]) for key, rows in lines.items() for row in rows])
@@ -256,6 +269,12 @@ async def _usable(tx: Tx, arrived: Mapping[Key, int]) -> dict[Key, int]:
         return {}
     rows = await tx.tuples(writes.ROOM_AT, _keys(sorted(arrived)))
     return {(sku, place): max(0, min(arrived[sku, place], room)) for sku, place, room in rows}
+
+
+async def _missing(tx: Tx, keys: Collection[Key]) -> dict[Key, int]:
+    if not keys:
+        return {}
+    return {(sku, place): units for sku, place, units in await tx.tuples(writes.MISSING_AT, _keys(sorted(keys)))}
 
 
 async def _restate(tx: Tx, rows: Sequence[tuple[tuple[SupplyLine, date, int], LinedUp]]) -> None:

@@ -5,6 +5,10 @@ policies by id, then counters of caps, fences and balances. Who only adds at the
 its conditional update of the supply line decides.
 """
 
+from typing import LiteralString
+
+from malha.inventory.ahead.reads import MISSING, offered
+
 ENSURE_QUEUES = """
 INSERT INTO supply_queue (sku_id, location_id)
 SELECT sku_id, location_id FROM unnest(%(skus)s::int[], %(locations)s::int[]) AS w(sku_id, location_id)
@@ -53,15 +57,16 @@ SELECT sku_id, location_id FROM supply
 WHERE sku_id = ANY (%(skus)s::int[]) AND expected > 0
 ORDER BY 1, 2
 """
-# For a second try of intake: all open lines of SKUs, so that what is planned with stands still.
-LOCK_OPEN = """
-SELECT s.id, s.sku_id, s.location_id, s.eta, s.expected, s.promised FROM supply s
-WHERE s.sku_id = ANY (%(skus)s::int[]) AND s.expected > 0
-ORDER BY s.sku_id, s.location_id, s.id
-FOR NO KEY UPDATE
+_LOCK_OPEN: LiteralString = """
+    SELECT s.id, s.sku_id, s.location_id, s.eta, s.expected, s.promised FROM supply s
+    WHERE s.sku_id = ANY (%(skus)s::int[]) AND s.expected > 0
+    ORDER BY s.sku_id, s.location_id, s.id
+    FOR NO KEY UPDATE
 """
+# For a second try of intake: all open lines of SKUs, so that what is planned with stands still.
+LOCK_OPEN = offered(_LOCK_OPEN)
 # Behind balances nobody is waited for. What was locked before them is had; a line that came since may be somebody's.
-LOCK_OPEN_OF_NOBODY = LOCK_OPEN + "SKIP LOCKED"
+LOCK_OPEN_OF_NOBODY = offered(_LOCK_OPEN + "SKIP LOCKED")
 LOCK_ROOM = """
 SELECT id, coalesce(cap - waiting, 2147483647) FROM ahead_policy WHERE id = ANY (%(policies)s::int[])
 ORDER BY id FOR NO KEY UPDATE
@@ -154,17 +159,30 @@ UPDATE supply_claim c SET told = s.eta FROM supply s
 WHERE c.supply_id = s.id AND c.order_id = %(order_id)s::uuid AND c.line = ANY (%(lines)s::smallint[])
   AND c.state = 'waiting'
 """
-# The decision of a claim: no more than is expected, of the day it was planned with. Rows missing from the count were
-# refused, and the caller rolls back. Locked in the order of the module.
-CLAIM = """
+# The decision of a claim: no more than is expected, of the day it was planned with, and nothing that is missing there
+# for others, unless it was planned with that. Rows missing from the count were refused, and the caller rolls back.
+# Locked in the order of the module. Earlier lines are read as they were when the statement began: whoever claims of
+# them leaves what they owe.
+CLAIM = f"""
 WITH locked AS MATERIALIZED (
-    SELECT s.id, w.units, w.eta FROM supply s
+    SELECT s.id, s.sku_id, s.location_id, s.expected, s.promised, w.units, w.eta FROM supply s
     JOIN unnest(%(ids)s::bigint[], %(units)s::int[], %(etas)s::date[]) AS w(id, units, eta) ON s.id = w.id
     ORDER BY s.sku_id, s.location_id, s.id
     FOR NO KEY UPDATE OF s
+), short AS (
+    SELECT l.id, {MISSING} AS missing
+    FROM locked l JOIN balance b ON b.sku_id = l.sku_id AND b.location_id = l.location_id
+    WHERE b.allocated + b.held > b.on_hand AND NOT %(planned)s::boolean
+), owed AS (
+    SELECT l.id, h.missing - (
+        SELECT coalesce(sum(e.expected - e.promised), 0) FROM supply e
+        WHERE e.sku_id = l.sku_id AND e.location_id = l.location_id AND e.expected > 0 AND (e.eta, e.id) < (l.eta, l.id)
+    ) AS units
+    FROM locked l JOIN short h ON h.id = l.id
 ), granted AS (
     UPDATE supply s SET promised = s.promised + l.units
-    FROM locked l WHERE s.id = l.id AND s.promised + l.units <= s.expected AND s.eta = l.eta
+    FROM locked l LEFT JOIN owed o ON o.id = l.id
+    WHERE s.id = l.id AND s.promised + l.units <= s.expected - greatest(coalesce(o.units, 0), 0) AND s.eta = l.eta
     RETURNING 1
 )
 SELECT count(*)::int FROM granted
@@ -187,6 +205,13 @@ WITH locked AS MATERIALIZED (
     RETURNING 1
 )
 SELECT count(*)::int FROM counted
+"""
+# What is missing for those it is promised to: they get what comes before anybody in the queue.
+MISSING_AT = f"""
+SELECT b.sku_id, b.location_id, {MISSING}
+FROM balance b JOIN unnest(%(skus)s::int[], %(locations)s::int[]) AS w(sku_id, location_id)
+  ON b.sku_id = w.sku_id AND b.location_id = w.location_id
+WHERE b.allocated + b.held > b.on_hand
 """
 # The units of a balance that are nobody's yet: goods that were promised before they came go before safety stock.
 ROOM_AT = """

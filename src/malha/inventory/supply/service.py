@@ -439,13 +439,15 @@ async def undo_receipt(tx: Tx, number: int, reason: str) -> list[Deficit]:
             id=order.id, seq=seq, location_id=location_id, receipt_id=id_, reason=reason.strip(), lines=ours
         )
         await outbox.add(tx, event)
-        await ahead.line_up(tx, {(sku, location_id) for _, sku, _ in ours})
+    queues = {(one.sku_id, location_id) for one in lines}
+    await ahead.lock_queues(tx, queues)
     left = await buckets.change(
         tx,
         [Leg(one.sku_id, location_id, one.bucket, -one.quantity) for one in lines],
         Reason.RECEIPT_UNDONE,
         Reference("receipt", id_, f"R{number}"),
     )
+    await ahead.line_up(tx, queues)
     await audit.record(tx, action="undo", entity="receipt", entity_id=number, after={"reason": reason.strip()})
     return left
 
