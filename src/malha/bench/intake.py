@@ -47,7 +47,11 @@ Say = Callable[[str], None]
 
 
 class IntakeReport(msgspec.Struct, frozen=True):
-    """What `malha bench intake --json` prints. Times in milliseconds, memory in megabytes."""
+    """What `malha bench intake --json` prints. Times in milliseconds, memory in megabytes.
+
+    `ratio` is to TPC-B with prepared statements, which Malha's own connections use; `ratio_simple` is to what pgbench
+    does unless it is told otherwise, which spells and plans each statement anew.
+    """
 
     orders_per_s: float
     p50_ms: float
@@ -71,6 +75,8 @@ class IntakeReport(msgspec.Struct, frozen=True):
     cpu_worker: float
     cpu_postgres: float
     cpu_load: float
+    pgbench_simple_tps: float
+    ratio_simple: float
 
 
 class HotReport(msgspec.Struct, frozen=True):
@@ -126,11 +132,15 @@ def run(*, seconds: int, connections: int, web_workers: int, port: int, say: Say
                 say("Warming up")
                 load.orders(server.base, key, work, prefix="warm", seconds=3, connections=connections, skus=SKUS)
                 transfers: list[float] = []
+                simple: list[float] = []
                 taken: list[load.LoadResult] = []
                 cpu: dict[str, float] = {}
                 for turn in range(2):
                     say(f"TPC-B, turn {turn + 1}")
                     transfers.append(load.pgbench(binary, tpcb_url, seconds=seconds, clients=connections))
+                    simple.append(
+                        load.pgbench(binary, tpcb_url, seconds=seconds, clients=connections, protocol="simple")
+                    )
                     say(f"Orders, turn {turn + 1}")
                     before, before_load = _cpu(server, postgres.pid), os.times()
                     taken.append(
@@ -193,6 +203,8 @@ def run(*, seconds: int, connections: int, web_workers: int, port: int, say: Say
         cpu_worker=round(cpu["worker"] / answered, 3),
         cpu_postgres=round(cpu["postgres"] / answered, 3),
         cpu_load=round(cpu["load"] / answered, 3),
+        pgbench_simple_tps=round(mean(simple), 1),
+        ratio_simple=round(per_second / mean(simple), 3),
     )
 
 

@@ -120,10 +120,10 @@ def pgbench_init(binary: Path, url: str, scale: int) -> None:
     subprocess.run([binary, "-i", "-q", "-s", str(scale), url], check=True, capture_output=True)  # noqa: S603
 
 
-def pgbench(binary: Path, url: str, *, seconds: int, clients: int) -> float:
-    """Run TPC-B with prepared statements; return transactions a second."""
+def pgbench(binary: Path, url: str, *, seconds: int, clients: int, protocol: str = "prepared") -> float:
+    """Run TPC-B by a protocol of pgbench's (`simple` is its default); return transactions a second."""
     done = subprocess.run(  # noqa: S603 - our own arguments
-        [binary, "-n", "-M", "prepared", "-c", str(clients), "-j", "2", "-T", str(seconds), url],
+        [binary, "-n", "-M", protocol, "-c", str(clients), "-j", "2", "-T", str(seconds), url],
         capture_output=True,
         text=True,
         check=True,
