@@ -472,6 +472,7 @@ async def _update(
             if new is not None and new.order.details is not None and not erased:
                 await details.set_details(tx, order_id, new.order.details)
     problems += await reversing.record(tx, order_id, order)
+    await reversing.keep(tx, order_id, order, content, problems)
     if not problems:
         await _bind(tx, connection, order, order_id, content, order.version)
     return problems
