@@ -462,6 +462,59 @@ async def test_an_order_that_its_channel_changed_does_not_leave_until_a_person_h
     assert len(await shop.rows(HOLDS)) == 2, "it has left"
 
 
+def paid(state: str, amount: int = 4000, **more: Any) -> list[dict[str, Any]]:
+    return [{**PAID[0], "state": state, "amount": amount, **more}]
+
+
+LEDGER = "SELECT kind, amount FROM payment_entry ORDER BY id"
+
+
+async def test_an_authorisation_that_its_channel_gave_up_secures_nothing(shop: Linked):
+    async with shop.database.transaction() as tx:
+        await tx.execute("UPDATE channel SET payment_policy = 'before_release'")
+    await shop.gate.cache.anew()
+    await hear(shop, shop.peer.sell("1001", lines=LINES, payments=paid("authorised")))
+    assert await shop.values("SELECT status FROM sales_order") == ["allocated"]
+    for _ in range(2):
+        await hear(shop, shop.peer.sell("1001", payments=paid("declined")))
+        await drain(shop.database, SUBSCRIPTIONS)
+        assert await shop.rows(LEDGER) == [("authorised", 4000), ("voided", 4000)]
+        assert await shop.values("SELECT status FROM sales_order") == ["awaiting_payment"]
+    assert await shop.rows(PARKED) == []
+
+
+async def test_what_is_captured_in_parts_is_recorded_part_by_part(shop: Linked):
+    await hear(shop, shop.peer.sell("1001", lines=LINES, payments=paid("authorised")))
+    for amount in (1500, 1500, 4000, 4000):
+        await hear(shop, shop.peer.sell("1001", payments=paid("captured", amount)))
+    assert await shop.rows(LEDGER) == [("authorised", 4000), ("captured", 1500), ("captured", 2500)]
+    assert await shop.rows(PARKED) == []
+
+
+async def test_a_payment_arrives_though_the_order_was_changed_and_what_pays_the_change_waits_with_it(shop: Linked):
+    await hear(shop, shop.peer.sell("1001", lines=LINES, payments=paid("pending")))
+    more = [*LINES, {"id": "l3", "sku": "B", "quantity": 1, "unit_price": 500}]
+    extra = {"id": "p2", "method": "pix", "amount": 500, "state": "captured"}
+    await hear(shop, shop.peer.sell("1001", lines=more, payments=[*paid("captured"), extra]))
+    assert [cause for cause, _ in await shop.rows(PARKED)] == ["changed"]
+    assert await shop.rows(LEDGER) == [("captured", 4000)]
+
+
+async def test_money_that_its_channel_declines_after_it_came_keeps_the_goods(shop: Linked):
+    await sold(shop)
+    shop.peer.cancel_units("1001", "l2", 1)
+    await hear(shop, shop.peer.sell("1001", payments=paid("declined")))
+    assert [cause for cause, _ in await shop.rows(PARKED)] == ["declined"]
+    assert await shop.rows(HOLDS) == [("channel_change", True)]
+    assert await shop.rows(LEDGER) == [("captured", 4000)]
+    assert ("l2", "cancelled", 1) in await shop.rows(UNITS), "the rest of it is recorded"
+    back = Fact(position=1, kind=FactKind.REFUNDED, amount=4000, reference="chargeback")
+    async with shop.database.transaction() as tx:
+        await payments.record_fact(tx, await ours(shop), back)
+    await hear(shop, shop.peer.sell("1001"))
+    assert await shop.rows(HOLDS) == [("channel_change", False)]
+
+
 async def test_two_workers_that_hear_the_same_record_it_once(shop: Linked):
     await sold(shop)
     shop.peer.cancel_units("1001", "l1", 1)

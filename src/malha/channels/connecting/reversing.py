@@ -28,7 +28,7 @@ from malha.platform.ids import UUID
 
 REASON = "cancelled at the channel"
 LONGEST_REFERENCE = 200
-_KEEPING = frozenset({"changed", "left"})
+_KEEPING = frozenset({"changed", "left", "declined"})
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -46,13 +46,14 @@ def is_any(order: ExtOrder) -> bool:
 async def record(tx: Tx, order_id: UUID, order: ExtOrder) -> list[Problem]:
     """Record what the channel took back since; return what cannot be. The order must be locked."""
     cancel = _cancel_whole if order.state is ExtState.CANCELLED else _cancel_units
-    problems = await _tried(tx, "left", lambda: cancel(tx, order_id, order))
+    problems = await tried(tx, "left", lambda: cancel(tx, order_id, order))
     for refund in order.refunds:
-        problems += await _tried(tx, "payment", lambda refund=refund: _refund(tx, order_id, refund))  # type: ignore[misc]
+        problems += await tried(tx, "payment", lambda refund=refund: _refund(tx, order_id, refund))  # type: ignore[misc]
     return problems
 
 
-async def _tried(tx: Tx, cause: str, do: Callable[[], Awaitable[list[str]]]) -> list[Problem]:
+async def tried(tx: Tx, cause: str, do: Callable[[], Awaitable[list[str]]]) -> list[Problem]:
+    """Return why something cannot be recorded: what it says, or the refusal, which leaves nothing of it behind."""
     try:
         async with tx.savepoint():
             return [Problem(cause, why) for why in await do()]
@@ -88,7 +89,8 @@ async def keep(tx: Tx, order_id: UUID, order: ExtOrder, content: bytes | None, p
     units = (await ordering.units_of(tx, [order_id]))[order_id]
     if all(u.state in GONE or u.state is UnitState.CANCELLED for u in units):
         return
-    said = [order.state.value, *(f"{line.id or line.sku} {line.cancelled}" for line in order.lines if line.cancelled)]
+    said = [problem.why for problem in problems if problem.cause == "declined"]
+    said += [order.state.value, *(f"{line.id or line.sku} {line.cancelled}" for line in order.lines if line.cancelled)]
     told = hashlib.sha256("\n".join(said).encode() + b"\n" + (content or b"")).hexdigest()[:32]
     asked = {"order_id": order_id, "kind": HoldKind.CHANNEL_CHANGE.value, "told": told}
     if not await tx.value(reads.HELD_FOR, asked):
