@@ -85,7 +85,7 @@ class Peer:
             "currency": "BRL",
             "status": "open",
             "lines": [{"sku": "A", "quantity": 1, "unit_price": 1000, "id": "l1"}],
-            "ship_to": {"postal_code": "01310100", "city": "São Paulo", "state": "SP"},
+            "ship_to": {"postal_code": "01310100", "city": "São Paulo", "state": "SP", "street": "Av. Paulista"},
             "buyer": {"name": "Maria da Silva", "email": "maria@example.com"},
             "something_new": {"we": ["never", "heard", "of"]},
             **former,

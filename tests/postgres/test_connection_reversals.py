@@ -10,15 +10,19 @@ from linked_world import CODE, Linked, linked
 from tests.waiting import waiting
 
 from malha.channels.connecting import following, reads, reconciling, service, stuck_reads, writes
+from malha.fiscal import service as fiscal
+from malha.fiscal.model import DocumentFacts
 from malha.flows.subscriptions import SUBSCRIPTIONS
 from malha.fulfillment import service as fulfillment
+from malha.fulfillment.errors import OrderStopped, ReleaseHeld
 from malha.ordering import service as ordering
-from malha.ordering.model import CancelWish
+from malha.ordering.model import CancelWish, HoldKind
 from malha.payments import service as payments
 from malha.payments.model import Fact, FactKind
 from malha.platform.flaws import Invalid
 from malha.platform.money import Money
 from malha.platform.subscribers import drain
+from malha.testing.builders import an_access_key
 from peer_shop import Sent
 
 DAY = date(2026, 11, 26)
@@ -390,6 +394,125 @@ async def test_cancelled_as_a_whole_with_its_money_given_back(shop: Linked):
     await drain(shop.database, SUBSCRIPTIONS)
     await shop.tell()
     assert shop.peer.cancellations == []
+
+
+HOLDS = "SELECT kind, resolved_at IS NULL FROM order_hold ORDER BY placed_at, id"
+
+
+async def test_of_a_cancelled_order_what_has_not_left_does_not_leave(shop: Linked):
+    """Two units are on their way; the others are free again, and the customer is asked about those alone."""
+    lines = [{"id": "l1", "sku": "A", "quantity": 52, "unit_price": 1000}]
+    await hear(shop, shop.peer.sell("1001", lines=lines, payments=[{**PAID[0], "amount": 52_000}]))
+    async with shop.database.transaction() as tx:
+        works = await fulfillment.release_order(tx, await ours(shop))
+        (small,) = [w.id for w in works if w.location_id == shop.world.locations["S1"]]
+        await fulfillment.confirm_pick(tx, small)
+        await fulfillment.pack(tx, small)
+        await fulfillment.ship(tx, small)
+    await hear(shop, shop.peer.sell("1001", status="cancelled"))
+    assert await shop.rows(UNITS) == [("l1", "cancelled", 50), ("l1", "shipped", 2)]
+    assert [cause for cause, _ in await shop.rows(PARKED)] == ["left"]
+    assert await shop.rows(HOLDS) == [], "nothing is here that could leave"
+    assert await shop.values("SELECT sum(allocated)::int FROM balance") == [0]
+
+
+async def test_a_cancelled_order_under_a_document_does_not_leave_until_a_person_has_looked(shop: Linked):
+    await sold(shop)
+    order_id = await ours(shop)
+    async with shop.database.transaction() as tx:
+        (work,) = await fulfillment.release_order(tx, order_id)
+        await fulfillment.confirm_pick(tx, work.id)
+        await fulfillment.pack(tx, work.id)
+        facts = DocumentFacts(access_key=an_access_key(shop.world))
+        document = await fiscal.record_document(tx, work.id, facts)
+    cancelled = shop.peer.sell("1001", status="cancelled")
+    await hear(shop, cancelled)
+    assert [cause for cause, _ in await shop.rows(PARKED)] == ["left"]
+    assert await shop.rows(HOLDS) == [("channel_change", True)]
+    async with shop.database.transaction() as tx:
+        with pytest.raises(OrderStopped):
+            await fulfillment.ship(tx, work.id)
+    async with shop.database.transaction() as tx:
+        await fiscal.cancel_document(tx, document.id, reason="cancelled")
+    await hear(shop, shop.peer.sell("1001"))
+    assert await shop.values("SELECT status FROM sales_order") == ["cancelled"]
+    assert await shop.rows(HOLDS) == [("channel_change", False)]
+
+
+async def test_an_order_that_its_channel_changed_does_not_leave_until_a_person_has_looked(shop: Linked):
+    await sold(shop)
+    there = shop.peer.orders["1001"]["ship_to"]
+    elsewhere = {**there, "street": "Rua B", "postal_code": "04538132"}
+    await hear(shop, shop.peer.sell("1001", ship_to=elsewhere))
+    assert [cause for cause, _ in await shop.rows(PARKED)] == ["changed"]
+    assert await shop.values("SELECT status FROM sales_order") == ["on_hold"]
+    async with shop.database.transaction() as tx:
+        with pytest.raises(ReleaseHeld):
+            await fulfillment.release_order(tx, await ours(shop))
+    async with shop.database.transaction() as tx:
+        await ordering.resolve_hold(tx, await ours(shop), HoldKind.CHANNEL_CHANGE, resolution="asked")
+    await hear(shop, shop.peer.sell("1001"))
+    assert await shop.rows(HOLDS) == [("channel_change", False)], "a person has looked at just that"
+    await hear(shop, shop.peer.sell("1001", ship_to={**elsewhere, "street": "Rua C"}))
+    assert await shop.rows(HOLDS) == [("channel_change", False), ("channel_change", True)]
+    await hear(shop, shop.peer.sell("1001", ship_to=there))
+    assert await shop.rows(HOLDS) == [("channel_change", False), ("channel_change", False)], "it is as it was taken"
+    await ship(shop)
+    await hear(shop, shop.peer.sell("1001", ship_to=elsewhere))
+    assert len(await shop.rows(HOLDS)) == 2, "it has left"
+
+
+def paid(state: str, amount: int = 4000, **more: Any) -> list[dict[str, Any]]:
+    return [{**PAID[0], "state": state, "amount": amount, **more}]
+
+
+LEDGER = "SELECT kind, amount FROM payment_entry ORDER BY id"
+
+
+async def test_an_authorisation_that_its_channel_gave_up_secures_nothing(shop: Linked):
+    async with shop.database.transaction() as tx:
+        await tx.execute("UPDATE channel SET payment_policy = 'before_release'")
+    await shop.gate.cache.anew()
+    await hear(shop, shop.peer.sell("1001", lines=LINES, payments=paid("authorised")))
+    assert await shop.values("SELECT status FROM sales_order") == ["allocated"]
+    for _ in range(2):
+        await hear(shop, shop.peer.sell("1001", payments=paid("declined")))
+        await drain(shop.database, SUBSCRIPTIONS)
+        assert await shop.rows(LEDGER) == [("authorised", 4000), ("voided", 4000)]
+        assert await shop.values("SELECT status FROM sales_order") == ["awaiting_payment"]
+    assert await shop.rows(PARKED) == []
+
+
+async def test_what_is_captured_in_parts_is_recorded_part_by_part(shop: Linked):
+    await hear(shop, shop.peer.sell("1001", lines=LINES, payments=paid("authorised")))
+    for amount in (1500, 1500, 4000, 4000):
+        await hear(shop, shop.peer.sell("1001", payments=paid("captured", amount)))
+    assert await shop.rows(LEDGER) == [("authorised", 4000), ("captured", 1500), ("captured", 2500)]
+    assert await shop.rows(PARKED) == []
+
+
+async def test_a_payment_arrives_though_the_order_was_changed_and_what_pays_the_change_waits_with_it(shop: Linked):
+    await hear(shop, shop.peer.sell("1001", lines=LINES, payments=paid("pending")))
+    more = [*LINES, {"id": "l3", "sku": "B", "quantity": 1, "unit_price": 500}]
+    extra = {"id": "p2", "method": "pix", "amount": 500, "state": "captured"}
+    await hear(shop, shop.peer.sell("1001", lines=more, payments=[*paid("captured"), extra]))
+    assert [cause for cause, _ in await shop.rows(PARKED)] == ["changed"]
+    assert await shop.rows(LEDGER) == [("captured", 4000)]
+
+
+async def test_money_that_its_channel_declines_after_it_came_keeps_the_goods(shop: Linked):
+    await sold(shop)
+    shop.peer.cancel_units("1001", "l2", 1)
+    await hear(shop, shop.peer.sell("1001", payments=paid("declined")))
+    assert [cause for cause, _ in await shop.rows(PARKED)] == ["declined"]
+    assert await shop.rows(HOLDS) == [("channel_change", True)]
+    assert await shop.rows(LEDGER) == [("captured", 4000)]
+    assert ("l2", "cancelled", 1) in await shop.rows(UNITS), "the rest of it is recorded"
+    back = Fact(position=1, kind=FactKind.REFUNDED, amount=4000, reference="chargeback")
+    async with shop.database.transaction() as tx:
+        await payments.record_fact(tx, await ours(shop), back)
+    await hear(shop, shop.peer.sell("1001"))
+    assert await shop.rows(HOLDS) == [("channel_change", False)]
 
 
 async def test_two_workers_that_hear_the_same_record_it_once(shop: Linked):

@@ -1,6 +1,7 @@
 """The gate: concurrent orders never oversell, repeated ones are one order, what is odd is held, a bad one harms no neighbour."""
 
 import asyncio
+import functools
 import itertools
 import time
 from collections.abc import AsyncIterator
@@ -26,6 +27,7 @@ from malha.ordering.model import HoldKind
 from malha.platform.address import Address
 from malha.platform.db import Database
 from malha.platform.errors import MalhaError
+from malha.platform.flaws import Invalid
 from malha.platform.idempotency import InFlight, KeyReused, KeyTooLong
 
 SAO_PAULO = Address(postal_code="01310100", city="São Paulo", state="SP", street="Av. Paulista", number="1000")
@@ -256,6 +258,70 @@ async def test_unknown_things_put_an_order_on_hold_and_lose_nothing(gate: Gate, 
     await assert_stock_adds_up(retailer)
 
 
+async def test_an_address_that_no_parcel_reaches_waits_and_its_goods_are_kept_meanwhile(
+    gate: Gate, retailer: Database
+) -> None:
+    whole = Address(postal_code="01310-100", city="São Paulo", state="SP", street="Rua A", number="1")
+    parts: list[tuple[dict[str, str], list[str]]] = [
+        ({"postal_code": "", "city": "", "street": " "}, ["street", "postal_code"]),
+        ({"street": ""}, ["street"]),
+        ({"postal_code": "0131"}, ["postal_code"]),
+        ({"postal_code": "00000-000"}, ["postal_code"]),
+        ({"postal_code": "", "city": ""}, ["postal_code"]),
+        ({"postal_code": ""}, []),  # who knows street and city finds its CEP
+        ({"city": "", "number": ""}, []),
+    ]
+    for n, (said, missing) in enumerate(parts):
+        to = msgspec.structs.replace(whole, **said)
+        placed = await gate.submit(an_order(f"{n}", ship_to=to))
+        assert (placed.holds, placed.lines[0].state) == (["address"] if missing else [], "allocated")
+        past = await gate.submit(an_order(f"{n}-past", ship_to=to), release_now=True)
+        fetched = await gate.submit(an_order(f"{n}-there", ("C", 1), ship_to=to, method="pickup", pickup_location="L1"))
+        assert (past.holds, fetched.holds) == ([], [])
+        async with retailer.transaction() as tx:
+            detail = await tx.value("SELECT detail FROM order_hold WHERE order_id = %s", (placed.id,))
+            assert detail == ({"state": "SP", "missing": missing} if missing else None)
+            await ordering.change_address(tx, placed.id, whole)
+            assert await tx.value("SELECT status FROM sales_order WHERE id = %s", (placed.id,)) == "allocated"
+    await assert_stock_adds_up(retailer)
+
+
+async def test_a_payment_that_an_order_says_twice_pays_once(gate: Gate, retailer: Database) -> None:
+    pix = f"E12345678202612011030{'A' * 11}"
+    said = functools.partial(NewPayment, amount=995, state="captured")
+    for n, (payments, paid) in enumerate(
+        (
+            ([said("pix", reference=pix)] * 2, 995),
+            ([said("pix", reference=pix), said("prepaid", reference=f" {pix.lower()}")], 995),
+            ([said("credit_card", reference="T1", state="pending"), said("credit_card", reference="T1")], 995),
+            ([said("credit_card", reference="T1"), said("credit_card", reference="T1", state="authorised")], 995),
+            ([said("credit_card", reference="T1"), said("credit_card", reference="T2")], 1990),
+            ([said("credit_card", reference="T1"), said("voucher", reference="T1")], 1990),
+            ([said("cash"), said("cash")], 1990),
+        )
+    ):
+        placed = await gate.submit(an_order(f"{n}", channel="paid", payments=payments))
+        assert placed.holds == (["payment"] if paid < 1990 else [])
+        async with retailer.transaction() as tx:
+            assert await tx.value("SELECT captured FROM order_payment WHERE order_id = %s", (placed.id,)) == paid
+        again = await gate.submit(an_order(f"{n}", channel="paid", payments=payments))
+        assert (again.id, again.result) == (placed.id, Result.DUPLICATE)
+
+
+async def test_an_order_beyond_any_amount_is_refused_for_it_would_spoil_every_sum(gate: Gate) -> None:
+    def asked(price: int, **more: Any) -> NewOrder:
+        return NewOrder(
+            channel="back", external_id=f"{price}", lines=[NewLine("A", 2, price)], ship_to=SAO_PAULO, **more
+        )
+
+    assert (await gate.submit(asked(5 * 10**11))).total == 10**12
+    for order in (asked(5 * 10**11 + 1), asked(5 * 10**11 - 1, shipping=3)):
+        with pytest.raises(Invalid) as refused:
+            await gate.submit(order)
+        assert [flaw.at for flaw in refused.value.flaws] == ["lines"]
+    assert (await gate.submit(asked(6 * 10**11, discount=2 * 10**11))).total == 10**12
+
+
 async def test_a_cep_of_another_state_is_asked_about_and_its_goods_are_kept_meanwhile(
     gate: Gate, retailer: Database
 ) -> None:
@@ -264,9 +330,9 @@ async def test_a_cep_of_another_state_is_asked_about_and_its_goods_are_kept_mean
         await gate.submit(order, release_now=past)
         for order, past in (
             (an_order("1", ship_to=copacabana), False),
-            (an_order("2", ship_to=Address(postal_code="22070011", state="RJ")), False),
-            (an_order("3", ship_to=Address(postal_code="00000000", state="SP")), False),
-            (an_order("4", ship_to=Address(state="SP")), False),
+            (an_order("2", ship_to=Address(postal_code="22070011", state="RJ", street="Rua A")), False),
+            (an_order("3", ship_to=Address(postal_code="10000000", state="SP", street="Rua A")), False),
+            (an_order("4", ship_to=Address(city="Santos", state="SP", street="Rua A")), False),
             (an_order("5", ship_to=copacabana), True),
             (an_order("6", ship_to=copacabana, method="pickup", pickup_location="L1"), False),
         )

@@ -258,7 +258,7 @@ async def _attempts(base: str, key: str, buyers: int) -> tuple[int, int, int]:
     statuses: list[int] = []
     numbers = iter(range(HOT_ATTEMPTS))
     body = (
-        '{"channel":"web","external_id":"hot-%d","ship_to":{"state":"SP"},'
+        '{"channel":"web","external_id":"hot-%d","ship_to":{"city":"Sao Paulo","state":"SP","street":"Rua A"},'
         f'"lines":[{{"sku":"{HOT_SKU}","quantity":1,"unit_price":1990}}]}}'
     )
     host, port = base.removeprefix("http://").split(":")

@@ -123,6 +123,10 @@ HOLD_MEND: dict[str, str] = {
     HoldKind.QUANTITY: N_(
         "Ask the customer, then lift the hold: the order takes stock then, as far as there is any. Or cancel it."
     ),
+    HoldKind.CHANNEL_CHANGE: N_(
+        "Its channel changed or cancelled it after it was taken; its connection says what is stuck. "
+        "Change or cancel it here, then lift the hold."
+    ),
     HoldKind.FRAUD: N_("Review the order, then resolve the hold or cancel the order."),
     HoldKind.MANUAL: N_("Resolve the hold when its reason is gone."),
 }
@@ -132,14 +136,15 @@ BY_HAND = tuple(
     kind.value for kind in (HoldKind.MANUAL, HoldKind.FRAUD, HoldKind.ADDRESS, HoldKind.CUSTOMER, HoldKind.TOTALS)
 )
 
-# Holds that a person may lift. That an order found no place in its slot, what its CEP says, how many it wants or that
-# its payment is another order's, is no decision of a person.
+# Holds that a person may lift. That an order found no place in its slot, what its CEP says, how many it wants, that its
+# payment is another order's or that its channel changed it, is no decision of a person.
 LIFTED_BY_HAND = (
     *BY_HAND,
     HoldKind.SLOT.value,
     HoldKind.ADDRESS_CHECK.value,
     HoldKind.QUANTITY.value,
     HoldKind.PAYMENT_ELSEWHERE.value,
+    HoldKind.CHANNEL_CHANGE.value,
 )
 
 # Holds that only their cause lifts, and what becomes of the order when somebody lifts them all the same.

@@ -186,7 +186,7 @@ class Gate:
         # Where it takes the place of an external id, too: that one is of a channel, and a key names one request in all.
         request_key = None if idempotency_key is None else f"{actor.label}:{idempotency_key}"
         submission = Submission(
-            order,
+            rules.told_once(order),
             external_id,
             rules.hash_of(order),
             new_id(),

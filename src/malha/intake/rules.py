@@ -6,14 +6,20 @@ from collections.abc import Iterable
 import msgspec
 
 from malha.intake.errors import DiscountTooLarge
-from malha.intake.model import NewOrder
+from malha.intake.model import NewOrder, NewPayment
+from malha.payments.rules import identity_of
+from malha.platform.address import Address
+from malha.platform.brazil import normalise_cep
 from malha.platform.days import is_far
 from malha.platform.errors import MalhaError
 from malha.platform.flaws import Flaw, Invalid
+from malha.platform.i18n import N_
 from malha.platform.shapes import NO_YEAR, NO_YEAR_MEND
 
 _encode = msgspec.json.Encoder().encode
 
+MOST = 10**12
+_FARTHER = ("pending", "authorised", "captured")
 _NO_GROUP = b',"customer_group":null}'
 _NO_SLOT = b',"slot":null}'
 _NO_DETAILS = b',"details":null}'
@@ -38,7 +44,10 @@ def hash_of(order: NewOrder) -> str:
 
 
 def refuse_amounts(order: NewOrder) -> MalhaError | None:
-    """Return why the amounts cannot be: a discount above what it is on. None when they can."""
+    """Return why the amounts cannot be: a discount above what it is on, a total beyond any. None when they can.
+
+    Sums over all orders must stay in 64 bits: one mistyped order would keep everybody from the pages that show them.
+    """
     items = 0
     for n, line in enumerate(order.lines):
         gross = line.quantity * line.unit_price
@@ -47,6 +56,9 @@ def refuse_amounts(order: NewOrder) -> MalhaError | None:
         items += gross - line.discount
     if order.discount > items:
         return _too_large("/discount")
+    if items - order.discount + order.shipping > MOST:
+        says = N_("The order comes to more than 10 billion.")
+        return Invalid([Flaw("lines", says, N_("Check quantities and prices: these are centavos."))])
     return None
 
 
@@ -66,6 +78,18 @@ def _too_large(at: str) -> DiscountTooLarge:
     return DiscountTooLarge(at=at, count=1, problems=[{"at": at, "says": DiscountTooLarge.says, "facts": {"at": at}}])
 
 
+def lacking(to: Address) -> list[str]:
+    """Return the parts that are missing or no such thing, without which a parcel goes nowhere.
+
+    Its street is needed, and a CEP that is one. Who knows street and city finds a CEP that nobody stated.
+    """
+    missing = [] if to.street.strip() else ["street"]
+    stated = to.postal_code.strip()
+    if normalise_cep(stated) is None and (stated or not to.city.strip()):
+        missing.append("postal_code")
+    return missing
+
+
 def paid_enough(order: NewOrder, total: int) -> bool:
     """Return whether authorised and captured tenders cover the total."""
     covered = 0
@@ -73,6 +97,24 @@ def paid_enough(order: NewOrder, total: int) -> bool:
         if payment.state != "pending":
             covered += payment.amount
     return covered >= total
+
+
+def told_once(order: NewOrder) -> NewOrder:
+    """Return an order without payments that it says twice: the one that got farther stays, of equal ones the first.
+
+    One payment is known by its kind, reference and amount, or by what tells it from those of all orders. Parts of one
+    that differ in their amount are payments of their own.
+    """
+    if len(order.payments) < 2:  # nearly always
+        return order
+    kept: dict[tuple[object, ...], NewPayment] = {}
+    for n, paid in enumerate(order.payments):
+        said = identity_of(paid.kind, paid.reference)
+        named = said or (paid.kind, paid.reference)
+        key = (named, paid.amount) if paid.reference else (n,)
+        if key not in kept or _FARTHER.index(paid.state) > _FARTHER.index(kept[key].state):
+            kept[key] = paid
+    return order if len(kept) == len(order.payments) else msgspec.structs.replace(order, payments=list(kept.values()))
 
 
 def beyond(lines: Iterable[tuple[str, int]], most: int | None) -> dict[str, int]:

@@ -581,15 +581,20 @@ def _taker_of(batch: _Batch, order: NewOrder, channel: Channel, request: Request
 
 
 def _address_of(submission: Submission) -> tuple[str | None, dict[HoldKind, dict[str, Any]]]:
-    """Return the state that an order goes to, and the hold on its address.
+    """Return the state that an order goes to, None where it says none, and the hold on its address.
 
-    Of an order of the past nobody asks whether its CEP is of its state: it has been there.
+    Goods of an address that lacks something, or whose CEP is of another state, are kept meanwhile. Of an order of the
+    past nobody asks any of that: it has been there.
     """
     to = submission.order.ship_to
     state = to.state if to is not None else None
     if to is None or state not in STATES:
-        return state, {HoldKind.ADDRESS: {"state": state}}
-    other = None if submission.release_now else state_beside(to.postal_code, state)
+        return None, {HoldKind.ADDRESS: {"state": state}}
+    if submission.release_now:
+        return state, {}
+    if missing := rules.lacking(to):
+        return state, {HoldKind.ADDRESS: {"state": state, "missing": missing}}
+    other = state_beside(to.postal_code, state)
     return state, {} if other is None else {HoldKind.ADDRESS_CHECK: {"state": state, "cep_state": other}}
 
 
@@ -627,7 +632,7 @@ def _holds_of(
     else:
         state, wrong = _address_of(submission)
         holds |= wrong
-        routable = routable and HoldKind.ADDRESS not in wrong
+        routable = routable and state is not None
     document = order.customer.document
     if document and normalise_document(document) is None:
         holds[HoldKind.CUSTOMER] = {"field": "document"}

@@ -137,6 +137,7 @@ class HoldKind(StrEnum):
     CUSTOMER = "customer"  # invalid CPF or CNPJ
     SLOT = "slot"  # the slot it was sold with has no place for it
     QUANTITY = "quantity"  # more of a SKU than its channel takes unasked; it claims nothing meanwhile
+    CHANNEL_CHANGE = "channel_change"  # its channel changed or cancelled what is not changed here
     FRAUD = "fraud"
     MANUAL = "manual"
 
@@ -169,6 +170,7 @@ STOPPING_HOLDS = frozenset(
         HoldKind.ADDRESS_CHECK,
         HoldKind.PAYMENT,
         HoldKind.PAYMENT_ELSEWHERE,
+        HoldKind.CHANNEL_CHANGE,
     }
 )
 
@@ -226,6 +228,7 @@ HOLD_WORDS: dict[HoldKind, str] = {
     HoldKind.CUSTOMER: N_("Invalid CPF or CNPJ"),
     HoldKind.SLOT: N_("No place in the slot"),
     HoldKind.QUANTITY: N_("Unusually many units"),
+    HoldKind.CHANNEL_CHANGE: N_("Changed at the channel"),
     HoldKind.FRAUD: N_("Fraud review"),
     HoldKind.MANUAL: N_("Held by a person"),
 }

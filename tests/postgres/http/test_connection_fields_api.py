@@ -90,7 +90,7 @@ async def test_an_order_that_comes_by_the_api_says_as_much(made):
         "channel": "web",
         "external_id": "api-1",
         "lines": [{"sku": "A", "quantity": 1, "unit_price": 1000}],
-        "ship_to": {"state": "SP"},
+        "ship_to": {"state": "SP", "city": "Santos", "street": "Rua A"},
         "details": {"tags": ["vip"], "desired_on": "2026-12-24", "lines": [{"line": 1, "attributes": {"size": "M"}}]},
     }
     placed = await shop.http.post("/v1/orders", json=body, headers=key)

@@ -112,7 +112,7 @@ async def test_tags_that_an_order_comes_with_are_there_at_once(retailer: Shop) -
         "channel": "site",
         "external_id": str(new_id()),
         "lines": [{"sku": "CAMA", "quantity": 1, "unit_price": 1000}],
-        "ship_to": {"postal_code": "58038000", "city": "João Pessoa", "state": "PB"},
+        "ship_to": {"postal_code": "58038000", "city": "João Pessoa", "state": "PB", "street": "Rua A"},
         "details": {"tags": ["Troca", "troca ", "VIP"]},
     }
     made = await retailer.http.post("/v1/orders", json=order, headers=await retailer.key({"intake:submit"}))

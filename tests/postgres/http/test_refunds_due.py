@@ -15,13 +15,15 @@ __all__ = ["retailer"]
 EVERYTHING = set(PERMISSIONS) - {"identity:manage"}
 ORDER: dict[str, Any] = {
     "channel": "site",
-    "ship_to": {"postal_code": "58038000", "city": "João Pessoa", "state": "PB"},
+    "ship_to": {"postal_code": "58038000", "city": "João Pessoa", "state": "PB", "street": "Rua A"},
     "lines": [{"sku": "REDE", "quantity": 1, "unit_price": 10_000}],
 }
 
 
 async def sold(shop: Shop, key: dict[str, str], name: str, *paid: int, quantity: int = 1) -> dict[str, Any]:
-    payments = [{"kind": "pix", "amount": each, "state": "captured", "reference": f"{name}-{each}"} for each in paid]
+    payments = [
+        {"kind": "pix", "amount": each, "state": "captured", "reference": f"{name}-{n}"} for n, each in enumerate(paid)
+    ]
     lines = [{**ORDER["lines"][0], "quantity": quantity}]
     body = {**ORDER, "lines": lines, "external_id": name, "payments": payments}
     answer = await shop.http.post("/v1/orders", json=body, headers=key)

@@ -76,7 +76,7 @@ async def placed(shop: Shop, *lines: tuple[str, int]) -> UUID:
         "channel": "site",
         "external_id": str(new_id()),
         "lines": [{"sku": sku, "quantity": quantity, "unit_price": 1000} for sku, quantity in lines],
-        "ship_to": {"postal_code": "58038000", "city": "João Pessoa", "state": "PB"},
+        "ship_to": {"postal_code": "58038000", "city": "João Pessoa", "state": "PB", "street": "Rua A"},
     }
     answer = await shop.http.post("/v1/orders", json=order, headers=await shop.key({"intake:submit"}))
     assert answer.status_code == 201, answer.text

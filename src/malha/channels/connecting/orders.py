@@ -5,6 +5,7 @@ variant is, what their word for a way to pay means) keeps it waiting. Later it i
 payments, cancels and refunds are recorded, any other change waits for a person.
 """
 
+import functools
 import hashlib
 from collections.abc import Sequence
 from datetime import datetime
@@ -448,7 +449,7 @@ async def _update(
     """Bring an order up to what the peer says now, under its lock; return what a person must look at.
 
     Raises:
-        Parked: the order is gone, or a payment does not fit.
+        Parked: the order is gone.
     """
     order_id = await _id_of(tx, connection, order)
     if order_id is None:
@@ -464,39 +465,66 @@ async def _update(
     erased = await order_reads.is_erased(tx, order_id)
     if order.state is not ExtState.CANCELLED:
         before = None if known is None or erased else known.content_hash
-        if before is not None and not is_same(before, content or b""):
+        changed = before is not None and not is_same(before, content or b"")
+        if changed:
             why = f"version {order.version} of the order is another than the one that was taken"
             problems.append(reversing.Problem("changed", why))
-        else:
-            await _pay(tx, order_id, order, {} if new is None else new.words)
-            if new is not None and new.order.details is not None and not erased:
-                await details.set_details(tx, order_id, new.order.details)
+        elif new is not None and new.order.details is not None and not erased:
+            await details.set_details(tx, order_id, new.order.details)
+        problems += await _pay(tx, order_id, order, {} if new is None else new.words, here_only=changed)
     problems += await reversing.record(tx, order_id, order)
+    await reversing.keep(tx, order_id, order, content, problems)
     if not problems:
         await _bind(tx, connection, order, order_id, content, order.version)
     return problems
 
 
-async def _pay(tx: Tx, order_id: UUID, order: ExtOrder, words: Words) -> None:
-    """Record what became of payments since; the same again changes nothing."""
+async def _pay(tx: Tx, order_id: UUID, order: ExtOrder, words: Words, *, here_only: bool) -> list[reversing.Problem]:
+    """Record what became of payments since, and return what does not fit; the same again changes nothing.
+
+    `here_only`: payments that are not here yet may pay for what was changed at the channel; until that is done here
+    too, they would be money to be given back.
+    """
     rows = list(await payment_reads.tenders(tx, order_id))
+    problems: list[reversing.Problem] = []
     for said in order.payments:
         row = _row_of(rows, said, words)
-        try:
-            if row is None:
-                if said.state is not PaidState.DECLINED and said.amount > 0:
-                    await payments.add_tender(tx, order_id, _tender(order_id, said, words, order.placed_at), told=True)
-            elif said.state in _FACTS and not _recorded(row, said):
-                fact = Fact(
-                    position=row.position,
-                    kind=_FACTS[said.state],
-                    amount=said.amount,
-                    reference=_reference(said) or "",
-                    occurred_at=said.paid_at,
-                )
-                await payments.record_fact(tx, order_id, fact, told=True)
-        except MalhaError as error:
-            raise Parked("payment", str(error)) from None
+        if row is None and (here_only or said.state is PaidState.DECLINED or said.amount <= 0):
+            continue
+        if row is not None and said.state is PaidState.DECLINED and row.captured > row.refunded:
+            why = f"payment {said.id} was captured, and the channel says now that it is declined"
+            problems.append(reversing.Problem("declined", why))
+            continue
+        pay = functools.partial(_pay_one, tx, order_id, order, said, row, words)
+        problems += await reversing.tried(tx, "payment", pay)
+    return problems
+
+
+async def _pay_one(tx: Tx, order_id: UUID, order: ExtOrder, said: ExtPayment, row: Any, words: Words) -> list[str]:
+    if row is None:
+        await payments.add_tender(tx, order_id, _tender(order_id, said, words, order.placed_at), told=True)
+    elif fact := _fact_of(row, said):
+        await payments.record_fact(tx, order_id, fact, told=True)
+    return []
+
+
+def _fact_of(row: Any, said: ExtPayment) -> Fact | None:
+    """Return what is to be recorded on a payment that is here; None where it stands as its channel says.
+
+    A channel says how far the whole payment is. Of one that was authorised and is declined now, nothing is left; of one
+    that is captured in parts, what is captured by now.
+    """
+    reference = _reference(said) or ""
+    kind, amount = _FACTS.get(said.state), said.amount
+    if kind is FactKind.DECLINED and row.authorised:
+        kind, amount = FactKind.VOIDED, row.authorised - row.voided - row.captured
+    elif kind is FactKind.CAPTURED and row.captured:
+        reference, amount = f"{reference} {said.amount}".strip(), said.amount - row.captured
+    elif kind is FactKind.AUTHORISED and (row.authorised or row.captured) >= said.amount:
+        return None
+    if kind is None or amount <= 0:
+        return None
+    return Fact(position=row.position, kind=kind, amount=amount, reference=reference, occurred_at=said.paid_at)
 
 
 def _row_of(rows: list[Any], said: ExtPayment, words: Words) -> Any:
@@ -512,11 +540,6 @@ def _row_of(rows: list[Any], said: ExtPayment, words: Words) -> Any:
         return None
     rows.remove(named[0])
     return named[0]
-
-
-def _recorded(row: Any, said: ExtPayment) -> bool:
-    done = {PaidState.AUTHORISED: row.authorised or row.captured, PaidState.CAPTURED: row.captured}
-    return bool(done.get(said.state, 0) >= said.amount)
 
 
 def _tender(order_id: UUID, said: ExtPayment, words: Words, placed_at: datetime) -> NewTender:

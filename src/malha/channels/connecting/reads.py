@@ -125,6 +125,11 @@ WHERE EXISTS (SELECT FROM customer_erasure)
 ORDER_BY_KEY = """
 SELECT id, number FROM sales_order WHERE channel_id = %(channel_id)s::int AND external_id = %(external_id)s::text
 """
+# Whether the same was told before: who lifted the hold then has decided on it.
+HELD_FOR = """
+SELECT EXISTS (SELECT FROM order_hold WHERE order_id = %(order_id)s::uuid AND kind = %(kind)s::text
+    AND detail ->> 'told' = %(told)s::text)
+"""
 # What was sold, as it was submitted.
 ORDER_SHAPE = """
 SELECT o.total, array_agg(l.sku_text || ' ' || l.quantity || ' ' || l.unit_price || ' ' || l.discount ORDER BY l.line)

@@ -6,8 +6,8 @@ that left, more money than came) is a problem with its reason, and keeps nothing
 told back: it is the connection that acts, and what a connection did is not told to it.
 """
 
-import contextlib
-from collections.abc import Awaitable, Callable
+import hashlib
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -16,17 +16,19 @@ from malha.channels.connecting import reads
 from malha.channels.contract import ExtOrder, ExtRefund, ExtState, RefundState
 from malha.ordering import rules
 from malha.ordering import service as ordering
-from malha.ordering.errors import NothingToCancel
-from malha.ordering.model import CancelWish, UnitState
+from malha.ordering.errors import DocumentStands, NothingToCancel, UnitsLeft
+from malha.ordering.model import GONE, CancelWish, HoldKind, UnitState
 from malha.payments import reads as payment_reads
 from malha.payments import service as payments
 from malha.payments.model import Fact, FactKind
 from malha.platform.db import Tx
 from malha.platform.errors import MalhaError
+from malha.platform.i18n import N_
 from malha.platform.ids import UUID
 
 REASON = "cancelled at the channel"
 LONGEST_REFERENCE = 200
+_KEEPING = frozenset({"changed", "left", "declined"})
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -44,13 +46,14 @@ def is_any(order: ExtOrder) -> bool:
 async def record(tx: Tx, order_id: UUID, order: ExtOrder) -> list[Problem]:
     """Record what the channel took back since; return what cannot be. The order must be locked."""
     cancel = _cancel_whole if order.state is ExtState.CANCELLED else _cancel_units
-    problems = await _tried(tx, "left", lambda: cancel(tx, order_id, order))
+    problems = await tried(tx, "left", lambda: cancel(tx, order_id, order))
     for refund in order.refunds:
-        problems += await _tried(tx, "payment", lambda refund=refund: _refund(tx, order_id, refund))  # type: ignore[misc]
+        problems += await tried(tx, "payment", lambda refund=refund: _refund(tx, order_id, refund))  # type: ignore[misc]
     return problems
 
 
-async def _tried(tx: Tx, cause: str, do: Callable[[], Awaitable[list[str]]]) -> list[Problem]:
+async def tried(tx: Tx, cause: str, do: Callable[[], Awaitable[list[str]]]) -> list[Problem]:
+    """Return why something cannot be recorded: what it says, or the refusal, which leaves nothing of it behind."""
     try:
         async with tx.savepoint():
             return [Problem(cause, why) for why in await do()]
@@ -59,9 +62,40 @@ async def _tried(tx: Tx, cause: str, do: Callable[[], Awaitable[list[str]]]) -> 
 
 
 async def _cancel_whole(tx: Tx, order_id: UUID, _order: ExtOrder) -> list[str]:
-    with contextlib.suppress(NothingToCancel):
-        await ordering.cancel(tx, order_id, reason=REASON)
+    try:
+        async with tx.savepoint():
+            await ordering.cancel(tx, order_id, reason=REASON)
+    except NothingToCancel:
+        pass
+    except (UnitsLeft, DocumentStands) as error:  # the rest need not leave too
+        lines = (await ordering.lines_of(tx, [order_id]))[order_id]
+        open_ = [u for u in (await ordering.units_of(tx, [order_id]))[order_id] if rules.is_cancellable(u)]
+        wishes = [CancelWish(line.line, count) for line in lines if (count := rules.whole_units(line, open_))]
+        if wishes:
+            await ordering.cancel(tx, order_id, reason=REASON, wishes=wishes)
+        return [str(error)]
     return []
+
+
+async def keep(tx: Tx, order_id: UUID, order: ExtOrder, content: bytes | None, problems: Sequence[Problem]) -> None:
+    """Let nothing more of an order leave while a person has to look at what its channel says of it now.
+
+    Once a person lifted the hold, the same told again places none. It is lifted when both sides agree.
+    """
+    if not any(problem.cause in _KEEPING for problem in problems):
+        if not problems:
+            await ordering.lift_holds(tx, [order_id], HoldKind.CHANNEL_CHANGE, N_("The channel and the order agree."))
+        return
+    units = (await ordering.units_of(tx, [order_id]))[order_id]
+    if all(u.state in GONE or u.state is UnitState.CANCELLED for u in units):
+        return
+    said = [problem.why for problem in problems if problem.cause == "declined"]
+    said += [order.state.value, *(f"{line.id or line.sku} {line.cancelled}" for line in order.lines if line.cancelled)]
+    told = hashlib.sha256("\n".join(said).encode() + b"\n" + (content or b"")).hexdigest()[:32]
+    asked = {"order_id": order_id, "kind": HoldKind.CHANNEL_CHANGE.value, "told": told}
+    if not await tx.value(reads.HELD_FOR, asked):
+        await ordering.ensure_holds(tx, {order_id: {"told": told}}, HoldKind.CHANNEL_CHANGE)
+        await ordering.restate_hold(tx, order_id, HoldKind.CHANNEL_CHANGE, {"told": told})
 
 
 async def _cancel_units(tx: Tx, order_id: UUID, order: ExtOrder) -> list[str]:

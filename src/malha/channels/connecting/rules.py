@@ -38,6 +38,7 @@ FIXES: dict[str, str] = {
     "refused": N_("The order cannot be taken as it is: correct what the message names, then try again."),
     "left": N_("The channel cancelled what has left or has a document: settle it with the customer, then drop this."),
     "payment": N_("The payment does not fit what is known: compare both sides, then try again or drop this."),
+    "declined": N_("Money that came is declined at the channel: look there, then record what went back, or drop this."),
     "unknown_request": N_("We asked the partner for nothing of this name: ask the partner what it means."),
     "unknown_notice": N_("We told the partner of nothing of this name: ask the partner what it means."),
     "unknown_location": N_("The partner names a location that is not its: add it to the connection, then try again."),
