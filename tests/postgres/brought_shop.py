@@ -47,7 +47,9 @@ class Shop:
             customer=Buyer(name="Maria"),
             method="ship" if at is None else "pickup",
             pickup_location=at,
-            ship_to=Address(state="RJ", city="Rio de Janeiro", postal_code="20040002") if at is None else None,
+            ship_to=Address(state="RJ", city="Rio de Janeiro", postal_code="20040002", street="Rua A")
+            if at is None
+            else None,
             payments=[NewPayment("pix", total, "captured")],
         )
         return UUID(str((await self.gate.submit(new)).id))
