@@ -80,6 +80,30 @@ async def test_a_card_is_authorised_captured_in_parts_and_refunded_up_to_what_wa
         ]  # fmt: skip
 
 
+async def test_what_is_declined_after_it_was_authorised_secures_nothing_until_it_is_paid(database):
+    async with database.transaction() as tx:
+        world = await a_network(tx)
+        sku = await a_product(tx, world, "A", stock={"DC": 5})
+        order_id = await an_order(tx, world, [Sold(sku, 1, price=1000)], paid="pending")
+        covered = []
+        for fact in (
+            a_fact("authorised", 1000),
+            a_fact("declined", 1000),  # the gateway gave the authorisation up, or refused to capture it
+            a_fact("captured", 400),
+            a_fact("declined", 600, "2"),
+            a_fact("captured", 600, "2"),
+        ):
+            told = await service.record_fact(tx, order_id, fact)
+            await service.settle_holds(tx, [order_id])
+            held = HoldKind.PAYMENT in (await ordering.open_holds(tx, [order_id]))[order_id]
+            covered.append((told.state, (await service.coverage(tx, [order_id]))[order_id], held))
+        assert covered == [
+            ("authorised", 1000, False), ("declined", 0, True), ("partially_paid", 1000, False),
+            ("partially_paid", 400, True), ("paid", 1000, False),
+        ]  # fmt: skip
+        assert await sums_agree(tx)
+
+
 async def test_the_same_fact_twice_is_recorded_once_and_with_another_amount_refused(database):
     async with database.transaction() as tx:
         world = await a_network(tx)

@@ -58,7 +58,9 @@ def test_the_derived_state_agrees_with_the_money(total, cancelled, tenders):
     if state in {PaymentState.UNPAID, PaymentState.PENDING, PaymentState.DECLINED, PaymentState.AUTHORISED}:
         assert sums.captured == 0
     if state is PaymentState.AUTHORISED:
-        assert sums.authorised - sums.voided >= payable > 0
+        assert rules.standing_of(own).authorised - rules.standing_of(own).voided >= payable > 0
+        assert sum(t.standing.covered for t in own) >= payable
+    assert sums.captured - sums.refunded <= sum(t.standing.covered for t in own) <= sum(t.sums.covered for t in own)
     due = rules.refund_due(payable, sums)
     assert due == max(0, sums.captured - sums.refunded - payable)
     assert due <= sums.captured - sums.refunded

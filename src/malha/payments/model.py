@@ -91,6 +91,15 @@ class Tender(msgspec.Struct, frozen=True):
     sums: Sums
     declined: bool = False
 
+    @property
+    def standing(self) -> Sums:
+        """Return the sums as they count: of an authorisation that was declined since, only what was captured."""
+        if not self.declined:
+            return self.sums
+        return msgspec.structs.replace(
+            self.sums, voided=max(self.sums.voided, self.sums.authorised - self.sums.captured)
+        )
+
 
 class NewTender(msgspec.Struct, frozen=True, kw_only=True):
     """A tender as it is recorded; `state` says what already happened with its whole amount."""

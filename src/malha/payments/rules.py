@@ -98,19 +98,28 @@ def state_of(total: int, payable: int, tenders: Sequence[Tender]) -> PaymentStat
     return derive_state(
         total,
         payable,
-        sum_up(tenders),
+        standing_of(tenders),
         pending=any(t.sums == nothing and not t.declined for t in tenders),
         declined=any(t.declined for t in tenders),
     )
 
 
 def sum_up(tenders: Sequence[Tender]) -> Sums:
-    """Return the sums of all tenders together."""
+    """Return what was recorded of all tenders together."""
+    return _added([tender.sums for tender in tenders])
+
+
+def standing_of(tenders: Sequence[Tender]) -> Sums:
+    """Return the sums of all tenders together as they count: without what was declined after it was authorised."""
+    return _added([tender.standing for tender in tenders])
+
+
+def _added(sums: Sequence[Sums]) -> Sums:
     return Sums(
-        authorised=sum(t.sums.authorised for t in tenders),
-        captured=sum(t.sums.captured for t in tenders),
-        refunded=sum(t.sums.refunded for t in tenders),
-        voided=sum(t.sums.voided for t in tenders),
+        authorised=sum(s.authorised for s in sums),
+        captured=sum(s.captured for s in sums),
+        refunded=sum(s.refunded for s in sums),
+        voided=sum(s.voided for s in sums),
     )
 
 

@@ -379,7 +379,7 @@ async def _tenders_of(tx: Tx, order_ids: Iterable[UUID]) -> dict[UUID, list[Tend
 
 async def coverage(tx: Tx, order_ids: Iterable[UUID]) -> dict[UUID, int]:
     """Return the money each order's tenders secure: captured or still authorised, less refunds; 0 without tenders."""
-    return {o: sum(t.sums.covered for t in own) for o, own in (await _tenders_of(tx, order_ids)).items()}
+    return {o: sum(t.standing.covered for t in own) for o, own in (await _tenders_of(tx, order_ids)).items()}
 
 
 async def secured(tx: Tx, orders: Mapping[UUID, Order]) -> dict[UUID, Secured]:
@@ -426,7 +426,7 @@ async def settle_holds(tx: Tx, order_ids: Iterable[UUID]) -> None:
         if is_untouched(units[o])
         or (
             any(u.state not in GONE and u.state is not UnitState.CANCELLED for u in units[o])
-            and rules.is_taken_back(order.payable, order.payable - money[o].missing, rules.sum_up(tenders[o]))
+            and rules.is_taken_back(order.payable, order.payable - money[o].missing, rules.standing_of(tenders[o]))
         )
     }
     await ordering.ensure_holds(tx, missing, HoldKind.PAYMENT)

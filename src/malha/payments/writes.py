@@ -47,7 +47,7 @@ SELECT t.order_id, t.id, t.position, t.kind, t.amount,
        coalesce(sum(e.amount) FILTER (WHERE e.kind = 'captured'), 0)::bigint,
        coalesce(sum(e.amount) FILTER (WHERE e.kind = 'refunded'), 0)::bigint,
        coalesce(sum(e.amount) FILTER (WHERE e.kind = 'voided'), 0)::bigint,
-       coalesce((array_agg(e.kind ORDER BY e.occurred_at DESC, e.recorded_at DESC))[1] = 'declined', false)
+       coalesce((array_agg(e.kind ORDER BY e.occurred_at DESC, e.recorded_at DESC, e.id DESC))[1] = 'declined', false)
 FROM tender t LEFT JOIN payment_entry e ON e.tender_id = t.id
 WHERE t.order_id = ANY (%(orders)s::uuid[])
 GROUP BY t.id ORDER BY t.order_id, t.position
