@@ -39,7 +39,7 @@ from malha.ordering.tracking import tracking_address
 from malha.payments import deadlines
 from malha.payments import reads as payments_reads
 from malha.payments import service as payments
-from malha.payments.model import Fact, FactKind
+from malha.payments.model import Fact, FactKind, NewTender, TenderKind
 from malha.platform import audit, brazil, i18n
 from malha.platform.clock import now
 from malha.platform.days import maybe_day, read_day
@@ -283,6 +283,8 @@ async def _place(tx: Tx, order_id: UUID, _form: Form) -> str:
 
 
 async def _payment(tx: Tx, order_id: UUID, form: Form) -> str:
+    if forms.said(form, "position", 20) == "another":
+        return await _another_payment(tx, order_id, form)
     amount, position = centavos(forms.said(form, "amount", 30)), _whole(form, "position")
     kinds = {kind.value: kind for kind in FactKind}
     kind, reference = kinds.get(forms.said(form, "kind", 20)), forms.said(form, "reference", 100)
@@ -296,6 +298,23 @@ async def _payment(tx: Tx, order_id: UUID, form: Form) -> str:
     assert amount is not None and kind is not None and position is not None  # noqa: PT018, S101  (no flaws)
     fact = Fact(position=position, kind=kind, amount=amount, reference=reference)
     done = await payments.record_fact(tx, order_id, fact)
+    await payments.settle_holds(tx, [order_id])
+    return _("It had been recorded before; nothing changed") if done.repeated else _("Recorded")
+
+
+async def _another_payment(tx: Tx, order_id: UUID, form: Form) -> str:
+    """Record what was paid beside the tenders that the channel named, or where it named none."""
+    amount, reference = centavos(forms.said(form, "amount", 30)), forms.said(form, "reference", 100)
+    means, state = forms.said(form, "means", 20), forms.said(form, "kind", 20)
+    flaws = [] if means in set(TenderKind) else [Flaw("means", N_("Choose how it was paid."))]
+    if state not in {FactKind.CAPTURED, FactKind.AUTHORISED}:
+        flaws.append(Flaw("kind", N_("Another payment is recorded once it is authorised or captured.")))
+    if amount is None:
+        flaws.append(Flaw("amount", N_("Write the amount like 1.126,40.")))
+    refuse([*flaws, *reference_flaws(reference)])
+    assert amount is not None  # noqa: S101  (no flaws)
+    tender = NewTender(order_id=order_id, position=0, kind=means, amount=amount, state=state, reference=reference)
+    done = await payments.add_tender(tx, order_id, tender)
     await payments.settle_holds(tx, [order_id])
     return _("It had been recorded before; nothing changed") if done.repeated else _("Recorded")
 

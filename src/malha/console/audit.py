@@ -25,7 +25,7 @@ from malha.platform.errors import NotFound
 from malha.platform.i18n import N_, _
 from malha.platform.ids import id_in
 from malha.platform.sheets import Column, Kind
-from malha.platform.text import whole_in
+from malha.platform.text import begun, whole_in
 
 PAGE_SIZE = 50
 COLUMNS = (
@@ -173,7 +173,7 @@ def _row(e: Entry, number: int | None, names: Mapping[str, str]) -> Row:
         source=e.source or "",
         act=audit_words.act(e.action),
         kind=audit_words.entity(e.entity),
-        record=record if e.entity != "retailer" else "",
+        record="" if e.entity == "retailer" or record == "-" else record,  # "-": of many, none is named
         href=href,
         summary=audit_words.summary(e),
         request=e.request_id or "",
@@ -226,7 +226,7 @@ async def audit_list(request: Request[Any, Any, Any]) -> Response[str]:
 
 def _actions() -> list[tuple[str, str]]:
     """Return the actions by their words; those that share one share an entry, as people cannot tell them apart."""
-    return sorted(((key, _(word).capitalize()) for key, word in audit_words.ACTIONS.items()), key=lambda pair: pair[1])
+    return sorted(((key, begun(_(word))) for key, word in audit_words.ACTIONS.items()), key=lambda pair: pair[1])
 
 
 async def _entry(tx: Tx, id_: int) -> tuple[Entry, Row]:

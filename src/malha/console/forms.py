@@ -16,12 +16,13 @@ class Refusal(NamedTuple):
     mend: str
     problems: tuple[str, ...]
     status: int
+    fields: tuple[str, ...] = ()  # of the form, one for each flaw
 
 
 def refusal(error: MalhaError) -> Refusal:
     """Return a refusal in the reader's words."""
     says, mend = web.refusal_text(error)
-    return Refusal(says, mend, tuple(web.problems_text(error)), error.status)
+    return Refusal(says, mend, tuple(web.problems_text(error)), error.status, tuple(web.problem_fields(error)))
 
 
 def said(form: FormMultiDict, name: str, most: int = 400) -> str:

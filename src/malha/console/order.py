@@ -55,6 +55,7 @@ from malha.platform.clock import now
 from malha.platform.db import Tx
 from malha.platform.i18n import N_, _, n_
 from malha.platform.ids import UUID
+from malha.platform.text import within
 from malha.promising import reads as promising
 from malha.promising.slipping import SLIP_WORDS, Slip
 from malha.routing import reads as routing
@@ -111,6 +112,12 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     def open_holds(self) -> list[HoldRow]:
         """Return the holds that stop it now."""
         return [hold for hold in self.holds if hold.resolved_at is None]
+
+    @property
+    def owed(self) -> int:
+        """Return how much of the order nobody paid, whatever tenders promise, in centavos."""
+        captured = self.paid.captured if self.paid else 0
+        return max(self.header.total - self.header.cancelled_total - captured, 0)
 
     @property
     def living(self) -> list[UnitRow]:
@@ -218,6 +225,7 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True):
     pill: str
     answers: list[Answer]
     step: Step | None
+    mends: dict[str, Step]  # by kind of hold, what mends its cause here
     lines: list[LineView]
     legend: list[tuple[str, str]]
     works: list[WorkView]
@@ -566,7 +574,7 @@ def _blocks(facts: Facts) -> Answer:
             more = f"{_('Its stock waits for the money until {time}.', time=render.moment(due.due_at))} {more}"
         if len(holds) > 1:
             more = (
-                _("And {others}.", others=", ".join(_(words.HOLD.get(h.kind, h.kind)).lower() for h in holds[1:]))
+                _("And {others}.", others=", ".join(within(_(words.HOLD.get(h.kind, h.kind))) for h in holds[1:]))
                 + " "
                 + more
             )
@@ -606,28 +614,15 @@ def next_step(
     return next((step for step in steps if may is None or may(step.permission)), next(iter(steps), None))
 
 
-def _steps(  # noqa: C901, PLR0912 -- a list of cases in a person's order
+def _steps(  # noqa: C901 -- a list of cases in a person's order
     facts: Facts, instead: Sequence[substituting.Choice]
 ) -> Iterator[Step]:
     units = facts.living
     states = {u.state for u in units}
     for hold in facts.open_holds:
-        if hold.kind == HoldKind.PAYMENT and facts.tenders:
-            yield Step(
-                act="payment",
-                label=_("Record payment"),
-                icon="cash",
-                dialog="dlg-payment",
-                permission="payments:record",
-            )
-        elif hold.kind in {HoldKind.ADDRESS, HoldKind.ADDRESS_CHECK}:
-            yield Step(act="address", label=_("Correct address"), icon="map-pin", dialog="dlg-address")
-        elif hold.kind == HoldKind.UNKNOWN_SKU:
-            yield Step(act="map", label=_("Identify SKU"), icon="barcode", dialog="dlg-map")
-        elif hold.kind in REGISTERED:
-            yield _register(hold.kind, hold.detail)
-        elif hold.kind == HoldKind.SLOT and facts.slot.choices:
-            yield Step(act="slot", label=_("Choose another slot"), icon="calendar-event", dialog="dlg-slot")
+        mended = _mending(facts, hold)
+        if mended is not None:
+            yield mended
         elif hold.kind not in AUTOMATIC_HOLDS:
             yield Step(
                 act="resolve",
@@ -673,6 +668,22 @@ def _steps(  # noqa: C901, PLR0912 -- a list of cases in a person's order
         )
     if states and states <= GONE and facts.under_way:
         yield Step(act="deliver", label=_("Record delivery"), icon="circle-check", permission="fulfillment:work")
+
+
+def _mending(facts: Facts, hold: HoldRow) -> Step | None:
+    """Return what mends the cause of a hold, other than to lift it; None: nothing on this page does."""
+    if hold.kind in {HoldKind.PAYMENT, HoldKind.PAYMENT_LAPSED} and (facts.tenders or facts.owed):
+        label, who = _("Record payment"), "payments:record"
+        return Step(act="payment", label=label, icon="cash", dialog="dlg-payment", permission=who)
+    if hold.kind in {HoldKind.ADDRESS, HoldKind.ADDRESS_CHECK}:
+        return Step(act="address", label=_("Correct address"), icon="map-pin", dialog="dlg-address")
+    if hold.kind == HoldKind.UNKNOWN_SKU:
+        return Step(act="map", label=_("Identify SKU"), icon="barcode", dialog="dlg-map")
+    if hold.kind in REGISTERED:
+        return _register(hold.kind, hold.detail)
+    if hold.kind == HoldKind.SLOT and facts.slot.choices:
+        return Step(act="slot", label=_("Choose another slot"), icon="calendar-event", dialog="dlg-slot")
+    return None
 
 
 # What is registered so that an order goes on: the name of the code in the hold, the page, the icon.
@@ -931,6 +942,7 @@ def view_of(
     step = next_step(facts, instead, may)
     there = {UnitState.DELIVERED, UnitState.COLLECTED}
     coming = {u.line for u in facts.living if u.state not in there}
+    mends = {hold.kind: mended for hold in facts.open_holds if (mended := _mending(facts, hold))}
     return OrderView(
         facts=facts,
         number=header.number,
@@ -938,6 +950,7 @@ def view_of(
         pill=_pill(facts, sign),
         answers=[_where(facts), _late(facts), _blocks(facts), _can(facts, step, may)],
         step=step,
+        mends=mends,
         lines=lines,
         legend=[(family, ", ".join(said)) for family, said in families.items()],
         works=[_work_view(facts, row) for row in facts.work],

@@ -20,7 +20,7 @@ from malha.platform import brazil, i18n
 from malha.platform.clock import now
 from malha.platform.db import SYSTEM
 from malha.platform.i18n import _
-from malha.platform.text import initials
+from malha.platform.text import begun, initials
 from malha.promising import rules
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
@@ -221,6 +221,7 @@ def environment() -> Environment:
         "lateness": lateness,
         "capped": capped,
         "initials": initials,
+        "begun": begun,
         "maker": maker,
         "address_line": address_line,
         "paragraphs": paragraphs,

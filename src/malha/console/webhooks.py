@@ -17,6 +17,7 @@ from malha.network import reads as network
 from malha.platform import failures, i18n
 from malha.platform.clock import now
 from malha.platform.db import Tx
+from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_, _
 from malha.platform.sheets import Column
 from malha.platform.sheets import Kind as SheetKind
@@ -237,6 +238,9 @@ async def webhook_edit(request: Asking, webhook_id: FromPath[int]) -> Response[s
 def _draft(read: Filled) -> EndpointDraft:
     single = [part for part in read.text("single", 2_000).replace(",", " ").split() if part]
     types = tuple(dict.fromkeys([*forms.chosen(read.form, "types", 100), *single]))
+    for name in catalogue.unknown_types(single):
+        says, mend = N_("There is no event {name}."), N_("The types of events are listed at {at}.")
+        read.flaws.append(Flaw("single", says, mend, {"name": name, "at": "/v1/event-types"}))
     if not types:
         read.wrong("single", N_("Choose at least one kind of event."))
     channels = tuple(forms.chosen(read.form, "channels", 200))

@@ -1,4 +1,4 @@
-"""Text for searching: accents, case and compatibility forms folded, so that "Joao" finds "João"."""
+"""Text for searching, folded so that "Joao" finds "João" (accents, case, compatibility forms); and how words begin."""
 
 import re
 import unicodedata
@@ -32,3 +32,13 @@ def initials(name: str) -> str:
     """Return up to two letters that stand for a name."""
     parts = [part for part in name.split() if part[:1].isalpha()]
     return (parts[0][:1] + (parts[-1][:1] if len(parts) > 1 else parts[0][1:2])).upper() if parts else "?"
+
+
+def begun(text: str) -> str:
+    """Return a text as a sentence begins with it: `SKU identified` stays so, `log-in` is `Log-in`."""
+    return text[:1].upper() + text[1:]
+
+
+def within(text: str) -> str:
+    """Return a label as a sentence goes on with it: `On hold` is `on hold`, an acronym in front stays: `CEP of ...`."""
+    return text if text[1:2].isupper() else text[:1].lower() + text[1:]

@@ -65,6 +65,21 @@ async def test_a_table_of_which_nothing_can_be_imported_says_what_to_do(shop: Sh
     assert "can be undone" not in page
 
 
+async def test_an_import_that_is_done_leads_to_what_it_brought(shop: Shop) -> None:
+    async with shop.database.transaction() as tx:
+        await a_product(tx, await a_network(tx), "A", stock={"DC": 1}, price=100)
+    await jobs.install(shop.database.url)
+    planner = await shop.session(Role.PLANNER)
+    sent = await shop.http.post("/imports/prices", files={"file": ("p.csv", "sku;price\nA;2,00\n")}, headers=planner)
+    run = (await shop.http.get("/v1/imports", headers=planner)).json()[0]["id"]
+    leads = '<a class="m-btn m-btn-primary" href="/products">Open Prices</a>'
+    for act in ("check", "apply"):
+        assert leads not in (await shop.http.get(sent.headers["location"], headers=planner)).text
+        assert (await shop.http.post(f"/v1/imports/{run}/{act}", json={}, headers=planner)).status_code == 200
+        await service.go_on.work(shop.database, run_id=run)
+    assert leads in (await shop.http.get(sent.headers["location"], headers=planner)).text
+
+
 async def test_what_somebody_may_not_do_is_called_by_its_name(shop: Shop) -> None:
     associate = await shop.session(Role.STORE_ASSOCIATE)
     page = await shop.http.get("/people", headers={**associate, "accept": "text/html"})

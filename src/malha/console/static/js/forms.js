@@ -1,6 +1,13 @@
 // What forms do beyond sending: marking the fields a refusal names, and small helps in filling them in.
 
-const byName = (form, name) => form?.elements.namedItem(name);
+// Of boxes that share a name the first stands for all: it is focused, and called as their group is.
+const byName = (form, name) => {
+  const found = form?.elements.namedItem(name);
+  return found instanceof RadioNodeList ? [...found].find((one) => one.type !== "hidden") : found;
+};
+const oneOfMany = (field) => ["checkbox", "radio"].includes(field.type) && field.form.elements.namedItem(field.name) instanceof RadioNodeList;
+const called = (field) => (oneOfMany(field) ? field.closest("fieldset")?.querySelector("legend") : field.labels?.[0])?.innerText
+  .trim().replace(/\s*\n\s*/g, " · ") || field.getAttribute("aria-label");
 
 // A refusal lists what is wrong with the path of each field: the field is marked, and named in the list.
 document.addEventListener("htmx:afterSettle", (event) => {
@@ -11,14 +18,17 @@ document.addEventListener("htmx:afterSettle", (event) => {
     describe(field, `${field.id || field.name}-error`, false);
   });
   form.querySelectorAll(".m-field-error").forEach((told) => told.remove());
-  const points = [...event.target.querySelectorAll("[data-at]")];
+  mark(form, event.target);
+});
+
+function mark(form, told) {
+  const points = [...told.querySelectorAll("[data-at]")];
   let first = null;
   for (const point of points) {
     const field = byName(form, point.dataset.at);
     if (!(field instanceof HTMLElement)) continue;
-    field.setAttribute("aria-invalid", "true");
-    tell(field, point.textContent);
-    const name = field.labels?.[0]?.innerText.trim().replace(/\s*\n\s*/g, " · ") || field.getAttribute("aria-label");
+    if (!oneOfMany(field)) { field.setAttribute("aria-invalid", "true"); tell(field, point.textContent); }
+    const name = called(field);
     if (name && !point.querySelector("b")) {
       const label = document.createElement("b");
       label.textContent = `${name}: `;
@@ -26,9 +36,17 @@ document.addEventListener("htmx:afterSettle", (event) => {
     }
     if (!first || field.compareDocumentPosition(first) & Node.DOCUMENT_POSITION_FOLLOWING) first = field;
   }
+  for (let box = first; (box = box?.parentElement?.closest("details")); ) box.open = true; // what is folded up takes no focus
   if (first) first.focus();
-  else if (points.length) event.target.scrollIntoView({ block: "center" });
-});
+  else if (points.length) told.scrollIntoView({ block: "center" });
+}
+
+// A form that was sent as a whole comes back with its refusal above it.
+for (const told of document.querySelectorAll("#content > .m-form-error, #content > * > .m-form-error")) {
+  const at = told.querySelector("[data-at]")?.dataset.at;
+  const form = at && [...document.querySelectorAll("#content form")].find((one) => byName(one, at));
+  if (form) mark(form, told);
+}
 
 // What is wrong with a field stands below it as well: the list of a long form may be out of sight.
 function tell(field, text) {
@@ -91,6 +109,15 @@ document.addEventListener("click", (event) => {
     entry.remove();
     back?.focus();
   }
+});
+
+// All units of all lines, or none: of sixty lines one is soon chosen.
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-units]");
+  if (!button) return;
+  const fields = [...document.getElementById(button.dataset.of).querySelectorAll("input[type=number]")];
+  fields.forEach((field) => { field.value = button.dataset.units === "most" ? field.max : "0"; });
+  fields[0]?.dispatchEvent(new Event("change", { bubbles: true }));
 });
 
 // A choice that is a place to go to.

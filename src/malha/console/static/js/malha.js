@@ -93,6 +93,18 @@ document.addEventListener("submit", (event) => {
   if (form.matches("[data-theme-form]")) { event.preventDefault(); theme(form, event.submitter); }
 });
 
+// A form that is sent as a whole is sent once: whoever presses twice would make two keys, and see the secret of one. What
+// htmx sends it holds back by itself. A page that stays, since a file was the answer, may send its form again.
+let sent = new WeakSet();
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (event.defaultPrevented || form.method !== "post") return;
+  if (sent.has(form)) { event.preventDefault(); return; }
+  sent.add(form);
+  setTimeout(() => sent.delete(form), 5000);
+});
+addEventListener("pageshow", () => { sent = new WeakSet(); }); // back at a page that was left
+
 // The name of a chosen file, beside the button that chose it.
 const named = (input) => {
   const says = $("[data-none]", input.closest("[data-file]") ?? document.createElement("i"));
