@@ -2932,6 +2932,7 @@ CREATE TABLE stock_snapshot (
     accepted_at timestamp with time zone,
     ended_at timestamp with time zone,
     other_sheets jsonb DEFAULT '[]'::jsonb NOT NULL,
+    oddities jsonb DEFAULT '[]'::jsonb NOT NULL,
     CONSTRAINT stock_snapshot_pkey PRIMARY KEY (id),
     CONSTRAINT stock_snapshot_number_key UNIQUE (number),
     CONSTRAINT stock_snapshot_scope_check CHECK ((scope = ANY (ARRAY['whole'::text, 'partial'::text]))),
