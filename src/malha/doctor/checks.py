@@ -460,6 +460,13 @@ CHECKS: tuple[Check, ...] = (
         params=_patience,
     ),
     Check(
+        name="pix_on_two_orders",
+        drifts=False,
+        says=N_("Payments that are recorded on orders of two channels: {total}"),
+        row=N_("Order {number}: {reference} pays order {other} already."),
+        statement=reads.ONE_PIX_TWICE,
+    ),
+    Check(
         name="slot_above_quota",
         drifts=False,
         says=N_("Slots whose quota was lowered below what is reserved: {total}"),

@@ -288,6 +288,19 @@ WHERE s.refunded > s.captured OR s.authorised - s.voided > t.amount OR s.authori
 ORDER BY o.number, t.position
 LIMIT %(cap)s::int
 """
+# From the claims that are another order's: of most entries the claim is their own order's, found by its primary key. A
+# channel may part one purchase into several orders, and what waits for a person, or was looked at, is known.
+ONE_PIX_TWICE = """
+SELECT o.number, f.number AS other, c.reference, count(*) OVER () AS total
+FROM payment_entry e
+JOIN tender t ON t.id = e.tender_id
+JOIN payment_claim c ON c.reference = upper(btrim(e.reference)) AND c.order_id <> t.order_id
+JOIN sales_order o ON o.id = t.order_id JOIN sales_order f ON f.id = c.order_id AND f.channel_id <> o.channel_id
+WHERE e.kind = 'captured'
+  AND NOT EXISTS (SELECT FROM order_hold h WHERE h.order_id = o.id AND h.kind = 'payment_elsewhere')
+ORDER BY o.number, c.reference
+LIMIT %(cap)s::int
+"""
 # An authorised document covers exactly the units that carry its id.
 DOCUMENT_IS_NOT_UNITS = """
 WITH papers AS (
