@@ -537,6 +537,16 @@ SELECT s.position, coalesce(e.position, 0) AS log_position, 1 AS total
 FROM sequencer s LEFT JOIN (SELECT position FROM event ORDER BY position DESC LIMIT 1) e ON true
 WHERE coalesce(e.position, s.position) <> s.position
 """
+# Numbers come from a row, so the log has no gap from its oldest row on. Counting walks the primary key alone; which
+# rows are missing is asked only where some are.
+LOG_LACKS = "SELECT coalesce(max(position) - min(position) + 1 - count(*), 0)::bigint FROM event"
+LOG_GAPS = """
+SELECT e.before + 1 AS first, e.position - 1 AS last, e.position - e.before - 1 AS missing, count(*) OVER () AS total
+FROM (SELECT position, lag(position) OVER (ORDER BY position) AS before FROM event) e
+WHERE e.position > e.before + 1
+ORDER BY e.position
+LIMIT %(cap)s::int
+"""
 # Ahead of the log is impossible; it would skip events.
 CHECKPOINT_AHEAD = """
 SELECT s.name, s.position, q.position AS log_position, count(*) OVER () AS total
