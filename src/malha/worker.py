@@ -58,7 +58,10 @@ from malha.inventory.safety import service as safety
 from malha.inventory.sync import applying
 from malha.network import service as network
 from malha.ordering import lateness
-from malha.payments import giving_back  # noqa: F401 -- declares its job
+from malha.payments import (
+    claims,
+    giving_back,  # noqa: F401 -- declares its job
+)
 from malha.platform import idempotency, jobs, measures, sequencer, subscribers
 from malha.platform.db import Database, Tx
 from malha.platform.sequencer import rest
@@ -112,6 +115,7 @@ CHORES = (
     Chore("watch_rules", 60, order_to_cash.watch_rules),
     Chore("resume_locations", 15, _in_one(network.resume_due)),
     Chore("find_late", 30, _in_one(lateness.find_late)),
+    Chore("fill_payment_claims", 300, claims.fill),
     Chore("care_for_messages", 15, telling.care_for_messages),
     Chore("build_feeds", 15, feeds.build_due),
     Chore("forget_replies", 60, _in_one(idempotency.forget_expired)),

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
+import msgspec
 import pytest
 from supply_rows import ANA, BIA, CENTRE, LEAD, SHOP, SKUS, a_retailer, there
 from tests.waiting import waiting
@@ -153,6 +154,66 @@ async def test_who_counted_some_of_all_that_wait_approves_the_others(shop: Datab
             await service.approve(tx, number)
     with pytest.raises(Undecided):
         await close(shop, number)
+
+
+async def scan(db: Database, number: int, sku: int, units: int, actor: Actor, *, add: bool = True) -> None:
+    async with db.transaction(actor) as tx:
+        await service.tally(tx, number, sku, units, add=add)
+
+
+async def scanned(db: Database, number: int, actor: Actor) -> dict[int, str]:
+    async with db.transaction(actor) as tx:
+        return {sku: str(state) for sku, state in (await service.finish(tx, number, {})).items()}
+
+
+async def counters(db: Database, number: int) -> dict[int, list[str]]:
+    async with db.snapshot() as tx:
+        task = await reads.task(tx, number)
+        assert task is not None
+        return {line.sku_id: line.counters for line in await reads.lines(tx, task.id)}
+
+
+async def test_who_scanned_part_of_a_line_is_one_who_counted_it(shop: Database) -> None:
+    number = await a_count(shop, 1, 2)
+    await scan(shop, number, 1, 3, LEAD)
+    await scan(shop, number, 1, 4, ANA)
+    await scan(shop, number, 2, 6, ANA)
+    assert await scanned(shop, number, ANA) == {1: "recount", 2: "recount"}
+    assert await enter(shop, number, {1: 7, 2: 6}, actor=BIA) == {1: "review", 2: "review"}
+    both = ["person:ana", "person:bia"]
+    assert await counters(shop, number) == {1: ["person:lead", *both], 2: both}
+    async with shop.transaction(LEAD) as tx:
+        with pytest.raises(OwnCount):
+            await service.approve(tx, number, [1])
+        assert await service.approve(tx, number) == 1
+    async with shop.transaction(msgspec.structs.replace(LEAD, id="other")) as tx:
+        assert await service.approve(tx, number) == 1
+
+
+async def test_who_scanned_part_of_a_line_does_not_count_it_again(shop: Database) -> None:
+    number = await a_count(shop, 1)
+    await scan(shop, number, 1, 3, BIA)
+    await scan(shop, number, 1, 4, ANA)
+    assert await scanned(shop, number, ANA) == {1: "recount"}
+    for again in (ANA, BIA):
+        with pytest.raises(NotCountable):
+            await scan(shop, number, 1, 7, again)
+    async with shop.snapshot() as tx:
+        task = await reads.task(tx, number)
+        assert task is not None
+        for who, lines in ((ANA, 0), (BIA, 0), (LEAD, 1)):
+            assert len(await reads.to_count(tx, task.id, who.label, limit=9)) == lines
+            assert await reads.left(tx, task.id, who.label) == reads.Left(lines, 1 - lines)
+
+
+async def test_who_takes_all_scanned_units_away_again_counted_nothing(shop: Database) -> None:
+    number = await a_count(shop, 1)
+    await scan(shop, number, 1, 3, LEAD)
+    await scan(shop, number, 1, -3, LEAD)
+    await enter(shop, number, {1: 7}, actor=ANA)
+    await enter(shop, number, {1: 7}, actor=BIA)
+    async with shop.transaction(LEAD) as tx:
+        assert await service.approve(tx, number) == 1
 
 
 async def test_what_is_sold_after_the_count_is_not_counted_away_again(shop: Database) -> None:

@@ -271,6 +271,22 @@ async def test_an_injected_fault_is_found_and_named(database: Database, order: U
     assert str(finding.total) in finding.headline("en") or check == "log_counter"
 
 
+async def test_rows_that_are_missing_from_the_event_log_are_named_by_their_gaps(
+    database: Database, order: UUID
+) -> None:
+    noted = (
+        "INSERT INTO event (position, at, seq, version, key, type, actor, payload)"
+        " SELECT n, now(), n, 1, 'order:x', 'x', 'system', '{}' FROM generate_series(2, 12) n"
+        " ON CONFLICT DO NOTHING"
+    )
+    await examined(database, noted)
+    assert (await examined(database, "UPDATE sequencer SET position = 12")).healthy
+    report = await examined(database, "DELETE FROM event WHERE position IN (3, 6, 7, 8)")
+    finding = only(report, "log_gaps")
+    assert (finding.total, finding.drifts) == (2, True)
+    assert finding.lines("en") == ["Events 3 to 3 are missing (1).", "Events 6 to 8 are missing (3)."]
+
+
 async def test_a_refund_due_that_is_only_on_its_way_is_no_drift(database: Database, order: UUID) -> None:
     """It follows a cancellation by an event: until that was handled, what is stored is of before."""
     assert (await examined(database, "UPDATE order_payment SET refund_due = 500")).healthy

@@ -670,6 +670,34 @@ async def test_variations_have_stock_of_their_own_or_none_and_products_without_a
     assert await read_stock(shop) == {"A": 7, "CAMISA": 9, "CAMISA-AZUL": 3}
 
 
+async def test_stock_that_is_no_number_of_units_is_told_as_it_is_and_holds_up_no_other(shop: WooSim):
+    for sku, stock in (("A", 7), ("TECIDO", 2.5), ("B", "4"), ("C", 3.0), ("FITA", "muitos"), ("D", 2**31)):
+        shop.offer(sku, stock=stock)  # type: ignore[arg-type]
+    shop.offer("DE", stock=1, regular_price=12.5)
+    shop.vary("CAMISA", "AZUL", "VERDE")
+    shop.by_sku("CAMISA-AZUL").update({"manage_stock": True, "stock_quantity": 0.5})
+    shop.by_sku("CAMISA-VERDE").update({"manage_stock": True, "stock_quantity": 6})
+    found, cursor, more = {}, None, True
+    while more:
+        page = await woo.pull_stock(at(shop), cursor)
+        found |= {item.sku: item.unread or item.quantity for item in page.items}
+        cursor, more = page.cursor, page.more
+    odd = {"TECIDO": "2.5", "FITA": '"muitos"', "D": "2147483648", "CAMISA-AZUL": "0.5"}
+    assert found == {"A": 7, "B": 4, "C": 3, "DE": 1, "CAMISA-VERDE": 6} | odd
+
+
+async def test_a_listing_that_cannot_be_read_is_refused_alone_when_stock_and_prices_are_written(shop: WooSim):
+    shop.offer("A", stock=7)
+    shop.offer("TECIDO", stock=2.5)  # type: ignore[arg-type]
+    shop.offer("ODD", stock=1, status=None)
+    results = await woo.set_stock(at(shop), [units("A", 8), units("TECIDO", 2), units("ODD", 3)])
+    assert [getattr(each, "code", "ok") for each in results] == ["ok", "ok", "unreadable"]
+    assert [shop.stock(code) for code in ("A", "TECIDO", "ODD")] == [8, 2, 1]
+    pushes = [PricePush(sku=code, code=code, price=900, currency="BRL", version=1) for code in ("A", "ODD")]
+    priced = await woo.set_prices(at(shop), pushes)
+    assert [getattr(each, "code", "ok") for each in priced] == ["ok", "unreadable"]
+
+
 async def test_a_product_that_is_removed_while_stock_is_read_hides_no_other(shop: WooSim):
     for n in range(20):
         shop.offer(f"S-{n}", stock=n)

@@ -257,7 +257,8 @@ async def recount(work: Work, number: int, data: Chosen) -> Changed:
 async def approve_count(work: Work, number: int, data: SkuList) -> Changed:
     """Believe variances beyond the limits, of some SKUs or of all that wait.
 
-    Nobody approves what they counted: of all that wait those are left, of SKUs that are named they refuse the request.
+    Nobody approves what they counted, or scanned a part of (`counters`): of all that wait those are left, of SKUs that
+    are named they refuse the request.
     """
     return Changed(await service.approve(work.tx, number, await _ids(work, data.skus)))
 

@@ -35,11 +35,12 @@ from malha.network import sites
 from malha.platform import audit, paging
 from malha.platform.db import Tx
 from malha.platform.flaws import Flaw, refuse
-from malha.platform.i18n import N_, _
+from malha.platform.i18n import N_, _, current_language
 from malha.platform.ids import UUID
 from malha.platform.paging import Page
 from malha.platform.shapes import Instant
 from malha.platform.sheets import Format, Reader, written
+from malha.platform.workbook import Oddity
 
 TAG = "stock sync"
 MOST_ROWS = 5_000
@@ -73,7 +74,8 @@ class SourceState(msgspec.Struct, frozen=True, kw_only=True):
 class SnapshotState(msgspec.Struct, frozen=True, kw_only=True):
     """Where a snapshot is. `percent` of what differs is done; `rows` = `unchanged` + `held` + those that differ.
 
-    `other_sheets` of a workbook are filled and were not read: only the first one is.
+    `other_sheets` of a workbook are filled and were not read: only the first one is. `oddities` say what of its sheet
+    is read otherwise than it is seen: hidden rows, merged cells, results of formulas that may be old.
     """
 
     id: UUID
@@ -93,6 +95,7 @@ class SnapshotState(msgspec.Struct, frozen=True, kw_only=True):
     changed: int
     reviewed: int
     other_sheets: list[str]
+    oddities: list[str]
     received_at: datetime
     ended_at: datetime | None
 
@@ -220,9 +223,12 @@ def _source(work: Work, found: Source) -> SourceState:
 
 def _snapshot(found: Snapshot) -> SnapshotState:
     fields: dict[str, Any] = {
-        name: getattr(found, name) for name in SnapshotState.__struct_fields__ if name not in {"percent", "covers"}
+        name: getattr(found, name)
+        for name in SnapshotState.__struct_fields__
+        if name not in {"percent", "covers", "oddities"}
     }
-    return SnapshotState(**fields, covers=found.scope, percent=found.share)
+    odd = [each.text(current_language()) for each in msgspec.convert(found.oddities, list[Oddity])]
+    return SnapshotState(**fields, covers=found.scope, percent=found.share, oddities=odd)
 
 
 def _drift(found: Any) -> DriftRow:

@@ -22,7 +22,7 @@ from malha.exchange.at_once import Asked, import_at_once
 from malha.exchange.model import Kind
 from malha.platform import idempotency
 from malha.platform.db import Actor, Database
-from malha.platform.i18n import N_, _, current_language, number
+from malha.platform.i18n import N_, _, current_language, n_, number
 from malha.platform.imports import Mode, Report
 from malha.platform.settings import Settings
 
@@ -165,20 +165,30 @@ def tell(report: Report, mode: Mode, console: Console) -> None:
     if report.went_on_after:
         line = number(report.went_on_after)
         console.print(_("It had been cut off after line {line}, and went on there.", line=line), highlight=False)
-    counts = {
-        "rows": number(report.rows),
-        "bad": number(report.bad),
-        "created": number(report.created),
-        "changed": number(report.changed),
-        "unchanged": number(report.unchanged),
-    }
-    if report.applied:
-        text = _("{rows} rows: {created} created, {changed} changed, {unchanged} unchanged, {bad} refused.", **counts)
-    elif mode is Mode.PREVIEW:
-        text = _(
-            "{rows} rows checked: {created} would be created, {changed} changed, {unchanged} unchanged, {bad} refused.",
-            **counts,
-        )
+    if report.applied or mode is Mode.PREVIEW:
+        text = _counts(report)
     else:
-        text = _("Nothing was written: {bad} of {rows} rows are bad. --valid imports the others.", **counts)
+        text = n_(
+            "Nothing was written: {n} row of {rows} is bad. --valid imports the others.",
+            "Nothing was written: {n} rows of {rows} are bad. --valid imports the others.",
+            report.bad,
+            rows=number(report.rows),
+        )
     console.print(text, style="bold red" if report.bad else "bold green", highlight=False)
+
+
+def _counts(report: Report) -> str:
+    """Return what was done to how many rows, or would be, in one sentence."""
+    if report.applied:
+        rows = n_("{n} row", "{n} rows", report.rows)
+        created = n_("{n} created", "{n} created", report.created)
+    else:
+        rows = n_("{n} row checked", "{n} rows checked", report.rows)
+        created = n_("{n} would be created", "{n} would be created", report.created)
+    parts = (
+        created,
+        n_("{n} changed", "{n} changed", report.changed),
+        n_("{n} unchanged", "{n} unchanged", report.unchanged),
+        n_("{n} row refused", "{n} rows refused", report.bad),
+    )
+    return f"{rows}: {', '.join(parts)}."

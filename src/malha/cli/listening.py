@@ -110,10 +110,11 @@ def _bind(settings: Settings) -> list[socket.socket]:
         ):
             raise
         reason = "another program listens there" if error.errno == errno.EADDRINUSE else error.strerror
-        raise SettingsError(
-            f"Malha cannot listen on {settings.host} port {settings.port}: {reason}. "
-            "Stop the other program, or choose another address with --port or MALHA_PORT."
-        ) from None
+        mend = {
+            errno.EADDRINUSE: "Stop the other program, or choose another address with --port or MALHA_PORT.",
+            errno.EACCES: "Choose another port, 1024 or more, with --port or MALHA_PORT.",
+        }.get(error.errno or 0, "Name an address of this machine, like 0.0.0.0 or 127.0.0.1, with MALHA_HOST.")
+        raise SettingsError(f"Malha cannot listen on {settings.host} port {settings.port}: {reason}. {mend}") from None
     return bound
 
 

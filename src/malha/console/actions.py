@@ -691,8 +691,9 @@ BULK = {
     "refund": "payments:record",
 }
 BULK_MOST = 200
-# Of these a list says which version of each order it showed: they cannot be taken back, or let goods go.
-FINAL = frozenset({"cancel", "resolve"})
+# Of these a list says which version of each order it showed: they cannot be taken back, let goods go, or are told to a
+# customer. A hold stops goods whatever happened since, and tags add to what is there; a refund has the amount it saw.
+FINAL = frozenset({"cancel", "promise", "release", "resolve"})
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -711,14 +712,15 @@ async def bulk(request: Request[Any, Any, Any], act: str, numbers: list[int], fo
                 order_id = await _seen(tx, request, number)
                 if act in FINAL:  # what the list showed is what was decided on
                     await ordering.lock_order(tx, order_id, _whole(form, f"v{number}"))
-                await _bulk_one(tx, order_id, act, form)
+                await _bulk_one(tx, order_id, act, form, _whole(form, f"d{number}"))
             done += 1
         except MalhaError as error:
             refused.append((number, web.refusal_text(error)[0]))
     return Outcome(done, refused)
 
 
-async def _bulk_one(tx: Tx, order_id: UUID, act: str, form: Form) -> None:
+async def _bulk_one(tx: Tx, order_id: UUID, act: str, form: Form, seen: int | None) -> None:
+    """Carry an act out on one order; `seen`: the centavos that the list showed as due of it."""
     match act:
         case "release":
             await work.release_order(tx, order_id)
@@ -731,7 +733,7 @@ async def _bulk_one(tx: Tx, order_id: UUID, act: str, form: Form) -> None:
         case "refund":
             reference = forms.said(form, "reference", 100)
             refuse(reference_flaws(reference))
-            await payments.record_given_back(tx, order_id, reference)
+            await payments.record_given_back(tx, order_id, reference, seen=seen)
         case "cancel":
             await work.cancel(
                 tx, order_id, reason=forms.said(form, "why", 200) or _("Cancelled from the list"), rest=True

@@ -14,7 +14,7 @@ from malha.network.model import WEEKDAYS
 from malha.platform import i18n, workbook
 from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_
-from malha.platform.tabular import UnreadableTable
+from malha.platform.tabular import NO_RESULT, UnreadableTable
 from malha.platform.text import fold
 
 T = TypeVar("T")
@@ -110,6 +110,11 @@ def read_file(raw: bytes) -> tuple[Stated, Measures, list[Flaw]]:
         number, cells = line.line, line.cells
         if line.flaws and not cells:
             flaws += [Flaw("file", flaw.says, flaw.mend, flaw.facts) for flaw in line.flaws]
+            continue
+        if any(cells[at] == NO_RESULT for at in places.values() if at < len(cells)):
+            says = N_("Line {line}: a cell holds a formula without a result.")
+            mend = N_("Open the file in a spreadsheet program and save it, or write the value itself.")
+            flaws.append(Flaw("file", says, mend, {"line": number}))
             continue
         row = {name: cells[at].strip() if at < len(cells) else "" for name, at in places.items()}
         kind, template = _kind(row["kind"]), _template(row)

@@ -219,7 +219,8 @@ async def count_show(request: Request[Any, Any, Any], number: FromPath[int]) -> 
             request.query_params.get("after"),
         )
         lines = await reads.lines(tx, task.id, states=states, after=after or None, text=text, limit=LINES_SHOWN + 1)
-        names = await goods_forms.names_of(tx, [task.created_by, task.closed_by, *(x.counted_by for x in lines)])
+        people = [who for line in lines for who in line.counters]
+        names = await goods_forms.names_of(tx, [task.created_by, task.closed_by, *people])
         drifts: dict[int, list[Drift]] = {}
         for drift in await sync.drifts_of_count(tx, task.id):
             drifts.setdefault(drift.sku_id, []).append(drift)

@@ -167,7 +167,7 @@ async def rates_preview(request: Request[Any, Any, Any], code: FromPath[str]) ->
         change=_compared(draft.rates, rates),
         problems=told,
         more=max(len(problems) - MOST_PROBLEMS, 0),
-        beside=await uploads.passed_over(raw),
+        beside=await uploads.unseen(raw),
     )
 
 

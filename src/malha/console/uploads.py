@@ -53,20 +53,24 @@ async def file_of(request: Request[Any, Any, Any], *, most_fields: int = 20) -> 
     raise NoFile
 
 
-async def passed_over(raw: bytes) -> str:
-    """Return which filled sheets of a file that was sent were not read, in the reader's language; empty for none."""
+async def unseen(raw: bytes) -> str:
+    """Return what of a workbook that was sent is read otherwise than it is seen, in the reader's language.
+
+    Those are filled sheets that were not read, hidden rows, merged cells and results that may be old; empty for none.
+    """
     found = await asyncio.to_thread(workbook.passed_over, io.BytesIO(raw))
-    if not found:
-        return ""
-    names, more = ", ".join(found[:NAMED_SHEETS]), len(found) - NAMED_SHEETS
-    if more > 0:
-        names = f"{names} (+{more})"
-    return _("Only the first sheet is read; these are not: {names}.", names=names)
+    says = [_(odd.says, **odd.facts) for odd in await asyncio.to_thread(workbook.oddities_of, io.BytesIO(raw))]
+    if found:
+        names, more = ", ".join(found[:NAMED_SHEETS]), len(found) - NAMED_SHEETS
+        if more > 0:
+            names = f"{names} (+{more})"
+        says.insert(0, _("Only the first sheet is read; these are not: {names}.", names=names))
+    return " ".join(says)
 
 
 async def told(notice: str, raw: bytes | None) -> str:
-    """Return what is said of a file that was taken, with the sheets of it that were not read; None is no file."""
-    beside = "" if raw is None else await passed_over(raw)
+    """Return what is said of a file that was taken, with what of it is read otherwise than seen; None is no file."""
+    beside = "" if raw is None else await unseen(raw)
     return f"{notice}. {beside}" if beside else notice
 
 

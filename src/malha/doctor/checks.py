@@ -107,6 +107,15 @@ class ClosingCheck(Check, frozen=True, kw_only=True):
         return [{**row, "total": len(changed)} for row in changed[:cap]]
 
 
+class GapCheck(Check, frozen=True, kw_only=True):
+    """Rows that are missing between others of the event log, whose numbers have no gaps."""
+
+    async def rows(self, tx: Tx, cap: int) -> list[dict[str, Any]]:
+        """Return the gaps."""
+        lacks = await tx.value(reads.LOG_LACKS)
+        return await fetch(tx, reads.LOG_GAPS, {"cap": cap}) if lacks else []
+
+
 async def fetch(tx: Tx, statement: Statement, params: dict[str, Any]) -> list[dict[str, Any]]:
     """Return rows as dictionaries."""
     async with tx.connection.cursor(row_factory=dict_row) as cursor:
@@ -415,6 +424,11 @@ CHECKS: tuple[Check, ...] = (
         row=N_("Counter at {position}, last event at {log_position}."),
         statement=reads.LOG_IS_NOT_COUNTER,
     ),
+    GapCheck(
+        name="log_gaps",
+        says=N_("Gaps in the event log: {total}"),
+        row=N_("Events {first} to {last} are missing ({missing})."),
+    ),
     Check(
         name="checkpoint_ahead",
         says=N_("Subscribers ahead of the event log: {total}"),
@@ -458,6 +472,13 @@ CHECKS: tuple[Check, ...] = (
         row=N_("Hold {reference} expired at {expires_at}."),
         statement=reads.HOLDS_NOT_RETIRED,
         params=_patience,
+    ),
+    Check(
+        name="pix_on_two_orders",
+        drifts=False,
+        says=N_("Payments that are recorded on orders of two channels: {total}"),
+        row=N_("Order {number}: {reference} pays order {other} already."),
+        statement=reads.ONE_PIX_TWICE,
     ),
     Check(
         name="slot_above_quota",

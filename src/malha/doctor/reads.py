@@ -288,6 +288,19 @@ WHERE s.refunded > s.captured OR s.authorised - s.voided > t.amount OR s.authori
 ORDER BY o.number, t.position
 LIMIT %(cap)s::int
 """
+# From the claims that are another order's: of most entries the claim is their own order's, found by its primary key. A
+# channel may part one purchase into several orders, and what waits for a person, or was looked at, is known.
+ONE_PIX_TWICE = """
+SELECT o.number, f.number AS other, c.reference, count(*) OVER () AS total
+FROM payment_entry e
+JOIN tender t ON t.id = e.tender_id
+JOIN payment_claim c ON c.reference = upper(btrim(e.reference)) AND c.order_id <> t.order_id
+JOIN sales_order o ON o.id = t.order_id JOIN sales_order f ON f.id = c.order_id AND f.channel_id <> o.channel_id
+WHERE e.kind = 'captured'
+  AND NOT EXISTS (SELECT FROM order_hold h WHERE h.order_id = o.id AND h.kind = 'payment_elsewhere')
+ORDER BY o.number, c.reference
+LIMIT %(cap)s::int
+"""
 # An authorised document covers exactly the units that carry its id.
 DOCUMENT_IS_NOT_UNITS = """
 WITH papers AS (
@@ -523,6 +536,16 @@ LOG_IS_NOT_COUNTER = """
 SELECT s.position, coalesce(e.position, 0) AS log_position, 1 AS total
 FROM sequencer s LEFT JOIN (SELECT position FROM event ORDER BY position DESC LIMIT 1) e ON true
 WHERE coalesce(e.position, s.position) <> s.position
+"""
+# Numbers come from a row, so the log has no gap from its oldest row on. Counting walks the primary key alone; which
+# rows are missing is asked only where some are.
+LOG_LACKS = "SELECT coalesce(max(position) - min(position) + 1 - count(*), 0)::bigint FROM event"
+LOG_GAPS = """
+SELECT e.before + 1 AS first, e.position - 1 AS last, e.position - e.before - 1 AS missing, count(*) OVER () AS total
+FROM (SELECT position, lag(position) OVER (ORDER BY position) AS before FROM event) e
+WHERE e.position > e.before + 1
+ORDER BY e.position
+LIMIT %(cap)s::int
 """
 # Ahead of the log is impossible; it would skip events.
 CHECKPOINT_AHEAD = """

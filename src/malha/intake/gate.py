@@ -362,7 +362,7 @@ class Gate:
                 raise _Offence(error.sqlstate) from error
             except PoolTimeout as error:  # the pool has waited as long as a caller should: away, or far too busy
                 log.warning("batch_given_back", orders=len(batch), error=str(error))
-                break
+                return [refusal_of(error) or Unavailable()] * len(batch)
             except (OperationalError, InterfaceError) as error:
                 _refuse_now(error)
                 log.warning("batch_retried", orders=len(batch), error=type(error).__name__)

@@ -536,6 +536,15 @@ CREATE TABLE count_entry (
     CONSTRAINT count_entry_pkey PRIMARY KEY (task_id, sku_id, attempt)
 );
 
+CREATE TABLE count_hand (
+    task_id uuid NOT NULL,
+    sku_id integer NOT NULL,
+    attempt smallint NOT NULL,
+    actor text NOT NULL,
+    began_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT count_hand_pkey PRIMARY KEY (task_id, sku_id, attempt, actor)
+);
+
 CREATE TABLE count_line (
     task_id uuid NOT NULL,
     sku_id integer NOT NULL,
@@ -2923,6 +2932,7 @@ CREATE TABLE stock_snapshot (
     accepted_at timestamp with time zone,
     ended_at timestamp with time zone,
     other_sheets jsonb DEFAULT '[]'::jsonb NOT NULL,
+    oddities jsonb DEFAULT '[]'::jsonb NOT NULL,
     CONSTRAINT stock_snapshot_pkey PRIMARY KEY (id),
     CONSTRAINT stock_snapshot_number_key UNIQUE (number),
     CONSTRAINT stock_snapshot_scope_check CHECK ((scope = ANY (ARRAY['whole'::text, 'partial'::text]))),
@@ -3661,6 +3671,7 @@ ALTER TABLE connection_stock_role ADD CONSTRAINT connection_stock_role_connectio
 ALTER TABLE connection_stock_role ADD CONSTRAINT connection_stock_role_source_id_fkey FOREIGN KEY (source_id) REFERENCES stock_source(id);
 ALTER TABLE connection_token ADD CONSTRAINT connection_token_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connection(id) ON DELETE CASCADE;
 ALTER TABLE count_entry ADD CONSTRAINT count_entry_task_id_sku_id_fkey FOREIGN KEY (task_id, sku_id) REFERENCES count_line(task_id, sku_id);
+ALTER TABLE count_hand ADD CONSTRAINT count_hand_task_id_sku_id_fkey FOREIGN KEY (task_id, sku_id) REFERENCES count_line(task_id, sku_id);
 ALTER TABLE count_line ADD CONSTRAINT count_line_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
 ALTER TABLE count_line ADD CONSTRAINT count_line_task_id_fkey FOREIGN KEY (task_id) REFERENCES count_task(id);
 ALTER TABLE count_task ADD CONSTRAINT count_task_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);

@@ -69,6 +69,22 @@ ON CONFLICT (reference) DO NOTHING
 RETURNING reference
 """
 
+# When claims began to be written, unless that is so long ago that no program from before it runs any more.
+CLAIMS_SINCE = """
+SELECT applied_at FROM migration WHERE number = 184 AND applied_at > now() - %(beside)s::interval
+"""
+# Entries in the order in which they were recorded: their ids are times. The primary key, a bounded piece of it.
+ENTRIES_UP_TO = """
+SELECT max(id::text)::uuid FROM (SELECT id FROM payment_entry WHERE id > %(after)s::uuid
+                                 ORDER BY id LIMIT %(limit)s::int) e
+"""
+UNCLAIMED = """
+SELECT t.kind, e.reference, t.order_id FROM payment_entry e JOIN tender t ON t.id = e.tender_id
+WHERE e.id > %(after)s::uuid AND e.id <= %(last)s::uuid AND e.kind IN ('authorised', 'captured')
+  AND NOT EXISTS (SELECT FROM payment_claim c WHERE c.reference = upper(btrim(e.reference)))
+ORDER BY e.id
+"""
+
 # With the channel of the order.
 CLAIMED_BY = """
 SELECT c.reference, c.order_id, o.channel_id FROM payment_claim c JOIN sales_order o ON o.id = c.order_id

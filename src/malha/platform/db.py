@@ -5,6 +5,7 @@ are `LiteralString` constants with `%(name)s::type` placeholders; rows become ms
 asks for it). Services take a `Tx` and never commit; edges open one with `Database.transaction`.
 """
 
+import math
 import os
 import re
 import time
@@ -45,9 +46,30 @@ class ReadOnlyDatabase(OperationalError):
     sqlstate = errors.ReadOnlySqlTransaction.sqlstate
 
 
+# A server that lets nobody in says why in words alone: libpq keeps its code to itself. They are of PostgreSQL's own
+# language; in another one it is told that the database is away.
+_NOBODY_IN = (
+    ("No space left on device", errors.DiskFull.sqlstate),
+    ("too many clients", errors.TooManyConnections.sqlstate),
+    ("too many connections for", errors.TooManyConnections.sqlstate),
+    ("remaining connection slots", errors.TooManyConnections.sqlstate),
+)
+
+
 def refusal_of(error: BaseException) -> MalhaError | None:
     """Return what it is of the database as a whole that an error tells; None: it tells of something else."""
-    state = getattr(error, "sqlstate", None) or ""
+    return _refusal_in(_state_of(error))
+
+
+def _state_of(error: BaseException) -> str:
+    state: str | None = getattr(error, "sqlstate", None)
+    if state is None and isinstance(error, OperationalError):
+        said = str(error)
+        state = next((each for words, each in _NOBODY_IN if words in said), None)
+    return state or ""
+
+
+def _refusal_in(state: str) -> MalhaError | None:
     if state == errors.DiskFull.sqlstate:
         return DatabaseFull()
     if state == ReadOnlyDatabase.sqlstate:
@@ -278,12 +300,28 @@ class Database:
             except BaseException as error:
                 if not connection.closed:
                     await connection.rollback()
+                elif isinstance(error, OperationalError):
+                    self.pool.hear(error)
                 if isinstance(error, errors.ReadOnlySqlTransaction):
                     raise ReadOnlyDatabase(str(error)) from error
                 raise
-            await connection.execute("COMMIT")
+            try:
+                await connection.execute("COMMIT")
+            except OperationalError as error:
+                if connection.closed:
+                    self.pool.hear(error)
+                raise
         finally:
             await self.pool.putconn(connection)
+
+    @property
+    def refusal(self) -> MalhaError | None:
+        """Return why nobody new gets in, as far as the server said; None: somebody did, or it did not say."""
+        return _refusal_in(self.pool.said)
+
+    def answered_since(self, began: float) -> bool:
+        """Tell whether the database answered anybody here since a moment of the monotonic clock."""
+        return self.pool.answered_at >= began
 
     async def _begun(self) -> AsyncConnection[Any]:
         """Return a connection with an open transaction.
@@ -331,6 +369,10 @@ class _Pool(AsyncConnectionPool):
     away_s: float | None = None
     _failing_since: float | None = None  # the first of the attempts to connect that failed in a row, monotonic clock
     _lent = 0  # connections in somebody's hands
+    said = (
+        ""  # the code of the server's last refusal of a connection; or of its last words, if it ended for want of room
+    )
+    answered_at = -math.inf  # when a connection was last given back that lives, monotonic clock
 
     @property
     def away(self) -> bool:
@@ -347,16 +389,27 @@ class _Pool(AsyncConnectionPool):
         if self.away and not self._pool:
             async with self._lock:
                 self._maybe_grow_pool()  # where all attempts have been given up, somebody has to begin again
-            raise _away()
-        found = await super().getconn(timeout)
+            raise _away(self.said)
+        try:
+            found = await super().getconn(timeout)
+        except PoolTimeout as error:
+            error.sqlstate = self.said or None
+            raise
         self._lent += 1
         return found
+
+    def hear(self, error: Exception) -> None:
+        """Keep why the server refused somebody. Where it ended for want of room, it cannot say so any more."""
+        full = errors.DiskFull.sqlstate
+        state = _state_of(error)
+        self.said = state if _refusal_in(state) else full if self.said == full else ""
 
     async def putconn(self, conn: AsyncConnection[Any]) -> None:
         """Take a connection back. One that lives is a sign that the database does, whatever becomes of new ones."""
         self._lent -= 1
         if conn.pgconn.transaction_status != TransactionStatus.UNKNOWN:
             self._failing_since = None
+            self.answered_at = time.monotonic()
         await super().putconn(conn)
 
     async def _get_ready_connection(self, timeout: float | None) -> AsyncConnection[Any] | None:  # noqa: ASYNC109 -- psycopg's
@@ -371,14 +424,15 @@ class _Pool(AsyncConnectionPool):
         began = time.monotonic()
         try:
             found = await super()._connect(timeout)
-        except Exception:
+        except Exception as error:
+            self.hear(error)
             # A server that takes no further ones, as there are too many, is there for those who have one.
             if self._failing_since is None and not self._lent:
                 self._failing_since = began
             while self.away and self._waiting:
-                await self._waiting.popleft().fail(_away())
+                await self._waiting.popleft().fail(_away(self.said))
             raise
-        self._failing_since = None
+        self._failing_since, self.said = None, ""
         return found
 
 
@@ -393,8 +447,10 @@ class _Steadily(AttemptWithBackoff):
         self.delay = min(self.delay, 1.0)
 
 
-def _away() -> PoolTimeout:
-    return PoolTimeout("the database is away")
+def _away(said: str) -> PoolTimeout:
+    error = PoolTimeout("the database is away")
+    error.sqlstate = said or None
+    return error
 
 
 # A role, a database or a server may have these otherwise, for other programs. A statement that reads much is not cut

@@ -221,12 +221,17 @@ async def status(url: str, retailer: str, *, beside_newer: bool = False) -> Stat
     Raises:
         MigrationRefused: as `migrate` would.
     """
-    known = migrations()
     async with await AsyncConnection.connect(session(url), autocommit=True) as connection:
-        check_server(connection.info)
         await _search(connection, retailer)
-        there = await (await connection.execute(HAS_MIGRATIONS)).fetchone()
-        done = await _applied(connection) if there and there[0] else {}
+        return await status_on(connection, beside_newer=beside_newer)
+
+
+async def status_on(connection: AsyncConnection[Any], *, beside_newer: bool = False) -> Status:
+    """Return the same on a connection whose search path begins with the retailer's schema."""
+    known = migrations()
+    check_server(connection.info)
+    there = await (await connection.execute(HAS_MIGRATIONS)).fetchone()
+    done = await _applied(connection) if there and there[0] else {}
     if beside_newer:
         numbers = {migration.number for migration in known}
         done = {number: entry for number, entry in done.items() if number in numbers or "_pre_" not in entry[0]}

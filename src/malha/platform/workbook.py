@@ -240,6 +240,24 @@ def passed_over(file: BinaryIO) -> list[str]:
         file.seek(0)
 
 
+def oddities_of(file: BinaryIO) -> list[Oddity]:
+    """Return what of the sheet that is read is read otherwise than it is seen. The sheet is read for it.
+
+    Empty for what is no workbook, or none that can be read: reading it tells. The file is left at its beginning.
+    """
+    if not is_workbook(file):
+        return []
+    seen = Oddities()
+    try:
+        for _ in rows(file, seen):
+            pass
+    except (*_DAMAGE, MalhaError):
+        return []
+    finally:
+        file.seek(0)
+    return seen.told()
+
+
 def _refuse_endless_directory(file: BinaryIO) -> None:
     """Refuse an archive whose list of parts is larger than any workbook's, before it is read into memory."""
     size = file.seek(0, os.SEEK_END)

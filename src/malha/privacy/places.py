@@ -148,7 +148,7 @@ KEPT_TABLES: Final[dict[str, tuple[str, ...]]] = {
         "vendor_offer",
     ),
     "Stock, its ledger and its work: goods at locations, by codes and numbers.": (
-        "bucket_balance", "count_entry", "count_line", "fence_movement", "inbound_eta", "inbound_line",
+        "bucket_balance", "count_entry", "count_hand", "count_line", "fence_movement", "inbound_eta", "inbound_line",
         "movement", "movement_closing", "movement_partition", "receipt_line", "shelf_count", "stock_deficit",
         "stock_hold", "stock_suspicion", "supply", "supply_claim", "transfer_discrepancy", "transfer_eta",
         "transfer_shipment",

@@ -257,6 +257,25 @@ async def test_a_transfer_leaves_in_shipments_that_are_received_one_by_one_and_t
     assert (row["To ship"], row["Shipments"], row["Sent"], row["Arrived"]) == ("0", "2", "6", "1")
 
 
+async def test_a_count_names_all_who_scanned_part_of_a_line_and_none_of_them_approves_it(stocked: Shop) -> None:
+    lead = await stocked.session(Role.MANAGER)
+    ana = await stocked.session(Role.STORE_ASSOCIATE, email="ana@loja.test", locations=["LJ01"])
+    bia = await stocked.session(Role.STORE_ASSOCIATE, email="bia@loja.test", locations=["LJ01"])
+    await send(stocked, lead, "/counts:new", location="LJ01", what="list", lines="CAM-P", zone="A1")
+    await send(stocked, lead, "/counts/1/scan", code="CAM-P", quantity="3")
+    await send(stocked, ana, "/counts/1/scan", code="CAM-P", quantity="4")
+    await send(stocked, ana, "/counts/1/finish")
+    await send(stocked, bia, "/counts/1/scan", code="CAM-P", quantity="7")
+    await send(stocked, bia, "/counts/1/finish")
+    shown = await page(stocked, lead, "/counts/1?show=review")
+    assert "<span>Manager, Store_Associate, Store_Associate</span>" in shown
+    assert "somebody else has to approve them" in await send(
+        stocked, lead, "/counts/1/decide", 403, act="approve", sku="1"
+    )
+    lines = (await stocked.http.get("/v1/counts/1/lines", headers=lead)).json()["items"]
+    assert len(lines[0]["counters"]) == 3
+
+
 async def test_people_count_blind_by_scanning_and_somebody_else_counts_again(stocked: Shop) -> None:
     lead = await stocked.session(Role.MANAGER)
     ana = await stocked.session(Role.STORE_ASSOCIATE, email="ana@loja.test", locations=["LJ01"])

@@ -1,6 +1,7 @@
 """One payment pays one order: what tells it apart, who is refused, what waits for a person, and what may repeat."""
 
 import asyncio
+from datetime import timedelta
 from importlib.resources import files
 from typing import Any
 
@@ -8,11 +9,12 @@ import pytest
 from test_taking_orders import counter, filled, opened, place, refused, send, with_option
 from tests_http import Shop
 
+from malha.doctor import examine
 from malha.identity.model import Role
 from malha.network import reads as network
 from malha.ordering import service as ordering
 from malha.ordering.model import HoldKind
-from malha.payments import service
+from malha.payments import claims, service
 from malha.payments.errors import PaymentElsewhere, PaymentElsewhereUnseen
 from malha.payments.model import NewTender
 from malha.platform import revisions
@@ -219,3 +221,60 @@ async def test_payments_that_were_on_two_orders_before_stay_so_and_the_first_one
         await tx.execute("DELETE FROM payment_claim")
         await tx.execute("INSERT" + script.partition("INSERT")[2])  # type: ignore[arg-type]
         assert await tx.tuples("SELECT reference, order_id FROM payment_claim") == kept == [(E2E.upper(), orders[0])]
+
+
+FORGOTTEN = "DELETE FROM payment_claim"
+RELEASED = "UPDATE migration SET applied_at = now() - %(ago)s::interval WHERE number = 184"
+
+
+async def filled_in(shop: Shop) -> int:
+    return sum([made async for made in claims.fill(shop.database)])
+
+
+async def test_a_pix_that_the_former_program_recorded_gets_its_claim(shop: Shop, orders: list[UUID]) -> None:
+    async with shop.database.transaction() as tx:
+        await service.add_tender(tx, orders[0], pix(orders[0]))
+        await service.add_tender(tx, orders[1], pix(orders[1], "nsu 17", kind="card_terminal"))
+        await tx.execute(FORGOTTEN)  # as the former program wrote it
+    assert await filled_in(shop) == 1
+    assert await filled_in(shop) == 0
+    async with shop.database.transaction() as tx:
+        assert await tx.tuples("SELECT reference, order_id FROM payment_claim") == [(E2E.upper(), orders[0])]
+        with pytest.raises(PaymentElsewhere):
+            await service.add_tender(tx, orders[2], pix(orders[2]))
+        # Long after the upgrade no such program runs, and nothing is looked through.
+        await tx.execute(FORGOTTEN)
+        await tx.execute(RELEASED, {"ago": timedelta(days=30)})
+    assert await filled_in(shop) == 0
+
+
+async def test_the_claims_of_many_entries_are_filled_step_by_step(
+    shop: Shop, orders: list[UUID], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claims, "AT_ONCE", 2)
+    said = [f"E18065234202611300812{n:011d}" for n in range(5)]
+    async with shop.database.transaction() as tx:
+        for reference in said:
+            await service.add_tender(tx, orders[0], pix(orders[0], reference, amount=100))
+        await tx.execute(FORGOTTEN)
+    assert [made async for made in claims.fill(shop.database)] == [2, 2, 1, 0]
+    async with shop.database.snapshot() as tx:
+        assert sorted(await tx.values("SELECT reference FROM payment_claim")) == said
+
+
+async def test_the_doctor_names_a_pix_on_orders_of_two_channels_until_somebody_is_asked(
+    shop: Shop, orders: list[UUID]
+) -> None:
+    async with shop.database.transaction() as tx:
+        for order_id in orders[:2]:
+            await tx.execute(FORGOTTEN)  # the former program looks at none
+            await service.add_tender(tx, order_id, pix(order_id))
+        await tx.execute(FORGOTTEN)
+    assert await filled_in(shop) == 1
+    found = next(f for f in (await examine(shop.database)).findings if f.check == "pix_on_two_orders")
+    assert (found.total, found.drifts) == (1, False)
+    assert found.lines("en") == [f"Order 2: {E2E.upper()} pays order 1 already."]
+    assert "já paga o pedido 1" in found.lines("pt-BR")[0]
+    async with shop.database.transaction() as tx:
+        await ordering.ensure_holds(tx, {orders[1]: {"reference": E2E}}, HoldKind.PAYMENT_ELSEWHERE)
+    assert "pix_on_two_orders" not in {f.check for f in (await examine(shop.database)).findings}

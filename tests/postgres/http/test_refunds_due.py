@@ -1,5 +1,6 @@
 """Money to give back: of orders paid too much or cancelled after they were paid. Told where people look, gone once given."""
 
+import html
 import re
 from typing import Any
 
@@ -135,6 +136,22 @@ async def test_what_was_cancelled_after_it_was_paid_is_due_until_it_is_recorded(
     answer = await retailer.http.post("/refunds-due:record", data={"order": number, "reference": "x"}, headers=reader)
     assert answer.status_code == 403
     assert await listed(retailer, key) == {again["number"]: 500}
+
+
+async def test_of_chosen_orders_no_other_amount_is_recorded_than_the_list_showed(retailer: Shop) -> None:
+    key = await retailer.key(EVERYTHING)
+    desk = await retailer.session()
+    order = await sold(retailer, key, "twice", 10_000, 500)
+    page = (await retailer.http.get("/refunds-due", headers=desk)).text
+    seen = dict(re.findall(r'name="(d[0-9]+)" value="([0-9]+)"', page))
+    assert seen == {f"d{order['number']}": "500"}
+    fact = {"position": 2, "kind": "refunded", "amount": 200, "reference": "by a colleague"}
+    given = await retailer.http.post(f"/v1/orders/{order['id']}/payments", json=fact, headers=key)
+    assert given.status_code == 200, given.text
+    form = {"order": [str(order["number"])], "reference": "lot 3", **seen}
+    late = await retailer.http.post("/refunds-due:record", data=form, headers=desk | {"hx-request": "true"})
+    assert "1 refused" in html.unescape(late.headers["hx-trigger"]), late.text
+    assert await listed(retailer, key) == {order["number"]: 300}
 
 
 async def all_of_it(shop: Shop, headers: dict[str, str], q: str = "", **said: str) -> Any:

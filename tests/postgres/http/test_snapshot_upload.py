@@ -4,6 +4,7 @@ import gzip
 import io
 import re
 import sys
+import zipfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,35 @@ async def test_sheets_that_are_not_read_are_named_before_a_snapshot_is_applied(s
     alone = await bring(stated, owner, seq="3")
     page = await stated.http.get(alone.headers["location"], headers=owner)
     assert "Only the first sheet is read." not in page.text
+
+
+async def test_what_of_a_workbook_is_read_otherwise_than_seen_is_told_before_a_snapshot_is_applied(
+    stated: Shop,
+) -> None:
+    file, sent = io.BytesIO(), io.BytesIO()
+    made = Workbook(file)
+    sheet = made.add_worksheet()
+    for n, row in enumerate((["sku", "local", "saldo"], ["S1", "L1", 13], ["S2", "L1", 6], ["S3", "L1", 1])):
+        sheet.write_row(n, 0, row)
+    sheet.set_row(1, None, None, {"hidden": True})
+    sheet.write_formula(3, 2, "=1+1", None, 987_654)  # of which nobody worked out the result
+    made.close()
+    with zipfile.ZipFile(file) as read, zipfile.ZipFile(sent, "w", zipfile.ZIP_DEFLATED) as written:
+        for name in read.namelist():
+            written.writestr(name, read.read(name).replace(b"<v>987654</v>", b""))
+    owner = await owner_in_utc(stated)
+    answer = await bring(stated, owner, sent.getvalue(), "s.xlsx")
+    page = await stated.http.get(answer.headers["location"], headers=owner)
+    told = "Hidden rows are read too: 1 (rows 2)."
+    assert told in page.text
+    assert "A cell holds a formula without a result." in page.text
+    async with stated.database.transaction() as tx:
+        found = await reads.snapshot_by_number(tx, 1)
+    key = await stated.key(["stock:read"])
+    shown = (await stated.http.get(f"/v1/stock/snapshots/{found.id}", headers=key)).json()
+    assert (shown["oddities"][0], shown["held"], shown["rows"]) == (told, 1, 3)
+    said = await stated.http.get(f"/v1/stock/snapshots/{found.id}", headers=key | {"accept-language": "pt-BR"})
+    assert said.json()["oddities"][0] == "Linhas ocultas também são lidas: 1 (linhas 2)."
 
 
 async def test_a_file_is_checked_and_changes_nothing_until_it_is_applied(stated: Shop) -> None:

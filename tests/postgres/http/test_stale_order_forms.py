@@ -11,8 +11,9 @@ from malha.ordering import service as ordering
 from malha.ordering.model import Address, HoldKind, UnitState
 from malha.payments import service as payments
 from malha.payments.model import Fact, FactKind
+from malha.platform.db import Tx
 from malha.platform.ids import UUID
-from malha.testing.builders import Sold, a_network, a_product, an_order
+from malha.testing.builders import Sold, a_network, a_product, an_order, in_days
 
 FIELD = re.compile(r'<input[^>]*name="([^"]+)"[^>]*?value="([^"]*)"')
 
@@ -219,6 +220,49 @@ async def test_of_chosen_orders_those_that_somebody_changed_meanwhile_are_told_a
     assert [bool(open_[o]) for o in (one, two)] == [False, True]
     gone = [all(u.state is UnitState.CANCELLED for u in units[o]) for o in (one, two)]
     assert gone == [act == "cancel", False]
+
+
+@pytest.mark.parametrize(
+    ("act", "more"),
+    [("release", {}), ("promise", {"day": in_days(12).isoformat(), "promise_reason": "capacity"})],
+    ids=["release", "promise"],
+)
+async def test_chosen_orders_are_not_released_or_promised_anew_where_somebody_changed_them_meanwhile(
+    shop: Shop, act: str, more: dict[str, str]
+) -> None:
+    async with shop.database.transaction() as tx:
+        world = await a_network(tx)
+        sku = await a_product(tx, world, "A", stock={"DC": 20})
+        one, two = [await an_order(tx, world, [Sold(sku, 3, at="DC")]) for _ in range(2)]
+    desk = await shop.session(Role.MANAGER)
+    seen = dict(VERSIONS.findall((await shop.http.get("/orders?view=all", headers=desk)).text))
+    async with shop.database.transaction() as tx:
+        at = {"street": "Rua A", "number": "1", "city": "São Paulo", "state": "SP", "postal_code": "01310100"}
+        await ordering.change_address(tx, two, Address(**at))
+        before = await versions(tx, one, two)
+    form = {"act": act, "order": ["1", "2"], **more, **seen}
+    done = await shop.http.post("/orders/bulk", data=form, headers=desk | {"hx-request": "true"})
+    assert "1 refused" in html.unescape(done.headers["hx-trigger"]), done.headers["hx-trigger"]
+    assert "was changed meanwhile" in done.text
+    async with shop.database.transaction() as tx:
+        after = await versions(tx, one, two)
+    assert (after[one] > before[one], after[two] == before[two]) == (True, True)
+
+
+async def versions(tx: Tx, *orders: UUID) -> dict[UUID, int]:
+    return {order_id: (await ordering.look_at(tx, order_id)).seq for order_id in orders}
+
+
+async def test_a_hold_is_placed_on_chosen_orders_whatever_happened_to_them_meanwhile(shop: Shop) -> None:
+    order_id = await sold(shop)
+    desk = await shop.session(Role.MANAGER)
+    seen = dict(VERSIONS.findall((await shop.http.get("/orders?view=all", headers=desk)).text))
+    async with shop.database.transaction() as tx:
+        await ordering.add_note(tx, order_id, "called")
+    form = {"act": "hold", "order": ["1"], "reason": "the card may be stolen", **seen}
+    assert (await shop.http.post("/orders/bulk", data=form, headers=desk)).status_code == 303
+    async with shop.database.transaction() as tx:
+        assert HoldKind.MANUAL in (await ordering.open_holds(tx, [order_id]))[order_id]
 
 
 async def test_a_program_that_names_what_it_saw_lifts_no_other_hold(shop: Shop) -> None:

@@ -92,7 +92,12 @@ WHERE t.number = %(number)s::bigint
 _LINES = """\
 SELECT l.sku_id, v.sku, v.name, v.gtin, v.price, l.bin, l.state, l.attempts, l.counted, l.expected,
        l.counted - l.expected AS variance, l.expected - e.expected AS corrected, l.superseded, l.as_of, l.counted_by,
-       l.approved_by, l.tally, l.tallied_by, l.tallied_at
+       l.approved_by, l.tally, l.tallied_by, l.tallied_at,
+       ARRAY(SELECT w.actor FROM (SELECT actor, attempt, began_at FROM count_hand
+                                  WHERE task_id = l.task_id AND sku_id = l.sku_id
+                                  UNION ALL SELECT actor, attempt, recorded_at FROM count_entry
+                                  WHERE task_id = l.task_id AND sku_id = l.sku_id) w
+             GROUP BY w.actor ORDER BY min(w.attempt), min(w.began_at), w.actor) AS counters
 FROM count_line l JOIN variant v ON v.id = l.sku_id
 LEFT JOIN count_entry e ON e.task_id = l.task_id AND e.sku_id = l.sku_id AND e.attempt = l.attempts
 """
@@ -115,17 +120,22 @@ TO_APPROVE = """
 SELECT count(*)::int FROM count_line l JOIN count_task t ON t.id = l.task_id
 WHERE t.number = %(number)s::bigint AND l.state = 'review'
 """
+# Whether a person had a hand in a line's last count.
+_OWN = """\
+(l.counted_by = %(actor)s::text
+       OR EXISTS (SELECT FROM count_hand h WHERE h.task_id = l.task_id AND h.sku_id = l.sku_id
+                    AND h.attempt = l.attempts AND h.actor = %(actor)s::text))"""
 # What one person may still count: nobody has begun with it, and a second count is another's.
 TO_COUNT = f"""
 {_LINES}WHERE l.task_id = %(task_id)s::uuid AND l.tally IS NULL
-  AND (l.state = 'pending' OR (l.state = 'recount' AND l.counted_by <> %(actor)s::text))
+  AND (l.state = 'pending' OR (l.state = 'recount' AND NOT {_OWN}))
 ORDER BY v.sku
 LIMIT %(limit)s::int
 """
-LEFT = """
-SELECT count(*) FILTER (WHERE tally IS NULL AND (state = 'pending' OR counted_by <> %(actor)s::text))::int AS mine,
-       count(*) FILTER (WHERE state = 'recount' AND counted_by = %(actor)s::text)::int AS others
-FROM count_line WHERE task_id = %(task_id)s::uuid AND state IN ('pending', 'recount')
+LEFT = f"""
+SELECT count(*) FILTER (WHERE w.free AND NOT w.own)::int AS mine, count(*) FILTER (WHERE w.own)::int AS others
+FROM (SELECT l.tally IS NULL AS free, l.state = 'recount' AND {_OWN} AS own
+      FROM count_line l WHERE l.task_id = %(task_id)s::uuid AND l.state IN ('pending', 'recount')) w
 """
 TALLIES = f"""
 {_LINES}WHERE l.task_id = %(task_id)s::uuid AND l.tally IS NOT NULL
@@ -285,6 +295,8 @@ class LineRow(msgspec.Struct, frozen=True):
 
     `corrected` are the units that others corrected between counting and closing: what is expected has them already.
     `superseded`: somebody counted the shelf later, so nothing was written for this line.
+    `counted_by` gave the last count; `counters` are all who counted or scanned part of it, in their order: none of them
+    approves the line.
     """
 
     sku_id: int
@@ -306,6 +318,7 @@ class LineRow(msgspec.Struct, frozen=True):
     tally: int | None
     tallied_by: str | None
     tallied_at: datetime | None
+    counters: list[str]
 
 
 class Progress(msgspec.Struct, frozen=True):

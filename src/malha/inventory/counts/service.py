@@ -165,7 +165,7 @@ async def tally(tx: Tx, number: int, sku_id: int, quantity: int, *, add: bool = 
     task = await _share(tx, number)
     await _join(tx, task, [sku_id])
     lines = await _lines(tx, task.id, [sku_id])
-    _refuse_uncountable(tx, lines, {sku_id: 0})
+    await _refuse_uncountable(tx, task, lines, {sku_id: 0})
     params = {
         "task_id": task.id,
         "sku_id": sku_id,
@@ -214,16 +214,18 @@ async def enter(tx: Tx, number: int, entries: Sequence[Entry], set_aside: Mappin
     last = {entry.sku_id: entry for entry in entries}
     await _join(tx, task, list(last))
     lines = await _lines(tx, task.id, sorted(last))
-    _refuse_uncountable(tx, lines, {entry.sku_id: i for i, entry in enumerate(entries)})
+    await _refuse_uncountable(tx, task, lines, {entry.sku_id: i for i, entry in enumerate(entries)})
     return await _record(tx, task, lines, [last[sku] for sku in sorted(last)], set_aside)
 
 
-def _refuse_uncountable(tx: Tx, lines: Sequence[Line], at: Mapping[int, int]) -> None:
+async def _refuse_uncountable(tx: Tx, task: Task, lines: Sequence[Line], at: Mapping[int, int]) -> None:
+    params = {"task_id": task.id, "skus": [line.sku_id for line in lines], "actor": tx.actor.label}
+    own = set(await tx.values(writes.LAST_COUNTED_BY, params))
     problems = []
     for line in lines:
         if line.state not in {LineState.PENDING, LineState.RECOUNT}:
             says = N_("It was counted already. Ask for a recount to count it again.")
-        elif line.state == LineState.RECOUNT and line.counted_by == tx.actor.label:
+        elif line.sku_id in own:
             says = N_("You counted it first: somebody else has to count it again.")
         else:
             continue
@@ -306,7 +308,7 @@ async def recount(tx: Tx, number: int, skus: Sequence[int]) -> int:
 async def approve(tx: Tx, number: int, skus: Sequence[int] | None = None) -> int:
     """Believe variances beyond the limits, of some SKUs or of all that wait for the actor; return how many.
 
-    What the actor counted, first or again, waits for somebody else.
+    What the actor counted, first or again, the whole or a part, waits for somebody else.
 
     Raises:
         Forbidden: the actor may not approve.

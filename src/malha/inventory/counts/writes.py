@@ -63,14 +63,26 @@ TALLIED = """
 SELECT sku_id FROM count_line WHERE task_id = %(task_id)s::uuid AND tally IS NOT NULL ORDER BY sku_id
 """
 # Who takes the last scanned unit away has counted nothing: that none is there is said in so many words, without `add`.
+# Otherwise whoever scanned is one of those who count the line.
 TALLY = """
-UPDATE count_line SET tally = CASE WHEN NOT %(add)s::boolean THEN %(quantity)s::int
-                                   WHEN %(quantity)s::int < 0 AND coalesce(tally, 0) + %(quantity)s::int <= 0 THEN NULL
-                                   ELSE coalesce(tally, 0) + %(quantity)s::int END,
-       tallied_at = clock_timestamp(), tallied_by = %(actor)s::text,
-       bin = CASE WHEN %(bin)s::text = '' THEN bin ELSE %(bin)s::text END
-WHERE task_id = %(task_id)s::uuid AND sku_id = %(sku_id)s::int
-RETURNING tally
+WITH line AS (
+    UPDATE count_line SET tally = CASE
+               WHEN NOT %(add)s::boolean THEN %(quantity)s::int
+               WHEN %(quantity)s::int < 0 AND coalesce(tally, 0) + %(quantity)s::int <= 0 THEN NULL
+               ELSE coalesce(tally, 0) + %(quantity)s::int END,
+           tallied_at = clock_timestamp(), tallied_by = %(actor)s::text,
+           bin = CASE WHEN %(bin)s::text = '' THEN bin ELSE %(bin)s::text END
+    WHERE task_id = %(task_id)s::uuid AND sku_id = %(sku_id)s::int
+    RETURNING task_id, sku_id, (attempts + 1)::smallint AS attempt, tally
+), gone AS (
+    DELETE FROM count_hand h USING line l
+    WHERE l.tally IS NULL AND h.task_id = l.task_id AND h.sku_id = l.sku_id AND h.attempt = l.attempt
+), hand AS (
+    INSERT INTO count_hand (task_id, sku_id, attempt, actor)
+    SELECT task_id, sku_id, attempt, %(actor)s::text FROM line WHERE tally IS NOT NULL
+    ON CONFLICT DO NOTHING
+)
+SELECT tally FROM line
 """
 # What was on hand at each line's moment, of all owners at the site: what is there now, under the lock, without what was
 # written since and happened since. Index movement_balance, the newest rows only.
@@ -101,10 +113,21 @@ SELECT %(task_id)s::uuid, s.sku_id, l.attempts, s.counted, s.set_aside, s.expect
        %(ledger_id)s::bigint
 FROM said s JOIN line l ON l.sku_id = s.sku_id
 """
-# Which lines somebody counted, in whichever attempt. The primary key begins with the task and the SKU.
+# Which lines somebody counted or scanned part of, in whichever attempt. Primary keys, by the task and the SKU.
 COUNTED_BY = """
-SELECT DISTINCT sku_id FROM count_entry
+SELECT sku_id FROM count_entry
 WHERE task_id = %(task_id)s::uuid AND sku_id = ANY (%(skus)s::int[]) AND actor = %(actor)s::text
+UNION
+SELECT sku_id FROM count_hand
+WHERE task_id = %(task_id)s::uuid AND sku_id = ANY (%(skus)s::int[]) AND actor = %(actor)s::text
+"""
+# Which lines wait for somebody else, for this one had a hand in their last count. Asked under the lock of the lines.
+LAST_COUNTED_BY = """
+SELECT l.sku_id FROM count_line l
+WHERE l.task_id = %(task_id)s::uuid AND l.sku_id = ANY (%(skus)s::int[]) AND l.state = 'recount'
+  AND (l.counted_by = %(actor)s::text
+       OR EXISTS (SELECT FROM count_hand h WHERE h.task_id = l.task_id AND h.sku_id = l.sku_id
+                    AND h.attempt = l.attempts AND h.actor = %(actor)s::text))
 """
 SET_LINE_STATES = """
 UPDATE count_line SET state = %(state)s::text, approved_by = coalesce(%(approved_by)s::text, approved_by), tally = NULL

@@ -78,6 +78,7 @@ class Arriving:
         self.arrived = 0
         self.bytes = 0
         self.other_sheets: list[str] = []  # of a workbook: filled, and not read
+        self.oddities: list[workbook.Oddity] = []  # and what of its sheet is read otherwise than it is seen
 
     def __enter__(self) -> Self:
         return self
@@ -145,7 +146,9 @@ class Arriving:
             self._replace(made)
         elif workbook.is_workbook(self._file):
             self.other_sheets = workbook.passed_over(self._file)
-            self._replace(workbook.as_text(self._file))
+            seen = workbook.Oddities()
+            self._replace(workbook.as_text(self._file, seen))
+            self.oddities = seen.told()
         table = open_table(self._file, COLUMNS)
         at = {column.name: i for i, column in table.columns.items()}
         if not owned:

@@ -63,6 +63,7 @@ class Problem(StrEnum):
 
     UNREADABLE = "unreadable"
     KEY_TWICE = "key_twice"
+    NO_RESULT = "no_result"
     UNKNOWN_SKU = "unknown_sku"
     UNKNOWN_GTIN = "unknown_gtin"
     BAD_GTIN = "bad_gtin"
@@ -81,6 +82,9 @@ class Problem(StrEnum):
 PROBLEMS: dict[Problem, str] = {
     Problem.UNREADABLE: N_("The row cannot be read. Check its quotation marks and the number of its cells."),
     Problem.KEY_TWICE: N_("The line states a key twice, and nobody can know which value is meant. State it once."),
+    Problem.NO_RESULT: N_(
+        "A cell holds a formula without a result. Save the file in a spreadsheet program, and send it again."
+    ),
     Problem.UNKNOWN_SKU: N_("There is no such SKU. Create its product first, or correct the code."),
     Problem.UNKNOWN_GTIN: N_("No SKU has this GTIN. Add it to its product, or correct it."),
     Problem.BAD_GTIN: N_("The GTIN is not valid: its check digit does not match. Scan it again."),
@@ -220,6 +224,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     accepted_at: datetime | None
     ended_at: datetime | None
     other_sheets: list[str]  # of a workbook: filled, and not read
+    oddities: list[dict[str, Any]]  # of its sheet, as `workbook.Oddity`: what is read otherwise than it is seen
     zero_percent: int
 
     @property

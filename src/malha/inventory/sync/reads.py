@@ -64,7 +64,7 @@ _SNAPSHOT = """
 SELECT n.id, n.number, n.source_id, s.code AS source, s.name AS source_name, n.seq, n.as_of, n.scope, n.state, n.name,
        n.client, n.key, n.digest, n.bytes, n.rows, n.held, n.differing, n.absent, n.zeroed, n.stocked, n.done,
        n.changed, n.reviewed, n.through_sku, n.through_location, n.reason, n.person, n.received_at, n.accepted_at,
-       n.ended_at, n.other_sheets, s.zero_percent
+       n.ended_at, n.other_sheets, n.oddities, s.zero_percent
 FROM stock_snapshot n JOIN stock_source s ON s.id = n.source_id
 """
 # Who is limited to locations sees what they sent and what speaks of those.

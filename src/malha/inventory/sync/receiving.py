@@ -198,8 +198,8 @@ class _Intake:
                 loaded.count = await self._load(stage, table, shape) - shape.beside
             async with self.db.transaction(self.actor) as tx:
                 note = {"id": self.id, "bytes": file.bytes, "digest": file.digest, "rows": loaded.count}
-                others = msgspec.json.encode(file.other_sheets).decode()
-                await tx.execute(writes.NOTE_FILE, note | {"other_sheets": others})
+                others, odd = [msgspec.json.encode(each).decode() for each in (file.other_sheets, file.oddities)]
+                await tx.execute(writes.NOTE_FILE, note | {"other_sheets": others, "oddities": odd})
                 settled = said.as_of + timedelta(seconds=self.source.skew_seconds) + SETTLED - await tx.now()
             await asyncio.sleep(max(settled.total_seconds(), 0))
             async with self.db.transaction(self.actor) as tx:

@@ -62,7 +62,7 @@ RETURNING number
 
 NOTE_FILE = """
 UPDATE stock_snapshot SET bytes = %(bytes)s::bigint, digest = %(digest)s::bytea, rows = %(rows)s::int,
-    other_sheets = %(other_sheets)s::jsonb
+    other_sheets = %(other_sheets)s::jsonb, oddities = %(oddities)s::jsonb
 WHERE id = %(id)s::uuid AND state = 'receiving'
 """
 
@@ -786,6 +786,7 @@ CROSS JOIN LATERAL (
         WHEN d.twice THEN 'twice'
         WHEN n.said = '\x01' THEN 'unreadable'
         WHEN n.said = '\x02' THEN 'key_twice'
+        WHEN '#FORMULA!' IN (n.sku, n.gtin, n.location, btrim(n.said)) THEN 'no_result'  -- `tabular.NO_RESULT`
         WHEN d.sku_id IS NULL AND n.sku <> '' THEN 'unknown_sku'
         WHEN d.sku_id IS NULL AND n.gtin <> '' AND NOT {gtin_good} THEN 'bad_gtin'
         WHEN d.sku_id IS NULL AND n.gtin <> '' THEN 'unknown_gtin'

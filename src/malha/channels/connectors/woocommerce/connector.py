@@ -29,6 +29,7 @@ from malha.channels.connectors.woocommerce.goods import (
     change,
     is_same,
     priced,
+    stock_of,
     stock_page,
 )
 from malha.channels.connectors.woocommerce.listings import upsert
@@ -257,9 +258,11 @@ class WooCommerce:
         """Write quantities; listings are named by SKU there. What the shop shows already is not written again."""
         found = await by_sku(ctx, [item.code for item in items])
         wanted = {item.code: {"manage_stock": True, "stock_quantity": item.quantity} for item in items}
-        done: dict[str, Result] = {}
+        done: dict[str, Result] = {**found.unread}
         for item in items:
-            row = found.get(item.code)
+            row = found.rows.get(item.code)
+            if item.code in done:
+                continue
             if row is None:
                 done[item.code] = unknown(item.code)
             elif row.type in {"grouped", "external"}:
@@ -267,7 +270,7 @@ class WooCommerce:
             elif row.manage_stock is True and row.stock_quantity == item.quantity:
                 done[item.code] = Ok(str(row.id))
         open_ = {code: fields for code, fields in wanted.items() if code not in done}
-        done |= await change(ctx, found, open_, "set_stock")
+        done |= await change(ctx, found.rows, open_, "set_stock")
         return [done[item.code] for item in items]
 
     async def pull_stock(self, ctx: Ctx, cursor: str | None) -> Page[ExtStock]:
@@ -277,20 +280,18 @@ class WooCommerce:
         """
         after, last = (int(part) for part in (cursor or "0:0").split(":"))
         page = await stock_page(ctx, after, last)
-        items = [
-            ExtStock(sku=row.sku, quantity=row.stock_quantity, as_of=page.as_of)
-            for row in page.rows
-            if row.sku and row.manage_stock is True and row.stock_quantity is not None
-        ]
+        items = [each for row in page.rows if (each := stock_of(row, page.as_of)) is not None]
         return Page(items=items, cursor=f"{page.after}:{page.last}", more=page.more)
 
     async def set_prices(self, ctx: Ctx, items: Sequence[PricePush]) -> Sequence[Result]:
         """Write prices. Whether they hold tax is a setting of the shop."""
         found = await by_sku(ctx, [item.code for item in items])
-        done: dict[str, Result] = {}
+        done: dict[str, Result] = {**found.unread}
         open_: dict[str, dict[str, Any]] = {}
         for item in items:
-            row, wanted = found.get(item.code), priced(ctx, item.price, item.currency)
+            row, wanted = found.rows.get(item.code), priced(ctx, item.price, item.currency)
+            if item.code in done:
+                continue
             if row is None:
                 done[item.code] = unknown(item.code)
             elif row.type in {"grouped", "variable"}:
@@ -299,7 +300,7 @@ class WooCommerce:
                 done[item.code] = Ok(str(row.id))
             else:
                 open_[item.code] = wanted
-        done |= await change(ctx, found, open_, "set_prices")
+        done |= await change(ctx, found.rows, open_, "set_prices")
         return [done[item.code] for item in items]
 
     # --- what is told once ---

@@ -9,13 +9,14 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from malha.channels.connectors.woocommerce.asking import ask, decoded, pages, quoted, read_as, send
-from malha.channels.connectors.woocommerce.money import text_of
+from malha.channels.connectors.woocommerce.asking import ask, decoded, encode, pages, quoted, read_as, send
+from malha.channels.connectors.woocommerce.money import Unfit, text_of
 from malha.channels.connectors.woocommerce.sweeping import clock_of
 from malha.channels.connectors.woocommerce.words import PAGE, Product
-from malha.channels.contract import Ctx, Ok, Rejected, Result, Unknown, Unsure
+from malha.channels.contract import Ctx, ExtStock, Invalid, Ok, Rejected, Result, Unknown, Unsure
 
 P = TypeVar("P", bound=Product)
+MOST_UNITS = 2**31
 LONGEST_QUERY = 1_200  # characters of SKUs in one address
 
 
@@ -36,18 +37,33 @@ def is_same(now: str | None, wanted: str) -> bool:
 # --- products by SKU ---
 
 
+class Found(msgspec.Struct, frozen=True):
+    """Products and variations by SKU; `unread` are those of which the shop says what they cannot be."""
+
+    rows: dict[str, Any]
+    unread: dict[str, Rejected]
+
+
 async def by_sku(
     ctx: Ctx, skus: Sequence[str], into: type[Any] = Product, params: Mapping[str, str] = MappingProxyType({})
-) -> dict[str, Any]:
-    """Return products and variations by SKU, as many at a time as a page and an address hold."""
-    found: dict[str, Any] = {}
+) -> Found:
+    """Return products and variations by SKU, as many at a time as a page and an address hold.
+
+    One that cannot be read holds up no others.
+    """
+    found = Found({}, {})
     some: list[str] = []
     for sku in [*sorted({sku for sku in skus if sku and "," not in sku}), None]:
         full = len(some) == PAGE or sum(len(quoted(each)) + 3 for each in some) > LONGEST_QUERY
         if some and (sku is None or full):
             asked = {**params, "sku": ",".join(some), "per_page": str(PAGE), "orderby": "id", "order": "asc"}
-            rows: list[Any] = await ask(ctx, "GET", "/products", list[into], "find_products", params=asked)  # type: ignore[valid-type]
-            found |= {row.sku: row for row in rows if row.sku}
+            for row in await ask(ctx, "GET", "/products", list[dict[str, Any]], "find_products", params=asked):
+                try:
+                    read = read_as(row, into)
+                except Unfit as error:
+                    found.unread[str(row.get("sku"))] = Rejected("unreadable", error.why)
+                else:
+                    found.rows[read.sku] = read
             some = []
         if sku is not None:
             some.append(sku)
@@ -62,9 +78,9 @@ async def variations_of(ctx: Ctx, product: int, into: type[P]) -> list[P]:
 
 
 class StockPage(msgspec.Struct, frozen=True):
-    """Products by id, each followed by its variations; `after` so many, of which `last` is the newest id."""
+    """Products by id, as the shop says them, each followed by its variations; `after` so many, `last` the newest id."""
 
-    rows: Sequence[Product]
+    rows: Sequence[Mapping[str, Any]]
     after: int
     last: int
     as_of: datetime
@@ -82,18 +98,49 @@ async def stock_page(ctx: Ctx, after: int, last: int) -> StockPage:
         start = max(0, after - 1)
         asked = {"per_page": str(size), "offset": str(start), "orderby": "id", "order": "asc"}
         reply = await send(ctx, "GET", "/products", "pull_stock", params=asked)
-        rows: list[Product] = decoded(reply, list[Product])
-        if not start or (rows and rows[0].id <= last):
+        rows = [(_id_of(row), row) for row in decoded(reply, list[dict[str, Any]])]
+        if not start or (rows and rows[0][0] <= last):
             break
         after = max(0, after - size)
-    found: list[Product] = []
-    for row in rows:
-        if row.id > last:
+    found: list[Mapping[str, Any]] = []
+    for id_, row in rows:
+        if id_ > last:
             found.append(row)
-            if row.type == "variable":
-                found += await variations_of(ctx, row.id, Product)
-    newest = max([last, *(row.id for row in rows)])
+            if row.get("type") == "variable":
+                asked = {"orderby": "id", "order": "asc"}
+                found += [each async for each in pages(ctx, f"/products/{id_}/variations", asked, "pull_stock")]
+    newest = max([last, *(id_ for id_, _ in rows)])
     return StockPage(found, start + len(rows), newest, clock_of(ctx, reply), len(rows) == size)
+
+
+def _id_of(row: Mapping[str, Any]) -> int:
+    id_ = row.get("id")
+    if not isinstance(id_, int):
+        raise Invalid("the answer is other than expected: a product without an id")
+    return id_
+
+
+def stock_of(row: Mapping[str, Any], as_of: datetime) -> ExtStock | None:
+    """Return what there is of a product or a variation; None: its stock is not kept, or is that of its product.
+
+    Plug-ins sell by the metre and let parts of a unit be kept: what is no whole number is told as it is, unread.
+    """
+    sku, said = row.get("sku"), row.get("stock_quantity")
+    if not sku or row.get("manage_stock") is not True or said is None:
+        return None
+    units = _units_in(said)
+    unread = encode(said).decode()[:80] if units is None else ""
+    return ExtStock(sku=str(sku), quantity=units or 0, as_of=as_of, unread=unread)
+
+
+def _units_in(said: Any) -> int | None:
+    try:
+        exact = None if isinstance(said, bool) else Decimal(str(said))
+    except InvalidOperation:
+        return None
+    if exact is None or not exact.is_finite() or abs(exact) >= MOST_UNITS or exact != int(exact):
+        return None
+    return int(exact)
 
 
 async def change(

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from malha.channels.connectors.woocommerce.asking import read_as
-from malha.channels.connectors.woocommerce.goods import batch_rows, by_sku, priced, result_of
+from malha.channels.connectors.woocommerce.goods import Found, batch_rows, by_sku, priced, result_of
 from malha.channels.connectors.woocommerce.showing import (
     OURS,
     TERMS,
@@ -62,8 +62,8 @@ async def upsert(ctx: Ctx, items: Sequence[ProductPush]) -> Sequence[Result]:
     """
     until = ctx.now() + LONGEST
     terms = Terms(ctx)
-    rows = await _look_up(ctx, [item.code for item in items])
-    every = [_Open(item, rows.get(item.code)) for item in items]
+    found = await _look_up(ctx, [item.code for item in items])
+    every = [_Open(item, found.rows.get(item.code), result=found.unread.get(item.code)) for item in items]
     while open_ := [each for each in every if each.result is None]:
         planned = await _planned(ctx, terms, open_)
         if ctx.now() > until:
@@ -87,7 +87,7 @@ async def upsert(ctx: Ctx, items: Sequence[ProductPush]) -> Sequence[Result]:
     return [each.result or Unknown() for each in every]
 
 
-async def _look_up(ctx: Ctx, codes: Iterable[str]) -> dict[str, Listed]:
+async def _look_up(ctx: Ctx, codes: Iterable[str]) -> Found:
     # As it is kept: otherwise texts come as the shop's page shows them.
     return await by_sku(ctx, list(codes), Listed, {"context": "edit"})
 
@@ -243,13 +243,15 @@ async def _look_again(ctx: Ctx, doubted: Sequence[_Open]) -> None:
     if not doubted:
         return
     try:
-        rows = await _look_up(ctx, [each.item.code for each in doubted])
+        found = await _look_up(ctx, [each.item.code for each in doubted])
     except ChannelError:
-        rows = None
+        found = None
     for each in doubted:
-        if rows is None:
+        if found is None:
             each.result = Unknown("nobody could look it up" if each.doubt is None else each.doubt.why)
+        elif each.item.code in found.unread:
+            each.result = found.unread[each.item.code]
         else:
-            each.row, each.written = rows.get(each.item.code), {}
+            each.row, each.written = found.rows.get(each.item.code), {}
             if each.row is None and each.doubt is None:
                 each.result = each.taken

@@ -105,7 +105,7 @@ class Product(msgspec.Struct):
     regular_price: str | None = ""
     sale_price: str | None = ""
     manage_stock: bool | str = False
-    stock_quantity: int | None = None
+    stock_quantity: Any = None  # a whole number, unless a plug-in keeps parts of a unit
     global_unique_id: str | None = ""
     date_modified_gmt: datetime | None = None
     attributes: list[dict[str, Any]] = []
