@@ -102,6 +102,11 @@ WHERE person_id = %(person_id)s::uuid AND expires_at > now()
 ORDER BY seen_at DESC
 """
 
+# By the unique e-mail.
+WHOSE_EMAIL = """
+SELECT id FROM person WHERE email = %(email)s::text
+"""
+
 # By primary key.
 KEPT_HASH = """
 SELECT password_hash FROM person WHERE id = %(id)s::uuid

@@ -57,7 +57,7 @@ PAUSES = tuple(timedelta(minutes=m) for m in (1, 5, 15, 60, 180, 360, 720))
 
 # What a message calls its reader. Anybody can order in somebody else's name, and mail and telephone programs make links
 # of what looks like an address or a number: what is not plainly a name is left out, and the greeting with it.
-_CALLED = re.compile(r"[^\W\d_](?:[\w'\N{RIGHT SINGLE QUOTATION MARK}&-]{0,28}[\w'\N{RIGHT SINGLE QUOTATION MARK}])?\.?")
+_CALLED = re.compile(r"[^\W\d_](?:[\w'\u2019&-]{0,28}[\w'\u2019])?\.?")
 _MOST_DIGITS = 3
 
 # The end of a link that opens the page of an order, or of what a customer wants to get: a signed token.
@@ -253,7 +253,7 @@ def plan_messages(
 
 def first_name(buyer: str) -> str:
     """Return what a message calls a buyer by: the first word of their name; empty where that is no plain name."""
-    word = buyer.split()[0].rstrip(",;") if buyer.split() else ""
+    word = next(iter(buyer.split()), "").rstrip(",;")
     plain = _CALLED.fullmatch(word) is not None and sum(c.isdigit() for c in word) <= _MOST_DIGITS
     return word if plain else ""
 
