@@ -16,6 +16,7 @@ from tests.waiting import waiting
 
 from mail_server import mail_server
 from malha.channels.connecting import inbox
+from malha.console.views import query_of
 from malha.customers import reads as customers
 from malha.customers import service as profiles
 from malha.customers.errors import CustomerErased, UnknownCustomer
@@ -213,6 +214,10 @@ async def elsewhere(shop: Linked, her: Life) -> None:
             ("INSERT INTO care_note (kind, subject, person_id, text) VALUES ('event', 'x', %s, %s)", (person, said)),
             ("INSERT INTO saved_view (person_id, list, name, query) VALUES (%s, 'orders', 'dela', %s)",
              (person, f"q={MAIL.replace('@', '%40')}")),
+            # As a page keeps what was looked for: every sign and accent in its coded form.
+            *(("INSERT INTO saved_view (person_id, list, name, query) VALUES (%s, 'orders', %s, %s)",
+               (person, f"dela {n}", query_of({"q": looked_for})))
+              for n, looked_for in enumerate(("Quitéria Zambrana", PHONE, "(81) 98765-4321", CPF, "Rua das Jabuticabas Azuis, 4711"))),
             (("INSERT INTO idempotency (client, key, operation, body_hash, status, reply, expires_at)"
              " VALUES ('key:1', 'k', 'x', '', 200, %s, now() + '1 day'::interval)"),
              (json.dumps({"n": 11144477735, "s": said}).encode(),)),

@@ -93,6 +93,22 @@ async def test_an_order_is_confirmed_by_mail_with_its_items_and_the_way_to_follo
     assert mail["Message-ID"] == f"<{kept.id}@loja.example>"
 
 
+async def test_a_link_that_somebody_gives_for_a_name_is_told_to_nobody(database, settings, tmp_path):
+    order_id = await sold(database)
+    async with database.transaction() as tx:
+        named = "UPDATE sales_order SET buyer_name = 'https://premio.example/ganhe agora' WHERE id = %(id)s::uuid"
+        await tx.execute(named, {"id": order_id})
+    assert await told(database, order_id) == [("placed", "queued", None)]
+    async with mail_server(tmp_path) as box:
+        assert await telling.send_due(database, by(settings, box.url)) == 1
+    (mail,) = box.inbox
+    for kind in ("plain", "html"):
+        words = mail.get_body((kind,)).get_content()
+        assert "premio.example" not in words
+        assert "R$\xa020,00" in words
+    assert "premio.example" not in str(mail["Subject"])
+
+
 async def test_the_job_that_follows_an_event_sends_it(database, settings, tmp_path, monkeypatch):
     order_id = await sold(database)
     await drain(database, SUBSCRIPTIONS)

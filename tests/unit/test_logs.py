@@ -107,3 +107,23 @@ def test_a_terminal_gets_readable_lines() -> None:
     said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stderr
     assert "hello" in said
     assert not said.startswith("{")
+
+
+def test_a_terminal_is_shown_where_it_failed_but_no_variable_and_nothing_secret() -> None:
+    script = """
+import structlog
+from malha.platform import logs
+logs.configure("info", "console")
+
+def log_in(password):
+    raise ValueError("no session for ana@loja.example")
+
+try:
+    log_in("".join(["azul", "ejado"]))
+except ValueError:
+    structlog.get_logger().exception("failed")
+"""
+    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stderr
+    assert "in log_in" in said
+    assert "ValueError: no session for [redacted]" in said
+    assert "azulejado" not in said

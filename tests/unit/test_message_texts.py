@@ -386,3 +386,30 @@ def test_portuguese_without_accents_fits_the_gsm_alphabet():
     said = "Olá! “Não” há previsão… R$\xa010,00 – coração, você"
     assert segments.plain(said) == 'Ola! "Nao" ha previsao... R$ 10,00 - coracao, voce'
     assert not segments.length_of(segments.plain(said)).unicode
+
+
+@pytest.mark.parametrize(
+    ("buyer", "called"),
+    [
+        ("Marina Souza", "Marina"),
+        ("  zé  da Silva", "zé"),
+        ("D'Ávila, Ana-Maria", "D'Ávila"),
+        ("Ana-Maria", "Ana-Maria"),
+        ("J. Prado", "J."),
+        ("C&A Modas", "C&A"),
+        ("A1 Comércio", "A1"),
+        ("", ""),
+        ("https://premio.example/ganhe agora", ""),
+        ("www.premio.example", ""),
+        ("premio.example", ""),
+        ("premio.example.", ""),
+        ("bit.ly/x", ""),
+        ("ganhe@premio.example", ""),
+        ("ligue-0800123456", ""),
+        ("+5581987654321", ""),
+        ("Ganhe" * 10, ""),
+        ("<b>Ana</b>", ""),
+    ],
+)
+def test_a_message_calls_its_reader_by_a_name_and_by_nothing_that_becomes_a_link(buyer: str, called: str) -> None:
+    assert rules.first_name(buyer) == called

@@ -168,7 +168,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
 
 @query("/webhooks", permission=MANAGE, tag=TAG)
 async def list_webhooks(work: Work) -> list[WebhookView]:
-    """List webhooks by name. Who is limited to some locations sees those that tell of no others."""
+    """List webhooks by name: those that tell of nothing you may not see, by permission and by location."""
     backlogs = await reads.backlogs(work.tx)
     codes = await _codes(work.tx)
     return [_view(endpoint, backlogs, codes) for endpoint in await service.all_seen(work.tx)]

@@ -4,15 +4,18 @@ from typing import Any
 
 import msgspec
 from litestar import Request
+from litestar.datastructures import Cookie
 from litestar.response import Response
 
 from malha.console import reads as page_reads
 from malha.console import render, shell, web
-from malha.identity import provider_reads
+from malha.identity import known_browser, provider_reads
 from malha.identity import service as identity
+from malha.identity.known_browser import Known
 from malha.identity.provider_reads import Button
 from malha.identity.service import LoggedIn
 from malha.platform import mail
+from malha.platform.clock import now
 from malha.platform.db import Tx
 from malha.platform.errors import MalhaError
 
@@ -85,7 +88,28 @@ async def leave_former(request: Asking, tx: Tx, outcome: object) -> None:
 
 
 def entered(request: Asking, outcome: LoggedIn, wanted: str) -> Response[bytes]:
-    """Let somebody in, to where they wanted to go."""
+    """Let somebody in, to where they wanted to go; the browser keeps that it let them in."""
+    services = request.app.state.services
     sent = web.see_other(web.safe_address(wanted, "/"))
-    sent.headers["Set-Cookie"] = request.app.state.services.cookie.header(outcome.token)
+    sent.headers["Set-Cookie"] = services.cookie.header(outcome.token)
+    sent.cookies.append(
+        Cookie(
+            key=_known_name(request),
+            value=known_browser.marked(services.signing, outcome.person_id, now()),
+            max_age=int(known_browser.LASTS.total_seconds()),
+            secure=services.cookie.secure,
+            httponly=True,
+            samesite="lax",
+        )
+    )
     return sent
+
+
+def known(request: Asking) -> Known | None:
+    """Return whom this browser let in before, None if nobody."""
+    kept = request.cookies.get(_known_name(request), "")
+    return known_browser.known(request.app.state.services.signing, kept, now()) if kept else None
+
+
+def _known_name(request: Asking) -> str:
+    return "__Host-malha-known" if request.app.state.services.cookie.secure else "malha_known"

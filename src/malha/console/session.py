@@ -93,7 +93,8 @@ async def _enter(
     request: Request[Any, Any, Any], email: str, password: str
 ) -> LoggedIn | CodeWanted | NotByPassword | Refused:
     async with request.app.state.services.log_ins, web.writing(request) as tx:
-        outcome = await identity.log_in(tx, email, password, **door.browser(request, tx))
+        by = door.known(request)
+        outcome = await identity.log_in(tx, email, password, **door.browser(request, tx), browser=by)
         await door.leave_former(request, tx, outcome)
     return outcome
 

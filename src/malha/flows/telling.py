@@ -365,7 +365,7 @@ async def facts_of(
     to = header.buyer_email if channel is Channel.EMAIL else header.buyer_phone
     return Facts(
         order_number=header.number,
-        customer_name=header.buyer_name.split()[0] if header.buyer_name.split() else "",
+        customer_name=rules.first_name(header.buyer_name),
         order_total=Money(header.total - header.cancelled_total, currency),
         order_date=header.placed_at.astimezone(zone).date(),
         promised_day=_day(event.get("promised_at"), zone) or max(days, default=None),

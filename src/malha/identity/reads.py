@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal
+from typing import Literal, LiteralString
 
 import msgspec
 
@@ -56,8 +56,12 @@ WHERE (%(id)s::bigint IS NULL OR k.id = %(id)s::bigint)
 ORDER BY k.id
 """
 
+# Whom an actor may see who is limited to some locations: nobody who has another one.
+_WITHIN: LiteralString = """(%(within)s::int[] IS NULL OR NOT everywhere AND NOT EXISTS (
+    SELECT FROM person_location l WHERE l.person_id = p.id AND l.location_id <> ALL(%(within)s::int[])))"""
+
 # Keyset by (name, id): hundreds of people at most, sorted in memory.
-PEOPLE = """
+PEOPLE = f"""
 SELECT id, name, email, role, everywhere, language, timezone, active, created_at, version,
        ARRAY(SELECT c.code FROM person_location l JOIN location c ON c.id = l.location_id
              WHERE l.person_id = p.id ORDER BY c.code) AS locations,
@@ -66,8 +70,7 @@ SELECT id, name, email, role, everywhere, language, timezone, active, created_at
        (SELECT max(seen_at) FROM session s WHERE s.person_id = p.id) AS seen_at
 FROM person p
 WHERE (%(id)s::uuid IS NULL OR id = %(id)s::uuid)
-  AND (%(within)s::int[] IS NULL OR NOT everywhere AND NOT EXISTS (
-         SELECT FROM person_location l WHERE l.person_id = p.id AND l.location_id <> ALL(%(within)s::int[])))
+  AND {_WITHIN}
   AND (%(role)s::text IS NULL OR role = %(role)s::text)
   AND (%(state)s::text IS NULL OR %(state)s::text = CASE
          WHEN NOT active THEN 'inactive'
@@ -81,12 +84,12 @@ LIMIT %(limit)s::int
 """
 
 # The whole table: hundreds of people at most.
-PEOPLE_BY_STATE = """
+PEOPLE_BY_STATE = f"""
 SELECT CASE WHEN NOT active THEN 'inactive'
             WHEN password_hash IS NULL AND NOT EXISTS (SELECT FROM person_identity i WHERE i.person_id = p.id)
             THEN 'invited' ELSE 'active' END AS state,
        count(*)::int
-FROM person p GROUP BY 1
+FROM person p WHERE {_WITHIN} GROUP BY 1
 """
 
 # By the index on person_id.
@@ -97,6 +100,11 @@ SELECT id, created_at, seen_at, expires_at, source, agent,
 FROM session s
 WHERE person_id = %(person_id)s::uuid AND expires_at > now()
 ORDER BY seen_at DESC
+"""
+
+# By the unique e-mail.
+WHOSE_EMAIL = """
+SELECT id FROM person WHERE email = %(email)s::text
 """
 
 # By primary key.
@@ -114,10 +122,10 @@ SELECT role FROM role_policy WHERE second_factor
 """
 
 # A retailer has hundreds of people at most.
-PEOPLE_PER_ROLE = """
+PEOPLE_PER_ROLE = f"""
 SELECT role, count(*) AS people, count(*) FILTER (WHERE f.person_id IS NULL) AS without_factor
 FROM person p LEFT JOIN second_factor f ON f.person_id = p.id
-WHERE active GROUP BY role
+WHERE active AND {_WITHIN} GROUP BY role
 """
 
 # Primary keys; the codes by their leading column.
@@ -369,8 +377,8 @@ async def _people(
 
 
 async def people_by_state(tx: Tx) -> dict[str, int]:
-    """Return how many people are `active`, `invited` and `inactive`."""
-    return dict(await tx.tuples(PEOPLE_BY_STATE))
+    """Return how many people are `active`, `invited` and `inactive`, of those the actor may see."""
+    return dict(await tx.tuples(PEOPLE_BY_STATE, {"within": tx.actor.scope}))
 
 
 def _person(row: Sequence[object]) -> PersonView:
@@ -396,8 +404,9 @@ async def demanding_roles(tx: Tx) -> frozenset[Role]:
 
 
 async def people_per_role(tx: Tx) -> dict[Role, tuple[int, int]]:
-    """Return for each role how many active people have it, and how many of them have no second factor."""
-    return {Role(role): (people, without) for role, people, without in await tx.tuples(PEOPLE_PER_ROLE)}
+    """Return for each role how many active people the actor may see have it, and how many of them no second factor."""
+    found = await tx.tuples(PEOPLE_PER_ROLE, {"within": tx.actor.scope})
+    return {Role(role): (people, without) for role, people, without in found}
 
 
 async def has_password(tx: Tx, person_id: UUID) -> bool:

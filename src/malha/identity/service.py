@@ -18,6 +18,7 @@ import msgspec
 
 from malha.identity import guessing, passwords, provider_writes, reads, rules, ways, writes
 from malha.identity.errors import BeyondOwn, EmailTaken, KeyBeyondKeeper, KeyBeyondOwn, LastOwner, OwnerExists
+from malha.identity.known_browser import Known
 from malha.identity.model import ROLES, Caller, Role
 from malha.platform import audit
 from malha.platform.db import Database, Tx
@@ -364,15 +365,19 @@ async def log_in(
     agent: str = "",
     hours: int = SESSION_HOURS,
     days: int = SESSION_DAYS,
+    browser: Known | None = None,
 ) -> LoggedIn | CodeWanted | NotByPassword | Refused:
     """Check e-mail and password and open a session. Commit whatever it returns: a refusal counts the failed try.
 
-    Tries are limited per account and per network address, with growing waits. An unknown account takes as long as a
-    known one and is refused in the same words. An account with a second factor gets no session here. Where people log
-    in by a provider only, whoever knows the password is told so.
+    Tries are limited per account and per network address, with growing waits; those of a `browser` that let this person
+    in before are counted apart. An unknown account takes as long as a known one and is refused in the same words. An
+    account with a second factor gets no session here. Where people log in by a provider only, whoever knows the
+    password is told so.
     """
     email = rules.normal_email(email)
     account = rules.account_subject(email)
+    if browser is not None and await tx.value(reads.WHOSE_EMAIL, {"email": email}) == browser.person_id:
+        account = f"{account}:{browser.mark}"
     tries = await guessing.begin(tx, account, guessing.source_subject(source))
     if tries.wait:
         return Refused(tries.wait)

@@ -55,6 +55,11 @@ OVERTAKEN = "overtaken"
 # After each attempt that failed for now; then it is given up.
 PAUSES = tuple(timedelta(minutes=m) for m in (1, 5, 15, 60, 180, 360, 720))
 
+# What a message calls its reader. Anybody can order in somebody else's name, and mail and telephone programs make links
+# of what looks like an address or a number: what is not plainly a name is left out, and the greeting with it.
+_CALLED = re.compile(r"[^\W\d_](?:[\w'\u2019&-]{0,28}[\w'\u2019])?\.?")
+_MOST_DIGITS = 3
+
 # The end of a link that opens the page of an order, or of what a customer wants to get: a signed token.
 _OPENS = re.compile(r"(/(?:track|wishes)/)[A-Za-z0-9_-]{20,}")
 _TOKEN = re.compile(r"\{\{|\}\}|\{([^{}\n]*)\}|[{}]|\*\*")
@@ -244,6 +249,13 @@ def plan_messages(
         return []
     address = contact.address(channel) if reason == "suppressed" else None
     return [_draft(told, channel, language, address, at, reason)]
+
+
+def first_name(buyer: str) -> str:
+    """Return what a message calls a buyer by: the first word of their name; empty where that is no plain name."""
+    word = next(iter(buyer.split()), "").rstrip(",;")
+    plain = _CALLED.fullmatch(word) is not None and sum(c.isdigit() for c in word) <= _MOST_DIGITS
+    return word if plain else ""
 
 
 def is_past(told: Told, contact: Contact, at: datetime) -> bool:

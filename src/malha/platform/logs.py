@@ -57,7 +57,8 @@ def configure(
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.stdlib.ExtraAdder(),
         _process(role),
-        structlog.processors.format_exc_info if not console else _nothing,
+        # On a terminal too: its own renderer would print every local variable, passwords among them.
+        structlog.processors.format_exc_info,
         redact,
     ]
     structlog.configure(
@@ -66,7 +67,8 @@ def configure(
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    renderer: Processor = structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer(_as_json)
+    lines = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    renderer: Processor = lines if console else structlog.processors.JSONRenderer(_as_json)
     handler = _Handler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -123,10 +125,6 @@ def _process(role: str) -> Processor:
         return event
 
     return add
-
-
-def _nothing(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    return event
 
 
 def _as_json(event: Any, **_: Any) -> str:

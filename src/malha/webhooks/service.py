@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from malha.identity.model import PERMISSIONS
+from malha.identity.rules import exceeds
 from malha.network import reads as network
 from malha.platform import audit, sealing, signing
 from malha.platform.db import Tx
@@ -59,7 +60,7 @@ async def sweep(tx: Tx, since: int, reach: int) -> None:
 
 
 async def seen(tx: Tx, id_: int) -> Endpoint:
-    """Return an endpoint that the actor may see: one that tells of no more locations than the actor's.
+    """Return an endpoint that the actor may see: one that tells of nothing that is not the actor's to know.
 
     Raises:
         WebhookNotFound: there is none.
@@ -76,8 +77,9 @@ async def all_seen(tx: Tx) -> list[Endpoint]:
 
 
 def _within(tx: Tx, endpoint: Endpoint) -> bool:
-    own = tx.actor.locations
-    return own is None or (endpoint.locations is not None and set(endpoint.locations) <= own)
+    # Whoever has an endpoint in hand reads what it was told, and may have the rest told elsewhere.
+    beyond = exceeds(endpoint.permissions, endpoint.locations, tx.actor.permissions, tx.actor.locations)
+    return not beyond
 
 
 async def create(

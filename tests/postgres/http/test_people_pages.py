@@ -1,5 +1,6 @@
 """The pages of people, roles, keys and one's own account: what they show, and whom they refuse what."""
 
+import csv
 import re
 from typing import Any
 
@@ -87,6 +88,21 @@ async def test_the_role_table_shows_every_permission_once(shop: Shop) -> None:
     page = (await shop.http.get("/roles", headers=await shop.session())).text
     shown = re.findall(r'<small class="m-mono">([a-z_]+:[a-z_]+)</small>', page)
     assert sorted(shown) == sorted(PERMISSIONS)
+
+
+async def test_an_owner_of_one_location_is_told_no_number_of_people_of_others(shop: Shop) -> None:
+    async with shop.database.transaction() as tx:
+        await builders.a_network(tx)
+    franchisee = await shop.session(Role.OWNER, email="dona@loja.test", locations=["S1"])
+    await shop.person(Role.PLANNER, email="dc@loja.test", locations=["DC"])
+    await shop.person(Role.OWNER, email="all@loja.test")
+    page = (await shop.http.get("/people", headers=franchisee)).text
+    assert "dc@loja.test" not in page
+    tabs = page.partition('class="m-views m-acc-views"')[2].partition("</nav>")[0]
+    assert re.findall(r"<span>(\d+)</span>", tabs) == ["1", "1", "0", "0"]
+    table = (await shop.http.get("/roles:export.csv", headers=franchisee)).text
+    told = {row[0]: row[2:4] for row in csv.reader(table.splitlines(), delimiter=";")}
+    assert (told["Owner"], told["Planner"]) == (["1", "1"], ["0", "0"])
 
 
 async def test_a_key_is_shown_once_works_and_is_revoked(shop: Shop) -> None:

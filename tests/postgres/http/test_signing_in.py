@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from tests_http import HOST, PASSWORD, Shop, open_shop
@@ -84,6 +85,38 @@ async def test_guessing_waits_longer_and_longer_and_learns_nothing(shop: Shop) -
     waits = [rules.wait_after(failures, "account").total_seconds() for failures in range(1, 20)]
     assert waits[:8] == [0, 0, 0, 0, 2, 4, 8, 16]
     assert waits[-1] == rules.LONGEST_WAIT.total_seconds()
+
+
+async def test_whoever_fails_on_purpose_keeps_nobody_out_of_the_browser_they_came_in_by_before(shop: Shop) -> None:
+    await shop.person()
+    await shop.person(Role.MANAGER)
+
+    async def try_(password: str, email: str = "owner@loja.test", kept: str = "") -> Any:
+        shop.http.cookies.clear()
+        headers = {"origin": HOST, "cookie": f"malha_known={kept}"}
+        return await shop.http.post("/login", data={"email": email, "password": password}, headers=headers)
+
+    came_in = await try_(PASSWORD)
+    mark = came_in.cookies["malha_known"]
+    (line,) = [line for line in came_in.headers.get_list("set-cookie") if line.startswith("malha_known=")]
+    assert "HttpOnly" in line
+    assert "SameSite=lax" in line
+    for _ in range(6):
+        await try_(WRONG)
+    async with shop.database.transaction() as tx:  # however slow this machine is
+        await tx.execute("UPDATE login_attempt SET blocked_until = blocked_until + interval '1 hour'")
+    assert (await try_(PASSWORD)).status_code == 429
+    assert (await try_(PASSWORD, kept=mark[:-2] + ("AA" if mark[-2:] != "AA" else "BB"))).status_code == 429
+    assert (await try_(PASSWORD, kept=mark)).status_code == 303
+    assert (await try_(PASSWORD)).status_code == 429  # elsewhere it is as it was
+    # A mark is of one person, and gives no more tries than anybody has.
+    for _ in range(6):
+        await try_(WRONG, "manager@loja.test", kept=mark)
+        await try_(WRONG, kept=mark)
+    async with shop.database.transaction() as tx:
+        await tx.execute("UPDATE login_attempt SET blocked_until = blocked_until + interval '1 hour'")
+    assert (await try_(PASSWORD, "manager@loja.test")).status_code == 429
+    assert (await try_(PASSWORD, kept=mark)).status_code == 429
 
 
 async def test_guesses_sent_at_once_are_counted_one_by_one(shop: Shop) -> None:

@@ -148,6 +148,30 @@ async def test_deliveries_are_listed_shown_and_replayed(outgoing, world, sink):
     assert unknown.json()["code"] == "webhook_delivery_not_found"
 
 
+async def test_a_webhook_that_tells_of_orders_is_not_there_for_a_key_that_may_not_see_orders(shop, world):
+    theirs = await shop.key(MANAGER)
+    made = (await shop.http.post("/v1/webhooks", json=body(), headers=theirs)).json()
+    at = f"/v1/webhooks/{made['id']}"
+    await order(shop, world)
+    (sent,) = (await shop.http.get(f"{at}/deliveries", headers=theirs)).json()["items"]
+    partner = await shop.key(["webhooks:manage", "stock:read"])
+    assert (await shop.http.get("/v1/webhooks", headers=partner)).json() == []
+    elsewhere = body("https://partner.example/hook", types=["stock.*"])
+    for answer in (
+        await shop.http.get(f"{at}/deliveries/{sent['cursor']}", headers=partner),
+        await shop.http.post(f"{at}/deliveries/{sent['cursor']}/replay", headers=partner),
+        await shop.http.put(at, json=elsewhere, headers={**partner, "if-match": '"1"'}),
+        await shop.http.post(f"{at}/rotate", headers={**partner, "if-match": '"1"'}),
+    ):
+        assert answer.status_code == 404, answer.text
+    own = await shop.http.post("/v1/webhooks", json=elsewhere, headers=partner)
+    assert own.status_code == 201
+    assert {x["id"] for x in (await shop.http.get("/v1/webhooks", headers=theirs)).json()} == {
+        made["id"],
+        own.json()["id"],
+    }
+
+
 async def test_the_types_of_events_are_told_with_their_schema(shop):
     headers = await shop.key(["orders:read"])
     told = (await shop.http.get("/v1/event-types", headers=headers)).json()
