@@ -2,7 +2,7 @@
 
 A lane keeps what does not depend on the order: which locations are open to it and why the others are not, and what a
 parcel costs from each. Prices are constant between the weights at which any rate changes, so they are worked out once
-for each such bracket and kept as lists, sorted by cost: planning an order then looks up, it does not compute. Pure.
+for each such bracket and kept (`rows`): planning an order then looks up, it does not compute. Pure.
 """
 
 from bisect import bisect_left
@@ -16,130 +16,13 @@ from malha.network.model import EntityKind, LocationStatus, Method
 from malha.network.snapshot import NetworkSnapshot
 from malha.routing.lane_facts import LaneFacts, Onward, Rates
 from malha.routing.model import REASONS, RULES_VERSION, Door, Network, Place, Reason, StockPrices
+from malha.routing.rows import Besides, Bracket, Pricing, Row, Rows
 from malha.routing.terms import NO_TERMS, Run, Terms, runs
 
-# A scaled cost is centavos << 20 | packages: one comparison prefers cheaper, then fewer packages.
-SCALE_BITS: Final = 20
 EXTRA_KG = 60  # started kilograms above a last bracket that get a bracket of their own
-MAX_HEAVY = 256  # weights beyond all brackets whose costs are kept
 NO_LIMIT: Final = 1 << 60
 NO_RISK = (0, 0)
 _encode = msgspec.json.Encoder().encode
-
-
-class Bracket:
-    """What one parcel costs from each zone, for all weights up to `limit` that are above the bracket before."""
-
-    __slots__ = ("cartons", "fragment", "leads", "limit", "packages", "prices", "services")
-
-    def __init__(
-        self,
-        limit: int,
-        prices: list[int],
-        packages: list[int],
-        leads: list[int | None],
-        services: list[int | None],
-        cartons: list[int] | None = None,
-    ) -> None:
-        self.limit = limit
-        self.prices = prices
-        self.packages = packages
-        self.leads = leads
-        self.services = services
-        self.cartons = cartons if cartons and any(cartons) else None
-        several = packages if any(n != 1 for n in packages) else None
-        said: tuple[Any, ...] = (limit, prices) if several is None else (limit, prices, several)
-        self.fragment = _encode(said if self.cartons is None else (limit, prices, several, self.cartons))
-
-
-class Row:
-    """What a parcel of one bracket with some lines costs, scaled: by class, and the positions from the cheapest on."""
-
-    __slots__ = ("bracket", "by_class", "ranked", "zoned")
-
-    def __init__(
-        self,
-        bracket: Bracket,
-        lines: int,
-        classes: Sequence[tuple[int, int, int]],
-        klass: Sequence[int],
-        tolls: Sequence[int] = (),
-    ) -> None:
-        self.bracket = bracket
-        self.zoned: tuple[list[int], list[list[int]]] | None = None  # by zone: its cheapest, its positions (`charging`)
-        self.by_class = [
-            (bracket.prices[zone] + bracket.packages[zone] * handling + lines * line << SCALE_BITS)
-            + bracket.packages[zone]
-            for zone, handling, line in classes
-        ]
-        if bracket.cartons is not None:
-            cartons = bracket.cartons
-            self.by_class = [
-                cost + (cartons[zone] << SCALE_BITS) for cost, (zone, _, _) in zip(self.by_class, classes, strict=True)
-            ]
-        if tolls:
-            self.by_class = [cost + (toll << SCALE_BITS) for cost, toll in zip(self.by_class, tolls, strict=True)]
-        self.ranked = sorted(range(len(klass)), key=[self.by_class[k] for k in klass].__getitem__)
-
-
-Pricing = Callable[[int], Bracket]  # the bracket of a weight
-
-
-class Rows:
-    """The costs of all parcels from some locations by some services to one state, worked out as they are asked for."""
-
-    __slots__ = ("_brackets", "_breaks", "_classes", "_heavy", "_keys", "_klass", "_price", "_rows", "_tolls")
-
-    def __init__(
-        self,
-        classes: list[tuple[int, int, int]],
-        klass: list[int],
-        breaks: list[int],
-        price: Pricing,
-        tolls: Sequence[int] = (),
-    ) -> None:
-        self._tolls = tolls  # by class: centavos of every parcel beside its rates
-        self._classes = classes
-        self._klass = klass
-        self._breaks = breaks
-        self._price = price
-        self._brackets: dict[int, Bracket] = {}
-        self._rows: dict[int, list[Row | None]] = {}
-        self._heavy: dict[tuple[int, int], Row] = {}
-        self._keys: dict[int, list[int]] = {}
-
-    def row(self, grams: int, lines: int) -> Row:
-        """Return the costs of a parcel of this billable weight with this many lines."""
-        breaks = self._breaks
-        n = bisect_left(breaks, grams)
-        if n == len(breaks):
-            return self._heavy_row(grams, lines)
-        rows = self._rows.get(lines)
-        if rows is None:
-            rows = self._rows[lines] = [None] * len(breaks)
-        row = rows[n]
-        if row is None:
-            bracket = self._brackets.get(n)
-            if bracket is None:
-                bracket = self._brackets[n] = self._price(breaks[n])
-            row = rows[n] = Row(bracket, lines, self._classes, self._klass, self._tolls)
-        return row
-
-    def _heavy_row(self, grams: int, lines: int) -> Row:
-        row = self._heavy.get((grams, lines))
-        if row is None:
-            if len(self._heavy) >= MAX_HEAVY:
-                self._heavy.clear()
-            bracket = self._price(grams)
-            row = self._heavy[grams, lines] = Row(bracket, lines, self._classes, self._klass, self._tolls)
-        return row
-
-    def keys(self, lines: int) -> list[int]:
-        """Return each position's class, shifted left to leave one bit for each of `lines`."""
-        keys = self._keys.get(lines)
-        if keys is None:
-            keys = self._keys[lines] = [k << lines for k in self._klass]
-        return keys
 
 
 class Lane:
@@ -205,7 +88,7 @@ class Lane:
                 self.floor_at[position] = max(facts.split, saving)
         self.fees = facts.fees
         self.states = states  # by zone: the state its parcels leave from
-        self.zone_at = [facts.classes[k][0] for k in self.klass]
+        self.zone_at = rows.zone_at
         self.counted: list[int] = []  # the day's counts that `full` follows from: (position, taken, capacity)
         self.full: list[tuple[int, int, int]] = []
         self.kept: dict[Any, Any] = {}  # what terms said of products and destinations before: `charging`
@@ -406,9 +289,25 @@ def open_lane(
         # Beyond a zone's limit the price depends on the whole weight: brackets end there.
         # Where no zone has a limit, cartons may change above the last weight at which rates do: it stays the last.
         breaks = sorted({grams for grams in carriage.breaks if grams <= light} | inner(cartons, carriage.breaks, light))
-        rows = Rows(facts.classes, klass, breaks, lambda grams: carriage.bracket(grams, states, limits, cartons), tolls)
+        rows = Rows(
+            facts.classes,
+            klass,
+            breaks,
+            lambda grams: carriage.bracket(grams, states, limits, cartons),
+            tolls,
+            _besides(network, facts, klass, tolls),
+        )
         network.rows[shared] = rows
     return Lane(facts, open_, capped, limits, rows, states)
+
+
+def _besides(network: Network, facts: LaneFacts, klass: list[int], tolls: list[int]) -> Besides:
+    """Return what parcels cost beside their carriage: one and the same for lanes that leave from the same locations."""
+    key = tuple(facts.classes), tuple(klass), tuple(tolls)
+    found = network.besides.get(key)
+    if found is None:
+        found = network.besides[key] = Besides(facts.classes, klass, tolls)
+    return found
 
 
 def _brought_to(network: Network, door: Door, counter: int | None) -> Mapping[int, tuple[int, int]]:

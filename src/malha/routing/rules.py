@@ -22,7 +22,7 @@ import msgspec
 from malha.routing.charging import NOBODY, Barred, Charges, Prices, bar, barred_by, by_unit, order_terms
 from malha.routing.hard import priced_line, solve_hard
 from malha.routing.lane_facts import Onward
-from malha.routing.lanes import Bracket, Lane, Row, compile_network, open_lane
+from malha.routing.lanes import Lane, compile_network, open_lane
 from malha.routing.model import (
     MANY_LOCATIONS,
     Basis,
@@ -37,6 +37,7 @@ from malha.routing.model import (
     stock_of,
 )
 from malha.routing.parting import EVERYWHERE, Tier, assign, part_lines
+from malha.routing.rows import Bracket, Row
 from malha.routing.ruling.bounded import Binding, left_free, shut, solve_bounded, tiers_of
 from malha.routing.ruling.model import Bound
 from malha.routing.siting import saving_of
