@@ -297,9 +297,11 @@ class Charges:
         self._lines = lines
         self.prices: list[dict[int, int]] = [by_unit(line, prices or {}) for line in lines]
         known = terms or OrderTerms()
-        taxes: dict[int, list[int]] = {line: list(by_zone) for line, by_zone in known.taxes}
+        taxes: dict[int, list[int]] = {
+            line: by_zone if isinstance(by_zone, list) else list(by_zone) for line, by_zone in known.taxes
+        }
         self.tax: list[list[int] | None] = [taxes.get(line.line) for line in lines]
-        self.tolls = dict(known.busy)
+        self.tolls = _by_position(known.busy, lane)
         credits_ = {sku: dict(by_position) for sku, by_position in known.credits}
         self.credit: list[dict[int, int]] = [by_unit(line, credits_) for line in lines] if credits_ else []
         # By line, for its quantity: what it is taxed by zone.
@@ -615,6 +617,14 @@ def _taxed_in(taxes: list[list[int]], zone: int) -> int:
     for tax in taxes:
         taxed += tax[zone]
     return taxed
+
+
+def _by_position(busy: Sequence[tuple[int, int]], lane: Lane) -> dict[int, int]:
+    """Return the prices of capacity by position: the same for all orders between two counts (`_busy`)."""
+    kept = lane.busy
+    if kept[0] is not busy:
+        kept = lane.busy = busy, dict(busy)
+    return kept[1]
 
 
 def beats(cost: int, base: int, position: int, best: int, alone: int, where: int, *, even: bool) -> bool:

@@ -8,7 +8,7 @@ for each such bracket and kept (`rows`): planning an order then looks up, it doe
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -19,10 +19,69 @@ from malha.routing.model import REASONS, RULES_VERSION, Door, Network, Place, Re
 from malha.routing.rows import Besides, Bracket, Pricing, Row, Rows
 from malha.routing.terms import NO_TERMS, Run, Terms, runs
 
+if TYPE_CHECKING:  # what compiled code holds numbers in; it means nothing to the interpreter
+    from mypy_extensions import i64
+
 EXTRA_KG = 60  # started kilograms above a last bracket that get a bracket of their own
 NO_LIMIT: Final = 1 << 60
 NO_RISK = (0, 0)
+NO_PRICES: dict[int, int] = {}
 _encode = msgspec.json.Encoder().encode
+
+
+class PricesAt:
+    """What units are worth at certain locations, by position: looked up as orders ask for SKUs."""
+
+    __slots__ = ("_kept", "_same")
+
+    def __init__(self) -> None:
+        # By SKU: centavos a unit by position, and both in order, as they are written down.
+        self._kept: dict[int, tuple[dict[int, int], list[Any], list[Any]]] = {}
+        self._same: dict[Any, Any] = {}  # one object for each number, as in `rows.Beside`
+
+    def of(self, sku: int, priced: StockPrices, network: Network, lane: "Lane") -> dict[int, int]:
+        """Return the centavos of a unit by position, of those with a price."""
+        known = self._kept.get(sku)
+        if known is None:
+            found = []
+            for id_, price in priced.by_sku.get(sku, NO_PRICES).items():
+                position = lane.position.get(network.index.get(id_, -1))
+                if position is not None and price:
+                    found.append((position, price))
+            found.sort()
+            same = self._same
+            positions: list[Any] = [same.setdefault(position, position) for position, _ in found]
+            prices: list[Any] = [same.setdefault(price, price) for _, price in found]
+            known = self._kept[sku] = dict(zip(positions, prices, strict=True)), positions, prices
+        return known[0]
+
+    def told(self, sku: int, prices: dict[int, int], units: Sequence[int]) -> list[tuple[int, int]]:
+        """Return the pairs of position and price where there are units, in order."""
+        known = self._kept.get(sku)
+        if known is None or known[0] is not prices:  # a replay brings its own
+            return [pair for pair in prices.items() if units[pair[0]]]
+        column = units if isinstance(units, list) else list(units)
+        positions, worth = known[1], known[2]
+        found: list[Any] = []
+        n: i64
+        for n in range(len(positions)):
+            at: i64 = positions[n]
+            if column[at] != 0:
+                found.append((positions[n], worth[n]))
+        return found
+
+
+def prices_at(priced: StockPrices, network: Network, lane: "Lane") -> PricesAt:
+    """Return what a version of the prices of stock says where a lane is open: shared with lanes that are open alike."""
+    version, known = lane.priced
+    if version is not priced:
+        version, by_open = network.priced
+        if version is not priced:
+            by_open = {}
+            network.priced = priced, by_open
+        known = by_open.setdefault(tuple(lane.open), PricesAt())
+        lane.priced = priced, known
+    return known
 
 
 class Lane:
@@ -30,6 +89,7 @@ class Lane:
 
     __slots__ = (
         "bounds",
+        "busy",
         "capped",
         "classes",
         "counted",
@@ -48,7 +108,6 @@ class Lane:
         "pick",
         "position",
         "priced",
-        "prices",
         "rows",
         "sites",
         "split",
@@ -77,8 +136,7 @@ class Lane:
         self.classes = facts.classes
         self.head = _head(facts)
         self.pick = _picker(open_)
-        self.priced: StockPrices | None = None  # what `prices` are of: by SKU, (position, centavos) in order
-        self.prices: dict[int, list[tuple[int, int]]] = {}
+        self.priced: tuple[StockPrices | None, PricesAt] = None, PricesAt()  # the last prices of stock, and here
         self.rows = rows
         self.split = facts.split
         self.sites = facts.sites
@@ -91,6 +149,7 @@ class Lane:
         self.zone_at = rows.zone_at
         self.counted: list[int] = []  # the day's counts that `full` follows from: (position, taken, capacity)
         self.full: list[tuple[int, int, int]] = []
+        self.busy: tuple[Sequence[tuple[int, int]], dict[int, int]] = (), {}  # what capacity costs: `charging`
         self.kept: dict[Any, Any] = {}  # what terms said of products and destinations before: `charging`
         self.masks: dict[int, tuple[list[int], Sequence[Run]]] = {}  # whom terms kept from serving before: `charging`
         self.bounds: dict[Any, Any] = {}  # what routing rules asked before: `ruling.bounded`

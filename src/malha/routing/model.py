@@ -165,6 +165,7 @@ class Network:
         "lanes",
         "location_ids",
         "places",
+        "priced",
         "rates",
         "revision",
         "rows",
@@ -199,6 +200,8 @@ class Network:
         self.lanes: dict[Any, Lane] = {}
         self.rows: dict[Any, Rows] = {}  # shared by lanes
         self.besides: dict[Any, Besides] = {}  # shared by rows
+        # What prices of stock are where certain locations are open: of the last version that was asked for.
+        self.priced: tuple[StockPrices | None, dict[tuple[int, ...], Any]] = None, {}
 
 
 class Parcel(msgspec.Struct, frozen=True, array_like=True):

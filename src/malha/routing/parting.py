@@ -35,7 +35,7 @@ if TYPE_CHECKING:  # what compiled code holds numbers in; it means nothing to th
 NEVER: Final = 1 << 200  # above any preference
 MONEY: Final = 1 << 80  # above any cost of parcels
 SPARSE: Final = 0.7  # of the positions without a unit: then those that have one are written down
-FEW: Final = 80.0  # positions that serve lines together, by estimate: then they are written down
+FEW: Final = 40.0  # positions that serve lines together, by estimate: then they are written down
 SAMPLE: Final = 64  # positions that are looked at for that
 # Below so many positions that serve all lines, or with more lines that are charged, most subsets would be looked for
 # sooner or later: then it costs less to look for all of them in order.
@@ -106,11 +106,6 @@ class _Search:
     def expected(self, s: int) -> float:
         """Return how many positions serve a subset, by a sample."""
         return self._shares[s]
-
-    def is_short(self, s: int) -> bool:
-        """Tell whether so few positions serve a subset that the cheapest of them is found at once."""
-        serving = self._serving(s)
-        return serving is not None and len(serving) <= SHORT
 
     def find(self, s: int, row: Row, bound: int) -> tuple[int, int]:
         """Return cost and position of the cheapest parcel with a subset of lines; it may be passed over beyond a bound.
@@ -214,8 +209,13 @@ def _share(lists: Asked, stride: int) -> float:
     """Return the share of positions that have anything of what is asked, by a sample."""
     share = 1.0
     for units, _ in lists:
-        sample = units[::stride]
-        share *= 1.0 - sample.count(0) / len(sample)
+        at = seen = none = 0
+        while at < len(units):
+            seen += 1
+            if units[at] == 0:
+                none += 1
+            at += stride
+        share *= 1.0 - none / seen
     return share
 
 
@@ -317,14 +317,12 @@ class _Plans:
 
     def _look(self, s: int, bound: int) -> None:
         """Find what the cheapest parcel with a subset costs, or more of the least that it can."""
-        row = self._rows[s]
         if self._rough[s] and self._charges is not None:
             self._rough[s] = False
-            if not self._searches[0][1].is_short(s):
-                least = self._charges.least_of(s, row)
-                if least > self.f[s]:
-                    self.f[s] = least
-                    return
+            least = self._charges.least_of(s, self._rows[s])
+            if least > self.f[s]:
+                self.f[s] = least
+                return
         self._find(s, bound)
 
     def _find(self, s: int, bound: int) -> None:

@@ -7,7 +7,6 @@ leave from the same locations. What an order looks at is little, and was looked 
 decision takes is a question of memory more than of sums.
 """
 
-from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -68,6 +67,7 @@ class Beside:
         klass: Sequence[int],
         zone_at: list[int],
         tolls: Sequence[int],
+        numbers: list[Any],
     ) -> None:
         self.klass = klass
         self.zone_of = [zone for zone, _, _ in classes]  # by class
@@ -75,13 +75,16 @@ class Beside:
         costs = [packages[zone] * handling + lines * line for zone, handling, line in classes]
         if tolls:
             costs = [cost + toll for cost, toll in zip(costs, tolls, strict=True)]
-        same: dict[int, int] = {}  # one object for each number: few, and close to each other
-        self.by_class = [same.setdefault(cost, cost) for cost in costs]
-        self.at = [self.by_class[k] for k in klass]  # by position
-        own: list[list[int]] = [[] for _ in packages]
-        for position in sorted(range(len(klass)), key=self.at.__getitem__):
+        # One object for each number: few, and close to each other. Compiled, what is typed as a number is made anew.
+        same: dict[Any, Any] = {}
+        by_class: list[Any] = [same.setdefault(cost, cost) for cost in costs]
+        self.by_class: list[int] = by_class
+        at: list[Any] = [by_class[k] for k in klass]
+        self.at: list[int] = at  # by position
+        own: list[Any] = [[] for _ in packages]
+        for position in sorted(numbers, key=at.__getitem__):
             own[zone_at[position]].append(position)
-        self.own = own  # by zone: its positions from the cheapest on
+        self.own: list[list[int]] = own  # by zone: its positions from the cheapest on
         self.firsts = [self.at[those[0]] if those else NOWHERE for those in own]  # by zone
 
 
@@ -133,13 +136,14 @@ class Row:
 class Besides:
     """What parcels cost beside their carriage, by number of lines: of lanes that leave from the same locations."""
 
-    __slots__ = ("_classes", "_kept", "_klass", "_tolls", "zone_at")
+    __slots__ = ("_classes", "_kept", "_klass", "_numbers", "_tolls", "zone_at")
 
     def __init__(self, classes: list[tuple[int, int, int]], klass: list[int], tolls: Sequence[int]) -> None:
         self._classes = classes
         self._klass = klass
         self._tolls = tolls  # by class: centavos of every parcel beside its rates
         self.zone_at = [classes[k][0] for k in klass]
+        self._numbers: list[Any] = list(range(len(klass)))  # of positions: the same objects in all
         self._kept: dict[int, Beside] = {}  # by lines, where each parcel is one package
 
     def of(self, lines: int, packages: list[int]) -> Beside:
@@ -152,7 +156,7 @@ class Besides:
         return found
 
     def _make(self, lines: int, packages: list[int]) -> Beside:
-        return Beside(lines, packages, self._classes, self._klass, self.zone_at, self._tolls)
+        return Beside(lines, packages, self._classes, self._klass, self.zone_at, self._tolls, self._numbers)
 
 
 class Rows:
@@ -183,7 +187,14 @@ class Rows:
     def row(self, grams: int, lines: int) -> Row:
         """Return the costs of a parcel of this billable weight with this many lines."""
         breaks = self._breaks
-        n = bisect_left(breaks, grams)
+        n: i64 = 0
+        beyond: i64 = len(breaks)
+        while n < beyond:  # `bisect_left`, which compiled code would have to call
+            middle = (n + beyond) >> 1
+            if breaks[middle] < grams:
+                n = middle + 1
+            else:
+                beyond = middle
         if n == len(breaks):
             return self._heavy_row(grams, lines)
         rows = self._rows.get(lines)
