@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Final
 
 from malha.network.places import locate
 from malha.network.tariff import distance_km
-from malha.routing.lanes import SCALE_BITS, Lane, Row
+from malha.routing.lanes import Lane
 from malha.routing.model import Network, Request, RequestLine
+from malha.routing.rows import SCALE_BITS, Row
 from malha.routing.subsets import Asked, Extras
 from malha.routing.terms import MAX_KEPT, Amounts, Goods, OrderTerms, Run, Taxes, runs, unfold
 
@@ -24,10 +25,15 @@ if TYPE_CHECKING:  # what compiled code holds numbers in; it means nothing to th
 Prices = Mapping[int, dict[int, int]]  # SKU -> position -> centavos a unit
 Content = Sequence[tuple[int, int]]  # (place of the line in the request, quantity)
 NEVER: Final = 1 << 80
-SHORT: Final = 40  # positions that are looked into one by one, without comparing zones first
+SHORT: Final = 40  # positions that are looked into one by one, whatever they may cost at most
+MANY_ZONES: Final = 32  # with more, positions are looked at from the cheapest on, whatever their zone; states are 27
 MAX_MASKS: Final = 32  # of positions, that a lane remembers
 NO_CHARGE: dict[int, int] = {}
 NONE: frozenset[int] = frozenset()
+
+Best = tuple[int, int, int]  # of parcels: the cheapest one's scaled cost, what it costs before charges, its position
+Charged = list[tuple[dict[int, int], int]]  # centavos a unit by position, and how many units
+NOTHING_YET: Final[Best] = (NEVER, NEVER, -1)
 
 
 def order_terms(
@@ -291,14 +297,16 @@ class Charges:
         self._lines = lines
         self.prices: list[dict[int, int]] = [by_unit(line, prices or {}) for line in lines]
         known = terms or OrderTerms()
-        taxes: dict[int, list[int]] = {line: list(by_zone) for line, by_zone in known.taxes}
+        taxes: dict[int, list[int]] = {
+            line: by_zone if isinstance(by_zone, list) else list(by_zone) for line, by_zone in known.taxes
+        }
         self.tax: list[list[int] | None] = [taxes.get(line.line) for line in lines]
-        self.tolls = dict(known.busy)
+        self.tolls = _by_position(known.busy, lane)
         credits_ = {sku: dict(by_position) for sku, by_position in known.credits}
         self.credit: list[dict[int, int]] = [by_unit(line, credits_) for line in lines] if credits_ else []
-        # By line, for its quantity, scaled: what it is taxed by zone.
+        # By line, for its quantity: what it is taxed by zone.
         self._taxes: list[list[int] | None] = [
-            None if tax is None else [centavos * line.quantity << SCALE_BITS for centavos in tax]
+            tax if tax is None or line.quantity == 1 else [centavos * line.quantity for centavos in tax]
             for line, tax in zip(lines, self.tax, strict=True)
         ]
         self._aged = sum([1 << n for n, by_position in enumerate(self.credit) if by_position])  # lines with any
@@ -308,7 +316,7 @@ class Charges:
 
     def parcel(self, position: int, row: Row, content: Content) -> int:
         """Return the scaled cost of a parcel, the price of its stock included."""
-        cost = row.by_class[self._lane.klass[position]]
+        cost = row.cost(position)
         return cost + (self._beside(position, content, cost) + self.worth(position, content) << SCALE_BITS)
 
     def worth(self, position: int, content: Content) -> int:
@@ -337,7 +345,7 @@ class Charges:
         rejection, lateness = lane.fees[k] if lane.fees else (0, 0)
         tax = self._taxed(position, content)
         busy = self.tolls.get(position, 0)
-        rates = (row.by_class[k] >> SCALE_BITS) - lane.floor_at[position]
+        rates = (row.cost(position) >> SCALE_BITS) - lane.floor_at[position]
         return Amounts(
             carton=0 if cartons is None else cartons[lane.zone_at[position]],
             rejection=rejection,
@@ -408,7 +416,7 @@ class Charges:
             credit = 0
             if self._aged >> n & 1:
                 credit = max(self.credit[n].values()) * self._lines[n].quantity << SCALE_BITS
-            least = (0 if tax is None else min(tax)) - credit
+            least = (0 if tax is None else min(tax) << SCALE_BITS) - credit
             found += [before + least for before in found]
             most += [before + credit for before in most]
         self._least = found
@@ -421,9 +429,9 @@ class Charges:
         A subset that is not taxed costs what its row says at least.
         """
         subset = self._subset(s)
-        if subset.tax is None:
-            return row.by_class[self._lane.klass[row.ranked[0]]] - self._most[s]
-        self._firsts(subset, row, subset.tax)
+        if not subset.taxes:
+            return row.least - self._most[s]
+        _look_at_zones(subset, row)
         return subset.least - self._most[s]
 
     def cheapest(self, s: int, serving: list[int] | None, row: Row, asked: Asked, bound: int) -> tuple[int, int]:
@@ -438,119 +446,89 @@ class Charges:
             asked: what each position has of its lines, and how many are wanted.
             bound: what it costs in several parcels; a parcel that costs more may be passed over.
         """
-        if serving is not None and len(serving) <= SHORT:
-            return self._cheapest_few(s, serving, row)
         subset = self._subset(s)
-        # Where aged stock takes something off is looked at first, so that it lowers no bound of the others.
-        best = self._cheapest_aged(subset, row, asked) if subset.aged else (NEVER, NEVER, -1)
-        tax = subset.tax
-        if tax is None:
-            best = self._walk(subset, row, row.ranked, 0, asked, bound, best)
-        elif serving is not None:
-            best = self._cheapest_of(subset, row, serving, tax, bound, best)
+        least = self._least[s]
+        if serving is not None and len(serving) <= SHORT:
+            best = self._cheapest_of(subset, row, serving, least, NEVER, NOTHING_YET, aged=bool(subset.aged))
+            return best[0], best[2]
+        best = NOTHING_YET
+        if subset.aged:
+            # Where aged stock takes something off is looked at first, so that it lowers no bound of the others.
+            able = sorted(subset.aged)
+            for units, wanted in asked:
+                able = [position for position in able if units[position] >= wanted]
+            best = self._cheapest_of(subset, row, able, least, bound, best, aged=True)
+            least += self._most[s]
+        if serving is None:
+            best = self._cheapest_down(subset, row, asked, bound, best)
         else:
-            best = self._cheapest_down(subset, row, tax, asked, bound, best)
+            best = self._cheapest_of(subset, row, serving, least, bound, best, aged=False)
         return best[0], best[2]
 
-    def _cheapest_few(self, s: int, serving: list[int], row: Row) -> tuple[int, int]:
-        by_class, klass, zone_at = row.by_class, self._lane.klass, self._lane.zone_at
-        content = [(n, line.quantity) for n, line in enumerate(self._lines) if s >> n & 1]
-        taxes = [tax for n, tax in enumerate(self._taxes) if tax is not None and s >> n & 1]
-        aged = s & self._aged != 0
-        least = self._least[s]
-        even = self._even
-        best = alone = NEVER
-        where = -1
-        position: i64
-        for position in serving:
-            k: i64 = klass[position]
-            cost = base = by_class[k]
-            if base + least > best:
-                continue
-            zone: i64 = zone_at[position]
-            for tax in taxes:
-                cost += tax[zone]
-            # Only aged stock takes anything off: others that cost more than the best are not looked into.
-            if cost <= best or aged:
-                cost = self._special(content, position, cost)
-                if cost <= best and _beats(cost, base, position, best, alone, where, even=even):
-                    best, alone, where = cost, base, position
-        return best, where
-
     def _cheapest_of(
-        self, subset: "_Subset", row: Row, serving: list[int], tax: list[int], bound: int, before: tuple[int, int, int]
-    ) -> tuple[int, int, int]:
-        """Return cost, cost before charges and position of the cheapest of those that serve, if it beats one before."""
-        by_class, klass, zone_at = row.by_class, self._lane.klass, self._lane.zone_at
-        firsts = self._firsts(subset, row, tax)
+        self, subset: "_Subset", row: Row, serving: list[int], least: int, bound: int, before: Best, *, aged: bool
+    ) -> Best:
+        """Return the cheapest of those that serve, if it beats one before.
+
+        `least` is what is added to each at least; `aged`: aged stock of these may take something off.
+        """
+        carriage, at, zone_at = row.carriage, row.beside.at, row.beside.zone_at
+        taxes = subset.taxes
         even = self._even
         best, alone, where = before
         highest = min(bound, best)
         position: i64
         for position in serving:
             zone: i64 = zone_at[position]
-            if firsts[zone] > highest:
-                continue  # as most are: nothing of what lies elsewhere is looked up for them
-            k: i64 = klass[position]
-            base = by_class[k]
-            cost = base + tax[zone]
-            if cost <= highest:
-                cost = self._special(subset.content, position, cost)
-                if cost <= best and _beats(cost, base, position, best, alone, where, even=even):
+            base = carriage[zone] + (at[position] << SCALE_BITS)
+            if base + least > highest:
+                continue
+            taxed = 0
+            for tax in taxes:
+                taxed += tax[zone]
+            cost = base + (taxed << SCALE_BITS)
+            # Only aged stock takes anything off: others that cost more than the best are not looked into.
+            if cost <= highest or aged:
+                cost = self._special(subset, position, cost)
+                if cost <= best and beats(cost, base, position, best, alone, where, even=even):
                     best, alone, where = cost, base, position
                     highest = min(bound, best)
         return best, alone, where
 
-    def _cheapest_down(
-        self, subset: "_Subset", row: Row, tax: list[int], asked: Asked, bound: int, best: tuple[int, int, int]
-    ) -> tuple[int, int, int]:
+    def _cheapest_down(self, subset: "_Subset", row: Row, asked: Asked, bound: int, best: Best) -> Best:
         """Return the same of all positions, zone by zone."""
-        _, own = self._zoned(row)
-        firsts = self._firsts(subset, row, tax)
-        first = subset.first
-        best = self._walk(subset, row, own[first], tax[first], asked, bound, best)
+        firsts = row.firsts
+        taxes = subset.taxes
+        if not taxes and len(firsts) > MANY_ZONES:
+            return self._walk(subset, row, row.ranked, 0, asked, bound, best)
+        own = row.beside.own
+        _look_at_zones(subset, row)
+        first: i64 = subset.first
+        best = self._walk(subset, row, own[first], _taxed_in(taxes, first), asked, bound, best)
         highest = min(bound, best[0])
-        for zone, least in enumerate(firsts):
-            if least <= highest and zone != first:
-                best = self._walk(subset, row, own[zone], tax[zone], asked, bound, best)
+        zone: i64
+        for zone in range(len(firsts)):
+            taxed = 0
+            for tax in taxes:
+                taxed += tax[zone]
+            if firsts[zone] + (taxed << SCALE_BITS) <= highest and zone != first:
+                best = self._walk(subset, row, own[zone], taxed, asked, bound, best)
                 highest = min(bound, best[0])
         return best
 
-    def _firsts(self, subset: "_Subset", row: Row, tax: list[int]) -> list[int]:
-        """Return what the cheapest position of each zone costs with a subset of lines, whoever has them."""
-        if subset.firsts is None:
-            alone, _ = self._zoned(row)
-            subset.firsts = firsts = []
-            least = NEVER
-            zone: i64
-            for zone in range(len(alone)):
-                cost = alone[zone] + tax[zone]
-                firsts.append(cost)
-                if cost < least:
-                    least = cost
-                    subset.first = zone
-            subset.least = least
-        return subset.firsts
-
     def _walk(
-        self,
-        subset: "_Subset",
-        row: Row,
-        positions: list[int],
-        tax: int,
-        asked: Asked,
-        bound: int,
-        before: tuple[int, int, int],
-    ) -> tuple[int, int, int]:
-        """Return cost, cost before charges and position of the cheapest of some positions, if it beats one before."""
-        by_class, klass = row.by_class, self._lane.klass
+        self, subset: "_Subset", row: Row, positions: list[int], taxed: int, asked: Asked, bound: int, before: Best
+    ) -> Best:
+        """Return the cheapest of some positions, which are taxed alike and come by cost, if it beats one before."""
+        carriage, at, zone_at = row.carriage, row.beside.at, row.beside.zone_at
         even = self._even
+        tax = taxed << SCALE_BITS
         best, alone, where = before
         highest = min(bound, best)
         position: i64
         for position in positions:
-            k: i64 = klass[position]
-            base = by_class[k]
+            zone: i64 = zone_at[position]
+            base = carriage[zone] + (at[position] << SCALE_BITS)
             cost = base + tax
             if cost > highest:
                 break
@@ -558,47 +536,24 @@ class Charges:
                 if units[position] < wanted:
                     break
             else:
-                cost = self._special(subset.content, position, cost)
-                if cost <= best and _beats(cost, base, position, best, alone, where, even=even):
+                cost = self._special(subset, position, cost)
+                if cost <= best and beats(cost, base, position, best, alone, where, even=even):
                     best, alone, where = cost, base, position
                     highest = min(bound, best)
         return best, alone, where
 
-    def _cheapest_aged(self, subset: "_Subset", row: Row, asked: Asked) -> tuple[int, int, int]:
-        best = alone = NEVER
-        where = -1
-        lane = self._lane
-        for position in sorted(subset.aged):
-            if all(units[position] >= wanted for units, wanted in asked):
-                base = row.by_class[lane.klass[position]]
-                cost = self._special(
-                    subset.content, position, base + (subset.tax[lane.zone_at[position]] if subset.tax else 0)
-                )
-                if cost <= best and _beats(cost, base, position, best, alone, where, even=self._even):
-                    best, alone, where = cost, base, position
-        return best, alone, where
-
-    def _zoned(self, row: Row) -> tuple[list[int], list[list[int]]]:
-        """Return a row's positions by zone, each from the cheapest on, and before them what that costs."""
-        if row.zoned is None:
-            zones = 1 + max(self._lane.zone_at, default=-1)
-            own: list[list[int]] = [[] for _ in range(zones)]
-            for position in row.ranked:
-                own[self._lane.zone_at[position]].append(position)
-            klass = self._lane.klass
-            row.zoned = [row.by_class[klass[those[0]]] if those else NEVER for those in own], own
-        return row.zoned
-
-    def _special(self, content: list[tuple[int, int]], position: int, cost: int) -> int:
+    def _special(self, subset: "_Subset", position: int, cost: int) -> int:
         """Return the cost of a parcel from a position that has charges of its own. `cost` has the tax."""
-        cost += self.tolls.get(position, 0) << SCALE_BITS
-        credit = worth = 0
-        for n, quantity in content:
-            worth += self.prices[n].get(position, 0) * quantity
-            if self.credit:
-                credit += self.credit[n].get(position, 0) * quantity
+        if self.tolls:
+            cost += self.tolls.get(position, 0) << SCALE_BITS
+        credit = 0
+        for by_position, quantity in subset.credits:
+            credit += by_position.get(position, 0) * quantity
         if credit:
             cost -= min(credit, (cost >> SCALE_BITS) - self._lane.floor_at[position]) << SCALE_BITS
+        worth = 0
+        for by_position, quantity in subset.prices:
+            worth += by_position.get(position, 0) * quantity
         return cost + (worth << SCALE_BITS)
 
     def _subset(self, s: int) -> "_Subset":
@@ -611,32 +566,68 @@ class Charges:
         low = s & -s
         if s == low:
             n = low.bit_length() - 1
-            aged: AbstractSet[int] = set(self.credit[n]) if self.credit else NONE
-            return _Subset([(n, self._lines[n].quantity)], self._taxes[n], aged)
+            quantity = self._lines[n].quantity
+            tax, prices = self._taxes[n], self.prices[n]
+            credit = self.credit[n] if self.credit else NO_CHARGE
+            return _Subset(
+                [] if tax is None else [tax],
+                [(prices, quantity)] if prices else [],
+                [(credit, quantity)] if credit else [],
+                set(credit) if credit else NONE,
+            )
         one, rest = self._subset(low), self._subset(s ^ low)
-        if one.tax is None or rest.tax is None:
-            tax = one.tax if rest.tax is None else rest.tax
-        else:
-            tax = _joined(one.tax, rest.tax)
         aged = rest.aged if one.aged <= rest.aged else one.aged | rest.aged
-        return _Subset(one.content + rest.content, tax, aged)
+        return _Subset(one.taxes + rest.taxes, one.prices + rest.prices, one.credits + rest.credits, aged)
 
 
 class _Subset:
-    """Lines that travel together: what they are taxed by zone, and where their stock is aged."""
+    """Lines that travel together: what they are charged."""
 
-    __slots__ = ("aged", "content", "first", "firsts", "least", "tax")
+    __slots__ = ("aged", "credits", "first", "least", "prices", "taxes")
 
-    def __init__(self, content: list[tuple[int, int]], tax: list[int] | None, aged: AbstractSet[int]) -> None:
-        self.content = content
-        self.tax = tax  # scaled, by zone
-        self.firsts: list[int] | None = None  # by zone: what its cheapest position costs with them (`Charges._firsts`)
-        self.least = 0  # of these
-        self.first = 0  # the zone where it costs that
+    def __init__(self, taxes: list[list[int]], prices: Charged, credits_: Charged, aged: AbstractSet[int]) -> None:
+        self.taxes = taxes  # by line that is taxed, and by zone: centavos of its units
+        self.prices = prices  # of stock, by line that has any
+        self.credits = credits_
         self.aged = aged  # positions where aged stock takes something off
+        self.first = -1  # the zone where they cost least, and what; -1: not looked for yet (`_look_at_zones`)
+        self.least = 0
 
 
-def _beats(cost: int, base: int, position: int, best: int, alone: int, where: int, *, even: bool) -> bool:
+def _look_at_zones(subset: _Subset, row: Row) -> None:
+    """Find where the cheapest position of a zone costs least with a subset of lines, whoever has them."""
+    if subset.first >= 0:
+        return
+    firsts, taxes = row.firsts, subset.taxes
+    least, first = NEVER + NEVER, 0
+    zone: i64
+    for zone in range(len(firsts)):
+        taxed = 0
+        for tax in taxes:
+            taxed += tax[zone]
+        cost = firsts[zone] + (taxed << SCALE_BITS)
+        if cost < least:
+            least, first = cost, zone
+    subset.least, subset.first = least, first
+
+
+def _taxed_in(taxes: list[list[int]], zone: int) -> int:
+    """Return the tax on some lines in a zone."""
+    taxed = 0
+    for tax in taxes:
+        taxed += tax[zone]
+    return taxed
+
+
+def _by_position(busy: Sequence[tuple[int, int]], lane: Lane) -> dict[int, int]:
+    """Return the prices of capacity by position: the same for all orders between two counts (`_busy`)."""
+    kept = lane.busy
+    if kept[0] is not busy:
+        kept = lane.busy = busy, dict(busy)
+    return kept[1]
+
+
+def beats(cost: int, base: int, position: int, best: int, alone: int, where: int, *, even: bool) -> bool:
     """Tell whether a parcel is preferred to the best so far, which is from `where` and costs `alone` before charges.
 
     Of those that cost the same the cheapest before charges, then the first; `even`: the first.
@@ -646,11 +637,6 @@ def _beats(cost: int, base: int, position: int, best: int, alone: int, where: in
     if even or base == alone:
         return position < where
     return base < alone
-
-
-def _joined(one: list[int], other: list[int]) -> list[int]:
-    """Return the sums of two lists, place by place."""
-    return [cost + other[n] for n, cost in enumerate(one)]
 
 
 def _sums(amounts: Sequence[int], toll: int = 0) -> list[int]:

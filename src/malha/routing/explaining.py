@@ -14,10 +14,11 @@ import msgspec
 from malha.routing.charging import Charges
 from malha.routing.hard import priced_line
 from malha.routing.lane_facts import Onward
-from malha.routing.lanes import SCALE_BITS, Lane, Row, reopen_lane
+from malha.routing.lanes import Lane, reopen_lane
 from malha.routing.model import Reason, RequestLine, parts_of
 from malha.routing.parting import offers_of
 from malha.routing.records import Record, costs_of
+from malha.routing.rows import SCALE_BITS, Row
 from malha.routing.rules import decide, servable
 from malha.routing.ruling.bounded import left_free, shut
 from malha.routing.siting import forced_at, improve, saved, saving_of, sites_of, spread
@@ -285,7 +286,7 @@ def _others(
     whole = rebuilt.whole
     f, at = cheapest_priced(rebuilt.rows, rebuilt.keys, rebuilt.extras, rebuilt.charges.lowest(rebuilt.extras))
     g, first = combine(f, n)
-    offer = offers_of(rebuilt.lane, rebuilt.rows, rebuilt.extras)
+    offer = offers_of(rebuilt.rows, rebuilt.extras)
     sites = sites_of(rebuilt.lane, n, lambda position: rebuilt.keys[position] & whole, offer)
     placed = improve(sites, f, at, g)
     g, first = combine(f, n)

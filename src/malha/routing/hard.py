@@ -14,9 +14,10 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from malha.routing.charging import Charges, Prices
-from malha.routing.lanes import SCALE_BITS, Bracket, Lane, Row
+from malha.routing.lanes import Lane
 from malha.routing.model import RequestLine, most_exact
 from malha.routing.parting import offers_of
+from malha.routing.rows import SCALE_BITS, Bracket, Row
 from malha.routing.siting import Best, Site, forced_at, improve, own_of, saving_of, spread
 from malha.routing.subsets import NEVER, Extras, Part, cheapest, cheapest_priced, combine, forced, rows_of, unroll
 
@@ -354,7 +355,7 @@ def _programme(
     f, at = cheapest_priced(rows, loose, extras, lowest) if extras else cheapest(rows, loose)
     base, first = combine(f, n)
     by_position = {p: _loads(case, rows, masks[p], p, tight[p], n, extras or {}) for p in sorted(tight)}
-    loose_sites, tight_sites = _sites(case, n, masks, by_position, offers_of(case.lane, rows, extras))
+    loose_sites, tight_sites = _sites(case, n, masks, by_position, offers_of(rows, extras))
     placed = improve(loose_sites, f, at, base)
     if placed:
         base, first = combine(f, n)

@@ -2,13 +2,13 @@
 
 A lane keeps what does not depend on the order: which locations are open to it and why the others are not, and what a
 parcel costs from each. Prices are constant between the weights at which any rate changes, so they are worked out once
-for each such bracket and kept as lists, sorted by cost: planning an order then looks up, it does not compute. Pure.
+for each such bracket and kept (`rows`): planning an order then looks up, it does not compute. Pure.
 """
 
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -16,130 +16,72 @@ from malha.network.model import EntityKind, LocationStatus, Method
 from malha.network.snapshot import NetworkSnapshot
 from malha.routing.lane_facts import LaneFacts, Onward, Rates
 from malha.routing.model import REASONS, RULES_VERSION, Door, Network, Place, Reason, StockPrices
+from malha.routing.rows import Besides, Bracket, Pricing, Row, Rows
 from malha.routing.terms import NO_TERMS, Run, Terms, runs
 
-# A scaled cost is centavos << 20 | packages: one comparison prefers cheaper, then fewer packages.
-SCALE_BITS: Final = 20
+if TYPE_CHECKING:  # what compiled code holds numbers in; it means nothing to the interpreter
+    from mypy_extensions import i64
+
 EXTRA_KG = 60  # started kilograms above a last bracket that get a bracket of their own
-MAX_HEAVY = 256  # weights beyond all brackets whose costs are kept
 NO_LIMIT: Final = 1 << 60
 NO_RISK = (0, 0)
+NO_PRICES: dict[int, int] = {}
 _encode = msgspec.json.Encoder().encode
 
 
-class Bracket:
-    """What one parcel costs from each zone, for all weights up to `limit` that are above the bracket before."""
+class PricesAt:
+    """What units are worth at certain locations, by position: looked up as orders ask for SKUs."""
 
-    __slots__ = ("cartons", "fragment", "leads", "limit", "packages", "prices", "services")
+    __slots__ = ("_kept", "_same")
 
-    def __init__(
-        self,
-        limit: int,
-        prices: list[int],
-        packages: list[int],
-        leads: list[int | None],
-        services: list[int | None],
-        cartons: list[int] | None = None,
-    ) -> None:
-        self.limit = limit
-        self.prices = prices
-        self.packages = packages
-        self.leads = leads
-        self.services = services
-        self.cartons = cartons if cartons and any(cartons) else None
-        several = packages if any(n != 1 for n in packages) else None
-        said: tuple[Any, ...] = (limit, prices) if several is None else (limit, prices, several)
-        self.fragment = _encode(said if self.cartons is None else (limit, prices, several, self.cartons))
+    def __init__(self) -> None:
+        # By SKU: centavos a unit by position, and both in order, as they are written down.
+        self._kept: dict[int, tuple[dict[int, int], list[Any], list[Any]]] = {}
+        self._same: dict[Any, Any] = {}  # one object for each number, as in `rows.Beside`
 
+    def of(self, sku: int, priced: StockPrices, network: Network, lane: "Lane") -> dict[int, int]:
+        """Return the centavos of a unit by position, of those with a price."""
+        known = self._kept.get(sku)
+        if known is None:
+            found = []
+            for id_, price in priced.by_sku.get(sku, NO_PRICES).items():
+                position = lane.position.get(network.index.get(id_, -1))
+                if position is not None and price:
+                    found.append((position, price))
+            found.sort()
+            same = self._same
+            positions: list[Any] = [same.setdefault(position, position) for position, _ in found]
+            prices: list[Any] = [same.setdefault(price, price) for _, price in found]
+            known = self._kept[sku] = dict(zip(positions, prices, strict=True)), positions, prices
+        return known[0]
 
-class Row:
-    """What a parcel of one bracket with some lines costs, scaled: by class, and the positions from the cheapest on."""
-
-    __slots__ = ("bracket", "by_class", "ranked", "zoned")
-
-    def __init__(
-        self,
-        bracket: Bracket,
-        lines: int,
-        classes: Sequence[tuple[int, int, int]],
-        klass: Sequence[int],
-        tolls: Sequence[int] = (),
-    ) -> None:
-        self.bracket = bracket
-        self.zoned: tuple[list[int], list[list[int]]] | None = None  # by zone: its cheapest, its positions (`charging`)
-        self.by_class = [
-            (bracket.prices[zone] + bracket.packages[zone] * handling + lines * line << SCALE_BITS)
-            + bracket.packages[zone]
-            for zone, handling, line in classes
-        ]
-        if bracket.cartons is not None:
-            cartons = bracket.cartons
-            self.by_class = [
-                cost + (cartons[zone] << SCALE_BITS) for cost, (zone, _, _) in zip(self.by_class, classes, strict=True)
-            ]
-        if tolls:
-            self.by_class = [cost + (toll << SCALE_BITS) for cost, toll in zip(self.by_class, tolls, strict=True)]
-        self.ranked = sorted(range(len(klass)), key=[self.by_class[k] for k in klass].__getitem__)
+    def told(self, sku: int, prices: dict[int, int], units: Sequence[int]) -> list[tuple[int, int]]:
+        """Return the pairs of position and price where there are units, in order."""
+        known = self._kept.get(sku)
+        if known is None or known[0] is not prices:  # a replay brings its own
+            return [pair for pair in prices.items() if units[pair[0]]]
+        column = units if isinstance(units, list) else list(units)
+        positions, worth = known[1], known[2]
+        found: list[Any] = []
+        n: i64
+        for n in range(len(positions)):
+            at: i64 = positions[n]
+            if column[at] != 0:
+                found.append((positions[n], worth[n]))
+        return found
 
 
-Pricing = Callable[[int], Bracket]  # the bracket of a weight
-
-
-class Rows:
-    """The costs of all parcels from some locations by some services to one state, worked out as they are asked for."""
-
-    __slots__ = ("_brackets", "_breaks", "_classes", "_heavy", "_keys", "_klass", "_price", "_rows", "_tolls")
-
-    def __init__(
-        self,
-        classes: list[tuple[int, int, int]],
-        klass: list[int],
-        breaks: list[int],
-        price: Pricing,
-        tolls: Sequence[int] = (),
-    ) -> None:
-        self._tolls = tolls  # by class: centavos of every parcel beside its rates
-        self._classes = classes
-        self._klass = klass
-        self._breaks = breaks
-        self._price = price
-        self._brackets: dict[int, Bracket] = {}
-        self._rows: dict[int, list[Row | None]] = {}
-        self._heavy: dict[tuple[int, int], Row] = {}
-        self._keys: dict[int, list[int]] = {}
-
-    def row(self, grams: int, lines: int) -> Row:
-        """Return the costs of a parcel of this billable weight with this many lines."""
-        breaks = self._breaks
-        n = bisect_left(breaks, grams)
-        if n == len(breaks):
-            return self._heavy_row(grams, lines)
-        rows = self._rows.get(lines)
-        if rows is None:
-            rows = self._rows[lines] = [None] * len(breaks)
-        row = rows[n]
-        if row is None:
-            bracket = self._brackets.get(n)
-            if bracket is None:
-                bracket = self._brackets[n] = self._price(breaks[n])
-            row = rows[n] = Row(bracket, lines, self._classes, self._klass, self._tolls)
-        return row
-
-    def _heavy_row(self, grams: int, lines: int) -> Row:
-        row = self._heavy.get((grams, lines))
-        if row is None:
-            if len(self._heavy) >= MAX_HEAVY:
-                self._heavy.clear()
-            bracket = self._price(grams)
-            row = self._heavy[grams, lines] = Row(bracket, lines, self._classes, self._klass, self._tolls)
-        return row
-
-    def keys(self, lines: int) -> list[int]:
-        """Return each position's class, shifted left to leave one bit for each of `lines`."""
-        keys = self._keys.get(lines)
-        if keys is None:
-            keys = self._keys[lines] = [k << lines for k in self._klass]
-        return keys
+def prices_at(priced: StockPrices, network: Network, lane: "Lane") -> PricesAt:
+    """Return what a version of the prices of stock says where a lane is open: shared with lanes that are open alike."""
+    version, known = lane.priced
+    if version is not priced:
+        version, by_open = network.priced
+        if version is not priced:
+            by_open = {}
+            network.priced = priced, by_open
+        known = by_open.setdefault(tuple(lane.open), PricesAt())
+        lane.priced = priced, known
+    return known
 
 
 class Lane:
@@ -147,6 +89,7 @@ class Lane:
 
     __slots__ = (
         "bounds",
+        "busy",
         "capped",
         "classes",
         "counted",
@@ -165,7 +108,6 @@ class Lane:
         "pick",
         "position",
         "priced",
-        "prices",
         "rows",
         "sites",
         "split",
@@ -194,8 +136,7 @@ class Lane:
         self.classes = facts.classes
         self.head = _head(facts)
         self.pick = _picker(open_)
-        self.priced: StockPrices | None = None  # what `prices` are of: by SKU, (position, centavos) in order
-        self.prices: dict[int, list[tuple[int, int]]] = {}
+        self.priced: tuple[StockPrices | None, PricesAt] = None, PricesAt()  # the last prices of stock, and here
         self.rows = rows
         self.split = facts.split
         self.sites = facts.sites
@@ -205,9 +146,10 @@ class Lane:
                 self.floor_at[position] = max(facts.split, saving)
         self.fees = facts.fees
         self.states = states  # by zone: the state its parcels leave from
-        self.zone_at = [facts.classes[k][0] for k in self.klass]
+        self.zone_at = rows.zone_at
         self.counted: list[int] = []  # the day's counts that `full` follows from: (position, taken, capacity)
         self.full: list[tuple[int, int, int]] = []
+        self.busy: tuple[Sequence[tuple[int, int]], dict[int, int]] = (), {}  # what capacity costs: `charging`
         self.kept: dict[Any, Any] = {}  # what terms said of products and destinations before: `charging`
         self.masks: dict[int, tuple[list[int], Sequence[Run]]] = {}  # whom terms kept from serving before: `charging`
         self.bounds: dict[Any, Any] = {}  # what routing rules asked before: `ruling.bounded`
@@ -406,9 +348,25 @@ def open_lane(
         # Beyond a zone's limit the price depends on the whole weight: brackets end there.
         # Where no zone has a limit, cartons may change above the last weight at which rates do: it stays the last.
         breaks = sorted({grams for grams in carriage.breaks if grams <= light} | inner(cartons, carriage.breaks, light))
-        rows = Rows(facts.classes, klass, breaks, lambda grams: carriage.bracket(grams, states, limits, cartons), tolls)
+        rows = Rows(
+            facts.classes,
+            klass,
+            breaks,
+            lambda grams: carriage.bracket(grams, states, limits, cartons),
+            tolls,
+            _besides(network, facts, klass, tolls),
+        )
         network.rows[shared] = rows
     return Lane(facts, open_, capped, limits, rows, states)
+
+
+def _besides(network: Network, facts: LaneFacts, klass: list[int], tolls: list[int]) -> Besides:
+    """Return what parcels cost beside their carriage: one and the same for lanes that leave from the same locations."""
+    key = tuple(facts.classes), tuple(klass), tuple(tolls)
+    found = network.besides.get(key)
+    if found is None:
+        found = network.besides[key] = Besides(facts.classes, klass, tolls)
+    return found
 
 
 def _brought_to(network: Network, door: Door, counter: int | None) -> Mapping[int, tuple[int, int]]:

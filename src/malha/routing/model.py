@@ -18,7 +18,8 @@ from malha.routing.terms import NO_TERMS, Amounts, Goods, OrderTerms, Terms
 
 if TYPE_CHECKING:
     from malha.network.tariff import Tariff
-    from malha.routing.lanes import Lane, Rows
+    from malha.routing.lanes import Lane
+    from malha.routing.rows import Besides, Rows
     from malha.routing.ruling.planning import Under
 
 # 2: prices; 3: terms; 4: rules of people; 5: ten lines exactly at few; 6: lines parted under a rule; 7: full days wait
@@ -157,12 +158,14 @@ class Network:
     """One revision of the network, compiled. Immutable in what it says; lanes are worked out at first use and kept."""
 
     __slots__ = (
+        "besides",
         "brought",
         "channels",
         "index",
         "lanes",
         "location_ids",
         "places",
+        "priced",
         "rates",
         "revision",
         "rows",
@@ -196,6 +199,9 @@ class Network:
         self.brought = brought or {}
         self.lanes: dict[Any, Lane] = {}
         self.rows: dict[Any, Rows] = {}  # shared by lanes
+        self.besides: dict[Any, Besides] = {}  # shared by rows
+        # What prices of stock are where certain locations are open: of the last version that was asked for.
+        self.priced: tuple[StockPrices | None, dict[tuple[int, ...], Any]] = None, {}
 
 
 class Parcel(msgspec.Struct, frozen=True, array_like=True):

@@ -12,8 +12,9 @@ serve it, because one more line from an earlier tier outweighs all money (`rulin
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from malha.routing.charging import NOBODY, SHORT, Barred, Charges
-from malha.routing.lanes import SCALE_BITS, Lane, Row
+from malha.routing.charging import MANY_ZONES, NOBODY, NOTHING_YET, SHORT, Barred, Best, Charges, beats
+from malha.routing.lanes import Lane
+from malha.routing.rows import SCALE_BITS, Row
 from malha.routing.siting import forced_at, improve, sites_of, spread
 from malha.routing.subsets import (
     Asked,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:  # what compiled code holds numbers in; it means nothing to th
 NEVER: Final = 1 << 200  # above any preference
 MONEY: Final = 1 << 80  # above any cost of parcels
 SPARSE: Final = 0.7  # of the positions without a unit: then those that have one are written down
-FEW: Final = 80.0  # positions that serve lines together, by estimate: then they are written down
+FEW: Final = 40.0  # positions that serve lines together, by estimate: then they are written down
 SAMPLE: Final = 64  # positions that are looked at for that
 # Below so many positions that serve all lines, or with more lines that are charged, most subsets would be looked for
 # sooner or later: then it costs less to look for all of them in order.
@@ -65,12 +66,12 @@ EVERYWHERE = (Tier(None),)
 class _Search:
     """The cheapest parcels of one order from one tier."""
 
-    __slots__ = ("_asked", "_charges", "_even", "_few", "_held", "_klass", "_known", "_shares", "_single", "_worth")
+    __slots__ = ("_asked", "_charges", "_even", "_few", "_held", "_known", "_shares", "_single", "_worth")
 
     def __init__(
         self,
         tier: Tier,
-        klass: list[int],
+        positions: int,
         asked: list[Asked],
         everywhere: Asked,
         worth: Worth | None,
@@ -78,8 +79,7 @@ class _Search:
         *,
         even: bool,
     ) -> None:
-        """Take what a position has to have of each line (`asked`), and of masks whatever it serves (`everywhere`)."""
-        self._klass = klass
+        """Take what each of so many positions has to have of each line, and of masks whatever it serves."""
         self._asked = asked
         self._worth = worth
         self._charges = charges
@@ -95,9 +95,9 @@ class _Search:
         self._few: list[list[int] | None] = [few] * subsets
         self._known = [True] + [False] * (subsets - 1)
         self._single: list[list[int] | None] = [None] * len(asked)
-        stride = max(1, len(klass) // SAMPLE)
+        stride = max(1, positions // SAMPLE)
         # By subset: how many positions serve it by a sample, as if lines were independent of each other.
-        shares = [_share(held, stride) * len(klass)]
+        shares = [_share(held, stride) * positions]
         for lists in asked:
             share = _share(lists, stride)
             shares += [before * share for before in shares]
@@ -106,11 +106,6 @@ class _Search:
     def expected(self, s: int) -> float:
         """Return how many positions serve a subset, by a sample."""
         return self._shares[s]
-
-    def is_short(self, s: int) -> bool:
-        """Tell whether so few positions serve a subset that the cheapest of them is found at once."""
-        serving = self._serving(s)
-        return serving is not None and len(serving) <= SHORT
 
     def find(self, s: int, row: Row, bound: int) -> tuple[int, int]:
         """Return cost and position of the cheapest parcel with a subset of lines; it may be passed over beyond a bound.
@@ -127,8 +122,8 @@ class _Search:
         else:
             extra = None if self._worth is None else [worth for j, worth in enumerate(self._worth) if s >> j & 1]
             if serving is not None:
-                return _cheapest_of(serving, row.by_class, self._klass, extra, even=self._even)
-            best, where = _cheapest_down(row, self._klass, self._held[s], bound, extra, even=self._even)
+                return _cheapest_of(serving, row, extra, even=self._even)
+            best, where = _cheapest_down(row, self._held[s], bound, extra, even=self._even)
         if where >= 0 and best <= bound:
             return best, where
         if bound < MONEY:
@@ -214,8 +209,13 @@ def _share(lists: Asked, stride: int) -> float:
     """Return the share of positions that have anything of what is asked, by a sample."""
     share = 1.0
     for units, _ in lists:
-        sample = units[::stride]
-        share *= 1.0 - sample.count(0) / len(sample)
+        at = seen = none = 0
+        while at < len(units):
+            seen += 1
+            if units[at] == 0:
+                none += 1
+            at += stride
+        share *= 1.0 - none / seen
     return share
 
 
@@ -243,16 +243,14 @@ class _Plans:
 
     __slots__ = ("_charges", "_rough", "_rows", "_searches", "_solved", "_splits", "at", "f", "first", "g", "known")
 
-    def __init__(
-        self, rows: list[Row], searches: list[tuple[int, _Search]], n: int, klass: list[int], charges: Charges | None
-    ) -> None:
+    def __init__(self, rows: list[Row], searches: list[tuple[int, _Search]], n: int, charges: Charges | None) -> None:
         self._rows = rows
         self._searches = searches
         self._splits = tables(n).splits
         self._charges = charges
         # What a parcel costs at least, wherever its lines are.
         beside = [0] * len(rows) if charges is None else charges.least()
-        self.f = [row.by_class[klass[row.ranked[0]]] + more for row, more in zip(rows, beside, strict=True)]
+        self.f = [row.least + more for row, more in zip(rows, beside, strict=True)]
         self.g = [0] * len(rows)
         self.at = [-1] * len(rows)  # where the cheapest parcel leaves from
         self.known = [True] + [False] * (len(rows) - 1)  # where `f` is what the cheapest parcel costs
@@ -319,14 +317,12 @@ class _Plans:
 
     def _look(self, s: int, bound: int) -> None:
         """Find what the cheapest parcel with a subset costs, or more of the least that it can."""
-        row = self._rows[s]
         if self._rough[s] and self._charges is not None:
             self._rough[s] = False
-            if not self._searches[0][1].is_short(s):
-                least = self._charges.least_of(s, row)
-                if least > self.f[s]:
-                    self.f[s] = least
-                    return
+            least = self._charges.least_of(s, self._rows[s])
+            if least > self.f[s]:
+                self.f[s] = least
+                return
         self._find(s, bound)
 
     def _find(self, s: int, bound: int) -> None:
@@ -371,7 +367,7 @@ def assign(
     whole = len(f) - 1
     if not lane.sites or n == 1:
         return unroll(first, at, whole), forced(rows, keys, g, whole, n, extras), rows
-    found = sites_of(lane, n, lambda position: keys[position] & whole, offers_of(lane, rows, extras))
+    found = sites_of(lane, n, lambda position: keys[position] & whole, offers_of(rows, extras))
     placed = improve(found, f, at, g)
     g, first = combine(f, n)
     costs = forced(rows, keys, g, whole, n, extras)
@@ -380,12 +376,11 @@ def assign(
     return spread(unroll(first, at, whole), placed), costs, rows
 
 
-def offers_of(lane: Lane, rows: list[Row], extras: Extras | None) -> Callable[[int, int], tuple[int, int]]:
+def offers_of(rows: list[Row], extras: Extras | None) -> Callable[[int, int], tuple[int, int]]:
     """Return what tells the scaled cost of a parcel by position and lines, from tables."""
-    klass = lane.klass
 
     def offer(position: int, s: int) -> tuple[int, int]:
-        cost = rows[s].by_class[klass[position]]
+        cost = rows[s].cost(position)
         return 0, cost + extras[position][s] if extras and position in extras else cost
 
     return offer
@@ -428,10 +423,10 @@ def part_lines(
     rows = rows_of(lane, grams, [1] * n)
     even = len(tiers) > 1
     searches = [
-        (tier.weight, _Search(tier, lane.klass, lines, everywhere, worth, charges, even=even)) for tier in tiers
+        (tier.weight, _Search(tier, len(lane.klass), lines, everywhere, worth, charges, even=even)) for tier in tiers
     ]
     together = bool(lane.sites) and n > 1
-    plans = _Plans(rows, searches, n, lane.klass, charges)
+    plans = _Plans(rows, searches, n, charges)
     plans.find(all_=together)
     whole = len(rows) - 1
     f, at, g = plans.f, plans.at, plans.g
@@ -470,7 +465,7 @@ def _grouped(  # noqa: PLR0917 - called once per order: keywords cost
         if charges is not None:
             cost = charges.parcel(position, row, [one for j, item in enumerate(items) if s >> j & 1 for one in item])
         else:
-            cost = row.by_class[lane.klass[position]]
+            cost = row.cost(position)
             if worth is not None:
                 cost += _worth_at(position, [one for j, one in enumerate(worth) if s >> j & 1])
         return 0, cost + (weight_of(position) or 0) * s.bit_count()
@@ -501,17 +496,20 @@ def _worth_at(position: int, extra: Worth) -> int:
     return worth << SCALE_BITS
 
 
-def _cheapest_of(
-    positions: list[int], by_class: list[int], klass: list[int], extra: Worth | None, *, even: bool
-) -> tuple[int, int]:
+def _cheapest_of(positions: list[int], row: Row, extra: Worth | None, *, even: bool) -> tuple[int, int]:
     """Return cost and position of the cheapest parcel from some positions, in order.
 
     Equals are as `Row.ranked` has them, the cheapest without `extra` first; `even`: the first position.
     """
+    carriage, at, zone_at = row.carriage, row.beside.at, row.beside.zone_at
     best = alone = NEVER
     where = -1
+    position: i64
     for position in positions:
-        base = by_class[klass[position]]
+        zone: i64 = zone_at[position]
+        base = carriage[zone] + (at[position] << SCALE_BITS)
+        if base > best:
+            continue  # prices are never below zero
         cost = base if extra is None else base + _worth_at(position, extra)
         if cost < best or (cost == best and base < alone and not even):
             best = cost
@@ -520,26 +518,39 @@ def _cheapest_of(
     return best, where
 
 
-def _cheapest_down(
-    row: Row, klass: list[int], lines: Asked, bound: int, extra: Worth | None, *, even: bool
-) -> tuple[int, int]:
+def _cheapest_down(row: Row, lines: Asked, bound: int, extra: Worth | None, *, even: bool) -> tuple[int, int]:
     """Return the same of all positions, unless it costs more than `bound`."""
-    by_class = row.by_class
-    best = NEVER
-    where = -1
-    for position in row.ranked:
-        cost = by_class[klass[position]]
+    firsts, own = row.firsts, row.beside.own
+    if len(firsts) > MANY_ZONES:
+        best = _walk(row, row.ranked, lines, bound, extra, NOTHING_YET, even=even)
+        return best[0], best[2]
+    best = _walk(row, own[row.first], lines, bound, extra, NOTHING_YET, even=even)
+    for zone, least in enumerate(firsts):
+        if least <= bound and least <= best[0] and zone != row.first:
+            best = _walk(row, own[zone], lines, bound, extra, best, even=even)
+    return best[0], best[2]
+
+
+def _walk(
+    row: Row, positions: list[int], lines: Asked, bound: int, extra: Worth | None, before: Best, *, even: bool
+) -> Best:
+    """Return the cheapest of some positions, which come by cost, if it beats one before; as `Charges` does."""
+    carriage, at, zone_at = row.carriage, row.beside.at, row.beside.zone_at
+    best, alone, where = before
+    highest = min(bound, best)
+    position: i64
+    for position in positions:
+        zone: i64 = zone_at[position]
+        base = carriage[zone] + (at[position] << SCALE_BITS)
         # A parcel that costs as much as several is preferred to them.
-        if cost > bound or cost > best or (cost == best and not even):
+        if base > highest:
             break
         for units, wanted in lines:
             if units[position] < wanted:
                 break
         else:
-            if extra is None:
-                return cost, position
-            cost += _worth_at(position, extra)
-            if cost < best or (even and cost == best and position < where):
-                best = cost
-                where = position
-    return best, where
+            cost = base if extra is None else base + _worth_at(position, extra)
+            if cost <= best and beats(cost, base, position, best, alone, where, even=even):
+                best, alone, where = cost, base, position
+                highest = min(bound, best)
+    return best, alone, where

@@ -16,13 +16,14 @@ in full) are reduced to it in `malha.routing.hard`.
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import msgspec
 
 from malha.routing.charging import NOBODY, Barred, Charges, Prices, bar, barred_by, by_unit, order_terms
 from malha.routing.hard import priced_line, solve_hard
 from malha.routing.lane_facts import Onward
-from malha.routing.lanes import Bracket, Lane, Row, compile_network, open_lane
+from malha.routing.lanes import Lane, compile_network, open_lane, prices_at
 from malha.routing.model import (
     MANY_LOCATIONS,
     Basis,
@@ -37,6 +38,7 @@ from malha.routing.model import (
     stock_of,
 )
 from malha.routing.parting import EVERYWHERE, Tier, assign, part_lines
+from malha.routing.rows import Bracket, Row
 from malha.routing.ruling.bounded import Binding, left_free, shut, solve_bounded, tiers_of
 from malha.routing.ruling.model import Bound
 from malha.routing.siting import saving_of
@@ -190,23 +192,21 @@ def _full_now(lane: Lane, taken: Sequence[int]) -> Full:
 
 
 def _prices_here(priced: StockPrices, lane: Lane, network: Network, stock: dict[int, list[int]]) -> Prices:
-    """Return the prices that can matter: of locations that are open and have units."""
-    if lane.priced is not priced:
-        lane.priced = priced
-        lane.prices = {}
+    """Return the prices of what is asked for at the locations that are open, whether they have units or not."""
+    known = prices_at(priced, network, lane)
     found: dict[int, dict[int, int]] = {}
-    for sku, units in stock.items():
-        known = lane.prices.get(sku)
-        if known is None:
-            positions = (
-                (lane.position.get(network.index.get(id_, -1)), price)
-                for id_, price in priced.by_sku.get(sku, {}).items()
-            )
-            known = lane.prices[sku] = sorted((p, price) for p, price in positions if p is not None and price)
-        here = {p: price for p, price in known if units[p]}
+    for sku in stock:
+        here = known.of(sku, priced, network, lane)
         if here:
             found[sku] = here
     return found
+
+
+def _told(prices: Prices, lane: Lane, stock: Mapping[int, Sequence[int]]) -> list[tuple[int, list[tuple[int, int]]]]:
+    """Return the prices that could matter, as a record has them: where there are units."""
+    _, known = lane.priced
+    found = [(sku, known.told(sku, here, stock[sku])) for sku, here in prices.items()]
+    return [(sku, here) for sku, here in found if here]
 
 
 def _too_heavy(lane: Lane, grams: int) -> list[int]:
@@ -256,14 +256,17 @@ def decide(
     n = len(lines)
     have, needs = servable(lines, stock, full, excluded, heavy)
     charges = None if terms is None or not terms.charges else Charges(lane, lines, prices, terms)
-    spell = partial(_spell, lane, lines, stock, full, excluded, heavy, prices=prices, version=version, terms=terms)
     fits = n <= most_exact(len(lane.open)) and needs == len(stock)
     wanted = len(lane.open) < MANY_LOCATIONS if costs is None else costs
     if fits and not wanted:
         quick = _parted(lane, lines, have, prices, charges, barred=barred_by(terms, lines, lane))
         if quick is not None:
             shipped, brackets = quick
-            return spell(shipped, [], brackets, charges=charges)
+            return _spell(
+                lane, lines, stock, full, excluded, heavy, shipped, [], brackets,
+                prices=prices, version=version, terms=terms, charges=charges,
+            )  # fmt: skip
+    spell = partial(_spell, lane, lines, stock, full, excluded, heavy, prices=prices, version=version, terms=terms)
     if terms is not None:
         have = bar(have, lines, terms)
     if fits and wanted:
@@ -354,13 +357,14 @@ def _within(  # noqa: PLR0917 - as `decide`
         if found is not None:
             return found
     left = left_free(bound, stock)
+    told = _told(prices, lane, stock) if prices else []
     closed = shut(bound, full)
     rates = b""
     if not bound.tiers:
         plan = decide(lane, lines, left, closed, excluded, heavy, prices, version, costs=costs, terms=terms)
         few = bound.packages is None or plan.packages <= bound.packages
         if few and not (plan.unplaced and (bound.complete or bound.packages is not None)):
-            return _bound(plan, bound, stock, full)
+            return _bound(plan, bound, stock, full, told)
         rates = plan.rates
     have, _ = servable(lines, left, closed, excluded, heavy, terms)
     charges = Charges(lane, lines, prices, terms) if prices or (terms is not None and terms.charges) else None
@@ -368,7 +372,7 @@ def _within(  # noqa: PLR0917 - as `decide`
         unplaced = [(line.line, line.quantity) for line in lines]
         nothing = [-1] * len(have[0])
         empty = _spell(lane, lines, left, full, excluded, heavy, [], nothing, {}, unplaced, exact=False, terms=terms)
-        return _bound(empty, bound, stock, full, rates)
+        return _bound(empty, bound, stock, full, [], rates)
     hard = solve_bounded(lane, lines, left, have, charges, bound, costs=wanted)
     plan = _spell(
         lane,
@@ -387,7 +391,7 @@ def _within(  # noqa: PLR0917 - as `decide`
         terms=terms,
         charges=charges,
     )
-    return _bound(plan, bound, stock, full, rates)
+    return _bound(plan, bound, stock, full, told, rates)
 
 
 def _quickly(  # noqa: PLR0917 - as `decide`
@@ -430,9 +434,11 @@ def _quickly(  # noqa: PLR0917 - as `decide`
     return plan if bound.packages is None or plan.packages <= bound.packages else None
 
 
-def _bound(plan: Plan, bound: Bound, stock: Mapping[int, Sequence[int]], full: Full, rates: bytes = b"") -> Plan:
-    """Return a plan with what its rule asked, on the stock as it was; `rates` were looked at besides."""
-    basis = msgspec.structs.replace(plan.basis, free=list(stock.values()), full=full, bound=bound)
+def _bound(
+    plan: Plan, bound: Bound, stock: Mapping[int, Sequence[int]], full: Full, told: list[Any], rates: bytes = b""
+) -> Plan:
+    """Return a plan with what its rule asked, on the stock as it was and its prices; `rates` were looked at besides."""
+    basis = msgspec.structs.replace(plan.basis, free=list(stock.values()), full=full, prices=told, bound=bound)
     if rates:
         known = {rate[0]: rate for rate in msgspec.json.decode(b"[" + rates + b"]")}
         known |= {rate[0]: rate for rate in msgspec.json.decode(b"[" + plan.rates + b"]")}
@@ -593,7 +599,7 @@ def _spell(  # noqa: PLR0917 - called once per order: keywords cost
         lead_days=lead,
         exact=exact,
         version=version,
-        prices=[(sku, list(by_position.items())) for sku, by_position in (prices or {}).items()],
+        prices=_told(prices, lane, stock) if prices else [],
         worth=worth,
         terms=terms,
         amounts=amounts if any(parcel.amounts for parcel in parcels) else [],

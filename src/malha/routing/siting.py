@@ -12,7 +12,8 @@ Nothing of this is looked at where no site has two open locations, and a site on
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 
-from malha.routing.lanes import SCALE_BITS, Lane
+from malha.routing.lanes import Lane
+from malha.routing.rows import SCALE_BITS
 from malha.routing.subsets import Part, tables
 
 Parts = tuple[Part, ...]

@@ -11,7 +11,8 @@ them.
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from malha.routing.lanes import SCALE_BITS, Lane, Row
+from malha.routing.lanes import Lane
+from malha.routing.rows import SCALE_BITS, Row
 
 NEVER: Final = 1 << 80
 MANY_SUBSETS: Final = 16
@@ -91,9 +92,10 @@ def cheapest(rows: list[Row], keys: list[int]) -> tuple[list[int], list[int]]:
     n = len(rows).bit_length() - 1
     for s in range(1, len(rows)):
         row = rows[s]
+        by_class = row.by_class
         for position in row.ranked:
             if keys[position] & s == s:
-                f.append(row.by_class[keys[position] >> n])
+                f.append(by_class[keys[position] >> n])
                 at.append(position)
                 break
         else:

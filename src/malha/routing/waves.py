@@ -7,8 +7,9 @@ from malha.platform.db import Tx
 from malha.platform.ids import UUID
 from malha.routing import wave_writes
 from malha.routing.charging import Charges, order_terms
-from malha.routing.lanes import SCALE_BITS, Lane, open_lane
+from malha.routing.lanes import Lane, open_lane
 from malha.routing.model import Network, Request, parts_of
+from malha.routing.rows import SCALE_BITS
 from malha.routing.siting import saving_of
 from malha.routing.terms import NO_TERMS
 from malha.routing.wave_model import Proposed

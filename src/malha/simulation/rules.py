@@ -18,7 +18,8 @@ from malha.network.model import Method
 from malha.network.tariff import Tariff
 from malha.platform.ids import UUID
 from malha.routing.lane_facts import LaneFacts, Onward, Rates
-from malha.routing.lanes import NO_RISK, Bracket, Lane, reopen_lane
+from malha.routing.lanes import NO_RISK, Lane, reopen_lane
+from malha.routing.rows import Bracket
 from malha.routing.model import Plan, RequestLine, uncovered
 from malha.routing.records import Record, read_record
 from malha.routing.rules import record_json

@@ -11,11 +11,12 @@ import numpy as np
 
 from malha.catalog.trait_reads import Traits
 from malha.platform.ids import UUID
-from malha.routing.lanes import SCALE_BITS, Lane, open_lane
+from malha.routing.lanes import Lane, open_lane
 from malha.routing.model import Network, Request, RequestLine, StockPrices
 from malha.routing.pricing.baskets import BIG, Baskets, Floats, Ints, apart_if_cheaper
 from malha.routing.pricing.live import LOST
 from malha.routing.pricing.waves import plan_wave
+from malha.routing.rows import SCALE_BITS
 from malha.routing.subsets import rows_of
 from malha.routing.terms import Goods
 from malha.routing.wave_model import Held, Proposed, Step

@@ -12,10 +12,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from malha.routing.lanes import SCALE_BITS, Lane, reopen_lane
+from malha.routing.lanes import Lane, reopen_lane
 from malha.routing.pricing.baskets import BIG, Baskets, Floats, Ints, apart_if_cheaper
 from malha.routing.pricing.columns import Configurations, Prices
 from malha.routing.records import Record
+from malha.routing.rows import SCALE_BITS
 from malha.routing.terms import OrderTerms, unfold
 
 LOST = 10  # times the dearest parcel: nothing is left behind that had a place

@@ -15,13 +15,14 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from malha.platform.ids import UUID
-from malha.routing.lanes import SCALE_BITS, Lane, Row, open_lane
+from malha.routing.lanes import Lane, open_lane
 from malha.routing.model import Network, Request, RequestLine, StockPrices
 from malha.routing.price_reads import PastBasket
 from malha.routing.prices import HORIZON_DAYS, LEAST_BASKETS, LEAST_SAVING, Basis, Found
 from malha.routing.pricing.baskets import BIG, Baskets, Floats, apart_if_cheaper
 from malha.routing.pricing.closed_form import closed_form
 from malha.routing.pricing.columns import Configurations, SolverFailed
+from malha.routing.rows import SCALE_BITS, Row
 from malha.routing.rules import plan
 from malha.routing.subsets import rows_of
 

@@ -15,9 +15,10 @@ from typing import Any
 
 from malha.routing.charging import Charges
 from malha.routing.hard import Content, Hard
-from malha.routing.lanes import SCALE_BITS, Bracket, Lane, Row
+from malha.routing.lanes import Lane
 from malha.routing.model import MAX_EXACT, RequestLine, most_exact, parts_of
 from malha.routing.parting import EVERYWHERE, Tier
+from malha.routing.rows import SCALE_BITS, Bracket, Row
 from malha.routing.ruling.model import Bound
 from malha.routing.siting import Parts, Site, saving_of, sites_of, spread
 from malha.routing.subsets import rows_of, tables
