@@ -19,9 +19,9 @@ from malha.network.tariff import Tariff
 from malha.platform.ids import UUID
 from malha.routing.lane_facts import LaneFacts, Onward, Rates
 from malha.routing.lanes import NO_RISK, Lane, reopen_lane
-from malha.routing.rows import Bracket
 from malha.routing.model import Plan, RequestLine, uncovered
 from malha.routing.records import Record, read_record
+from malha.routing.rows import Bracket
 from malha.routing.rules import record_json
 from malha.routing.ruling.model import Asked, Bound, Facts, Traits
 from malha.routing.ruling.planning import Rules, Under

@@ -11,9 +11,9 @@ import numpy as np
 from malha.bench.routing.families import MONEY, WEIGHT_STEP, Instance, Order
 from malha.routing.lane_facts import LaneFacts
 from malha.routing.lanes import NO_LIMIT, Lane
-from malha.routing.rows import Bracket, Rows
 from malha.routing.model import RULES_VERSION, RequestLine
 from malha.routing.pricing.baskets import Baskets, separable
+from malha.routing.rows import Bracket, Rows
 from malha.routing.terms import runs
 
 
