@@ -148,7 +148,7 @@ def test_an_order_is_cancelled_without_a_script(follow: Follow, link: Callable[[
     page.get_by_role("link", name="Cancelar").click()
     expect(page.get_by_role("heading", name="Cancelar")).to_be_visible()
     page.get_by_label("Por quê?").select_option("by_mistake")
-    page.get_by_role("button", name="Cancelar estes itens").click()
+    page.get_by_role("button", name=re.compile("^Cancelar (estes|todos os) itens$")).click()
     expect(page.get_by_role("status")).to_contain_text("Seu pedido foi cancelado.")
     expect(page.get_by_role("heading", name="Pedido cancelado")).to_be_visible()
     with psycopg.connect(seeded) as connection:

@@ -32,7 +32,7 @@ async def test_a_file_is_looked_at_first_and_goes_in_by_its_good_rows(database: 
     code, out, _ = await malha(database, "import", "products", str(file))
     assert code == 1
     assert "dez não é um número." in out
-    assert "Nada foi gravado: 1 de 2 linhas têm problema." in out
+    assert "Nada foi gravado: 1 linha de 2 tem problema." in out
     code, out, _ = await malha(database, "import", "products", str(file), "--valid", "--json")
     report = json.loads(out)
     assert (code, report["applied"], report["created"], report["bad"]) == (1, True, 1, 1)

@@ -155,7 +155,7 @@ async def test_whatsapp_gets_the_name_of_the_approved_text_and_what_fills_it_in_
     assert asked["fill"] == ["Maria", str(number), "–"]
 
 
-async def test_what_a_customer_is_called_cannot_change_the_request(database, settings):
+async def test_what_customers_and_goods_are_called_cannot_change_the_request(database, settings):
     async with http_gateway() as box:
         here = await gateway(database, settings, box)
         await first(database, SMS)
@@ -163,14 +163,16 @@ async def test_what_a_customer_is_called_cannot_change_the_request(database, set
         evil = '"},"to":"+551100000000","x":{"y":"{secret}'
         async with database.transaction() as tx:
             await tx.execute("UPDATE sales_order SET buyer_name = %s", (evil.replace(" ", ""),))
-            text = Text("", "{customer_name} #{order_number}")
+            await tx.execute("UPDATE order_line SET name = %s", (evil,))
+            text = Text("", "{customer_name} #{order_number}\n\n{items}")
             await service.save_template(tx, Kind.PLACED, SMS, "pt-BR", text, version=0)
         await told(database, order_id)
         await telling.send_due(database, here)
         asked = box.asked[0].json
     assert set(asked) == {"to", "text", "id", "template", "fill"}
     assert asked["to"] == PHONE
-    assert asked["text"].startswith(evil)
+    assert asked["text"].startswith("#")  # that is nobody's name
+    assert asked["text"].count(evil) == 1
 
 
 # --- how it ends ---

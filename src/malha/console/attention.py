@@ -68,6 +68,7 @@ DOES = {
     "short_pick_counts": N_("Counts of what was not found"),
     "waiting_orders": N_("Orders that wait for stock"),
     "supply_followers": N_("Orders that wait for goods on order"),
+    "missing_goods": N_("Orders that wait for goods on order"),
     "transferred_orders": N_("Orders that wait for goods on order"),
     "order_arrivals": N_("Goods that are brought to where orders are fetched"),
     "counted_disagreements": N_("Disagreements that were counted"),

@@ -369,9 +369,8 @@ class _Pool(AsyncConnectionPool):
     away_s: float | None = None
     _failing_since: float | None = None  # the first of the attempts to connect that failed in a row, monotonic clock
     _lent = 0  # connections in somebody's hands
-    said = (
-        ""  # the code of the server's last refusal of a connection; or of its last words, if it ended for want of room
-    )
+    # The code of the server's last refusal of a connection; or of its last words, where it ended for want of room.
+    said = ""
     answered_at = -math.inf  # when a connection was last given back that lives, monotonic clock
 
     @property

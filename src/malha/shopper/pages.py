@@ -177,14 +177,15 @@ async def cancel(request: Asking, token: FromPath[str]) -> Response[Any]:
 
 
 def _wishes(order: Tracked, form: dict[str, str]) -> list[CancelWish]:
-    """Return what was chosen.
+    """Return what was chosen: of each line so many, or all that the page showed.
 
     Raises:
         ChooseUnits: nothing was.
     """
     wishes = []
+    chosen = "of" if form.get("all") else "line"
     for line in order.lines:
-        said = form.get(f"line-{line.line}", "")
+        said = form.get(f"{chosen}-{line.line}", "")
         quantity = whole_in(said, 6) or 0
         if 0 < quantity <= MOST_UNITS:
             wishes.append(CancelWish(line.line, quantity))

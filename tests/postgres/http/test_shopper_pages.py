@@ -382,6 +382,22 @@ async def test_a_part_can_be_cancelled_and_the_rest_goes_on(shop: Shop) -> None:
     assert "Cancelled" in await case.page()
 
 
+async def test_of_several_lines_nothing_is_cancelled_that_was_not_chosen_unless_all_are(shop: Shop) -> None:
+    case = await a_case(shop)
+    page = (await shop.http.get(f"{case.link}/cancel", headers={"accept-language": "en"})).text
+    firsts = re.findall(r'<select[^>]* name="line-(\d+)">\s*<option value="(\d+)"', page)
+    assert firsts == [("1", "0"), ("2", "0")]
+    fields = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', page))
+    fields |= {f"line-{line}": first for line, first in firsts}
+    assert (await shop.http.post(f"{case.link}/cancel", data=fields, headers=FORM)).status_code == 422
+    assert await case.status() == "allocated"
+    button = re.search(r'name="([^"]+)" value="([^"]+)">Cancel all items', page)
+    assert button is not None
+    answer = await shop.http.post(f"{case.link}/cancel", data={**fields, button[1]: button[2]}, headers=FORM)
+    assert answer.headers["location"] == f"{case.link}?done=cancelled"
+    assert await case.status() == "cancelled"
+
+
 async def test_a_form_that_is_sent_twice_cancels_its_units_once(shop: Shop) -> None:
     case = await a_case(shop, {"DC": 3})
     page = (await shop.http.get(f"{case.link}/cancel", headers={"accept-language": "en"})).text
