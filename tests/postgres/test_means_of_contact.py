@@ -14,6 +14,8 @@ from mail_server import mail_server
 from malha.cli.mail import take
 from malha.flows import telling
 from malha.flows.subscriptions import SUBSCRIPTIONS
+from malha.network import retailer
+from malha.network.model import RetailerDraft
 from malha.notifications import means, reads, returns, service, wishes
 from malha.notifications.contract import Receipt, Status
 from malha.notifications.errors import GatewayExists
@@ -155,7 +157,7 @@ async def test_whatsapp_gets_the_name_of_the_approved_text_and_what_fills_it_in_
     assert asked["fill"] == ["Maria", str(number), "–"]
 
 
-async def test_what_customers_and_goods_are_called_cannot_change_the_request(database, settings):
+async def test_what_customers_and_shops_are_called_cannot_change_the_request(database, settings):
     async with http_gateway() as box:
         here = await gateway(database, settings, box)
         await first(database, SMS)
@@ -163,8 +165,8 @@ async def test_what_customers_and_goods_are_called_cannot_change_the_request(dat
         evil = '"},"to":"+551100000000","x":{"y":"{secret}'
         async with database.transaction() as tx:
             await tx.execute("UPDATE sales_order SET buyer_name = %s", (evil.replace(" ", ""),))
-            await tx.execute("UPDATE order_line SET name = %s", (evil,))
-            text = Text("", "{customer_name} #{order_number}\n\n{items}")
+            await retailer.change(tx, RetailerDraft(name=evil, colour="#0b6e4f", languages=("pt-BR",)), 0)
+            text = Text("", "{customer_name} #{order_number} {retailer}")
             await service.save_template(tx, Kind.PLACED, SMS, "pt-BR", text, version=0)
         await told(database, order_id)
         await telling.send_due(database, here)
