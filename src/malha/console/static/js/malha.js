@@ -98,7 +98,8 @@ document.addEventListener("submit", (event) => {
 let sent = new WeakSet();
 document.addEventListener("submit", (event) => {
   const form = event.target;
-  if (event.defaultPrevented || form.method !== "post") return;
+  const beside = event.submitter?.formTarget || form.target; // a preview, as often as it is wanted
+  if (event.defaultPrevented || form.method !== "post" || (beside && beside !== "_self")) return;
   if (sent.has(form)) { event.preventDefault(); return; }
   sent.add(form);
   setTimeout(() => sent.delete(form), 5000);
