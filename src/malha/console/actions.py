@@ -285,13 +285,9 @@ async def _place(tx: Tx, order_id: UUID, _form: Form) -> str:
 async def _payment(tx: Tx, order_id: UUID, form: Form) -> str:
     if forms.said(form, "position", 20) == "another":
         return await _another_payment(tx, order_id, form)
-    amount, position = centavos(forms.said(form, "amount", 30)), _whole(form, "position")
-    kinds = {kind.value: kind for kind in FactKind}
-    kind, reference = kinds.get(forms.said(form, "kind", 20)), forms.said(form, "reference", 100)
-    flaws = []
-    if amount is None:
-        flaws.append(Flaw("amount", N_("Write the amount like 1.126,40.")))
-    flaws += reference_flaws(reference)
+    amount, reference, flaws = _paid(form)
+    position, kinds = _whole(form, "position"), {kind.value: kind for kind in FactKind}
+    kind = kinds.get(forms.said(form, "kind", 20))
     if kind is None or position is None:
         flaws.append(Flaw("kind", N_("Choose the tender and what happened.")))
     refuse(flaws)
@@ -304,19 +300,24 @@ async def _payment(tx: Tx, order_id: UUID, form: Form) -> str:
 
 async def _another_payment(tx: Tx, order_id: UUID, form: Form) -> str:
     """Record what was paid beside the tenders that the channel named, or where it named none."""
-    amount, reference = centavos(forms.said(form, "amount", 30)), forms.said(form, "reference", 100)
+    amount, reference, wrong = _paid(form)
     means, state = forms.said(form, "means", 20), forms.said(form, "kind", 20)
     flaws = [] if means in set(TenderKind) else [Flaw("means", N_("Choose how it was paid."))]
     if state not in {FactKind.CAPTURED, FactKind.AUTHORISED}:
         flaws.append(Flaw("kind", N_("Another payment is recorded once it is authorised or captured.")))
-    if amount is None:
-        flaws.append(Flaw("amount", N_("Write the amount like 1.126,40.")))
-    refuse([*flaws, *reference_flaws(reference)])
+    refuse([*flaws, *wrong])
     assert amount is not None  # noqa: S101  (no flaws)
     tender = NewTender(order_id=order_id, position=0, kind=means, amount=amount, state=state, reference=reference)
     done = await payments.add_tender(tx, order_id, tender)
     await payments.settle_holds(tx, [order_id])
     return _("It had been recorded before; nothing changed") if done.repeated else _("Recorded")
+
+
+def _paid(form: Form) -> tuple[int | None, str, list[Flaw]]:
+    """Return the amount of a payment in centavos and its reference, and what is wrong with them."""
+    amount, reference = centavos(forms.said(form, "amount", 30)), forms.said(form, "reference", 100)
+    flaws = [Flaw("amount", N_("Write the amount like 1.126,40."))] if amount is None else []
+    return amount, reference, flaws + reference_flaws(reference)
 
 
 def reference_flaws(reference: str) -> list[Flaw]:

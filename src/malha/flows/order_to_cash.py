@@ -7,7 +7,7 @@ not hold a thousand balances in one transaction.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
@@ -164,6 +164,12 @@ async def line_up(db: Database, *, sku_id: int, location_id: int) -> None:
         await ahead.line_up(tx, [(sku_id, location_id)])
 
 
+async def _line_up_at(tx: Tx, keys: Sequence[tuple[int, int]], at: datetime | None = None) -> None:
+    """Have those who wait at each (SKU, location) move up, not before `at`; one after the other at the same."""
+    queues = [{"sku_id": sku, "location_id": place} for sku, place in keys]
+    await jobs.defer_many(tx, line_up, queues, at=at, locks=[f"supply:{sku}:{place}" for sku, place in keys])
+
+
 async def look_at_supply(tx: Tx, events: list[Recorded]) -> None:
     """Follow orders whose supply changed; where more may be promised, those who wait move up, and the short are tried.
 
@@ -174,8 +180,7 @@ async def look_at_supply(tx: Tx, events: list[Recorded]) -> None:
     keys = sorted({key for f in facts if "skus" in f for key in zip(f["skus"], f["locations"], strict=True)})
     if not keys:
         return
-    queues = [{"sku_id": sku, "location_id": place} for sku, place in keys]
-    await jobs.defer_many(tx, line_up, queues, locks=[f"supply:{sku}:{place}" for sku, place in keys])
+    await _line_up_at(tx, keys)
     skus = await ahead_reads.sold_ahead(tx, sorted({sku for sku, _ in keys}))
     await _defer_for(tx, follow_supply, await ordering.short_of(tx, skus, PLACE_AT_ONCE) if skus else [])
 
@@ -184,9 +189,7 @@ async def look_at_shortfalls(tx: Tx, events: list[Recorded]) -> None:
     """Goods are missing for those they are promised to, who get the next that come: who waits for those learns it."""
     missing = {(facts["sku_id"], facts["location_id"]) for facts in (event.facts() for event in events)}
     keys = await ahead_reads.waited_at(tx, missing)
-    queues = [{"sku_id": sku, "location_id": place} for sku, place in keys]
-    at = await tx.now() + LOOK_AT_MISSING
-    await jobs.defer_many(tx, line_up, queues, at=at, locks=[f"supply:{sku}:{place}" for sku, place in keys])
+    await _line_up_at(tx, keys, await tx.now() + LOOK_AT_MISSING)
 
 
 @jobs.task("orders.wait_for_transfer", attempts=5)

@@ -1,7 +1,8 @@
-"""Saying that more or less may be claimed of balances: to orders that wait for stock, and to channels that sell it."""
+"""Saying that more or less may be claimed of balances, or more of supply: to orders that wait, and to channels."""
 
 from collections.abc import Sequence
 
+from malha.inventory.ahead.events import SupplyOffered
 from malha.inventory.events import StockDecreased, StockIncreased
 from malha.platform import outbox
 from malha.platform.db import Tx
@@ -22,12 +23,17 @@ async def decreased(tx: Tx, keys: Keys, reason: str) -> None:
     await _announce(tx, StockDecreased, keys, reason)
 
 
+async def offered(tx: Tx, keys: Keys) -> None:
+    """Say that more may be promised of what is expected."""
+    parts = _parts(keys)
+    await outbox.add_all(tx, [SupplyOffered(id=new_id(), seq=1, skus=s, locations=x) for s, x in parts])
+
+
 async def _announce(tx: Tx, kind: type[StockIncreased] | type[StockDecreased], keys: Keys, reason: str) -> None:
+    await outbox.add_all(tx, [kind(id=new_id(), seq=1, reason=reason, skus=s, locations=x) for s, x in _parts(keys)])
+
+
+def _parts(keys: Keys) -> list[tuple[list[int], list[int]]]:
+    """Return SKUs and locations of each event."""
     parts = [keys[start : start + AT_ONCE] for start in range(0, len(keys), AT_ONCE)]
-    await outbox.add_all(
-        tx,
-        [
-            kind(id=new_id(), seq=1, reason=reason, skus=[s for s, _ in part], locations=[x for _, x in part])
-            for part in parts
-        ],
-    )
+    return [([sku for sku, _ in part], [place for _, place in part]) for part in parts]

@@ -13,7 +13,6 @@ from typing import Any
 from psycopg import AsyncCursor
 
 from malha.inventory import announcing, lateness, reads, standing, writes
-from malha.inventory.ahead.events import SupplyOffered
 from malha.inventory.allotments import claims as allotted
 from malha.inventory.allotments import reads as allotments
 from malha.inventory.allotments.model import Taker
@@ -798,9 +797,7 @@ async def _settle_deficits(tx: Tx, rows: Sequence[tuple[int, int, int, int]], re
 async def _resolve_deficits(tx: Tx, keys: Sequence[tuple[int, int]]) -> None:
     """End the deficits at balances that are covered; what is on order there may be promised again."""
     params = {"skus": [sku for sku, _ in keys], "locations": [place for _, place in keys], "actor": tx.actor.label}
-    if offered := await tx.tuples(writes.RESOLVE_DEFICITS, params):
-        skus, places = [sku for sku, _ in offered], [place for _, place in offered]
-        await outbox.add(tx, SupplyOffered(id=new_id(), seq=1, skus=skus, locations=places))
+    await announcing.offered(tx, await tx.tuples(writes.RESOLVE_DEFICITS, params))
 
 
 def _at(claims: Sequence[Claim]) -> list[tuple[int, int]]:

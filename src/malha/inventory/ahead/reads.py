@@ -12,6 +12,10 @@ from malha.platform.ids import UUID
 
 # Units that are missing at a balance for those they are promised to: what comes is theirs first (`writes.ROOM_AT`).
 MISSING = "greatest(b.allocated + b.held - b.on_hand, 0)"
+# What the lines of a balance that come before a line `s` have free: the first of it goes to whom units are missing.
+FREE_BEFORE = """(SELECT coalesce(sum(e.expected - e.promised), 0) FROM supply e
+         WHERE e.sku_id = s.sku_id AND e.location_id = s.location_id AND e.expected > 0
+           AND (e.eta, e.id) < (s.eta, s.id))"""
 
 
 def offered(lines: LiteralString) -> LiteralString:
@@ -117,10 +121,7 @@ WHERE v.id = ANY (%(skus)s::int[])
 _SOURCE = f"""
 SELECT s.id, s.kind, coalesce(o.number, t.number) AS number, coalesce(o.supplier, origin.code) AS supplier, s.line,
        s.sku_id, s.location_id, l.code AS location, l.name AS location_name, s.eta, s.expected, s.promised,
-       greatest(least(s.expected - s.promised, coalesce({MISSING}, 0) - (
-           SELECT coalesce(sum(e.expected - e.promised), 0) FROM supply e
-           WHERE e.sku_id = s.sku_id AND e.location_id = s.location_id AND e.expected > 0
-             AND (e.eta, e.id) < (s.eta, s.id))), 0)::int AS owed
+       greatest(least(s.expected - s.promised, coalesce({MISSING}, 0) - {FREE_BEFORE}), 0)::int AS owed
 FROM supply s
 LEFT JOIN balance b ON b.sku_id = s.sku_id AND b.location_id = s.location_id
 JOIN location l ON l.id = s.location_id

@@ -12,9 +12,10 @@ from typing import Any, LiteralString
 
 from psycopg import AsyncCursor
 
+from malha.inventory import announcing
 from malha.inventory import service as stock
 from malha.inventory.ahead import reads, rules, writes
-from malha.inventory.ahead.events import SupplyClaimsMoved, SupplyOffered
+from malha.inventory.ahead.events import SupplyClaimsMoved
 from malha.inventory.ahead.model import ClaimState, LinedUp, NewClaim, Part, SupplyClaim, SupplyLine
 from malha.inventory.allotments import claims as allotted
 from malha.inventory.allotments.model import Cap, Taker, Used
@@ -23,7 +24,7 @@ from malha.platform import outbox
 from malha.platform.db import Tx
 from malha.platform.ids import UUID, new_id
 
-AT_ONCE = 1000  # orders or keys of one event
+AT_ONCE = 1000  # orders of one event
 
 Key = tuple[int, int]  # (sku_id, location_id)
 
@@ -165,7 +166,7 @@ async def give_back(
     waited = [(c, units) for c, units in given if c.state is not ClaimState.ARRIVED]
     await _count(tx, [(c.policy_id, -units) for c, units in waited])
     await allotted.uncount_ahead(tx, _owned(waited))
-    await _offer(tx, sorted({(c.sku_id, c.location_id) for c, _ in given if c.supply_id is not None}))
+    await announcing.offered(tx, sorted({(c.sku_id, c.location_id) for c, _ in given if c.supply_id is not None}))
     return [(c.order_id, Claim(c.sku_id, c.location_id, units)) for c, units in given if c.state is ClaimState.ARRIVED]
 
 
@@ -252,7 +253,7 @@ async def line_up(tx: Tx, keys: Iterable[Key], arrived: Mapping[Key, int] | None
     }
     await _restate(tx, [(row, done[key]) for key, rows in lines.items() for row in rows])
     await _rewrite(tx, list(done.values()))
-    await _offer(tx, sorted(offered))
+    await announcing.offered(tx, sorted(offered))
     moved = sorted(set[UUID]().union(*(one.orders for one in done.values())))
     await outbox.add_all(
         tx,
@@ -326,16 +327,6 @@ async def _count(tx: Tx, changes: Iterable[tuple[int | None, int]]) -> None:
     if ids:
         params = {"ids": ids, "units": [sums[id_] for id_ in ids], "regardless": True}
         await tx.value(writes.COUNT_WAITING, params)
-
-
-async def _offer(tx: Tx, keys: Sequence[Key]) -> None:
-    await outbox.add_all(
-        tx,
-        [
-            SupplyOffered(id=new_id(), seq=1, skus=[s for s, _ in some], locations=[x for _, x in some])
-            for some in (keys[start : start + AT_ONCE] for start in range(0, len(keys), AT_ONCE))
-        ],
-    )
 
 
 # --- for plans ---

@@ -7,7 +7,7 @@ its conditional update of the supply line decides.
 
 from typing import LiteralString
 
-from malha.inventory.ahead.reads import MISSING, offered
+from malha.inventory.ahead.reads import FREE_BEFORE, MISSING, offered
 
 ENSURE_QUEUES = """
 INSERT INTO supply_queue (sku_id, location_id)
@@ -165,24 +165,19 @@ WHERE c.supply_id = s.id AND c.order_id = %(order_id)s::uuid AND c.line = ANY (%
 # them leaves what they owe.
 CLAIM = f"""
 WITH locked AS MATERIALIZED (
-    SELECT s.id, s.sku_id, s.location_id, s.expected, s.promised, w.units, w.eta FROM supply s
-    JOIN unnest(%(ids)s::bigint[], %(units)s::int[], %(etas)s::date[]) AS w(id, units, eta) ON s.id = w.id
+    SELECT s.id, s.sku_id, s.location_id, s.eta, w.units, w.planned FROM supply s
+    JOIN unnest(%(ids)s::bigint[], %(units)s::int[], %(etas)s::date[]) AS w(id, units, planned) ON s.id = w.id
     ORDER BY s.sku_id, s.location_id, s.id
     FOR NO KEY UPDATE OF s
-), short AS (
-    SELECT l.id, {MISSING} AS missing
-    FROM locked l JOIN balance b ON b.sku_id = l.sku_id AND b.location_id = l.location_id
-    WHERE b.allocated + b.held > b.on_hand AND NOT %(planned)s::boolean
 ), owed AS (
-    SELECT l.id, h.missing - (
-        SELECT coalesce(sum(e.expected - e.promised), 0) FROM supply e
-        WHERE e.sku_id = l.sku_id AND e.location_id = l.location_id AND e.expected > 0 AND (e.eta, e.id) < (l.eta, l.id)
-    ) AS units
-    FROM locked l JOIN short h ON h.id = l.id
+    SELECT s.id, {MISSING} - {FREE_BEFORE} AS units
+    FROM locked s JOIN balance b ON b.sku_id = s.sku_id AND b.location_id = s.location_id
+    WHERE b.allocated + b.held > b.on_hand AND NOT %(planned)s::boolean
 ), granted AS (
     UPDATE supply s SET promised = s.promised + l.units
     FROM locked l LEFT JOIN owed o ON o.id = l.id
-    WHERE s.id = l.id AND s.promised + l.units <= s.expected - greatest(coalesce(o.units, 0), 0) AND s.eta = l.eta
+    WHERE s.id = l.id AND s.promised + l.units <= s.expected - greatest(coalesce(o.units, 0), 0)
+      AND s.eta = l.planned
     RETURNING 1
 )
 SELECT count(*)::int FROM granted

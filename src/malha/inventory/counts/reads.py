@@ -120,21 +120,21 @@ TO_APPROVE = """
 SELECT count(*)::int FROM count_line l JOIN count_task t ON t.id = l.task_id
 WHERE t.number = %(number)s::bigint AND l.state = 'review'
 """
-# Whether a person had a hand in a line's last count.
-_OWN = """\
+# Whether a person had a hand in the last count of a line `l`.
+OWN = """\
 (l.counted_by = %(actor)s::text
        OR EXISTS (SELECT FROM count_hand h WHERE h.task_id = l.task_id AND h.sku_id = l.sku_id
                     AND h.attempt = l.attempts AND h.actor = %(actor)s::text))"""
 # What one person may still count: nobody has begun with it, and a second count is another's.
 TO_COUNT = f"""
 {_LINES}WHERE l.task_id = %(task_id)s::uuid AND l.tally IS NULL
-  AND (l.state = 'pending' OR (l.state = 'recount' AND NOT {_OWN}))
+  AND (l.state = 'pending' OR (l.state = 'recount' AND NOT {OWN}))
 ORDER BY v.sku
 LIMIT %(limit)s::int
 """
 LEFT = f"""
 SELECT count(*) FILTER (WHERE w.free AND NOT w.own)::int AS mine, count(*) FILTER (WHERE w.own)::int AS others
-FROM (SELECT l.tally IS NULL AS free, l.state = 'recount' AND {_OWN} AS own
+FROM (SELECT l.tally IS NULL AS free, l.state = 'recount' AND {OWN} AS own
       FROM count_line l WHERE l.task_id = %(task_id)s::uuid AND l.state IN ('pending', 'recount')) w
 """
 TALLIES = f"""

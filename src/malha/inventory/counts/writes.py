@@ -1,5 +1,7 @@
 """Statements that change counts. The task is locked before its lines, lines before holds, holds before balances."""
 
+from malha.inventory.counts.reads import OWN
+
 INSERT_TASK = """
 INSERT INTO count_task (id, location_id, kind, source, zone, note, blind, frozen, paused, zone_frozen,
                         limit_units, limit_value, created_by, whole_site)
@@ -122,12 +124,9 @@ SELECT sku_id FROM count_hand
 WHERE task_id = %(task_id)s::uuid AND sku_id = ANY (%(skus)s::int[]) AND actor = %(actor)s::text
 """
 # Which lines wait for somebody else, for this one had a hand in their last count. Asked under the lock of the lines.
-LAST_COUNTED_BY = """
+LAST_COUNTED_BY = f"""
 SELECT l.sku_id FROM count_line l
-WHERE l.task_id = %(task_id)s::uuid AND l.sku_id = ANY (%(skus)s::int[]) AND l.state = 'recount'
-  AND (l.counted_by = %(actor)s::text
-       OR EXISTS (SELECT FROM count_hand h WHERE h.task_id = l.task_id AND h.sku_id = l.sku_id
-                    AND h.attempt = l.attempts AND h.actor = %(actor)s::text))
+WHERE l.task_id = %(task_id)s::uuid AND l.sku_id = ANY (%(skus)s::int[]) AND l.state = 'recount' AND {OWN}
 """
 SET_LINE_STATES = """
 UPDATE count_line SET state = %(state)s::text, approved_by = coalesce(%(approved_by)s::text, approved_by), tally = NULL

@@ -11,6 +11,7 @@ from typing import LiteralString, NamedTuple
 from psycopg import sql
 
 from malha.platform.ids import UUID
+from malha.platform.tabular import NO_RESULT
 
 # --- sources ---
 
@@ -786,7 +787,7 @@ CROSS JOIN LATERAL (
         WHEN d.twice THEN 'twice'
         WHEN n.said = '\x01' THEN 'unreadable'
         WHEN n.said = '\x02' THEN 'key_twice'
-        WHEN '#FORMULA!' IN (n.sku, n.gtin, n.location, btrim(n.said)) THEN 'no_result'  -- `tabular.NO_RESULT`
+        WHEN {no_result} IN (n.sku, n.gtin, n.location, btrim(n.said)) THEN 'no_result'
         WHEN d.sku_id IS NULL AND n.sku <> '' THEN 'unknown_sku'
         WHEN d.sku_id IS NULL AND n.gtin <> '' AND NOT {gtin_good} THEN 'bad_gtin'
         WHEN d.sku_id IS NULL AND n.gtin <> '' THEN 'unknown_gtin'
@@ -892,6 +893,7 @@ class Stage:
             "units_held": sql.SQL(_UNITS).format(said=sql.SQL("n.said")),
             "units_of_stage": sql.SQL(_UNITS).format(said=sql.Identifier("s", f"c{columns['on_hand']}")),
             "gtin_good": sql.SQL(_GTIN_GOOD),
+            "no_result": sql.Literal(NO_RESULT),
         }
 
     def _of(self, text: LiteralString, **more: sql.Composable) -> sql.Composed:
