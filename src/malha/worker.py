@@ -46,7 +46,12 @@ from malha.flows import (
     telling,
 )
 from malha.flows.subscriptions import SUBSCRIPTIONS
-from malha.fulfillment import learning_days, learning_risks, slipping
+from malha.fulfillment import (
+    bulk,  # noqa: F401 -- declares its job
+    learning_days,
+    learning_risks,
+    slipping,
+)
 from malha.identity import links  # noqa: F401 -- declares its job
 from malha.identity import service as identity
 from malha.intake.gate import Gate

@@ -22,10 +22,12 @@ from malha.fiscal import reads as documents
 from malha.fiscal import service as fiscal
 from malha.fiscal.errors import DocumentNotFound
 from malha.fiscal.model import DocumentFacts
-from malha.fulfillment import bringing, moving, pickups
+from malha.fulfillment import bringing, bulk_acts, moving, pickups
 from malha.fulfillment import reads as jobs
 from malha.fulfillment import service as work
 from malha.fulfillment.bringing import Sending
+from malha.fulfillment.bulk_model import Act as BulkAct
+from malha.fulfillment.bulk_model import Wish
 from malha.fulfillment.errors import CodeLocked, WorkNotFound, WrongCode
 from malha.fulfillment.model import Content, Parcel, RejectReason, Short, Tracking
 from malha.intake import replanning, substituting
@@ -165,10 +167,8 @@ async def _note(tx: Tx, order_id: UUID, form: Form) -> str:
 
 async def _tags(tx: Tx, order_id: UUID, form: Form) -> str:
     """Add tags (`add`, apart by commas) and take others away (`remove`, each a field of its own)."""
-    add = [tag.strip() for tag in forms.said(form, "add", 2_000).split(",") if tag.strip()]
+    add = _tags_in(form, "add")
     remove = [str(tag).strip() for tag in form.getall("remove", []) if str(tag).strip()]
-    if forms.said(form, "untag", 2_000):  # of many orders: written down, too
-        remove += [tag.strip() for tag in forms.said(form, "untag", 2_000).split(",") if tag.strip()]
     done = await details.change_tags(tx, [order_id], add=add, remove=remove)
     if done.full:
         raise TooManyTags(most=details.MOST_TAGS)
@@ -692,9 +692,6 @@ BULK = {
     "refund": "payments:record",
 }
 BULK_MOST = 200
-# Of these a list says which version of each order it showed: they cannot be taken back, let goods go, or are told to a
-# customer. A hold stops goods whatever happened since, and tags add to what is there; a refund has the amount it saw.
-FINAL = frozenset({"cancel", "promise", "release", "resolve"})
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -707,43 +704,53 @@ class Outcome(msgspec.Struct, frozen=True):
 async def bulk(request: Request[Any, Any, Any], act: str, numbers: list[int], form: Form) -> Outcome:
     """Carry an act out on each order, in a transaction of its own: one refusal leaves the others alone."""
     done, refused = 0, []
+    wish = None if act == "refund" else wish_of(BulkAct(act), form)
     for number in dict.fromkeys(numbers[:BULK_MOST]):
         try:
             async with web.writing(request) as tx:
                 order_id = await _seen(tx, request, number)
-                if act in FINAL:  # what the list showed is what was decided on
-                    await ordering.lock_order(tx, order_id, _whole(form, f"v{number}"))
-                await _bulk_one(tx, order_id, act, form, _whole(form, f"d{number}"))
+                if wish is None:
+                    await _give_back(tx, order_id, form, _whole(form, f"d{number}"))
+                else:
+                    await bulk_acts.carry_out(tx, order_id, wish, _whole(form, f"v{number}"))
             done += 1
         except MalhaError as error:
             refused.append((number, web.refusal_text(error)[0]))
     return Outcome(done, refused)
 
 
-async def _bulk_one(tx: Tx, order_id: UUID, act: str, form: Form, seen: int | None) -> None:
-    """Carry an act out on one order; `seen`: the centavos that the list showed as due of it."""
+def wish_of(act: BulkAct, form: Form) -> Wish:
+    """Return what the form of a list asks to be done with each of its orders."""
     match act:
-        case "release":
-            await work.release_order(tx, order_id)
-        case "hold":
-            await ordering.place_hold(tx, order_id, HoldKind.MANUAL, note=forms.said(form, "reason", 200))
-        case "promise":
-            await _promise(tx, order_id, form)
-        case "tags":
-            await _tags(tx, order_id, form)
-        case "refund":
-            reference = forms.said(form, "reference", 100)
-            refuse(reference_flaws(reference))
-            await payments.record_given_back(tx, order_id, reference, seen=seen)
-        case "cancel":
-            await work.cancel(
-                tx, order_id, reason=forms.said(form, "why", 200) or _("Cancelled from the list"), rest=True
+        case BulkAct.HOLD:
+            return Wish(act=act, reason=forms.said(form, "reason", 200))
+        case BulkAct.CANCEL:
+            return Wish(act=act, reason=forms.said(form, "why", 200) or _("Cancelled from the list"))
+        case BulkAct.TAGS:
+            return Wish(act=act, add=_tags_in(form, "add"), remove=_tags_in(form, "untag"))
+        case BulkAct.PROMISE:
+            why = forms.said(form, "promise_reason", 40)
+            return Wish(
+                act=act,
+                day=promised_day(form),
+                because=PromiseReason(why) if why in set(PromiseReason) else None,
+                note=forms.said(form, "note", promises.NOTE_LENGTH),
+                zone=i18n.current_zone(),
             )
         case _:
-            kinds = (await ordering.open_holds(tx, [order_id]))[order_id]
-            by_hand = [kind for kind in kinds if kind.value in words.LIFTED_BY_HAND]
-            for kind in by_hand or list(kinds)[:1] or [HoldKind.MANUAL]:
-                await ordering.resolve_hold(tx, order_id, kind)
+            return Wish(act=act)
+
+
+def _tags_in(form: Form, name: str) -> tuple[str, ...]:
+    """Return the tags that a field names, apart by commas."""
+    return tuple(tag.strip() for tag in forms.said(form, name, 2_000).split(",") if tag.strip())
+
+
+async def _give_back(tx: Tx, order_id: UUID, form: Form, seen: int | None) -> None:
+    """Record that the money of one order was given back; `seen`: the centavos that the list showed as due of it."""
+    reference = forms.said(form, "reference", 100)
+    refuse(reference_flaws(reference))
+    await payments.record_given_back(tx, order_id, reference, seen=seen)
 
 
 HANDLERS = [

@@ -83,6 +83,7 @@ TASKS = {
     "supply.line_up": N_("Order of those who wait for goods on order"),
     "messages.send": N_("Messages to the customer"),
     giving_back.go_on.name: N_("Recording of refunds together"),
+    "orders.bulk_action": N_("Bulk actions on orders"),
     "promises.promise_slipping": N_("Promises that slip"),
     "routing.price_stock": N_("Prices of stock"),
     "catalog.fetch_pictures": N_("Pictures of products"),

@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 from malha.capacity.model import MEASURE_WORDS
 from malha.console import network_words as say
 from malha.console.audit_fields import FIELDS
-from malha.console.words import HOLD
+from malha.console.words import ACT, HOLD
 from malha.fulfillment.short_model import WAY_WORDS
 from malha.identity.model import ROLE_NAMES
+from malha.ordering.model import PROMISE_REASON_WORDS
 from malha.platform import i18n
 from malha.platform.audit import CHANGED, Entry
 from malha.platform.i18n import N_, _
@@ -235,6 +236,7 @@ ENTITIES = {
     "connection": N_("Connections"),
     "partner_locations": N_("Locations of a logistics partner"),
     "payment_term": N_("Time to pay"),
+    "bulk_action": N_("Bulk action"),
     "refund_batch": N_("Refunds recorded together"),
     "saved_view": N_("Saved view"),
     "message": N_("Message"),
@@ -271,6 +273,7 @@ ADDRESSES = {
     "message": "/messages/{}",
     "location_group": "/location-groups/{}",
     "customer_group": "/customer-groups/{}/edit",
+    "bulk_action": "/bulk-actions/{}",
     "retailer": "/settings",
     "login_provider": "/providers/{}",
     "login_policy": "/providers",
@@ -305,6 +308,8 @@ _VALUES: dict[str, Mapping[Any, Any]] = {
     "role": ROLE_NAMES,
     "theme": {"light": N_("Light"), "dark": N_("Dark")},
     "language": {"pt-BR": N_("Portuguese (Brazil)"), "en": N_("English")},
+    "act": ACT,
+    "because": PROMISE_REASON_WORDS,
     "shown": {"buyer": N_("the buyer's data")},
 }
 _KINDS: dict[str, Mapping[Any, Any]] = {

@@ -7,6 +7,7 @@ state colours of `static/css/tokens.css`. Every word is a gettext message id; pa
 from collections.abc import Callable
 from typing import NamedTuple
 
+from malha.fulfillment.bulk_model import Act
 from malha.fulfillment.model import RejectReason
 from malha.inventory.vendors.model import DropState
 from malha.ordering.model import HOLD_WORDS, STATE_WORDS, HoldKind, OrderStatus, UnitState
@@ -135,6 +136,16 @@ HOLD_MEND: dict[str, str] = {
 BY_HAND = tuple(
     kind.value for kind in (HoldKind.MANUAL, HoldKind.FRAUD, HoldKind.ADDRESS, HoldKind.CUSTOMER, HoldKind.TOTALS)
 )
+
+# What may be done with all orders that a list finds.
+ACT: dict[str, str] = {
+    Act.RELEASE: N_("Release"),
+    Act.HOLD: N_("Hold"),
+    Act.RESOLVE: N_("Lift the holds"),
+    Act.PROMISE: N_("Promise another day"),
+    Act.TAGS: N_("Tags"),
+    Act.CANCEL: N_("Cancel"),
+}
 
 # Holds that a person may lift. That an order found no place in its slot, what its CEP says, how many it wants, that its
 # payment is another order's or that its channel changed it, is no decision of a person.

@@ -267,3 +267,47 @@ class WayClosed(MalhaError):
     code = "shortage_way_closed"
     says = "“{way}” is no longer possible for order {number}."
     mend = "Read the order again and choose from what is suggested now."
+
+
+class BulkNotFound(NotFound):
+    """There is no such bulk action, or it is somebody else's."""
+
+    code = "bulk_action_not_found"
+    says = "There is no bulk action {key}."
+    mend = "Look at the list of bulk actions, or gather the orders again."
+
+
+class BulkBegun(MalhaError):
+    """It goes on already, or has ended."""
+
+    status = 409
+    code = "bulk_action_begun"
+    says = "The bulk action {number} was begun already."
+    mend = "Look at it again: it says how far it is."
+
+
+class BulkEnded(MalhaError):
+    """It is done, was stopped, or was never begun."""
+
+    status = 409
+    code = "bulk_action_ended"
+    says = "The bulk action {number} does not go on."
+    mend = "Look at it again: it says what was done."
+
+
+class NoOrdersFound(MalhaError):
+    """A list finds nothing any more."""
+
+    status = 409
+    code = "no_orders_found"
+    says = "The list finds no orders any more."
+    mend = "Load it again: others may have worked on them."
+
+
+class TooManyOrders(MalhaError):
+    """More than one action takes."""
+
+    status = 409
+    code = "too_many_orders"
+    says = "The list finds more than {most} orders."
+    mend = "Narrow it by a filter, such as a range of days, and do the rest after that."

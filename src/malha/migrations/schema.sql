@@ -152,6 +152,37 @@ CREATE TABLE bucket_balance (
     CONSTRAINT bucket_balance_quantity_check CHECK ((quantity >= 0))
 ) WITH (fillfactor = 80);
 
+CREATE TABLE bulk_action (
+    id uuid NOT NULL,
+    number integer GENERATED ALWAYS AS IDENTITY NOT NULL,
+    act text NOT NULL,
+    wish jsonb NOT NULL,
+    sought text NOT NULL,
+    state text DEFAULT 'ready'::text NOT NULL,
+    orders integer DEFAULT 0 NOT NULL,
+    done integer DEFAULT 0 NOT NULL,
+    refused integer DEFAULT 0 NOT NULL,
+    actor text NOT NULL,
+    person text NOT NULL,
+    gathered_at timestamp with time zone DEFAULT now() NOT NULL,
+    begun_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    CONSTRAINT bulk_action_pkey PRIMARY KEY (id),
+    CONSTRAINT bulk_action_number_key UNIQUE (number),
+    CONSTRAINT bulk_action_act_check CHECK ((act = ANY (ARRAY['release'::text, 'hold'::text, 'resolve'::text, 'promise'::text, 'tags'::text, 'cancel'::text]))),
+    CONSTRAINT bulk_action_state_check CHECK ((state = ANY (ARRAY['ready'::text, 'going'::text, 'done'::text, 'stopped'::text])))
+);
+
+CREATE TABLE bulk_action_order (
+    action_id uuid NOT NULL,
+    order_id uuid NOT NULL,
+    seq integer NOT NULL,
+    outcome text,
+    why jsonb,
+    CONSTRAINT bulk_action_order_pkey PRIMARY KEY (action_id, order_id),
+    CONSTRAINT bulk_action_order_outcome_check CHECK ((outcome = ANY (ARRAY['done'::text, 'refused'::text, 'left'::text])))
+);
+
 CREATE TABLE cap_category (
     allotment_id integer NOT NULL,
     category_id integer NOT NULL,
@@ -3378,6 +3409,9 @@ CREATE INDEX balance_location ON balance USING btree (location_id, sku_id);
 CREATE INDEX balance_safety ON balance USING btree (location_id, sku_id) WHERE (safety > 0);
 CREATE INDEX binding_internal ON binding USING btree (entity, internal_id);
 CREATE INDEX bucket_balance_location ON bucket_balance USING btree (location_id, bucket) WHERE (quantity > 0);
+CREATE INDEX bulk_action_ready ON bulk_action USING btree (actor) WHERE (state = 'ready'::text);
+CREATE INDEX bulk_action_order_refused ON bulk_action_order USING btree (action_id, order_id) WHERE (outcome = 'refused'::text);
+CREATE INDEX bulk_action_order_waiting ON bulk_action_order USING btree (action_id, order_id) WHERE (outcome IS NULL);
 CREATE INDEX cap_use_allotment ON cap_use USING btree (allotment_id, sku_id);
 CREATE INDEX capacity_reservation_expiry ON capacity_reservation USING btree (expires_at) WHERE (state = 'held'::text);
 CREATE UNIQUE INDEX capacity_reservation_order ON capacity_reservation USING btree (order_id) WHERE (state = 'confirmed'::text);
@@ -3636,6 +3670,7 @@ ALTER TABLE balance ADD CONSTRAINT balance_sku_id_fkey FOREIGN KEY (sku_id) REFE
 ALTER TABLE binding ADD CONSTRAINT binding_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES connection(id) ON DELETE CASCADE;
 ALTER TABLE bucket_balance ADD CONSTRAINT bucket_balance_location_id_fkey FOREIGN KEY (location_id) REFERENCES location(id);
 ALTER TABLE bucket_balance ADD CONSTRAINT bucket_balance_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id);
+ALTER TABLE bulk_action_order ADD CONSTRAINT bulk_action_order_action_id_fkey FOREIGN KEY (action_id) REFERENCES bulk_action(id) ON DELETE CASCADE;
 ALTER TABLE cap_category ADD CONSTRAINT cap_category_allotment_id_fkey FOREIGN KEY (allotment_id) REFERENCES allotment(id);
 ALTER TABLE cap_category ADD CONSTRAINT cap_category_category_id_fkey FOREIGN KEY (category_id) REFERENCES category(id);
 ALTER TABLE cap_counter ADD CONSTRAINT cap_counter_allotment_id_fkey FOREIGN KEY (allotment_id) REFERENCES allotment(id);

@@ -5,7 +5,7 @@ accents or spaces only. What a channel states of an order adds its tags and, whe
 only those it had stated itself: what people added stays.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -59,8 +59,8 @@ async def change_tags(
         Invalid: nothing is said, a tag is empty or too long, one is in both lists, or too many orders.
     """
     asked = list(dict.fromkeys(order_ids))
+    check_tags(add, remove, len(asked))
     adding, removing = tags_of(add), tags_of(remove)
-    _check(asked, add, remove, adding, removing)
     found = await service.lock_orders(tx, asked)
     seen = await service.seen_of(tx, found.values())
     now = await reads.tags(tx, sorted(seen))
@@ -89,17 +89,17 @@ async def change_tags(
     )
 
 
-def _check(
-    asked: Sequence[UUID],
-    add: Sequence[str],
-    remove: Sequence[str],
-    adding: Mapping[str, str],
-    removing: Mapping[str, str],
-) -> None:
+def check_tags(add: Sequence[str], remove: Sequence[str], orders: int = 1) -> None:
+    """Refuse tags that nobody could add or take away, before any order is looked at.
+
+    Raises:
+        Invalid: nothing is said, a tag is empty or too long, one is in both lists, or too many orders.
+    """
+    adding, removing = tags_of(add), tags_of(remove)
     flaws = []
     if not add and not remove:
         flaws.append(Flaw("add", N_("Name at least one tag to add or to remove.")))
-    if len(asked) > AT_ONCE:
+    if orders > AT_ONCE:
         flaws.append(Flaw("orders", N_("At most {most} at once."), facts={"most": AT_ONCE}))
     for at, said in (("add", add), ("remove", remove)):
         if any(not tags_of([tag]) for tag in said):

@@ -805,6 +805,22 @@ async def count(tx: Tx, wanted: Wanted, most: int = COUNT_LIMIT) -> int:
     parts, params = _conditions(wanted)
     if wanted.found is not None and len(parts) == 1:  # nothing narrows what was found: it is counted already
         return min(len(wanted.found), most + 1)
+    ids = _ids(wanted, parts, params, most)
+    return int(await tx.value(sql.SQL("SELECT count(*)::int FROM (") + ids + sql.SQL(") capped"), params))
+
+
+async def ids_of_list(tx: Tx, wanted: Wanted, most: int) -> list[UUID]:
+    """Return the orders of a filtered list, at most `most + 1`, in no order."""
+    wanted = await sought(tx, wanted)
+    if wanted.found is not None and not wanted.found:
+        return []
+    wanted = await _rarest_first(tx, wanted)
+    parts, params = _conditions(wanted)
+    return await tx.values(_ids(wanted, parts, params, most), params)
+
+
+def _ids(wanted: Wanted, parts: list[sql.Composable], params: dict[str, Any], most: int) -> sql.Composed:
+    """Return the statement that gives the ids of a list, at most `most + 1`; its parameters are added to `params`."""
     params["limit"] = most + 1
     source = sql.SQL("SELECT o.id") + sql.SQL(_STRETCH if wanted.tags else " FROM sales_order o") + _where(parts)
     if _is_any(wanted):
@@ -820,8 +836,7 @@ async def count(tx: Tx, wanted: Wanted, most: int = COUNT_LIMIT) -> int:
             + _projected(parts, times, down=True)
             + sql.SQL(")")
         )
-    statement = sql.SQL("SELECT count(*)::int FROM (") + source + sql.SQL(" LIMIT %(limit)s::int) capped")
-    return int(await tx.value(statement, params))
+    return sql.SQL("{} LIMIT %(limit)s::int").format(source)
 
 
 async def counts(tx: Tx, overdue: Sequence[UUID] = (), scope: tuple[int, ...] | None = None) -> Counts:

@@ -7,22 +7,16 @@ recorded, for that is not what was given back; it stays due, and the batch says 
 
 from typing import Any
 
-import msgspec
-
 from malha.payments import giving_back_reads as reads
 from malha.payments import giving_back_writes as writes
 from malha.payments import service
 from malha.payments.errors import BatchEnded, NoRefundsFound, RefundsChanged
 from malha.payments.giving_back_reads import Batch, Refused
 from malha.payments.reads import sought
-from malha.platform import audit, jobs
+from malha.platform import audit, jobs, refusals
 from malha.platform.db import Actor, Database, Tx
 from malha.platform.errors import MalhaError
-from malha.platform.i18n import translate
 from malha.platform.ids import UUID, new_id
-from malha.platform.money import Money
-
-_encode = msgspec.json.Encoder().encode
 
 
 async def begin(tx: Tx, reference: str, text: str, mark: str) -> int:
@@ -103,20 +97,10 @@ async def record_one(db: Database, actor: Actor, batch: Batch) -> bool:
             await tx.execute(writes.END_ORDER, ended)
     except MalhaError as error:
         async with db.transaction(actor) as tx:
-            await tx.execute(writes.END_ORDER, ended | {"outcome": "refused", "why": _kept(error)})
+            await tx.execute(writes.END_ORDER, ended | {"outcome": "refused", "why": refusals.kept(error)})
     return True
-
-
-def _kept(error: MalhaError) -> str:
-    facts = {name: fact if isinstance(fact, Money | int) else str(fact) for name, fact in error.facts.items()}
-    return _encode({"says": error.says, "mend": error.mend, "facts": facts}).decode()
 
 
 def why(refused: Refused, language: str) -> str:
     """Return why nothing was recorded of an order, in a language."""
-    facts = {
-        name: msgspec.convert(fact, Money) if isinstance(fact, dict) else fact
-        for name, fact in refused.why["facts"].items()
-    }
-    says, mend = (translate(language, refused.why[part], **facts) for part in ("says", "mend"))
-    return f"{says} {mend}".strip()
+    return refusals.said(refused.why, language)

@@ -74,6 +74,13 @@ document.addEventListener("click", (event) => {
   if (reveal) { document.getElementById(reveal.dataset.reveal).hidden = false; reveal.hidden = true; return; }
   const copy = target.closest("[data-copy]");
   if (copy) { navigator.clipboard?.writeText(copy.dataset.copy).then(() => toast(copy.dataset.copied)); return; }
+  const everything = target.closest("[data-bulk-all]");
+  if (everything) {
+    everything.nextElementSibling.disabled = false;
+    paint(everything.closest("[data-select]"));
+    $("button:not([hidden])", everything.closest("[data-bulk]"))?.focus();
+    return;
+  }
   if (target.closest("[data-bulk-clear]")) {
     const scope = target.closest("[data-select]");
     $$("[data-select-row]", scope).forEach((box) => { box.checked = false; });
@@ -185,7 +192,15 @@ const paint = (scope) => {
     box.closest("tr").toggleAttribute("data-chosen", box.checked);
   });
   const bar = $("[data-bulk]", scope);
-  if (bar) { bar.hidden = chosen.length === 0; $("[data-bulk-count]", bar).textContent = String(chosen.length); }
+  if (!bar) return;
+  bar.hidden = chosen.length === 0;
+  // All that the list finds, beyond this page: offered once all of the page is chosen, and given up with any of it.
+  const offer = $("[data-bulk-all]", bar), field = offer?.nextElementSibling;
+  if (offer) {
+    if (!all.checked) field.disabled = true;
+    offer.hidden = !all.checked || !field.disabled;
+  }
+  $("[data-bulk-count]", bar).textContent = offer && !field.disabled ? offer.dataset.bulkAll : String(chosen.length);
 };
 document.addEventListener("change", (event) => {
   const scope = event.target.closest("[data-select]");

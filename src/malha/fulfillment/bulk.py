@@ -1,0 +1,139 @@
+"""Bulk actions: one act on all orders that a list finds.
+
+First the orders are written down, each with its version (`gather`): what the person is shown and begins is exactly
+these, whatever comes in meanwhile. A worker goes through them one by one, each in a transaction of its own. Killed, it
+goes on where it was. An order that refuses stays as it is, and the action says why; so does one that changed since it
+was gathered, where the act cannot be taken back.
+"""
+
+from typing import Any
+
+import msgspec
+
+from malha.fulfillment import bulk_acts, finding
+from malha.fulfillment import bulk_reads as reads
+from malha.fulfillment import bulk_writes as writes
+from malha.fulfillment.bulk_model import Wish
+from malha.fulfillment.bulk_reads import BulkAction
+from malha.fulfillment.errors import BulkBegun, BulkEnded, NoOrdersFound, TooManyOrders
+from malha.ordering import reads as orders
+from malha.ordering.finding_reads import FOUND_LIMIT
+from malha.ordering.reads import Wanted
+from malha.platform import audit, jobs, refusals
+from malha.platform.db import Actor, Database, Tx
+from malha.platform.errors import MalhaError
+from malha.platform.ids import UUID, new_id
+
+MOST = 50_000  # orders of one action
+
+_encode = msgspec.json.Encoder().encode
+
+
+async def gather(tx: Tx, wish: Wish, wanted: Wanted, sought: str) -> int:
+    """Write down the orders that a list finds, for an act that is begun later; return the action's number.
+
+    What the same person gathered before and did not begin is gone.
+
+    Args:
+        tx: in the name of the person.
+        wish: the act.
+        wanted: the list; its scope is the person's.
+        sought: the list's address, to come back to.
+
+    Raises:
+        Invalid: the wish lacks what its act needs.
+        NoOrdersFound: the list is empty by now.
+        TooManyOrders: it finds more than `MOST`, or a search may have found more than it looks at.
+    """
+    bulk_acts.check(wish)
+    wanted = await finding.sought(tx, wanted)
+    if wanted.found is not None and len(wanted.found) >= FOUND_LIMIT:
+        raise TooManyOrders(most=FOUND_LIMIT - 1)
+    found = await orders.ids_of_list(tx, wanted, MOST)
+    if not found:
+        raise NoOrdersFound
+    if len(found) > MOST:
+        raise TooManyOrders(most=MOST)
+    id_ = new_id()
+    said: dict[str, Any] = {
+        "id": id_,
+        "act": wish.act.value,
+        "wish": _encode(wish).decode(),
+        "sought": sought,
+        "orders": len(found),
+        "actor": tx.actor.label,
+        "person": tx.actor.name,
+    }
+    await tx.execute(writes.DROP_READY, {"actor": tx.actor.label})
+    number: int = await tx.value(writes.ADD_ACTION, said)
+    await tx.execute(writes.ADD_ORDERS, {"id": id_, "orders": found})
+    return number
+
+
+async def begin(tx: Tx, number: int) -> None:
+    """Have a worker go through what was gathered.
+
+    Raises:
+        BulkNotFound: there is none, or somebody else gathered it.
+        BulkBegun: it was begun already.
+    """
+    action = await reads.action(tx, number)
+    if await tx.value(writes.BEGIN, {"id": action.id}) is None:
+        raise BulkBegun(number=number)
+    facts: dict[str, Any] = {"act": action.act.value, "orders": action.orders, "sought": action.sought}
+    facts |= {key: value for key, value in msgspec.to_builtins(action.wish).items() if key not in {"act", "zone"}}
+    await audit.record(tx, action="begin", entity="bulk_action", entity_id=number, after=facts)
+    await jobs.defer(tx, go_on, lock=f"bulk_action:{action.id}", action_id=str(action.id))
+
+
+async def stop(tx: Tx, number: int) -> None:
+    """Stop: what is done stays so, the rest is left alone. A job of it that failed for good waits no more.
+
+    Raises:
+        BulkNotFound: there is none.
+        BulkEnded: it does not go on any more.
+    """
+    action = await reads.action(tx, number)
+    await tx.execute(writes.LEAVE_ORDERS, {"id": action.id})
+    if await tx.value(writes.STOP_ACTION, {"id": action.id}) is None:
+        raise BulkEnded(number=number)
+    await jobs.give_up(tx, go_on, action_id=str(action.id))
+    action = await reads.action(tx, number)
+    facts = {"done": action.done, "refused": action.refused}
+    await audit.record(tx, action="stop", entity="bulk_action", entity_id=number, after=facts)
+
+
+@jobs.task("orders.bulk_action", attempts=5)
+async def go_on(db: Database, *, action_id: str) -> None:
+    """Go through the orders of an action that it has not come to, in the name of who began it."""
+    id_ = UUID(action_id)
+    async with db.transaction() as tx:
+        action = await reads.action_by_id(tx, id_)
+    if action is None:
+        return
+    kind, _colon, actor_id = action.actor.partition(":")
+    actor = Actor(kind=kind, id=actor_id or None, name=action.person)
+    while action is not None and action.state == "going":
+        if await do_one(db, actor, action):
+            continue
+        async with db.transaction() as tx:
+            await tx.execute(writes.END_ACTION, {"id": id_})
+            action = await reads.action_by_id(tx, id_)
+
+
+async def do_one(db: Database, actor: Actor, action: BulkAction) -> bool:
+    """Do to the next order of an action what is wished, or keep why it refused; return whether there was one."""
+    ended: dict[str, Any] = {"id": action.id, "order_id": None, "outcome": "done", "why": None}
+    wish = action.wish
+    try:
+        async with db.transaction(actor) as tx:
+            row = next(iter(await tx.tuples(writes.TAKE, {"id": action.id})), None)
+            if row is None:
+                return False
+            ended["order_id"], seen = row
+            await bulk_acts.carry_out(tx, ended["order_id"], wish, seen)
+            await tx.execute(writes.END_ORDER, ended)
+    except MalhaError as error:
+        async with db.transaction(actor) as tx:
+            await tx.execute(writes.END_ORDER, ended | {"outcome": "refused", "why": refusals.kept(error)})
+    return True
