@@ -62,6 +62,25 @@ async def test_a_channel_names_the_callers_locations_and_how_many_more_serve_it(
     assert (whole["locations"], whole.get("others")) == (["S1", "S2"], None)
 
 
+async def test_establishments_and_companies_are_those_of_the_callers_locations(
+    shop: Shop, stated: dict[str, str]
+) -> None:
+    everyone = {e["code"]: e for e in await told(shop, "/v1/establishments", stated)}
+    own = everyone.pop("SP1")
+    limited = await shop.key(["network:read"], locations=["S1"])
+    assert await told(shop, "/v1/establishments", limited) == [own]
+    assert await told(shop, "/v1/establishments/SP1", limited) == own
+    assert everyone, "there is another"
+    for code in everyone:
+        refused = await shop.http.get(f"/v1/establishments/{code}", headers=limited)
+        assert (refused.status_code, refused.json()["code"]) == (404, "unknown_establishment")
+    companies = await told(shop, "/v1/legal-entities", limited)
+    assert [company["cnpj_root"] for company in companies] == [own["cnpj"][:8]]
+    for company in await told(shop, "/v1/legal-entities", stated):
+        answer = await shop.http.get(f"/v1/legal-entities/{company['cnpj_root']}", headers=limited)
+        assert answer.status_code == (200 if company in companies else 404), answer.text
+
+
 async def test_a_login_provider_and_its_rules_name_the_callers_locations(shop: Shop, stated: dict[str, str]) -> None:
     limited = await shop.key(["identity:manage"], locations=["S1"])
     (listed,) = await told(shop, "/v1/login-providers", limited)
