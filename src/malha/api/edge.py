@@ -120,7 +120,9 @@ class Edge:
         client = facts.get("client")
         source = plain(client[0]) if client else None
         if self._trusted is not None and source is not None and b"x-forwarded-for" in headers:
-            source = _first_untrusted(source, headers[b"x-forwarded-for"].decode("latin-1"), self._trusted)
+            # Some proxies add a line of their own to those that came: all of them are one list.
+            told = b",".join(value for name, value in facts["headers"] if name == b"x-forwarded-for")
+            source = _first_untrusted(source, told.decode("latin-1"), self._trusted)
         facts["source"] = source
         accepted = headers.get(b"accept-language")
         default = self._default_language
