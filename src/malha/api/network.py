@@ -20,7 +20,6 @@ from malha.network.errors import (
 from malha.network.model import (
     Channel,
     ChannelDraft,
-    Establishment,
     EstablishmentDraft,
     LegalEntity,
     LegalEntityDraft,
@@ -146,18 +145,9 @@ def _same_code(stated: str, code: str) -> None:
         refuse([Flaw("code", says, mend, {"code": code})])
 
 
-async def _establishments(tx: Tx) -> list[Establishment]:
-    """Return the establishments that the actor may see: in a scope, those that issue for its locations."""
-    everyone = await reads.establishments(tx)
-    if tx.actor.locations is None:
-        return everyone
-    issuers = {place.establishment_id for place in await reads.locations(tx) if tx.actor.sees(place.id)}
-    return [e for e in everyone if e.id in issuers]
-
-
 async def _companies(tx: Tx) -> list[LegalEntity]:
     """Return the companies that the actor may see: in a scope, those of its establishments."""
-    own = {e.legal_entity_id for e in await _establishments(tx)}
+    own = {e.legal_entity_id for e in await reads.establishments_seen(tx)}
     return [each for each in await reads.legal_entities(tx) if tx.actor.locations is None or each.id in own]
 
 
@@ -204,14 +194,14 @@ async def list_establishments(work: Work) -> list[EstablishmentView]:
     """List all establishments by code. Whoever is limited to locations sees those that issue for these."""
     return [
         EstablishmentView(**_fields(reads.establishment_draft(e)), version=e.version)  # type: ignore[arg-type]
-        for e in await _establishments(work.tx)
+        for e in await reads.establishments_seen(work.tx)
     ]
 
 
 @query("/establishments/{code:str}", permission="network:read")
 async def get_establishment(work: Work, code: str) -> EstablishmentView:
     """Return one establishment, with the version as `ETag`."""
-    found = next((e for e in await _establishments(work.tx) if e.code == code), None)
+    found = next((e for e in await reads.establishments_seen(work.tx) if e.code == code), None)
     if found is None:
         raise UnknownEstablishment(key=code)
     work.tag(found.version)
