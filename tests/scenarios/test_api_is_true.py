@@ -495,6 +495,7 @@ ELSEWHERE = {
     "test_refunds_due.py": "get_refund_batch list_refund_batches list_refunds_due list_refused_refunds record_refunds"
     " stop_refund_batch sum_refunds_due",
     "test_order_tags.py": "change_order_tags list_order_tags",
+    "test_webhooks_outlive_makers.py": "hand_over_webhook",
     "test_connection_mapping_api.py": "accept_suggestions consider_channel_variants ignore_channel_variants"
     " list_channel_variants map_channel_variants unmap_channel_variants",
     "test_connection_fields_api.py": "list_field_rules put_field_rules restore_field_rules show_field_rules try_field_rules",

@@ -137,7 +137,8 @@ def test_addresses_are_public_or_not():
     assert is_public(ip_address("2606:4700::1111"))
     assert is_public(ip_address("64:ff9b::5db8:d70e"))
     assert not is_public(ip_address("64:ff9b::a00:1"))
-    assert not is_public(ip_address("fec0::1"))
+    for special in ("fec0::1", "192.0.0.192", "::ffff:192.0.0.192", "3fff::1"):
+        assert not is_public(ip_address(special)), special
 
 
 async def test_what_an_administrator_allowed_is_asked_and_nothing_beside_it():

@@ -5,6 +5,7 @@ guard runs before the body is read. Sessions come by cookie, keys by `Authorizat
 in.
 """
 
+from functools import partial
 from typing import Any, cast
 
 from litestar.connection import ASGIConnection
@@ -51,13 +52,17 @@ async def caller_of(connection: Connection) -> Caller | None:
         return known
     caller = await identify(connection)
     scope["user"] = caller
+    scope["look_again"] = partial(identify, connection, uses=False)
     if caller is not None and caller.kind == "person":
         use(caller.language or scope.get("language", ""), caller.timezone)
     return caller
 
 
-async def identify(connection: Connection) -> Caller | None:
-    """Return whose key or session a request carries, as it is now; None if nobody's."""
+async def identify(connection: Connection, *, uses: bool = True) -> Caller | None:
+    """Return whose key or session a request carries, as it is now; None if nobody's.
+
+    Without `uses` a session is looked at only: that somebody listens does not make it last longer.
+    """
     services = connection.app.state.services
     authorization = connection.headers.get("authorization")
     if authorization:
@@ -71,4 +76,4 @@ async def identify(connection: Connection) -> Caller | None:
         return None
     async with services.database.transaction() as tx:
         settings = services.settings
-        return await service.session_of(tx, token, settings.session_hours, settings.session_days)
+        return await service.session_of(tx, token, settings.session_hours, settings.session_days, uses=uses)

@@ -13,7 +13,7 @@ from malha.ordering import reads as orders
 from malha.platform import audit, failures, parking
 from malha.platform.parking import ParkedKey
 from malha.webhooks import service as webhooks
-from malha.webhooks.model import EndpointState
+from malha.webhooks.model import MANAGES, EndpointState, WebhookMaker
 
 
 class DisabledWebhook(msgspec.Struct, frozen=True):
@@ -26,17 +26,27 @@ class DisabledWebhook(msgspec.Struct, frozen=True):
     error: str | None
 
 
+class OrphanedWebhook(msgspec.Struct, frozen=True):
+    """A webhook that is told what happens though who answered for it has no access any more."""
+
+    id: int
+    name: str
+    maker: WebhookMaker
+
+
 class Attention(msgspec.Struct, frozen=True):
     """Records whose events wait, those no longer tried first; at most 200. And webhooks that we gave up on.
 
     `partners` are those with requests that are overdue; empty for who is limited to some locations. `keys` go on
-    working though who made them has no access any more; empty for who may not change keys.
+    working though who made them has no access any more; empty for who may not change keys. `orphaned_webhooks` are the
+    same of webhooks; empty for who may not change those.
     """
 
     items: list[ParkedKey]
     webhooks: list[DisabledWebhook]
     partners: list[Overdue]
     keys: list[KeyView]
+    orphaned_webhooks: list[OrphanedWebhook]
 
 
 @query("/attention", permission="doctor:read")
@@ -56,7 +66,11 @@ async def list_attention(work: Work) -> Attention:
     ]
     overdue = [] if scope is not None else await partners.overdue(work.tx)
     keys = await identity.orphaned_keys(work.tx) if work.actor.may("identity:manage") else []
-    return Attention(own, disabled, overdue, keys)
+    orphaned = [
+        OrphanedWebhook(endpoint.id, endpoint.name, maker)
+        for endpoint, maker in (await webhooks.orphaned(work.tx) if work.actor.may(MANAGES) else [])
+    ]
+    return Attention(own, disabled, overdue, keys, orphaned)
 
 
 @command("/attention/{subscriber:str}/{key:str}/replay", permission="settings:manage")

@@ -27,6 +27,8 @@ from malha.platform.sources import plain
 
 _LONGEST_HOST = 262  # a name of 255, a colon, a port
 _HOST = re.compile(rb"(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?")
+# What some proxies write after an address: `203.0.113.9:50123`, `[2001:db8::1]:50123`.
+_PORT = re.compile(r"^(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::[0-9]{1,5})?$")
 _SANE_ID = re.compile(rb"^[A-Za-z0-9._-]{8,80}$")
 
 _COMMON = [
@@ -120,7 +122,9 @@ class Edge:
         client = facts.get("client")
         source = plain(client[0]) if client else None
         if self._trusted is not None and source is not None and b"x-forwarded-for" in headers:
-            source = _first_untrusted(source, headers[b"x-forwarded-for"].decode("latin-1"), self._trusted)
+            # Some proxies add a line of their own to those that came: all of them are one list.
+            told = b",".join(value for name, value in facts["headers"] if name == b"x-forwarded-for")
+            source = _first_untrusted(source, told.decode("latin-1"), self._trusted)
         facts["source"] = source
         accepted = headers.get(b"accept-language")
         default = self._default_language
@@ -222,7 +226,7 @@ def _trust(proxies: tuple[str, ...]) -> Callable[[str], bool] | None:
 def _first_untrusted(peer: str, forwarded: str, trusted: Callable[[str], bool]) -> str:
     """Return the address nearest to the caller that our own proxies vouch for; what is no address ends the search."""
     found = peer
-    for hop in reversed([part.strip() for part in forwarded.split(",")]):
+    for hop in reversed([_PORT.sub(r"\1\2", part.strip()) for part in forwarded.split(",")]):
         if not trusted(found) or not _is_address(hop):
             break
         found = plain(hop)

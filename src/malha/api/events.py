@@ -11,10 +11,10 @@ from litestar import Request, get
 from litestar.types import ASGIApp, Receive, Scope, Send
 from msgspec import Meta
 
-from malha.api.access import identify
 from malha.api.replies import Raw
 from malha.api.work import Services, Work, actor_of, query
 from malha.identity.model import SIGNED_IN
+from malha.identity.standing import Standing
 from malha.platform import paging
 from malha.platform.errors import Forbidden
 from malha.platform.flaws import Flaw, refuse
@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 TAG = "events"
 LONGEST_WAIT_S = 25
 LOOK_S = 0.2  # between two looks at the log for one reader, at least
-BEAT_S = 15.0  # a sign of life, and a look whether the key still holds
+BEAT_S = 15.0  # a sign of life
 LIFE_S = 900.0
 SLOW_S = 20.0  # who has not taken what was sent by then is dropped; its cursor stays good
 STREAMS = 200  # of one process
@@ -157,6 +157,8 @@ async def _pieces(work: Work, cursor: int, types: Sequence[str]) -> AsyncIterato
     """Yield what happens, as server-sent events, for as long as the caller may see it."""
     services: Services = work.services
     actor = actor_of(work.request)
+    asked = cast("dict[str, Any]", work.request.scope)
+    standing = Standing(asked["user"], asked["look_again"])
     tail = tail_in(services.extra, work.database)
     ends, beat = time.monotonic() + LIFE_S, time.monotonic() + BEAT_S
     yield b"retry: 2000\n: malha\n\n"
@@ -164,6 +166,8 @@ async def _pieces(work: Work, cursor: int, types: Sequence[str]) -> AsyncIterato
         looked = time.monotonic()
         async with work.database.transaction(actor) as tx:
             told = await feed.read(tx, cursor, types, STREAM_PAGE)
+        if told.items and not await standing.holds():
+            return
         moved, cursor = cursor != told.cursor, told.cursor
         if told.items:
             yield b"".join(_message(item) for item in told.items)
@@ -171,8 +175,7 @@ async def _pieces(work: Work, cursor: int, types: Sequence[str]) -> AsyncIterato
             yield b"id: %d\n\n" % cursor
         if time.monotonic() >= beat:
             beat = time.monotonic() + BEAT_S
-            now = await identify(work.request)
-            if now is None or (now.permissions, now.locations) != (actor.permissions, actor.locations):
+            if not await standing.holds():
                 return
             yield b": %d\n\n" % cursor
         if told.more:

@@ -21,6 +21,7 @@ from malha.network.model import (
     Channel,
     ChannelDraft,
     EstablishmentDraft,
+    LegalEntity,
     LegalEntityDraft,
     Location,
     LocationDraft,
@@ -34,6 +35,7 @@ from malha.network.places import Place, locate
 from malha.network.reads import Closure
 from malha.network.snapshot import NetworkSnapshot
 from malha.platform import paging
+from malha.platform.db import Tx
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_
 from malha.platform.paging import Page
@@ -143,22 +145,31 @@ def _same_code(stated: str, code: str) -> None:
         refuse([Flaw("code", says, mend, {"code": code})])
 
 
+async def _companies(tx: Tx) -> list[LegalEntity]:
+    """Return the companies that the actor may see: in a scope, those of its establishments."""
+    own = {e.legal_entity_id for e in await reads.establishments_seen(tx)}
+    return [each for each in await reads.legal_entities(tx) if tx.actor.locations is None or each.id in own]
+
+
 # --- companies ---
 
 
 @query("/legal-entities", permission="network:read")
 async def list_legal_entities(work: Work) -> list[LegalEntityView]:
-    """List all companies by name. One comes into being with its first establishment."""
+    """List all companies by name. One comes into being with its first establishment.
+
+    Whoever is limited to locations sees the companies of these.
+    """
     return [
         LegalEntityView(name=e.name, kind=e.kind, cnpj_root=e.cnpj_root, version=e.version)
-        for e in await reads.legal_entities(work.tx)
+        for e in await _companies(work.tx)
     ]
 
 
 @query("/legal-entities/{root:str}", permission="network:read")
 async def get_legal_entity(work: Work, root: str) -> LegalEntityView:
     """Return one company, with the version as `ETag`."""
-    found = await reads.legal_entity(work.tx, root)
+    found = next((e for e in await _companies(work.tx) if e.cnpj_root == root), None)
     if found is None:
         raise UnknownLegalEntity(key=root)
     work.tag(found.version)
@@ -180,17 +191,17 @@ async def change_legal_entity(work: Work, root: str, data: LegalEntityDraft) -> 
 
 @query("/establishments", permission="network:read")
 async def list_establishments(work: Work) -> list[EstablishmentView]:
-    """List all establishments by code."""
+    """List all establishments by code. Whoever is limited to locations sees those that issue for these."""
     return [
         EstablishmentView(**_fields(reads.establishment_draft(e)), version=e.version)  # type: ignore[arg-type]
-        for e in await reads.establishments(work.tx)
+        for e in await reads.establishments_seen(work.tx)
     ]
 
 
 @query("/establishments/{code:str}", permission="network:read")
 async def get_establishment(work: Work, code: str) -> EstablishmentView:
     """Return one establishment, with the version as `ETag`."""
-    found = (await reads.establishments_by_code(work.tx, [code])).get(code)
+    found = next((e for e in await reads.establishments_seen(work.tx) if e.code == code), None)
     if found is None:
         raise UnknownEstablishment(key=code)
     work.tag(found.version)

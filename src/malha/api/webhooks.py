@@ -13,10 +13,11 @@ from malha.platform.clock import now
 from malha.platform.db import Tx
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_
+from malha.platform.ids import UUID
 from malha.platform.paging import Page
 from malha.platform.shapes import Instant
 from malha.webhooks import reads, rules, sending, service
-from malha.webhooks.model import DeliveryState, Endpoint, EndpointDraft, EndpointState, Replay, Why
+from malha.webhooks.model import DeliveryState, Endpoint, EndpointDraft, EndpointState, Replay, WebhookMaker, Why
 
 TAG = "webhooks"
 MANAGE = "webhooks:manage"
@@ -42,7 +43,8 @@ class StateWebhook(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 class WebhookView(msgspec.Struct, frozen=True, kw_only=True):
     """A webhook and how it does. `waiting` and `failed` are counted to 100,001.
 
-    `resumes_at` is when a server that is in trouble, or asked for rest, is tried again.
+    `resumes_at` is when a server that is in trouble, or asked for rest, is tried again. `created_by` is who made it, as
+    the audit trail names them; `maker` who answers for it now, null: no person.
     """
 
     id: int
@@ -56,6 +58,8 @@ class WebhookView(msgspec.Struct, frozen=True, kw_only=True):
     why: Why | None
     version: int
     created_at: datetime
+    created_by: str
+    maker: WebhookMaker | None
     failing_since: datetime | None
     error: str | None
     resumes_at: datetime | None
@@ -148,7 +152,10 @@ class DeliveryView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeliveryDetail(msgspec.Struct, frozen=True, kw_only=True):
-    """One event for a webhook, with its attempts and its body; null once the log no longer holds it."""
+    """One event for a webhook, with its attempts and its body.
+
+    The body is null once the log no longer holds it, and where the webhook may not be told of it any more.
+    """
 
     delivery: DeliveryView
     tried: list[reads.AttemptRow]
@@ -171,7 +178,9 @@ async def list_webhooks(work: Work) -> list[WebhookView]:
     """List webhooks by name: those that tell of nothing you may not see, by permission and by location."""
     backlogs = await reads.backlogs(work.tx)
     codes = await _codes(work.tx)
-    return [_view(endpoint, backlogs, codes) for endpoint in await service.all_seen(work.tx)]
+    seen = await service.all_seen(work.tx)
+    makers = await reads.makers(work.tx, seen)
+    return [_view(endpoint, backlogs, codes, makers) for endpoint in seen]
 
 
 @command("/webhooks", permission=MANAGE, status=201, tag=TAG)
@@ -195,12 +204,15 @@ async def get_webhook(work: Work, webhook_id: int) -> WebhookView:
     """Return a webhook and how it does."""
     found = await service.seen(work.tx, webhook_id)
     work.tag(found.version)
-    return _view(found, await reads.backlogs(work.tx, webhook_id), await _codes(work.tx))
+    return await _shown(work.tx, found)
 
 
 @command("/webhooks/{webhook_id:int}", method="PUT", permission=MANAGE, versioned="required", tag=TAG)
 async def change_webhook(work: Work, webhook_id: int, data: StateWebhook) -> Stored:
-    """Change a webhook. It tells from now on what you may see; what is in line already stays."""
+    """Change a webhook. It tells from now on what you may see, and you answer for it.
+
+    What is in line already stays, except what it may not be told any more.
+    """
     was = work.expect((await service.hold(work.tx, webhook_id)).version)
     version = await service.change(
         work.tx,
@@ -211,6 +223,21 @@ async def change_webhook(work: Work, webhook_id: int, data: StateWebhook) -> Sto
     )
     work.tag(version)
     return Stored(version)
+
+
+class WebhookKeeper(msgspec.Struct, forbid_unknown_fields=True):
+    """Who is to answer for a webhook: the id of a person who has access and sees all that it tells."""
+
+    person: UUID
+
+
+@command("/webhooks/{webhook_id:int}/hand-over", permission=MANAGE, tag=TAG)
+async def hand_over_webhook(work: Work, webhook_id: int, data: WebhookKeeper) -> WebhookView:
+    """Have a person answer for a webhook in the place of who made it, who is gone; its secret and rights stay.
+
+    They are its `maker` from then on.
+    """
+    return await _shown(work.tx, await service.hand_over(work.tx, webhook_id, data.person))
 
 
 @command("/webhooks/{webhook_id:int}", method="DELETE", permission=MANAGE, versioned="required", tag=TAG)
@@ -318,13 +345,19 @@ async def get_webhook_delivery(work: Work, webhook_id: int, position: int) -> De
 
 @command("/webhooks/{webhook_id:int}/deliveries/{position:int}/replay", permission=MANAGE, tag=TAG)
 async def replay_webhook_delivery(work: Work, webhook_id: int, position: int) -> None:
-    """Send one event again, whatever became of it. Its `webhook-id` stays."""
+    """Send one event again, whatever became of it. Its `webhook-id` stays.
+
+    409 says that the webhook may not be told of it any more.
+    """
     await service.replay_one(work.tx, webhook_id, position)
 
 
 @command("/webhooks/{webhook_id:int}/replay", permission=MANAGE, tag=TAG)
 async def replay_webhook(work: Work, webhook_id: int, data: AskReplay) -> Replayed:
-    """Send events again: of a stretch of time, from the log, or all that were given up. The oldest go first."""
+    """Send events again: of a stretch of time, from the log, or all that were given up. The oldest go first.
+
+    What the webhook may not be told any more is left out.
+    """
     wanted = Replay(since=data.since, until=data.until, types=tuple(data.types), failed=data.failed)
     count, after = await service.replay(work.tx, webhook_id, wanted, beyond=data.after)
     return Replayed(count, after)
@@ -349,8 +382,16 @@ async def _codes(tx: Tx) -> tuple[dict[int, str], dict[int, str]]:
     return places, {channel.id: channel.code for channel in await network.channels(tx)}
 
 
+async def _shown(tx: Tx, endpoint: Endpoint) -> WebhookView:
+    backlogs, codes = await reads.backlogs(tx, endpoint.id), await _codes(tx)
+    return _view(endpoint, backlogs, codes, await reads.makers(tx, [endpoint]))
+
+
 def _view(
-    endpoint: Endpoint, backlogs: dict[int, reads.Backlog], codes: tuple[dict[int, str], dict[int, str]]
+    endpoint: Endpoint,
+    backlogs: dict[int, reads.Backlog],
+    codes: tuple[dict[int, str], dict[int, str]],
+    makers: dict[int, WebhookMaker],
 ) -> WebhookView:
     places, channels = codes
     backlog = backlogs.get(endpoint.id) or reads.Backlog(endpoint.id, 0, None, 0)
@@ -367,6 +408,8 @@ def _view(
         why=endpoint.why,
         version=endpoint.version,
         created_at=endpoint.created_at,
+        created_by=endpoint.created_by,
+        maker=makers.get(endpoint.id),
         failing_since=endpoint.failing_since,
         error=endpoint.error and failures.shown(endpoint.error),
         resumes_at=max(rests, default=None),
@@ -399,6 +442,7 @@ handlers = [
     create_webhook,
     get_webhook,
     change_webhook,
+    hand_over_webhook,
     remove_webhook,
     rotate_webhook_secret,
     pause_webhook,

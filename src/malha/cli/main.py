@@ -38,6 +38,7 @@ COMMANDS = {
     ),
     "mail": ("malha.cli.mail", "Take mail that came back, so that customers are told another way."),
     "owner": ("malha.cli.owner", "Make an owner of all locations, where nobody can let anybody in any more."),
+    "reseal": ("malha.cli.reseal", "Seal stored secrets with the present secret key, after it was changed."),
     "connector": ("malha.cli.connector", "List connectors to channels, and try a connection against its channel."),
     "doctor": ("malha.cli.doctor", "Check every balance, order and payment against its ledger."),
 }

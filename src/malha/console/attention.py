@@ -197,6 +197,7 @@ async def attention(request: Request[Any, Any, Any]) -> Response[str]:
         silent = await webhooks.all_seen(tx) if around.may(MANAGES) else []
         silent = [endpoint for endpoint in silent if endpoint.state == EndpointState.DISABLED]
         keys = await identity.orphaned_keys(tx) if around.may(MANAGES_KEYS) else []
+        orphaned = await webhooks.orphaned(tx) if around.may(MANAGES) else []
         troubles = await connection_troubles.troubles(tx) if scope is None and around.may("network:read") else []
         held = await _held(tx, parked, failed)
         me = web.caller_of(request).id
@@ -217,8 +218,9 @@ async def attention(request: Request[Any, Any, Any]) -> Response[str]:
         silent=[(endpoint, silence_of(endpoint)) for endpoint in silent],
         troubles=troubles,
         keys=keys,
+        orphaned=[endpoint for endpoint, _maker in orphaned],
         tabs=[(_(word), _address(view=key), len(views[key]), key == view) for key, word in VIEWS.items()],
-        nothing=not parked and not failed and not silent and not troubles and not keys,
+        nothing=not parked and not failed and not silent and not troubles and not keys and not orphaned,
         back=_address(view=view, incident=opened.id) if opened else _address(view=view),
     )
 

@@ -258,6 +258,8 @@ FIELDS = {
     "remaining": N_("Left"),
     "removed": N_("Taken away"),
     "renewed": N_("Begun anew"),
+    "anew": N_("Sealed anew"),
+    "unreadable": N_("Not readable"),
     "resend_after": N_("Sent again after"),
     "resolution": N_("How it ended"),
     "rule_set": N_("Rules"),

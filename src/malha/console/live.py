@@ -1,8 +1,8 @@
 """News for open pages: which orders changed, and which of the SKUs a page shows, over server-sent events.
 
 One stream per page, fed by the tail of the event log. It names orders and SKUs and nothing more: the page asks for what
-it shows of them, with the person's own permissions. A stream ends after some minutes and is opened again, so that a
-session that ended ends here too.
+it shows of them, with the person's own permissions. It ends when the session does or the person's rights become others
+(`identity.standing`), and after some minutes in any case; the page opens another, with the rights of then.
 
 Not every movement of stock is an event of the log: counts and safety stock are facts of a balance alone. So a stream of
 stock looks at the few balances its page shows, when anything happened and every few seconds, never more than once a
@@ -20,6 +20,7 @@ from litestar.response import Stream
 
 from malha.console import shell, stock_reads, web
 from malha.console.stock_view import mark_of
+from malha.identity.standing import Standing
 from malha.inventory import reads as inventory
 from malha.inventory.model import Availability
 from malha.ordering import reads as orders
@@ -78,7 +79,8 @@ def _stream(request: Request[Any, Any, Any], look: Callable[[], Awaitable[list[i
             position: int = await tx.value(LAST_POSITION)
         return position
 
-    news = _news(tail_of(request), after, mine, look, newest)
+    standing = Standing(caller, request.scope["look_again"])  # type: ignore[typeddict-item]
+    news = _news(tail_of(request), after, mine, standing.holds, look, newest)
     return Stream(news, media_type="text/event-stream", headers=headers)
 
 
@@ -119,6 +121,7 @@ async def _news(
     tail: Tail,
     after: int | None,
     mine: Callable[[list[str]], Awaitable[list[str]]],
+    holds: Callable[[], Awaitable[bool]],
     look: Callable[[], Awaitable[list[int]]] | None = None,
     newest: Callable[[], Awaitable[int]] | None = None,
 ) -> AsyncIterator[bytes]:
@@ -132,12 +135,16 @@ async def _news(
             if look is not None:
                 await asyncio.sleep(max(0.0, looked + STOCK_SECONDS - time.monotonic()))
                 looked = time.monotonic()
+                if not await holds():
+                    break
                 if changed := await look():
                     yield message("stock", changed, None)
             try:
                 items = await _gather(listener, BEAT_SECONDS if look is None else LOOK_SECONDS)
             except StopAsyncIteration:
                 return
+            if not await holds():
+                break
             if any(isinstance(item, Resync) for item in items):
                 yield message("again", None, listener.position)
                 continue

@@ -27,7 +27,7 @@ ADDRESS_PARTS = ("postal_code", "street", "number", "complement", "district", "c
 
 async def _form(tx: Tx, request: Request[Any, Any, Any], found: Location | None) -> dict[str, Any]:
     around = await shell.around(tx, request, "locations")
-    owners = await reads.establishments(tx)
+    owners = await reads.establishments_seen(tx)
     draft = msgspec.structs.replace(BLANK, code=request.query_params.get("code", "")[:40])  # a held order waits for it
     site = None
     if found is not None and found.site is not None:

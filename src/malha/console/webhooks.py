@@ -318,6 +318,7 @@ async def webhook_show(request: Asking, webhook_id: FromPath[int]) -> Response[s
         rows = await reads.deliveries(tx, webhook_id, before=position, state=view or None, limit=PAGE + 1)
         places = {place.id: place.code for place in await network.locations(tx)}
         channels = {channel.id: channel.name for channel in await network.channels(tx)}
+        maker = (await reads.makers(tx, [endpoint])).get(webhook_id)
     zone = ZoneInfo(i18n.current_zone())
     first = _hour(now()) - timedelta(hours=HOURS - 1)
     resumes = max((at for at in (endpoint.open_until, endpoint.rest_until) if at and at > now()), default=None)
@@ -326,6 +327,7 @@ async def webhook_show(request: Asking, webhook_id: FromPath[int]) -> Response[s
         shell=around,
         may=around.may,
         e=endpoint,
+        maker=maker,
         sign_=sign_of(endpoint),
         health=health,
         plot=_plot(health),
@@ -439,6 +441,14 @@ async def webhook_state(request: Asking, webhook_id: FromPath[int]) -> Response[
     return web.go_on(request, f"/webhooks/{webhook_id}", said)
 
 
+@post("/webhooks/{webhook_id:int}/take-over", opt=MANAGE, status_code=303)
+async def webhook_take_over(request: Asking, webhook_id: FromPath[int]) -> Response[bytes]:
+    """Have the person who asks answer for a webhook whose maker is gone."""
+    async with web.writing(request) as tx:
+        endpoint = await service.hand_over(tx, webhook_id, web.person_of(request))
+    return web.see_other(f"/webhooks/{webhook_id}", notice=_("You answer for {name} from now on.", name=endpoint.name))
+
+
 @post("/webhooks/{webhook_id:int}/rotate", opt=MANAGE, status_code=200)
 async def webhook_rotate(request: Asking, webhook_id: FromPath[int]) -> Response[Any]:
     """Make a new secret and show it this once."""
@@ -472,5 +482,6 @@ async def webhook_replay(request: Asking, webhook_id: FromPath[int]) -> Response
 
 HANDLERS = [
     webhook_list, webhook_export, webhook_new, webhook_edit, webhook_create, webhook_save, webhook_show,
-    delivery_export, delivery_show, delivery_replay, webhook_test, webhook_state, webhook_rotate, webhook_replay,
+    delivery_export, delivery_show, delivery_replay, webhook_test, webhook_state, webhook_take_over, webhook_rotate,
+    webhook_replay,
 ]  # fmt: skip

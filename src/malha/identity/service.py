@@ -426,16 +426,18 @@ async def open_session(
     return LoggedIn(token, person_id)
 
 
-async def session_of(tx: Tx, token: str, hours: int = SESSION_HOURS, days: int = SESSION_DAYS) -> Caller | None:
-    """Return the person signed in with a token, None if it is unknown or expired; moves the expiry on.
+async def session_of(
+    tx: Tx, token: str, hours: int = SESSION_HOURS, days: int = SESSION_DAYS, *, uses: bool = True
+) -> Caller | None:
+    """Return the person signed in with a token, None if it is unknown or expired.
 
-    It moves to `hours` from now, and never past `days` after the log-in.
+    Who `uses` it moves the expiry on, to `hours` from now, and never past `days` after the log-in.
     """
     token_hash = rules.digest(token)
     found = await tx.maybe(reads.SessionPerson, reads.SESSION_PERSON, {"token_hash": token_hash})
     if found is None:
         return None
-    if found.at - found.seen_at > timedelta(minutes=1):
+    if uses and found.at - found.seen_at > timedelta(minutes=1):
         await tx.execute(writes.TOUCH_SESSION, {"token_hash": token_hash, "hours": hours, "days": days})
     role = Role(found.role)
     return Caller(

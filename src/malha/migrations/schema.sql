@@ -3384,6 +3384,12 @@ CREATE TABLE webhook_endpoint (
     CONSTRAINT webhook_endpoint_types_check CHECK ((cardinality(types) > 0))
 ) WITH (fillfactor = 70);
 
+CREATE TABLE webhook_keeper (
+    endpoint_id integer NOT NULL,
+    kept_by text NOT NULL,
+    CONSTRAINT webhook_keeper_pkey PRIMARY KEY (endpoint_id)
+);
+
 CREATE TABLE webhook_minute (
     endpoint_id integer NOT NULL,
     minute timestamp with time zone NOT NULL,
@@ -3890,4 +3896,5 @@ ALTER TABLE vendor_offer ADD CONSTRAINT vendor_offer_location_id_fkey FOREIGN KE
 ALTER TABLE vendor_offer ADD CONSTRAINT vendor_offer_sku_id_fkey FOREIGN KEY (sku_id) REFERENCES variant(id) ON DELETE CASCADE;
 ALTER TABLE webhook_attempt ADD CONSTRAINT webhook_attempt_endpoint_id_fkey FOREIGN KEY (endpoint_id) REFERENCES webhook_endpoint(id) ON DELETE CASCADE;
 ALTER TABLE webhook_delivery ADD CONSTRAINT webhook_delivery_endpoint_id_fkey FOREIGN KEY (endpoint_id) REFERENCES webhook_endpoint(id) ON DELETE CASCADE;
+ALTER TABLE webhook_keeper ADD CONSTRAINT webhook_keeper_endpoint_id_fkey FOREIGN KEY (endpoint_id) REFERENCES webhook_endpoint(id) ON DELETE CASCADE;
 ALTER TABLE webhook_minute ADD CONSTRAINT webhook_minute_endpoint_id_fkey FOREIGN KEY (endpoint_id) REFERENCES webhook_endpoint(id) ON DELETE CASCADE;

@@ -267,6 +267,15 @@ async def establishments(tx: Tx) -> list[Establishment]:
     return await _all(tx, Establishment, ESTABLISHMENTS)
 
 
+async def establishments_seen(tx: Tx) -> list[Establishment]:
+    """Return the establishments that the actor may see by code: in a scope, those that issue for its locations."""
+    everyone = await establishments(tx)
+    if tx.actor.locations is None:
+        return everyone
+    issuers = {place.establishment_id for place in await locations(tx) if tx.actor.sees(place.id)}
+    return [each for each in everyone if each.id in issuers]
+
+
 async def establishments_by_id(tx: Tx, ids: Sequence[int]) -> dict[int, Establishment]:
     """Return the establishments with these ids."""
     return {e.id: e for e in await _all(tx, Establishment, ESTABLISHMENTS_BY_ID, {"ids": list(ids)})}

@@ -198,7 +198,8 @@ async def put_locations(tx: Tx, drafts: Sequence[LocationDraft]) -> list[Saved]:
     What a site shares is taken from its first location, and goes from there to all that are at it.
 
     Raises:
-        SharedByAll: the actor is limited to other locations, or one of these is new.
+        SharedByAll: the actor is limited to other locations, or one of these is new or goes to an establishment that
+            issues for none of theirs.
         Invalid: one of them is not valid; nothing was changed.
         UnknownEstablishment: one names an establishment that does not exist.
     """
@@ -210,7 +211,10 @@ async def put_locations(tx: Tx, drafts: Sequence[LocationDraft]) -> list[Saved]:
     known = await reads.locations_by_code(tx, [d.code for d in drafts])
     if tx.actor.locations is not None:  # before sites are looked at, which may be out of sight
         own = [d for d in drafts if d.code in known and tx.actor.sees(known[d.code].id)]
-        if len(own) < len(drafts) or any(d.site != known[d.code].site for d in own):
+        # Whose the goods are, and who issues their documents, is not theirs to give to another company.
+        issuers = {each.code for each in await reads.establishments_seen(tx)}
+        foreign = not {d.establishment for d in drafts} <= issuers
+        if foreign or len(own) < len(drafts) or any(d.site != known[d.code].site for d in own):
             _check_all([d for d in drafts if not d.site], rules.check_location)
             refuse_limited(tx)
     await sites.lock(tx, sorted({d.code for d in drafts} | {d.site for d in drafts if d.site}))

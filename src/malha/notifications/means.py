@@ -47,7 +47,7 @@ async def open_gateway(tx: Tx, keys: Keys, channel: Channel) -> Opened | None:
     if row is None:
         return None
     said = [
-        sealing.unseal(keys, _purpose(channel, part), sealed) if sealed else ""
+        sealing.unseal(keys, purpose(channel, part), sealed) if sealed else ""
         for part, sealed in (("secret", row.secret), ("receipt", row.receipt_secret))
     ]
     return Opened(channel, row.gateway, *said)
@@ -106,8 +106,8 @@ async def save_gateway(
         "channel": channel.value,
         "active": active,
         "config": _encode(gateway).decode(),
-        "secret": sealing.seal(keys, _purpose(channel, "secret"), secret) if secret else None,
-        "receipt_secret": sealing.seal(keys, _purpose(channel, "receipt"), receipt_secret) if receipt_secret else None,
+        "secret": sealing.seal(keys, purpose(channel, "secret"), secret) if secret else None,
+        "receipt_secret": sealing.seal(keys, purpose(channel, "receipt"), receipt_secret) if receipt_secret else None,
         "version": version,
     }
     if not await tx.execute(writes.SET_GATEWAY if version else writes.PUT_GATEWAY, row):
@@ -157,7 +157,8 @@ def _audited(gateway: Gateway) -> dict[str, object]:
     return {"url": gateway.url, "method": gateway.method, "headers": [h.name for h in gateway.headers]}
 
 
-def _purpose(channel: Channel, part: str) -> str:
+def purpose(channel: Channel, part: str) -> str:
+    """Return what a secret of a gateway is sealed for."""
     return f"message-gateway:{channel.value}:{part}"
 
 

@@ -47,6 +47,10 @@ OUTWARD = (
     N_("{status}, a redirect"),
     N_("{status}, an endless answer"),
     N_("{status}, packed as {packing}"),
+    # Why what was in line for a webhook is not sent.
+    N_("The log no longer holds this event."),
+    N_("It waited for too long."),
+    N_("The webhook may not be told of this any more."),
 )
 
 

@@ -75,6 +75,9 @@ IpAddress = IPv4Address | IPv6Address
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 _NAT64 = ip_network("64:ff9b::/96")
 _COMPATIBLE = ip_network("::/96")
+# For protocols and for documents; one cloud gives its machines their secrets at the first. Some versions of Python take
+# most of both for public.
+_SPECIAL = (ip_network("192.0.0.0/24"), ip_network("3fff::/20"))
 _CONTROL = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029]")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
@@ -568,6 +571,8 @@ def is_public(address: IpAddress) -> bool:
             return all(is_public(h) for h in inner)
         if address.is_site_local:
             return False
+    if any(address in special for special in _SPECIAL):
+        return False
     return address.is_global and not (address.is_multicast or address.is_reserved or address.is_unspecified)
 
 

@@ -1,7 +1,8 @@
 """Secrets at rest: what must be given to others again (a provider's password) is in the database only encrypted.
 
 AES-256-GCM under a key derived for the purpose from `Settings.secret()`. Who has the database but not the key has
-nothing; a backup of the database needs the key beside it to send messages again.
+nothing; a backup of the database needs the key beside it to send messages again. A new column for such a secret needs a
+line in `privacy.sealed`.
 """
 
 import os
@@ -46,6 +47,19 @@ def unseal(keys: Keys, purpose: str, sealed: bytes) -> str:
                 except (InvalidTag, ValueError):
                     continue
     raise SealBroken
+
+
+def resealed(keys: Keys, purpose: str, sealed: bytes) -> bytes | None:
+    """Return a secret sealed with the present key; None where it is already.
+
+    Raises:
+        SealBroken: neither key opens it.
+    """
+    try:
+        unseal(Keys(keys.current), purpose, sealed)
+    except SealBroken:
+        return seal(keys, purpose, unseal(keys, purpose, sealed))
+    return None
 
 
 def _cipher(key: bytes, purpose: str) -> AESGCM:

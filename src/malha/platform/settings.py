@@ -191,7 +191,8 @@ class Settings(Struct, frozen=True, kw_only=True):
         str | None,
         Meta(
             description="The secret key before the present one. What was signed or encrypted with it is still believed "
-            "and read; nothing new is made with it. Remove it when the links made with it have run out (180 days)."
+            "and read; nothing new is made with it. Remove it once `malha reseal` was run and the links made with it "
+            "have run out (180 days)."
         ),
     ] = None
     smtp_url: Annotated[

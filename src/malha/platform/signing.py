@@ -9,7 +9,7 @@ cannot reset a password. It is signed, not encrypted: whoever holds one can read
 
 HMAC-SHA256 under a key derived for the purpose from `Settings.secret()`, which all processes share. To change the key,
 set the new one as MALHA_SECRET_KEY and the former one as MALHA_SECRET_KEY_PREVIOUS until the last token made with it
-has run out: both are believed, only the new one signs.
+has run out: both are believed, only the new one signs. What is stored sealed is sealed anew by `malha reseal`.
 """
 
 import binascii

@@ -141,7 +141,7 @@ KEPT_TABLES: Final[dict[str, tuple[str, ...]]] = {
         "payment_term", "promise_queue", "reroute_policy", "retailer", "revision", "routing_cost_draft",
         "routing_costs", "routing_exclusion", "routing_rule_set", "safety_override", "safety_rule",
         "safety_sweep", "service", "service_rate", "stock_push", "stock_source", "stock_source_location",
-        "tax_cost", "webhook_endpoint",
+        "tax_cost", "webhook_endpoint", "webhook_keeper",
     ),
     "Goods, and what channels and systems say of them.": (
         "category", "category_mapping", "channel_variant", "listing", "listing_override", "listing_plan",

@@ -248,3 +248,10 @@ class Erasure(msgspec.Struct, frozen=True, kw_only=True):
 async def erasure(tx: Tx, customer_id: UUID) -> Erasure | None:
     """Return that a customer was erased; None: they were not."""
     return await tx.maybe(Erasure, ERASURE, {"customer": customer_id})
+
+
+def sealed_in(table: str, column: str, channel: str | None) -> sql.Composed:
+    """Return the statement that reads the sealed secrets of a column, of one channel or all: of small tables."""
+    asked = sql.SQL("SELECT {column} FROM {table} WHERE {column} IS NOT NULL{only}")
+    only = sql.SQL("") if channel is None else sql.SQL(" AND channel = {}").format(sql.Literal(channel))
+    return asked.format(table=sql.Identifier(table), column=sql.Identifier(column), only=only)

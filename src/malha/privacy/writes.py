@@ -229,3 +229,15 @@ def empty_files(which: LiteralString) -> sql.Composed:
     named = sql.SQL("ended_at IS NOT NULL AND {names}").format(names=names(FILES))
     emptied = sql.SQL("UPDATE partner_file SET content = '***'::bytea WHERE {which}")
     return emptied.format(which=sql.SQL(which).format(named=named))
+
+
+# --- secrets ---
+
+
+def reseal(table: str, column: str) -> sql.Composed:
+    """Return the statement that puts sealed secrets in the place of others: no two are ever the same bytes."""
+    put = sql.SQL(
+        "UPDATE {table} AS t SET {column} = w.fresh FROM unnest(%(was)s::bytea[], %(fresh)s::bytea[]) AS w (was, fresh)"
+        " WHERE t.{column} = w.was"
+    )
+    return put.format(table=sql.Identifier(table), column=sql.Identifier(column))

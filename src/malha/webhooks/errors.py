@@ -19,6 +19,24 @@ class DeliveryNotFound(NotFound):
     mend = "Replay a stretch of time instead: it takes events from the log."
 
 
+class DeliveryBeyond(MalhaError):
+    """The webhook was told of this once, or was about to be; by the rights it has now it is not."""
+
+    status = 409
+    code = "webhook_delivery_beyond"
+    says = "Webhook {webhook} may not be told of {key} any more."
+    mend = "Its permissions, locations or channels were changed since. Change them if it shall be told."
+
+
+class WebhookBeyondKeeper(MalhaError):
+    """Somebody would answer for a webhook that tells of more than they may see."""
+
+    status = 409
+    code = "webhook_beyond_keeper"
+    says = "This webhook tells of things or locations that {name} does not see."
+    mend = "Hand it to somebody who sees them, or have it tell less."
+
+
 class WebhookChanged(Conflict):
     """The webhook changed since it was read."""
 

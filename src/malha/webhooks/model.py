@@ -2,10 +2,12 @@
 
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Literal
 
 import msgspec
 
 from malha.platform.i18n import N_, _
+from malha.platform.ids import UUID
 
 MANAGES = "webhooks:manage"
 DISABLE_AFTER = timedelta(days=5)  # of failures without a success
@@ -95,6 +97,18 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     def may(self, permission: str) -> bool:
         """Return whether it may know of what a permission covers."""
         return permission in self.permissions
+
+
+class WebhookMaker(msgspec.Struct, frozen=True):
+    """Who answers for a webhook: who made it, themselves or by a key of theirs, changed it last or took it over.
+
+    A webhook is the retailer's and keeps its rights: `gone` says that this person was deactivated, `less` that they
+    see less than the webhook tells by now.
+    """
+
+    id: UUID
+    name: str
+    state: Literal["active", "less", "gone"]
 
 
 def silence_of(endpoint: Endpoint) -> str:

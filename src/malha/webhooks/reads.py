@@ -6,14 +6,30 @@ from typing import LiteralString
 
 import msgspec
 
+from malha.identity.model import ROLES, Role
+from malha.identity.rules import exceeds
 from malha.platform.db import Tx
 from malha.platform.eventlog import Recorded
+from malha.platform.ids import UUID
 from malha.webhooks.catalogue import Names
-from malha.webhooks.model import DeliveryState, Endpoint
+from malha.webhooks.model import DeliveryState, Endpoint, WebhookMaker
 
 ENDPOINTS = "SELECT * FROM webhook_endpoint ORDER BY name, id"
 ENDPOINT = "SELECT * FROM webhook_endpoint WHERE id = %(id)s::bigint"
 ACTIVE = "SELECT * FROM webhook_endpoint WHERE state = 'active' ORDER BY id"
+# A retailer has dozens of webhooks and keys. What a key did goes back to the person who made that key, or took it over.
+MAKERS = """
+WITH RECURSIVE made (id, maker) AS (
+    SELECT w.id, coalesce(k.kept_by, w.created_by)
+    FROM webhook_endpoint w LEFT JOIN webhook_keeper k ON k.endpoint_id = w.id
+    WHERE w.id = ANY (%(ids)s::int[])
+    UNION ALL
+    SELECT m.id, coalesce(k.kept_by, k.created_by) FROM made m JOIN api_key k ON m.maker = 'key:' || k.id
+)
+SELECT m.id AS webhook, p.id, p.name, p.active, p.role, p.everywhere,
+       ARRAY(SELECT l.location_id FROM person_location l WHERE l.person_id = p.id) AS locations
+FROM made m JOIN person p ON m.maker = 'person:' || p.id
+"""
 # Where something may go now: an index-only look at what is in line of each active endpoint.
 DUE = """
 SELECT w.id FROM webhook_endpoint w
@@ -94,6 +110,24 @@ AND (w.locations IS NULL OR CASE
     )
     ELSE false END)
 """
+# Whether a delivery `d` of an endpoint `w` is of what it may be told by the rights it has now; `permitted` are the
+# types of these. The event is looked up, by primary key, for limited endpoints only.
+PERMITTED: LiteralString = (
+    """
+(d.type = ANY (%(permitted)s::text[]) AND (w.channels IS NULL AND w.locations IS NULL OR EXISTS (
+    SELECT FROM event e WHERE e.position = d.position AND """
+    + VISIBLE
+    + """)))
+"""
+)
+MAY_BE_TOLD = (
+    """
+SELECT EXISTS (
+    SELECT FROM webhook_delivery d JOIN webhook_endpoint w ON w.id = d.endpoint_id
+    WHERE d.endpoint_id = %(endpoint)s::int AND d.position = %(position)s::bigint AND """
+    + PERMITTED
+    + ")"
+)
 # The log after a position as far as `reach`, which bounds what is looked through, for one reader. Primary key range.
 FEED = (
     """
@@ -127,6 +161,16 @@ class Minute(msgspec.Struct, frozen=True):
     failed: int
     took: list[int]
     lag_ms: int
+
+
+class _MakerRow(msgspec.Struct, frozen=True, kw_only=True):
+    webhook: int
+    id: UUID
+    name: str
+    active: bool
+    role: Role
+    everywhere: bool
+    locations: list[int]
 
 
 class DeliveryRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -175,6 +219,25 @@ async def active(tx: Tx) -> list[Endpoint]:
 async def disabled(tx: Tx) -> list[Endpoint]:
     """Return the endpoints that we stopped telling, the longest ago first."""
     return await tx.all(Endpoint, DISABLED)
+
+
+async def makers(tx: Tx, endpoints: Sequence[Endpoint]) -> dict[int, WebhookMaker]:
+    """Return who answers for endpoints, by endpoint; those of no person are absent."""
+    by_id = {endpoint.id: endpoint for endpoint in endpoints}
+    rows = await tx.all(_MakerRow, MAKERS, {"ids": list(by_id)}) if by_id else []
+    return {row.webhook: _maker(row, by_id[row.webhook]) for row in rows}
+
+
+def _maker(row: _MakerRow, endpoint: Endpoint) -> WebhookMaker:
+    sees = None if row.everywhere else row.locations
+    less = exceeds(endpoint.permissions, endpoint.locations, ROLES[Role(row.role)], sees)
+    return WebhookMaker(row.id, row.name, "gone" if not row.active else "less" if less else "active")
+
+
+async def may_be_told(tx: Tx, endpoint_id: int, position: int, permitted: Sequence[str]) -> bool:
+    """Tell whether an endpoint may be told of a delivery of its own by the rights it has now, of these types."""
+    asked = {"endpoint": endpoint_id, "position": position, "permitted": list(permitted)}
+    return bool(await tx.value(MAY_BE_TOLD, asked))
 
 
 async def due(tx: Tx) -> list[int]:

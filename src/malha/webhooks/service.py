@@ -6,27 +6,33 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from malha.identity.model import PERMISSIONS
+from malha.identity import service as identity
+from malha.identity.model import PERMISSIONS, ROLES
 from malha.identity.rules import exceeds
 from malha.network import reads as network
 from malha.platform import audit, sealing, signing
 from malha.platform.db import Tx
+from malha.platform.errors import NotFound
 from malha.platform.eventlog import Recorded
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_
+from malha.platform.ids import UUID
 from malha.platform.outward import LONGEST, inward
 from malha.webhooks import catalogue, reads, rendering, rules, writes
 from malha.webhooks.errors import (
+    DeliveryBeyond,
     DeliveryNotFound,
     EventsGone,
+    WebhookBeyondKeeper,
     WebhookChanged,
     WebhookNotActive,
     WebhookNotFound,
 )
-from malha.webhooks.model import Endpoint, EndpointDraft, EndpointState, Replay, Why
+from malha.webhooks.model import Endpoint, EndpointDraft, EndpointState, Replay, WebhookMaker, Why
 
 PURPOSE = "webhook"
 SUBSCRIBER = "webhooks"
+WITHDRAWN = "The webhook may not be told of this any more."  # as `failures` knows it
 MOST_ENDPOINTS = 200
 MOST_REPLAYED = 50_000
 _LAST = datetime(9999, 1, 1, tzinfo=UTC)
@@ -109,9 +115,9 @@ async def create(
 
 
 async def change(tx: Tx, id_: int, draft: EndpointDraft, version: int, *, allowed: Sequence[str] | None = None) -> int:
-    """Change an endpoint and return its new version. What is in line already stays.
+    """Change an endpoint and return its new version. What is in line already stays, unless it may not be told any more.
 
-    Its rights become those of who changes it.
+    Its rights become those of who changes it, who answers for it from now on.
 
     Raises:
         WebhookNotFound, WebhookChanged, Invalid, OutwardRefused: as the names say.
@@ -119,8 +125,61 @@ async def change(tx: Tx, id_: int, draft: EndpointDraft, version: int, *, allowe
     before = await _held(tx, id_, version)
     row = await _row(tx, draft, allowed)
     stored: int = await tx.value(writes.CHANGE_ENDPOINT, {**row, "id": id_})
+    if tx.actor.id:
+        await tx.execute(writes.KEEP_ENDPOINT, {"id": id_, "by": tx.actor.label})
+    after = await reads.endpoint(tx, id_)
+    if after is not None and _narrower(before, after):
+        gone = {"endpoint": id_, "permitted": _permitted(after), "error": WITHDRAWN}
+        await tx.execute(writes.WITHDRAW, gone)
     await audit.record(tx, action="change", entity="webhook", entity_id=id_, before=_facts(before), after=_told(row))
     return stored
+
+
+def _narrower(before: Endpoint, after: Endpoint) -> bool:
+    """Tell whether an endpoint may be told less than before."""
+    fewer = after.channels is not None and (before.channels is None or not set(before.channels) <= set(after.channels))
+    return fewer or exceeds(before.permissions, before.locations, after.permissions, after.locations)
+
+
+def _permitted(endpoint: Endpoint) -> list[str]:
+    """Return the types that an endpoint may be told, whether it asks for them or not."""
+    return list(catalogue.types_of(("*",), endpoint.may))
+
+
+async def orphaned(tx: Tx) -> list[tuple[Endpoint, WebhookMaker]]:
+    """Return the endpoints that are told something and for which nobody with access answers any more.
+
+    Of those that the actor may see.
+    """
+    told = [endpoint for endpoint in await all_seen(tx) if endpoint.state == EndpointState.ACTIVE]
+    makers = await reads.makers(tx, told)
+    return [(each, makers[each.id]) for each in told if each.id in makers and makers[each.id].state == "gone"]
+
+
+async def hand_over(tx: Tx, id_: int, person_id: UUID) -> Endpoint:
+    """Have a person answer for an endpoint from now on; its address, secret and rights stay.
+
+    Raises:
+        WebhookNotFound: there is none, or the actor may not see it.
+        NotFound: there is no such person who has access.
+        BeyondOwn: the person has rights that the actor does not hold.
+        WebhookBeyondKeeper: the endpoint tells of more than the person sees.
+    """
+    await identity.lock_owners(tx)  # as who deactivates: the person still has access when this is written
+    person = await identity.person_to_manage(tx, person_id)
+    if not person.active:
+        raise NotFound(what="person", key=person_id)
+    endpoint = await hold(tx, id_)
+    codes = {location.code: location.id for location in await network.locations(tx)}
+    sees = None if person.everywhere else [codes[code] for code in person.locations]
+    if exceeds(endpoint.permissions, endpoint.locations, ROLES[person.role], sees):
+        raise WebhookBeyondKeeper(name=person.name)
+    former = (await reads.makers(tx, [endpoint])).get(id_)
+    await tx.execute(writes.KEEP_ENDPOINT, {"id": id_, "by": f"person:{person_id}"})
+    was = {} if former is None else {"kept_by": former.name, "person": former.id}
+    now_by = {"kept_by": person.name, "person": person_id}
+    await audit.record(tx, action="hand_over", entity="webhook", entity_id=id_, before=was, after=now_by)
+    return endpoint
 
 
 async def remove(tx: Tx, id_: int, version: int) -> None:
@@ -293,8 +352,13 @@ async def replay_one(tx: Tx, id_: int, position: int) -> None:
 
     Raises:
         WebhookNotFound, DeliveryNotFound: as the names say.
+        DeliveryBeyond: by the rights it has now, the endpoint is not told of it.
     """
-    await seen(tx, id_)
+    endpoint = await seen(tx, id_)
+    if await reads.delivery(tx, id_, position) is None:
+        raise DeliveryNotFound(webhook=id_, key=position)
+    if not await reads.may_be_told(tx, id_, position, _permitted(endpoint)):
+        raise DeliveryBeyond(webhook=id_, key=position)
     if await tx.value(writes.REPLAY_ONE, {"endpoint": id_, "position": position}) is None:
         raise DeliveryNotFound(webhook=id_, key=position)
     await audit.record(tx, action="replay", entity="webhook", entity_id=id_, after={"position": position})
@@ -302,6 +366,8 @@ async def replay_one(tx: Tx, id_: int, position: int) -> None:
 
 async def replay(tx: Tx, id_: int, wanted: Replay, *, beyond: int = 0) -> tuple[int, int | None]:
     """Send events to an endpoint again, the oldest first, at most `MOST_REPLAYED` at once.
+
+    Only what it may be told by the rights it has now.
 
     Returns:
         How many were put in line, and after which position to go on when there are more.
@@ -328,7 +394,8 @@ async def replay(tx: Tx, id_: int, wanted: Replay, *, beyond: int = 0) -> tuple[
     types = [t for t in own if not wanted.types or t in catalogue.types_of(wanted.types, endpoint.may)]
     rest: int | None = None
     if wanted.failed:
-        row = {"endpoint": id_, "types": types if wanted.types else None, "since": wanted.since, "until": wanted.until}
+        permitted = types if wanted.types else _permitted(endpoint)
+        row = {"endpoint": id_, "permitted": permitted, "since": wanted.since, "until": wanted.until}
         count = await tx.execute(writes.REPLAY_FAILED, {**row, "most": MOST_REPLAYED})
         rest = 0 if count == MOST_REPLAYED else None
     else:
@@ -356,7 +423,7 @@ async def replay(tx: Tx, id_: int, wanted: Replay, *, beyond: int = 0) -> tuple[
 async def delivery_of(
     tx: Tx, id_: int, position: int
 ) -> tuple[reads.DeliveryRow, list[reads.AttemptRow], bytes | None]:
-    """Return a delivery, its attempts, and its body while the log holds the event.
+    """Return a delivery, its attempts, and its body: while the log holds the event and the endpoint may be told of it.
 
     Raises:
         WebhookNotFound, DeliveryNotFound: as the names say.
@@ -365,5 +432,6 @@ async def delivery_of(
     row = await reads.delivery(tx, id_, position)
     if row is None:
         raise DeliveryNotFound(webhook=id_, key=position)
-    told = await rendering.render(tx, await reads.events_at(tx, [position]), endpoint.locations)
+    may = await reads.may_be_told(tx, id_, position, _permitted(endpoint))
+    told = await rendering.render(tx, await reads.events_at(tx, [position]) if may else [], endpoint.locations)
     return row, await reads.attempts(tx, id_, position), rendering.encode(told[0]) if told else None

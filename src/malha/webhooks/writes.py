@@ -2,7 +2,7 @@
 
 from typing import LiteralString
 
-from malha.webhooks.reads import VISIBLE
+from malha.webhooks.reads import PERMITTED, VISIBLE
 
 _LINE_UP: LiteralString = """
 INSERT INTO webhook_delivery (endpoint_id, position, key, type, at)
@@ -46,20 +46,32 @@ WITH found AS MATERIALIZED (
 SELECT (SELECT count(*) FROM again), (SELECT count(*) FROM found), (SELECT max(position) FROM found)
 """
 )
-# Whatever was given up, by the partial index.
-REPLAY_FAILED = """
+# Whatever was given up and may still be told, by the partial index.
+REPLAY_FAILED = (
+    """
 UPDATE webhook_delivery d
 SET state = 'waiting', attempts = 0, replays = least(d.replays + 1, 32000), next_at = now(), taken_until = NULL,
     done_at = NULL
 WHERE d.endpoint_id = %(endpoint)s::int AND d.position IN (
-    SELECT f.position FROM webhook_delivery f
-    WHERE f.endpoint_id = %(endpoint)s::int AND f.state = 'failed'
-      AND (%(types)s::text[] IS NULL OR f.type = ANY (%(types)s::text[]))
-      AND (%(since)s::timestamptz IS NULL OR f.at >= %(since)s::timestamptz)
-      AND (%(until)s::timestamptz IS NULL OR f.at < %(until)s::timestamptz)
-    ORDER BY f.position LIMIT %(most)s::int FOR NO KEY UPDATE
+    SELECT d.position FROM webhook_delivery d JOIN webhook_endpoint w ON w.id = d.endpoint_id
+    WHERE d.endpoint_id = %(endpoint)s::int AND d.state = 'failed'
+      AND (%(since)s::timestamptz IS NULL OR d.at >= %(since)s::timestamptz)
+      AND (%(until)s::timestamptz IS NULL OR d.at < %(until)s::timestamptz)
+      AND """
+    + PERMITTED
+    + """
+    ORDER BY d.position LIMIT %(most)s::int FOR NO KEY UPDATE OF d
 )
 """
+)
+# What is in line, in hand of a worker or not, beyond the rights that its endpoint has now.
+WITHDRAW = (
+    """
+UPDATE webhook_delivery d SET state = 'failed', done_at = now(), taken_until = NULL, error = %(error)s::text
+FROM webhook_endpoint w
+WHERE w.id = %(endpoint)s::int AND d.endpoint_id = w.id AND d.state = 'waiting' AND NOT """
+    + PERMITTED
+)
 # One, whatever became of it; one in line goes at once.
 REPLAY_ONE = """
 UPDATE webhook_delivery d
@@ -194,6 +206,10 @@ UPDATE webhook_endpoint SET state = 'active', why = NULL, stopped_at = NULL, sto
 WHERE id = %(id)s::int RETURNING version
 """
 DROP_ENDPOINT = "DELETE FROM webhook_endpoint WHERE id = %(id)s::int RETURNING id"
+KEEP_ENDPOINT = """
+INSERT INTO webhook_keeper (endpoint_id, kept_by) VALUES (%(id)s::int, %(by)s::text)
+ON CONFLICT (endpoint_id) DO UPDATE SET kept_by = excluded.kept_by
+"""
 ROTATE = """
 UPDATE webhook_endpoint SET former_secret = secret, former_until = %(until)s::timestamptz, secret = %(secret)s::bytea,
     version = version + 1

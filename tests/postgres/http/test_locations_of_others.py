@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from tests_http import Shop
 
+from malha.identity.model import Role
 from malha.testing import builders
 
 CHANNEL = {"code": "lojas", "name": "Lojas", "kind": "web", "locations": ["S1", "S2"]}
@@ -60,6 +61,44 @@ async def test_a_channel_names_the_callers_locations_and_how_many_more_serve_it(
         assert await told(shop, f"/v1/channels/{code}", limited) == channels[code]
     whole = await told(shop, "/v1/channels/lojas", stated)
     assert (whole["locations"], whole.get("others")) == (["S1", "S2"], None)
+
+
+async def test_establishments_and_companies_are_those_of_the_callers_locations(
+    shop: Shop, stated: dict[str, str]
+) -> None:
+    everyone = {e["code"]: e for e in await told(shop, "/v1/establishments", stated)}
+    own = everyone.pop("SP1")
+    limited = await shop.key(["network:read"], locations=["S1"])
+    assert await told(shop, "/v1/establishments", limited) == [own]
+    assert await told(shop, "/v1/establishments/SP1", limited) == own
+    assert everyone, "there is another"
+    for code in everyone:
+        refused = await shop.http.get(f"/v1/establishments/{code}", headers=limited)
+        assert (refused.status_code, refused.json()["code"]) == (404, "unknown_establishment")
+    companies = await told(shop, "/v1/legal-entities", limited)
+    assert [company["cnpj_root"] for company in companies] == [own["cnpj"][:8]]
+    for company in await told(shop, "/v1/legal-entities", stated):
+        answer = await shop.http.get(f"/v1/legal-entities/{company['cnpj_root']}", headers=limited)
+        assert answer.status_code == (200 if company in companies else 404), answer.text
+
+
+async def test_nobody_gives_their_location_to_an_establishment_of_others(shop: Shop, stated: dict[str, str]) -> None:
+    limited = await shop.key(["network:read", "network:write"], locations=["S1"])
+    read = await shop.http.get("/v1/locations/S1", headers=limited)
+    assert read.json()["establishment"] == "SP1"
+    left_out = {"version", "paused_reason", "paused_until"}
+    body = {name: value for name, value in read.json().items() if name not in left_out}
+    match = {"if-match": read.headers["etag"]}
+    refused = await shop.http.put("/v1/locations/S1", json={**body, "establishment": "RJ1"}, headers=limited | match)
+    assert (refused.status_code, refused.json()["code"]) == (403, "shared_by_all"), refused.text
+    renamed = await shop.http.put("/v1/locations/S1", json={**body, "name": "Centro"}, headers=limited | match)
+    assert renamed.status_code == 200, renamed.text
+    person = await shop.session(Role.MANAGER, email="franchise@loja.test", locations=["S1"])
+    form = await told(shop, "/locations/S1/edit", person)
+    assert ("(SP1)" in form, "(RJ1)" in form) == (True, False)
+    owner = {"if-match": renamed.headers["etag"]} | stated
+    moved = await shop.http.put("/v1/locations/S1", json={**body, "establishment": "RJ1"}, headers=owner)
+    assert moved.status_code == 200, "who sees all may"
 
 
 async def test_a_login_provider_and_its_rules_name_the_callers_locations(shop: Shop, stated: dict[str, str]) -> None:

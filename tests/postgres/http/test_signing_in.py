@@ -331,6 +331,36 @@ async def test_only_our_own_proxies_say_where_someone_comes_from(shop: Shop, tmp
     assert sources == ["127.0.0.1", "203.0.113.9", "127.0.0.1"]
 
 
+async def test_a_chain_of_proxies_that_each_add_a_line_is_read_as_one_list(shop: Shop, tmp_path) -> None:
+    await shop.person()
+    async with AsyncExitStack() as stack:
+        behind = await open_shop(stack, shop.database, tmp_path, trusted_proxies=("127.0.0.0/8", "10.0.0.0/8"))
+        lines = [("x-forwarded-for", at) for at in ("6.6.6.6", "203.0.113.9", "10.0.0.4")]
+        await behind.http.post("/v1/sessions", json=SIGN_IN, headers=lines)
+    async with shop.database.transaction() as tx:
+        sources = await tx.values("SELECT source FROM audit WHERE action = 'log_in'")
+    assert sources == ["203.0.113.9"], "as of one line with commas; what the caller says itself is not believed"
+
+
+@pytest.mark.parametrize(
+    ("told", "source"),
+    [
+        ("6.6.6.6:1, 203.0.113.9:50123, 10.0.0.4:443", "203.0.113.9"),
+        ("[2001:db8::1]:50123", "2001:db8::1"),
+        ("[2001:db8::1]", "2001:db8::1"),
+        ("2001:db8::1", "2001:db8::1"),
+        ("203.0.113.9:junk", "127.0.0.1"),
+    ],
+)
+async def test_a_port_behind_an_address_is_no_part_of_it(shop: Shop, tmp_path, told: str, source: str) -> None:
+    await shop.person()
+    async with AsyncExitStack() as stack:
+        behind = await open_shop(stack, shop.database, tmp_path, trusted_proxies=("127.0.0.0/8", "10.0.0.0/8"))
+        await behind.http.post("/v1/sessions", json=SIGN_IN, headers={"x-forwarded-for": told})
+    async with shop.database.transaction() as tx:
+        assert await tx.values("SELECT source FROM audit WHERE action = 'log_in'") == [source]
+
+
 async def test_a_proxy_that_is_reached_by_ipv6_is_still_known_by_its_ipv4_address(shop: Shop, tmp_path) -> None:
     await shop.person()
     async with AsyncExitStack() as stack:
