@@ -56,6 +56,7 @@ from malha.ordering.placing import NewOrders
 from malha.ordering.rules import derive_status, tags_of
 from malha.payments import service as payments
 from malha.platform import audit, outbox, revisions
+from malha.platform.address import Address
 from malha.platform.brazil import STATES, normalise_document, normalise_email, normalise_phone
 from malha.platform.db import Actor, Tx
 from malha.platform.errors import MalhaError
@@ -589,7 +590,8 @@ def _address_of(submission: Submission) -> tuple[str | None, dict[HoldKind, dict
     to = submission.order.ship_to
     state = to.state if to is not None else None
     if to is None or state not in STATES:
-        return None, {HoldKind.ADDRESS: {"state": state}}
+        lacking = [*rules.lacking(to or Address()), "state"]
+        return None, {HoldKind.ADDRESS: {"state": state, "missing": lacking}}
     if submission.release_now:
         return state, {}
     if missing := rules.lacking(to):
