@@ -2538,6 +2538,7 @@ CREATE TABLE service (
     method text DEFAULT 'ship'::text NOT NULL,
     active boolean DEFAULT true NOT NULL,
     version integer DEFAULT 1 NOT NULL,
+    channel_label boolean DEFAULT false NOT NULL,
     CONSTRAINT service_pkey PRIMARY KEY (id),
     CONSTRAINT service_code_key UNIQUE (code),
     CONSTRAINT service_method_check CHECK ((method = ANY (ARRAY['ship'::text, 'pickup'::text])))
