@@ -2969,6 +2969,7 @@ CREATE TABLE stock_snapshot_row (
     mentioned boolean NOT NULL,
     underway integer DEFAULT 0 NOT NULL,
     seen xid,
+    waits boolean DEFAULT false NOT NULL,
     CONSTRAINT stock_snapshot_row_pkey PRIMARY KEY (snapshot_id, sku_id, location_id)
 );
 
