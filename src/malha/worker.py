@@ -117,6 +117,7 @@ CHORES = (
     Chore("watch_pickups", 30, order_to_cash.watch_pickups),
     Chore("watch_payments", 10, order_to_cash.watch_payments),
     Chore("follow_slots", 15, order_to_cash.follow_slots),
+    Chore("watch_names", 15, order_to_cash.watch_names),
     Chore("watch_rules", 60, order_to_cash.watch_rules),
     Chore("resume_locations", 15, _in_one(network.resume_due)),
     Chore("find_late", 30, _in_one(lateness.find_late)),

@@ -6,7 +6,7 @@ import pytest
 from linked_world import CODE, Linked, linked
 
 from malha.channels import service as channels
-from malha.channels.connecting import mapping, mapping_reads, products, turns
+from malha.channels.connecting import mapping, mapping_reads, products, service, turns
 from malha.channels.connecting.errors import UnknownEntry
 from malha.channels.connecting.mapping_rules import Suggestion, clear, gtins_of, ranked
 from malha.channels.model import ListingDraft
@@ -116,6 +116,31 @@ async def test_an_order_that_is_here_is_cancelled_though_its_variant_was_unmappe
     assert await shop.values("SELECT status FROM sales_order") == ["cancelled"]
 
 
+HELD = "SELECT entity, state, cause FROM channel_inbox ORDER BY id"
+
+
+async def test_a_product_that_cannot_be_read_waits_for_a_person_until_it_can_be(shop: Linked):
+    shop.peer.products = [{"id": "1", "sku": "A"}, {"id": "bad", "price": "x"}, {"id": "worse", "price": "x"}]
+    await read(shop)
+    held = [("product:bad", "parked", "unread"), ("product:worse", "parked", "unread")]
+    assert await shop.rows(HELD) == held
+    assert (await shop.health()).inbox_parked == 2
+    await shop.settle()
+    assert await shop.rows(HELD) == held, "nobody asks its channel for an order of that name"
+    # Tried again and as it was, it is held again; one that was dropped is not.
+    ids = dict(await shop.rows("SELECT entity, id FROM channel_inbox"))
+    async with shop.database.transaction() as tx:
+        await service.drop(tx, CODE, came=[ids["product:worse"]])
+        await service.replay(tx, CODE, came=[ids["product:bad"]])
+    await shop.handle()
+    await read(shop)
+    assert await shop.rows(HELD) == [("product:bad", "parked", "unread"), ("product:worse", "dropped", "unread")]
+    shop.peer.products.append({"id": "bad", "sku": "BLUE", "name": "Mended"})
+    await read(shop)
+    assert [state for _, state, _ in await shop.rows(HELD)] == ["done", "dropped"]
+    assert "BLUE" in {code for code, _, _ in await shop.rows(MAPPED)}
+
+
 async def test_a_catalogue_is_read_page_by_page_and_what_is_exactly_ours_is_taken_for_it(shop: Linked):
     await name(shop, "B", "Manta", "7891000315507")
     shop.peer.products = [{"id": f"v{n}", "sku": f"T-{n}", "name": f"Thing {n}"} for n in range(7)]
@@ -125,6 +150,7 @@ async def test_a_catalogue_is_read_page_by_page_and_what_is_exactly_ours_is_take
     found = {code: (sku, how) for code, sku, how in await shop.rows(MAPPED)}
     assert len(found) == 9
     assert (found["A"], found["vb"], found["T-3"]) == (("A", "exact"), ("B", "exact"), (None, None))
+    assert await shop.rows(HELD) == [("product:bad", "parked", "unread")]
     asked = len(shop.peer.asked)
     shop.peer.products.append({"id": "late", "sku": "LATE"})
     await read(shop)

@@ -15,10 +15,12 @@ from malha.fiscal.model import DocumentFacts
 from malha.flows.subscriptions import SUBSCRIPTIONS
 from malha.fulfillment import service as fulfillment
 from malha.fulfillment.errors import OrderStopped, ReleaseHeld
+from malha.intake.model import NewLine, NewOrder
 from malha.ordering import service as ordering
 from malha.ordering.model import CancelWish, HoldKind
 from malha.payments import service as payments
 from malha.payments.model import Fact, FactKind
+from malha.platform.address import Address
 from malha.platform.flaws import Invalid
 from malha.platform.money import Money
 from malha.platform.subscribers import drain
@@ -489,6 +491,52 @@ async def test_what_is_captured_in_parts_is_recorded_part_by_part(shop: Linked):
         await hear(shop, shop.peer.sell("1001", payments=paid("captured", amount)))
     assert await shop.rows(LEDGER) == [("authorised", 4000), ("captured", 1500), ("captured", 2500)]
     assert await shop.rows(PARKED) == []
+
+
+async def test_what_is_left_of_an_authorisation_that_was_given_up_after_a_part_was_captured_secures_nothing(
+    shop: Linked,
+):
+    async with shop.database.transaction() as tx:
+        await tx.execute("UPDATE channel SET payment_policy = 'before_release'")
+    await shop.gate.cache.anew()
+    await hear(shop, shop.peer.sell("1001", lines=LINES, payments=paid("authorised")))
+    await hear(shop, shop.peer.sell("1001", payments=paid("captured", 1500)))
+    await drain(shop.database, SUBSCRIPTIONS)
+    assert await shop.values("SELECT status FROM sales_order") == ["allocated"], "the rest may still be captured"
+    for _ in range(2):
+        await hear(shop, shop.peer.sell("1001", payments=paid("captured", 1500, given_up=True)))
+        await drain(shop.database, SUBSCRIPTIONS)
+        assert await shop.rows(LEDGER) == [("authorised", 4000), ("captured", 1500), ("voided", 2500)]
+        assert await shop.values("SELECT status FROM sales_order") == ["awaiting_payment"]
+    assert await shop.rows(PARKED) == []
+
+
+async def test_money_that_is_told_together_with_a_cancel_is_recorded_and_what_was_given_back_of_it(shop: Linked):
+    await hear(shop, shop.peer.sell("1001", lines=LINES, payments=paid("pending")))
+    more = {"id": "p2", "method": "pix", "amount": 700, "state": "captured"}
+    never = {"id": "p3", "method": "pix", "amount": 900, "state": "pending"}
+    told = [*paid("captured"), more, never]
+    shop.peer.give_back("1001", "r1", 4000, payment="p1")
+    for _ in range(2):
+        await hear(shop, shop.peer.sell("1001", status="cancelled", payments=told))
+        assert await shop.rows(LEDGER) == [("captured", 4000), ("captured", 700), ("refunded", 4000)]
+    assert await shop.rows(PARKED) == []
+    assert await shop.values("SELECT refund_due FROM order_payment") == [700]
+    assert await shop.values("SELECT count(*)::int FROM tender") == [2]
+
+
+async def test_an_order_that_came_another_way_with_other_lines_does_not_leave_until_a_person_has_looked(shop: Linked):
+    to = Address(postal_code="01310100", city="São Paulo", state="SP", street="Av. Paulista")
+    typed = NewOrder(channel="web", external_id="1001", lines=[NewLine("A", 1, 1000)], ship_to=to)
+    await shop.gate.submit(typed)
+    await sold(shop)
+    assert [cause for cause, _ in await shop.rows(PARKED)] == ["changed"]
+    assert await shop.rows(HOLDS) == [("payment", True), ("channel_change", True)]
+    async with shop.database.transaction() as tx:
+        await ordering.resolve_hold(tx, await ours(shop), HoldKind.CHANNEL_CHANGE, resolution="asked")
+    await hear(shop, shop.peer.sell("1001"))
+    assert await shop.rows(HOLDS) == [("payment", True), ("channel_change", False)], "a person has looked at just that"
+    assert await shop.rows(LEDGER) == []
 
 
 async def test_a_payment_arrives_though_the_order_was_changed_and_what_pays_the_change_waits_with_it(shop: Linked):

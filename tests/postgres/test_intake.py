@@ -286,6 +286,19 @@ async def test_an_address_that_no_parcel_reaches_waits_and_its_goods_are_kept_me
     await assert_stock_adds_up(retailer)
 
 
+async def test_an_address_without_a_state_says_all_that_it_lacks(gate: Gate, retailer: Database) -> None:
+    said: list[tuple[Address | None, list[str]]] = [
+        (None, ["street", "postal_code", "state"]),
+        (Address(postal_code="01310-100", street="Rua A", state="XX"), ["state"]),
+    ]
+    for n, (to, missing) in enumerate(said):
+        placed = await gate.submit(an_order(f"{n}", ship_to=to))
+        assert placed.holds == ["address"]
+        async with retailer.snapshot() as tx:
+            detail = await tx.value("SELECT detail FROM order_hold WHERE order_id = %s", (placed.id,))
+        assert detail == {"state": None if to is None else "XX", "missing": missing}
+
+
 async def test_a_payment_that_an_order_says_twice_pays_once(gate: Gate, retailer: Database) -> None:
     pix = f"E12345678202612011030{'A' * 11}"
     said = functools.partial(NewPayment, amount=995, state="captured")

@@ -14,6 +14,7 @@ from malha.ordering.errors import (
     LineMapped,
     LineNotFound,
     NothingToHold,
+    NothingToSend,
     OrderChanged,
     OrderNotFound,
     SkuNotKnown,
@@ -215,6 +216,19 @@ async def test_address_and_buyer_are_corrected_until_work_begins(database):
             await service.change_address(tx, order_id, good)
         with pytest.raises(WorkBegan):
             await service.change_buyer(tx, order_id, Buyer("Ana"))
+
+
+async def test_a_cancelled_order_is_sent_to_no_other_address(database):
+    async with database.transaction() as tx:
+        world = await a_network(tx)
+        order_id = await an_order(tx, world, 1)
+        await service.cancel(tx, order_id, reason="changed her mind")
+        with pytest.raises(NothingToSend):
+            await service.change_address(
+                tx,
+                order_id,
+                Address(postal_code="20040002", street="Rua A", number="1", city="Rio de Janeiro", state="RJ"),
+            )
 
 
 async def test_an_unknown_sku_is_mapped_a_kit_is_taken_apart_and_the_hold_is_lifted_with_the_last(database):

@@ -15,6 +15,7 @@ from malha.payments import reads as payment_reads
 from malha.payments import service
 from malha.payments.errors import CapturedTooMuch, FactDiffers, RefundedTooMuch, TenderNotFound, VoidedTooMuch
 from malha.payments.model import Fact, FactKind, NewTender
+from malha.platform.flaws import Invalid
 from malha.platform.ids import new_id
 from malha.platform.subscribers import drain
 from malha.testing.builders import Sold, a_network, a_product, an_order
@@ -115,6 +116,31 @@ async def test_the_same_fact_twice_is_recorded_once_and_with_another_amount_refu
         with pytest.raises(FactDiffers):
             await service.record_fact(tx, order_id, a_fact("captured", 701))
         assert await tx.value("SELECT count(*) FROM payment_entry") == 1
+
+
+async def test_a_reference_is_the_same_whatever_spaces_are_around_it_and_of_spaces_only_it_is_none(database):
+    async with database.transaction() as tx:
+        world = await a_network(tx)
+        order_id = await an_order(tx, world, 2, paid="pending")
+        pix = NewTender(order_id=order_id, position=0, kind="voucher", amount=300, state="captured", reference=" V1")
+        for said in ("V1", " V1", "V1  "):
+            await service.add_tender(tx, order_id, msgspec.structs.replace(pix, reference=said))
+            await service.record_fact(tx, order_id, a_fact("captured", 100, f"{said} "))
+        assert await tx.tuples("SELECT kind, amount, reference FROM payment_entry ORDER BY id") == [
+            ("captured", 300, "V1"),
+            ("captured", 100, "V1"),
+        ]
+        # What the former program recorded with spaces is known, too.
+        await tx.execute("UPDATE payment_entry SET reference = ' V1 '")
+        await tx.execute("UPDATE tender SET reference = 'V1 ' WHERE reference IS NOT NULL")
+        await service.add_tender(tx, order_id, pix)
+        assert (await service.record_fact(tx, order_id, a_fact("captured", 100, "V1"))).repeated
+        for nothing in ("", " ", "\t "):
+            with pytest.raises(Invalid):
+                await service.record_fact(tx, order_id, a_fact("captured", 100, nothing))
+            with pytest.raises(Invalid):
+                await service.add_tender(tx, order_id, msgspec.structs.replace(pix, reference=nothing))
+        assert await tx.value("SELECT count(*) FROM payment_entry") == 2
 
 
 async def test_a_payment_that_is_told_again_under_its_reference_is_no_second_one(database):

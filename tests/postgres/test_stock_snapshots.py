@@ -25,7 +25,7 @@ from malha.inventory.errors import TooLongAgo
 from malha.inventory.model import Claim, Reason, Reference
 from malha.inventory.sync import applying, deltas, drift, files, reads, sieve, sources
 from malha.inventory.sync import errors as sync
-from malha.inventory.sync.model import Delta, DriftState, Outcome, Scope, SourceDraft, State, ZeroRule
+from malha.inventory.sync.model import Delta, DriftState, Outcome, Scope, Snapshot, SourceDraft, State, ZeroRule
 from malha.inventory.sync.receiving import TooManyZeros
 from malha.platform.db import Database
 from malha.platform.idempotency import KeyReused
@@ -142,6 +142,77 @@ async def test_bad_rows_are_held_with_their_place_and_do_not_empty_what_they_spe
     now = await on_hand(database)
     assert [now[sku, 1] for sku in range(1, 7)] == [12, 10, 10, 10, 10, 10]
     assert [now[sku, 2] for sku in range(1, 7)] == [5, 10, 0, 0, 0, 10]
+
+
+STRANGE = b"sku;location;on_hand\nS1;L1;12\nS2X;L1;10\nS4;L1;10\nS5;L1;10\nS6;L1;10\nS1;L2;10\n"
+
+
+async def _begin(_tx: object, _id: object, _source: int) -> None:
+    """Nothing is deferred: the test applies it."""
+
+
+async def confirmed(database: Database, id_: UUID) -> Snapshot:
+    async with database.transaction(ACTOR) as tx:
+        await applying.confirm(tx, id_, _begin)
+    await applying.apply(database, id_, at_once=1)
+    async with database.transaction() as tx:
+        return await reads.snapshot(tx, id_)
+
+
+async def test_what_a_row_of_an_unknown_sku_may_mean_is_not_emptied_before_a_person_has_looked(
+    database: Database,
+) -> None:
+    await a_retailer(database)
+    waits = await state(database, STRANGE, seq=1, as_of=hours_ago(5), scope=Scope.WHOLE)
+    now = await on_hand(database)
+    assert [now[sku, 1] for sku in range(1, 7)] == [12, 10, 10, 10, 10, 10], "S2 may be S2X, and S3 too"
+    assert [now[sku, 2] for sku in range(1, 7)] == [10, 0, 0, 0, 0, 0], "no row there is of an unknown SKU"
+    assert (waits.state, waits.reason, waits.ended_at) == (State.WAITING, {"code": "absent", "rows": 2}, None)
+    async with database.transaction() as tx:
+        assert [(e.sku, e.location, e.difference) for e in await reads.expected(tx, waits.id)] == [
+            ("S2", "L1", -10),
+            ("S3", "L1", -10),
+        ]
+        assert [count for count, _more, _fewer in (await reads.expected_places(tx, waits.id)).values()] == [2]
+    done = await confirmed(database, waits.id)
+    now = await on_hand(database)
+    assert [now[sku, 1] for sku in range(1, 7)] == [12, 0, 0, 10, 10, 10]
+    assert (done.state, done.done, done.differing) == (State.APPLIED, 8, 8)
+    # The same row again is a stranger that is known; another one is not.
+    again = STRANGE.replace(b"S4;L1;10\n", b"")
+    assert (await state(database, again, seq=2, as_of=hours_ago(4), scope=Scope.WHOLE)).state is State.APPLIED
+    assert (await on_hand(database))[4, 1] == 0
+    other = again.replace(b"S5;L1", b"5,00E+01;L1")
+    assert (await state(database, other, seq=3, as_of=hours_ago(3), scope=Scope.WHOLE)).state is State.WAITING
+    assert (await on_hand(database))[5, 1] == 10
+
+
+async def test_while_a_person_has_not_looked_the_next_statement_waits_too_and_an_older_one_comes_too_late(
+    database: Database,
+) -> None:
+    await a_retailer(database, zero_percent=50)
+    older = await state(database, {(1, 1): 3}, seq=1, as_of=hours_ago(6), check=True)
+    first = await state(database, STRANGE + b"S2;L2;10\nS3;L2;10\n", seq=2, as_of=hours_ago(5), scope=Scope.WHOLE)
+    assert (older.state, first.state) == (State.WAITING, State.WAITING)
+    with pytest.raises(sync.OlderSnapshot):
+        await confirmed(database, older.id)
+    second = await state(database, STRANGE + b"S2;L2;10\nS3;L2;10\n", seq=3, as_of=hours_ago(4), scope=Scope.WHOLE)
+    assert second.state is State.WAITING, "nobody has said yet that its rows are strangers"
+    assert (await on_hand(database))[2, 1] == 10
+    assert (await confirmed(database, second.id)).state is State.APPLIED
+    assert (await on_hand(database))[2, 1] == 0
+    with pytest.raises(sync.OlderSnapshot):
+        await confirmed(database, first.id)
+
+
+async def test_a_row_that_nobody_can_read_keeps_what_is_not_mentioned_everywhere(database: Database) -> None:
+    await a_retailer(database)
+    lines = [f"S{sku};L{place};10" for sku in range(1, 7) for place in (1, 2) if sku != 2]
+    file = "\n".join(["sku;location;on_hand", *lines, 'S2;"L1;10;7', ""]).encode()
+    waits = await state(database, file, seq=1, as_of=hours_ago(2), scope=Scope.WHOLE)
+    now = await on_hand(database)
+    assert (now[2, 1], now[2, 2]) == (10, 10), "its location cannot be read either"
+    assert (waits.state, waits.held) == (State.WAITING, 1)
 
 
 async def test_a_file_with_broken_lines_is_read_row_by_row_and_only_those_are_held(database: Database) -> None:
@@ -686,7 +757,10 @@ async def test_lines_of_json_are_held_by_their_own_numbers_and_those_with_a_key_
         (9, "", "", "unreadable"),
     ]
     now = await on_hand(database)
-    assert [now[sku, 1] for sku in (1, 2, 4, 5, 6, 7, 8)] == [11, 10, 10, 7, 10, 7, 0]  # no held row empties a shelf
+    assert [now[sku, 1] for sku in (1, 2, 4, 5, 6, 7, 8)] == [11, 10, 10, 7, 10, 7, 10]  # no held row empties a shelf
+    assert done.reason == {"code": "absent", "rows": 5}, "S8 may be what the row is of that nobody can read"
+    assert (await confirmed(database, done.id)).state is State.APPLIED
+    assert (await on_hand(database))[8, 1] == 0
     assert done.rows == 8
 
 

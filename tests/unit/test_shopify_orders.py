@@ -132,6 +132,19 @@ async def test_an_authorised_payment_is_captured_voided_or_lapses(rig: ShopifyRi
     assert (await read(rig, other)).payments[0].state is PaidState.DECLINED
 
 
+async def test_of_an_authorisation_that_was_captured_in_part_and_voided_then_the_rest_is_given_up(rig: ShopifyRig):
+    made = rig.shop.sell(("A", 1), pay="AUTHORIZATION")
+    rig.shop.capture(made, Decimal("20.00"))
+    before = await read(rig, made)
+    assert not before.payments[0].given_up
+    root = made.transactions[0]
+    made.transactions.append(Transaction(rig.shop.next_id(), "VOID", root.amount, parent=root.id))
+    after = await read(rig, made)
+    found = after.payments[0]
+    assert (found.state, found.amount, found.given_up) == (PaidState.CAPTURED, 2_000, True)
+    assert after.version > before.version
+
+
 async def test_what_nobody_began_to_pay_is_a_payment_that_is_waited_for_until_somebody_does(rig: ShopifyRig):
     made = rig.shop.sell(("A", 1), pay="")
     (waiting,) = (await read(rig, made)).payments

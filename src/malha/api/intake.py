@@ -14,7 +14,8 @@ from malha.intake.gate import Gate
 from malha.intake.model import NewOrder, Placed, Result
 from malha.platform import idempotency
 from malha.platform.errors import FieldError, MalhaError
-from malha.platform.i18n import Phrase
+from malha.platform.flaws import Flaw, Invalid
+from malha.platform.i18n import N_, Phrase
 
 MAX_ITEMS = 10_000
 AT_ONCE = 500
@@ -100,6 +101,8 @@ async def create_orders(work: Work, data: bytes) -> BatchReply:
     """
     await _refuse_reuse(work, data)
     items = _items(data)
+    if not items and data.strip():
+        raise Invalid([Flaw("", N_("There is no order in the list."), N_("Send at least one order."))])
     if not items:
         raise MalformedBody(reason=Phrase(EMPTY))
     if len(items) > MAX_ITEMS:

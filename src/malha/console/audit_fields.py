@@ -54,6 +54,7 @@ FIELDS = {
     "release_delay_minutes": N_("Release delay (min)"),
     "locations": N_("Locations"),
     "carrier": N_("Carrier"),
+    "channel_label": N_("The channel gives the label"),
     "method": N_("Method"),
     "colour": N_("Colour"),
     "logo": N_("Logo"),

@@ -60,6 +60,7 @@ CAUSES = {
     "payment": N_("The payment does not fit"),
     "awaits_sale": N_("The ERP does not have the sale yet"),
     "no_capability": N_("The connector cannot tell it"),
+    "unread": N_("Product of its catalogue that cannot be read"),
     "unmapped": N_("Words without a meaning"),
 }
 KINDS = {

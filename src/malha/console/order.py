@@ -226,6 +226,7 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True):
     answers: list[Answer]
     step: Step | None
     mends: dict[str, Step]  # by kind of hold, what mends its cause here
+    lacking: dict[str, str]  # by kind of hold, the parts of the address that it is for
     lines: list[LineView]
     legend: list[tuple[str, str]]
     works: list[WorkView]
@@ -686,6 +687,11 @@ def _mending(facts: Facts, hold: HoldRow) -> Step | None:
     return None
 
 
+def _lacking(hold: HoldRow) -> str:
+    """Return the parts of an address that a hold says are missing, in the reader's language; empty: it says none."""
+    return ", ".join(_(words.LACKING[part]) for part in hold.detail.get("missing", ()) if part in words.LACKING)
+
+
 # What is registered so that an order goes on: the name of the code in the hold, the page, the icon.
 REGISTERED = {
     HoldKind.UNKNOWN_SERVICE: ("service", "/services:new", "truck"),
@@ -951,6 +957,7 @@ def view_of(
         answers=[_where(facts), _late(facts), _blocks(facts), _can(facts, step, may)],
         step=step,
         mends=mends,
+        lacking={hold.kind: said for hold in facts.open_holds if (said := _lacking(hold))},
         lines=lines,
         legend=[(family, ", ".join(said)) for family, said in families.items()],
         works=[_work_view(facts, row) for row in facts.work],

@@ -280,6 +280,7 @@ def _draft(read: Filled, before: ServiceDraft) -> ServiceDraft:
         carrier=read.text("carrier"),
         method=read.choice("method", Method),
         active=read.flag("active"),
+        channel_label=read.flag("channel_label"),
     )
 
 

@@ -341,6 +341,7 @@ async def snapshot_show(request: Request[Any, Any, Any], number: FromPath[int]) 
         expected=expected,
         biggest=biggest,
         address_of=stock_view.address_of,
+        unmentioned=int(reason.get("rows", 0)) if found.absent_wait else 0,
         only_check=reason.get("code") == "check",
         may_decide=may_decide,
         held=[(row, exports.PROBLEM_WORDS.get(row.problem, row.problem)) for row in held],

@@ -117,7 +117,10 @@ HOLD_MEND: dict[str, str] = {
         "or lift the hold if the money pays both."
     ),
     HoldKind.TOTALS: N_("Compare the totals with the channel, then resolve the hold."),
-    HoldKind.ADDRESS: N_("Correct the address, then resolve the hold."),
+    HoldKind.ADDRESS: N_(
+        "Correct the address; the order then goes on by itself. "
+        "If the hold is lifted instead, it goes to the address as it is."
+    ),
     HoldKind.ADDRESS_CHECK: N_("Ask the customer and correct the address, or lift the hold if it is right as it is."),
     HoldKind.CUSTOMER: N_("Check the document with the customer, then resolve the hold."),
     HoldKind.SLOT: N_("Move the order to another slot, or resolve the hold: it then goes without one."),
@@ -131,6 +134,9 @@ HOLD_MEND: dict[str, str] = {
     HoldKind.FRAUD: N_("Review the order, then resolve the hold or cancel the order."),
     HoldKind.MANUAL: N_("Resolve the hold when its reason is gone."),
 }
+
+# Parts of an address without which a parcel goes nowhere, as a hold names them.
+LACKING: dict[str, str] = {"street": N_("street"), "postal_code": N_("CEP"), "state": N_("state")}
 
 # Holds that a person may place and lift, the usual first.
 BY_HAND = tuple(

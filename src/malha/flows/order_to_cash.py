@@ -20,8 +20,8 @@ from malha.intake import awaiting, replanning, ruled, supplying
 from malha.inventory.ahead import reads as ahead_reads
 from malha.inventory.ahead import service as ahead
 from malha.inventory.transfers import service as transfers
+from malha.ordering import naming, slots
 from malha.ordering import service as ordering
-from malha.ordering import slots
 from malha.ordering.model import WAITING, HoldKind
 from malha.payments import deadlines
 from malha.payments import service as payments
@@ -38,6 +38,7 @@ RELEASE_EVERY_S = 2.0
 RELEASE_AT_ONCE = 200
 PLACE_AT_ONCE = 500
 SLOT_ROUNDS = 20
+NAMES_AT_ONCE = 200
 # Most of what a picker misses is found elsewhere within minutes: nobody who waits is told sooner that it is theirs.
 LOOK_AT_MISSING = timedelta(minutes=15)
 # What cannot be planned waits under one of these; it is not short of stock.
@@ -291,6 +292,31 @@ async def watch_payments(db: Database) -> int:
     if lapsed or ended:
         log.info("payments_watched", lapsed=lapsed, ended=ended)
     return lapsed + ended
+
+
+async def watch_names(db: Database) -> int:
+    """Let orders go on whose service or location is registered by now; return how many holds were lifted.
+
+    What nobody knew has no place yet: it is looked for in the same transaction.
+    """
+    async with db.transaction() as tx:
+        known = await naming.known_now(tx, NAMES_AT_ONCE)
+    learned = 0
+    for order_id, kind, found in known:
+
+        async def learn(tx: Tx, order_id: UUID, kind: HoldKind = kind, found: int = found) -> bool:
+            if not await ordering.lock_orders(tx, [order_id], skip_busy=True):
+                return False
+            if not await naming.learn(tx, order_id, kind, found):
+                return False
+            await try_again(tx, order_id)
+            await _say_what_is_short(tx, order_id)
+            return True
+
+        learned += await _one_by_one(db, [order_id], learn)
+    if learned:
+        log.info("names_known", holds=learned)
+    return learned
 
 
 async def watch_rules(db: Database) -> int:

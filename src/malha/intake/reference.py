@@ -91,6 +91,7 @@ class Reference:
         "frozen",
         "kinds",
         "known",
+        "labelled",
         "learned",
         "loaded",
         "location_codes",
@@ -138,6 +139,7 @@ class Reference:
         self.channel_codes = {c.id: c.code for c in snapshot.channels.values()}
         self.priorities = {c.code: c.priority for c in snapshot.channels.values()}
         self.services = {s.code: s.id for s in snapshot.services.values() if s.active}
+        self.labelled = {s.id for s in snapshot.services.values() if s.channel_label}
         self.shipping = snapshot.active_services()
         self.locations = dict(snapshot.location_ids)
         self.details = [snapshot.locations[id_] for id_ in self.network.location_ids]

@@ -56,6 +56,7 @@ from malha.ordering.placing import NewOrders
 from malha.ordering.rules import derive_status, tags_of
 from malha.payments import service as payments
 from malha.platform import audit, outbox, revisions
+from malha.platform.address import Address
 from malha.platform.brazil import STATES, normalise_document, normalise_email, normalise_phone
 from malha.platform.db import Actor, Tx
 from malha.platform.errors import MalhaError
@@ -580,17 +581,19 @@ def _taker_of(batch: _Batch, order: NewOrder, channel: Channel, request: Request
     return Taker(channel.id, order.customer_group)
 
 
-def _address_of(submission: Submission) -> tuple[str | None, dict[HoldKind, dict[str, Any]]]:
+def _address_of(submission: Submission, *, labelled: bool) -> tuple[str | None, dict[HoldKind, dict[str, Any]]]:
     """Return the state that an order goes to, None where it says none, and the hold on its address.
 
     Goods of an address that lacks something, or whose CEP is of another state, are kept meanwhile. Of an order of the
-    past nobody asks any of that: it has been there.
+    past nobody asks any of that: it has been there. Nor of one `labelled` by its channel, which may keep the street to
+    itself: only where it is decided from, its state, is ours to know.
     """
     to = submission.order.ship_to
     state = to.state if to is not None else None
     if to is None or state not in STATES:
-        return None, {HoldKind.ADDRESS: {"state": state}}
-    if submission.release_now:
+        lacking = [*([] if labelled else rules.lacking(to or Address())), "state"]
+        return None, {HoldKind.ADDRESS: {"state": state, "missing": lacking}}
+    if submission.release_now or labelled:
         return state, {}
     if missing := rules.lacking(to):
         return state, {HoldKind.ADDRESS: {"state": state, "missing": missing}}
@@ -630,7 +633,7 @@ def _holds_of(
             holds[HoldKind.UNKNOWN_LOCATION] = {"location": order.pickup_location}
             routable = False
     else:
-        state, wrong = _address_of(submission)
+        state, wrong = _address_of(submission, labelled=service_id in reference.labelled)
         holds |= wrong
         routable = routable and state is not None
     document = order.customer.document

@@ -2569,6 +2569,7 @@ CREATE TABLE service (
     method text DEFAULT 'ship'::text NOT NULL,
     active boolean DEFAULT true NOT NULL,
     version integer DEFAULT 1 NOT NULL,
+    channel_label boolean DEFAULT false NOT NULL,
     CONSTRAINT service_pkey PRIMARY KEY (id),
     CONSTRAINT service_code_key UNIQUE (code),
     CONSTRAINT service_method_check CHECK ((method = ANY (ARRAY['ship'::text, 'pickup'::text])))
@@ -2999,6 +3000,7 @@ CREATE TABLE stock_snapshot_row (
     mentioned boolean NOT NULL,
     underway integer DEFAULT 0 NOT NULL,
     seen xid,
+    waits boolean DEFAULT false NOT NULL,
     CONSTRAINT stock_snapshot_row_pkey PRIMARY KEY (snapshot_id, sku_id, location_id)
 );
 

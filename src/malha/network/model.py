@@ -325,6 +325,7 @@ class ServiceDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     carrier: str
     method: Method = Method.SHIP
     active: bool = True
+    channel_label: bool = False  # the channel that sold it gives the label: its parcels need no street of ours
     rates: list[RateDraft] = []
 
 
@@ -338,6 +339,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     method: Method
     active: bool
     version: int
+    channel_label: bool = False
 
 
 class Rate(msgspec.Struct, frozen=True, kw_only=True):

@@ -52,7 +52,7 @@ async def put_group(tx: Tx, code: str, draft: LocationGroupDraft, version: int |
     refuse(
         [
             *rules.check_text("code", code),
-            *(rules.check_addressable("code", code) if version is None else ()),
+            *(rules.check_new_code("code", code) if version is None else ()),
             *rules.check_text("name", draft.name),
             *(
                 Flaw(f"locations/{i}", says, facts={"value": value})

@@ -116,7 +116,7 @@ FROM location_group g WHERE %(codes)s::text[] IS NULL OR g.code = ANY (%(codes)s
 
 # Small table, read whole.
 SERVICES = """
-SELECT id, code, name, carrier, method, active, version FROM service ORDER BY code
+SELECT id, code, name, carrier, method, active, version, channel_label FROM service ORDER BY code
 """
 
 # The whole tariff.
@@ -458,6 +458,7 @@ def service_draft(s: Service, tariff: Sequence[Rate]) -> ServiceDraft:
         carrier=s.carrier,
         method=s.method,
         active=s.active,
+        channel_label=s.channel_label,
         rates=[
             RateDraft(
                 from_state=r.from_state,

@@ -71,6 +71,17 @@ def check_addressable(at: str, value: str, longest: int = 80) -> Iterator[Flaw]:
         yield Flaw(at, N_("The text has {length} characters."), N_("Use at most {longest}."), facts)
 
 
+def check_new_code(at: str, value: str, longest: int = 80) -> Iterator[Flaw]:
+    """Yield what is wrong with a code that people choose freely, as something new gets it; older ones are as they are.
+
+    Forms and tables take spaces off the ends, and nobody sees two where one is: it would never be found again.
+    """
+    yield from check_addressable(at, value, longest)
+    if value != value.strip() or "  " in value:
+        says, mend = N_("The code has spaces that nobody sees."), N_("Take them off its ends, and keep one of several.")
+        yield Flaw(at, says, mend)
+
+
 def check_text(at: str, value: str, longest: int = 200) -> Iterator[Flaw]:
     """Yield what is wrong with a name that people read: empty, too long, or with control characters."""
     if not value.strip():

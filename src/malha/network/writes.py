@@ -259,12 +259,13 @@ ON CONFLICT DO NOTHING
 
 # A tariff belongs to its service: the version moves even when only rates change.
 UPSERT_SERVICES = """
-INSERT INTO service AS s (code, name, carrier, method, active)
-SELECT code, name, carrier, method, active
-FROM jsonb_to_recordset(%(rows)s::jsonb) AS r (code text, name text, carrier text, method text, active boolean)
+INSERT INTO service AS s (code, name, carrier, method, active, channel_label)
+SELECT code, name, carrier, method, active, channel_label
+FROM jsonb_to_recordset(%(rows)s::jsonb)
+     AS r (code text, name text, carrier text, method text, active boolean, channel_label boolean)
 ORDER BY code
 ON CONFLICT (code) DO UPDATE SET name = excluded.name, carrier = excluded.carrier, method = excluded.method,
-    active = excluded.active, version = s.version + 1
+    active = excluded.active, channel_label = excluded.channel_label, version = s.version + 1
 """
 
 # The tariff of a service is replaced as a whole.

@@ -133,6 +133,14 @@ class WorkBegan(MalhaError):
     mend = "Ask the location to reject the work, or cancel and place the order again."
 
 
+class NothingToSend(Conflict):
+    """A cancelled order goes nowhere: no other address makes it go."""
+
+    code = "nothing_to_send"
+    says = "Order {number} is cancelled: nothing of it is sent to any address."
+    mend = "Place a new order, or add a note to this one."
+
+
 class NotShipped(MalhaError):
     """An order collected at a counter has no delivery address."""
 

@@ -29,6 +29,7 @@ from malha.ordering.errors import (
     LineMapped,
     LineNotFound,
     NothingToHold,
+    NothingToSend,
     NotShipped,
     OrderChanged,
     OrderNotFound,
@@ -621,6 +622,7 @@ async def change_address(tx: Tx, order_id: UUID, address: Address, *, expected: 
     Raises:
         Invalid: a part of the address is missing or wrong.
         NotShipped: the order is collected at a counter.
+        NothingToSend: it is cancelled.
         WorkBegan: a location already works on it.
         BuyerErased: its customer was erased for good.
     """
@@ -632,6 +634,8 @@ async def change_address(tx: Tx, order_id: UUID, address: Address, *, expected: 
     clean = stated_address(msgspec.convert(order.ship_to or {}, Address), clean)
     if order.method != "ship":
         raise NotShipped(number=order.number)
+    if order.status == OrderStatus.CANCELLED:
+        raise NothingToSend(number=order.number)
     await _require_untouched(tx, order)
     params = {"order_id": order_id, "ship_to": _encode(clean).decode(), "state": clean.state}
     await tx.execute(writes.SET_ADDRESS, params)

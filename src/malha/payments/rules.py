@@ -28,6 +28,11 @@ _END_TO_END: Final = re.compile(r"E\d{20}[A-Z0-9]{11}")
 _CHARGE: Final = re.compile(r"(?=.*\d)(?:[A-Z0-9]{26,35}|[0-9A-F]{8}(?:-[0-9A-F]{4}){3}-[0-9A-F]{12})")
 
 
+def named(reference: str | None) -> str | None:
+    """Return a reference as it is kept: without spaces around it, None where nothing is left."""
+    return (reference or "").strip() or None
+
+
 def identity_of(kind: str, reference: str | None) -> str | None:
     """Return what tells a payment from every other of all orders, by its tender's kind; None: its reference does not.
 

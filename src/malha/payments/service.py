@@ -92,6 +92,7 @@ async def record_tenders(tx: Tx, rows: Sequence[NewTender], payable: Mapping[UUI
     """
     if not rows:
         return
+    rows = [msgspec.structs.replace(row, reference=rules.named(row.reference)) for row in rows]
     ids = [new_id() for _ in rows]
     await tx.cursor_of(writes.ADD_TENDERS, _tender_columns(ids, rows))
     facts = [(id_, row, _SETTLED[row.state]) for id_, row in zip(ids, rows, strict=True) if row.state in _SETTLED]
@@ -182,6 +183,9 @@ async def add_tender(tx: Tx, order_id: UUID, tender: NewTender, *, told: bool = 
     """
     order = await ordering.lock_order(tx, order_id)
     _check_amount(tender.amount)
+    if tender.reference is not None and not told:
+        _check_reference(tender.reference)
+    tender = msgspec.structs.replace(tender, reference=rules.named(tender.reference))
     key = {"order_id": order_id, "kind": tender.kind, "reference": tender.reference}
     if tender.reference is not None and (known := await tx.tuples(writes.FIND_TENDER, key)):
         return await _told_again(tx, order, tender, *known[0], told=told)
@@ -234,6 +238,9 @@ async def record_fact(tx: Tx, order_id: UUID, fact: Fact, *, told: bool = False)
     """
     order = await ordering.lock_order(tx, order_id)
     _check_amount(fact.amount)
+    if not told:
+        _check_reference(fact.reference)
+    fact = msgspec.structs.replace(fact, reference=rules.named(fact.reference) or "")
     tenders = (await _tenders_of(tx, [order_id]))[order_id]
     tender = next((t for t in tenders if t.position == fact.position), None)
     if tender is None:
@@ -340,6 +347,12 @@ async def record_given_back(tx: Tx, order_id: UUID, reference: str, *, seen: int
         if (await record_fact(tx, order_id, fact)).repeated:
             raise ReferenceTaken(number=order.number, reference=reference)
     return due
+
+
+def _check_reference(reference: str) -> None:
+    """Refuse a reference of nothing but spaces: the same payment would be recorded once more by each number of them."""
+    says, mend = N_("The reference is empty."), N_("Write what the payment is known by, such as its number there.")
+    refuse([] if rules.named(reference) else [Flaw("reference", says, mend)])
 
 
 def _check_amount(amount: int) -> None:

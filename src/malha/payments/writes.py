@@ -56,7 +56,7 @@ GROUP BY t.id ORDER BY t.order_id, t.position
 # The first of an order's few under a reference: older ones, and those that came with the order, may share it.
 FIND_TENDER = """
 SELECT position, amount FROM tender
-WHERE order_id = %(order_id)s::uuid AND kind = %(kind)s::text AND reference = %(reference)s::text
+WHERE order_id = %(order_id)s::uuid AND kind = %(kind)s::text AND btrim(reference) = %(reference)s::text
 ORDER BY position LIMIT 1
 """
 
@@ -91,7 +91,9 @@ SELECT c.reference, c.order_id, o.channel_id FROM payment_claim c JOIN sales_ord
 WHERE c.reference = ANY (%(references)s::text[])
 """
 
+# A tender has a few. Older ones may have spaces around their reference.
 FIND_ENTRY = """
 SELECT amount FROM payment_entry
-WHERE tender_id = %(tender_id)s::uuid AND kind = %(kind)s::text AND reference = %(reference)s::text
+WHERE tender_id = %(tender_id)s::uuid AND kind = %(kind)s::text AND btrim(reference) = %(reference)s::text
+ORDER BY id LIMIT 1
 """

@@ -18,8 +18,20 @@ def fold(text: str) -> str:
     return _SPACES.sub(" ", stripped.casefold()).strip()
 
 
+# An apostrophe as keyboards have it, and as phones and typesetters write it.
+_APOSTROPHES = str.maketrans(dict.fromkeys("'\u2018\u2019\u02bc\uff07`", "_"))
+
+
 def literal(text: str) -> str:
-    """Return a text as a part of a LIKE pattern: what is a wildcard there stands for itself."""
+    """Return a text that is looked for as a part of a LIKE pattern: what is a wildcard there stands for itself.
+
+    But for apostrophes: whoever types one means it however it was written.
+    """
+    return exactly(text).translate(_APOSTROPHES)
+
+
+def exactly(text: str) -> str:
+    """Return a text as a LIKE pattern of itself only, whatever its case."""
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 

@@ -164,3 +164,26 @@ async def test_a_persons_own_views_are_found_by_their_name(shop: Shop) -> None:
     view = {"list": "orders", "query": "view=ready&channel=web", "name": "Retirada da web"}
     await shop.http.post("/views", data=view, headers=owner)
     assert [each.href for each in await find(shop, owner, "retirada da")] == ["/orders?view=ready&channel=web"]
+
+
+async def test_an_apostrophe_is_found_however_it_was_written(shop: Shop) -> None:
+    async with shop.database.transaction() as tx:
+        await a_shop(tx)
+        await tx.execute("UPDATE variant SET folded = 'copo d’agua couro-1' WHERE sku = 'COURO-1'")
+        await tx.execute("UPDATE customer SET name = 'Joana D''Arc', folded = 'joana d''arc'")
+        (order,) = await tx.values("SELECT id FROM sales_order ORDER BY number LIMIT 1")
+        await tx.execute("UPDATE sales_order SET buyer_name = 'Ana Sant’Anna' WHERE id = %s", (order,))
+        await tx.execute(
+            "INSERT INTO order_search (order_id, placed_at, document) VALUES (%s, now(), 'ana sant’anna')"
+            " ON CONFLICT (order_id) DO UPDATE SET document = excluded.document",
+            (order,),
+        )
+    owner = await shop.session()
+    for typed in ("d'agua", "d’água", "D‘ÁGUA"):
+        assert of(await find(shop, owner, typed), "variant") == ["COURO-1"]
+    for typed in ("d'arc", "d’arc"):
+        assert len(of(await find(shop, owner, typed), "customer")) == 1
+    for typed in ("sant'anna", "sant’anna"):
+        assert len(of(await find(shop, owner, typed), "order")) == 1
+    assert of(await find(shop, owner, "dxagua"), "variant") == []
+    assert of(await find(shop, owner, "d%agua"), "variant") == []

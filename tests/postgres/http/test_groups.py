@@ -5,6 +5,7 @@ import re
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -92,6 +93,28 @@ async def test_what_has_its_code_in_an_address_cannot_have_a_slash_in_it(keyed: 
             assert (refused.status_code, refused.json()["errors"][0]["at"].lstrip("/")) == (422, "code"), (path, code)
         made = await call(keyed, "POST", path, body | {"code": "Vitrine & vão 7%"})
         assert made.status_code == 201, (path, made.text)
+
+
+@pytest.mark.parametrize("code", [" vip", "vip ", "the  best"])
+async def test_a_new_code_has_no_spaces_that_nobody_sees_and_an_old_one_goes_on(keyed: Shop, code: str) -> None:
+    group = {"code": code, "name": "G"}
+    for path, body in (
+        ("/customer-groups", group),
+        ("/location-groups", {**group, "locations": ["LJ01"]}),
+        ("/safety-rules", {**RULE, "code": code, "location_group": None}),
+        ("/allotments", {**CAP, "code": code}),
+        ("/allotments", {**CAP, "customer_groups": [code]}),
+    ):
+        refused = await call(keyed, "POST", path, body)
+        assert refused.status_code == 422, (path, refused.text)
+        assert "The code has spaces that nobody sees." in refused.text, path
+    async with keyed.database.transaction() as tx:
+        await tx.execute("INSERT INTO customer_group (code, name) VALUES (%s, 'Old')", (code,))
+    (old,) = [each for each in (await call(keyed, "GET", "/customer-groups")).json() if each["code"] == code]
+    path = f"/customer-groups/{quote(code)}"
+    changed = await call(keyed, "PUT", path, {"name": "New"}, **{"if-match": f'"{old["version"]}"'})
+    assert changed.status_code == 200, changed.text
+    assert (await call(keyed, "POST", "/customer-groups", {"code": "the best", "name": "G"})).status_code == 201
 
 
 async def test_names_of_groups_are_possible_or_refused_with_a_reason(keyed: Shop) -> None:

@@ -7,6 +7,7 @@ from test_one_payment_one_order import E2E
 from tests_http import Shop
 
 from malha.identity.model import Role
+from malha.ordering import service as ordering
 from malha.ordering.model import HoldKind
 from malha.payments import service as payments
 from malha.payments.model import NewTender
@@ -102,3 +103,20 @@ async def test_holds_that_begin_with_an_acronym_keep_it_within_a_sentence(shop: 
     page = (await shop.http.get("/orders/1", headers={**owner, "accept-language": "pt-BR"})).text
     assert "CEP de outro estado" in page.split('class="m-answers"')[1].split("</dl>")[0]
     assert "SKU desconhecido" in page.split('class="m-answers"')[1].split("</dl>")[0]
+
+
+async def test_a_hold_for_an_address_says_what_is_missing_and_that_correcting_it_is_enough(shop: Shop) -> None:
+    order = await order_of(shop, paid="captured", holds=[HoldKind.ADDRESS])
+    owner = await shop.session(Role.OWNER)
+    page = (await shop.http.get("/orders/1", headers=owner)).text
+    assert "Missing, or no such thing" not in page  # a person placed it, and says why
+    async with shop.database.transaction() as tx:
+        detail = {"state": "SP", "missing": ["street", "postal_code"]}
+        await ordering.lock_order(tx, order)
+        await ordering.restate_hold(tx, order, HoldKind.ADDRESS, detail)
+    page = (await shop.http.get("/orders/1", headers=owner)).text
+    holds = page.split('<div class="m-holds">')[1].split('<div class="m-g-order">')[0]
+    assert "Missing, or no such thing: street, CEP." in holds
+    assert "Correct the address; the order then goes on by itself." in holds
+    page = (await shop.http.get("/orders/1", headers={**owner, "accept-language": "pt-BR"})).text
+    assert "Falta ou não existe: rua, CEP." in page.split('<div class="m-holds">')[1]

@@ -26,6 +26,16 @@ def batch(*numbers: str) -> bytes:
     return json.dumps([{"channel": "web", "external_id": n, "ship_to": to, "lines": lines} for n in numbers]).encode()
 
 
+async def test_a_batch_without_an_order_says_so(sold: Shop) -> None:
+    empty = await sold.http.post("/v1/orders:batch", content=b" [ ] ", headers=sold.headers)
+    assert (empty.status_code, empty.json()["code"]) == (422, "invalid")
+    assert empty.json()["errors"] == [
+        {"at": "", "says": "There is no order in the list.", "mend": "Send at least one order."}
+    ]
+    nothing = await sold.http.post("/v1/orders:batch", content=b"\n", headers=sold.headers)
+    assert (nothing.status_code, nothing.json()["code"]) == (400, "malformed_body")
+
+
 async def test_the_key_of_a_batch_names_it_and_no_other(sold: Shop) -> None:
     key = {**sold.headers, "idempotency-key": "batch-1"}
     first = (await sold.http.post("/v1/orders:batch", content=batch("1", "2"), headers=key)).json()

@@ -16,12 +16,12 @@ from xlsxwriter import Workbook
 
 from malha.identity.model import Role
 from malha.inventory.sync import applying, reads
-from malha.inventory.sync.model import State
+from malha.inventory.sync.model import Scope, State
 from malha.platform import jobs
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from sync_world import a_retailer, moved, on_hand
+from sync_world import a_retailer, hours_ago, moved, on_hand, state
 
 FILE = b"sku;local;saldo\nS1;L1;13\nS2;L1;6\nS3;L1;10\nNOPE;L1;4\n"
 NDJSON = b'{"sku": "S1", "location": "L1", "on_hand": 13}\n{"sku": "S2", "location": "L1", "on_hand": "6"}\n'
@@ -217,3 +217,17 @@ async def test_half_a_form_is_no_file_and_leaves_nothing(stated: Shop) -> None:
         assert await reads.snapshots(tx) == []
     taken = await stated.http.post("/stock-sync/sources/ERP/upload", content=whole, headers=headers)
     assert taken.status_code == 303, taken.text
+
+
+async def test_its_page_says_what_waits_for_rows_of_unknown_skus_and_one_click_goes_on(stated: Shop) -> None:
+    file = b"sku;location;on_hand\nS1;L1;12\nS2X;L1;10\nS4;L1;10\nS5;L1;10\nS6;L1;10\n"
+    await state(stated.database, file, seq=1, as_of=hours_ago(2), scope=Scope.WHOLE)
+    owner = await stated.session(Role.OWNER)
+    page = (await stated.http.get("/stock-sync/snapshots/1", headers=owner)).text
+    assert "2 balances that the file does not mention keep their stock." in page
+    assert "They are stated as zero" not in page
+    assert "S2X" in page
+    answer = await stated.http.post("/stock-sync/snapshots/1/confirm", headers=owner)
+    assert answer.status_code in {200, 303}, answer.text
+    async with stated.database.snapshot() as tx:
+        assert await tx.values("SELECT state FROM stock_snapshot") == ["applying"]

@@ -14,7 +14,7 @@ import structlog
 from psycopg import DatabaseError, OperationalError
 from psycopg.errors import ProgramLimitExceeded
 
-from malha.channels.connecting import cleaning, failures, forgetting, mapping, orders, reads, together, writes
+from malha.channels.connecting import cleaning, failures, forgetting, mapping, orders, reads, together, unread, writes
 from malha.channels.connecting.model import Came, InboxState, Linked
 from malha.channels.connecting.orders import Parked, Unmapped
 from malha.channels.connecting.runtime import Runtime
@@ -195,6 +195,10 @@ def _is_answer(came: Came) -> bool:
 async def _taken(runtime: Runtime, gate: Gate, connection: Linked, came: Came) -> InboxState:
     if _is_answer(came):
         await answering.take(runtime, connection, came.payload, came.received_at)
+        return InboxState.DONE
+    if came.entity.startswith(unread.PREFIX):
+        async with runtime.db.transaction() as tx:
+            await unread.read_anew(tx, connection.id)
         return InboxState.DONE
     return await orders.take(runtime, gate, connection, await _order_of(runtime, connection, came))
 

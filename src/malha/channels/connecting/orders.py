@@ -90,8 +90,7 @@ async def take(runtime: Runtime, gate: Gate, connection: Linked, order: ExtOrder
         placed = await _place(gate, connection, became.order)
         async with runtime.db.transaction(actor_of(connection)) as tx:
             if placed is None:  # it was here already, otherwise than now: we died between the gate and the binding
-                await _refuse_other(tx, connection, order, became.order)
-                became = await _update(tx, connection, order, became)
+                became = await _other(tx, connection, order, became) or await _update(tx, connection, order, became)
             else:
                 became = await _bound(tx, connection, order, placed, became.content)
     if not isinstance(became, list):
@@ -340,7 +339,7 @@ def _payment(said: ExtPayment, words: Words) -> dict[str, Any]:
 
 
 def _reference(said: ExtPayment) -> str | None:
-    return said.id[: reversing.LONGEST_REFERENCE] or None
+    return said.id.strip()[: reversing.LONGEST_REFERENCE] or None
 
 
 def hash_of(order: NewOrder) -> bytes:
@@ -430,14 +429,23 @@ async def _id_of(tx: Tx, connection: Linked, order: ExtOrder) -> UUID | None:
     return found
 
 
-async def _refuse_other(tx: Tx, connection: Linked, order: ExtOrder, new: NewOrder) -> None:
-    """Refuse an order that is here and was never bound, unless what was sold is the same: payments may have moved."""
-    order_id = await _id_of(tx, connection, order)
+async def _other(tx: Tx, connection: Linked, order: ExtOrder, said: _New) -> list[reversing.Problem]:
+    """Return why an order that is here and was never bound is another one, and let nothing of it leave.
+
+    Nothing is wrong where what was sold is the same: payments may have moved.
+    """
+    new, order_id = said.order, await _id_of(tx, connection, order)
+    if order_id is None:
+        return []
     found = await tx.tuples(reads.ORDER_SHAPE, {"order_id": order_id})
     lines = [f"{line.sku} {line.quantity} {line.unit_price} {line.discount}" for line in new.lines]
     total = sum(line.quantity * line.unit_price - line.discount for line in new.lines) - new.discount + new.shipping
-    if found != [(total, lines)]:
-        raise Parked("changed", "an order of this name is here with other lines or another total")
+    if found == [(total, lines)]:
+        return []
+    problems = [reversing.Problem("changed", "an order of this name is here with other lines or another total")]
+    await ordering.lock_order(tx, order_id)
+    await reversing.keep(tx, order_id, order, said.content, problems)
+    return problems
 
 
 async def _update(
@@ -463,7 +471,11 @@ async def _update(
     problems: list[reversing.Problem] = []
     # Of somebody who was erased only money and goods are followed: without them it is another order than was taken.
     erased = await order_reads.is_erased(tx, order_id)
-    if order.state is not ExtState.CANCELLED:
+    gone = order.state is ExtState.CANCELLED
+    if gone:
+        # What came before it was cancelled is to be given back, or was: money is no secret of who cancelled.
+        problems += await _pay(tx, order_id, order, {} if new is None else new.words, here_only=new is None, gone=True)
+    else:
         before = None if known is None or erased else known.content_hash
         changed = before is not None and not is_same(before, content or b"")
         if changed:
@@ -479,17 +491,21 @@ async def _update(
     return problems
 
 
-async def _pay(tx: Tx, order_id: UUID, order: ExtOrder, words: Words, *, here_only: bool) -> list[reversing.Problem]:
+async def _pay(
+    tx: Tx, order_id: UUID, order: ExtOrder, words: Words, *, here_only: bool, gone: bool = False
+) -> list[reversing.Problem]:
     """Record what became of payments since, and return what does not fit; the same again changes nothing.
 
     `here_only`: payments that are not here yet may pay for what was changed at the channel; until that is done here
-    too, they would be money to be given back.
+    too, they would be money to be given back. `gone`: it is cancelled there, so only money that came is looked at.
     """
     rows = list(await payment_reads.tenders(tx, order_id))
     problems: list[reversing.Problem] = []
     for said in order.payments:
         row = _row_of(rows, said, words)
         if row is None and (here_only or said.state is PaidState.DECLINED or said.amount <= 0):
+            continue
+        if row is None and gone and said.state is not PaidState.CAPTURED:
             continue
         if row is not None and said.state is PaidState.DECLINED and row.captured > row.refunded:
             why = f"payment {said.id} was captured, and the channel says now that it is declined"
@@ -503,9 +519,20 @@ async def _pay(tx: Tx, order_id: UUID, order: ExtOrder, words: Words, *, here_on
 async def _pay_one(tx: Tx, order_id: UUID, order: ExtOrder, said: ExtPayment, row: Any, words: Words) -> list[str]:
     if row is None:
         await payments.add_tender(tx, order_id, _tender(order_id, said, words, order.placed_at), told=True)
-    elif fact := _fact_of(row, said):
+        return []
+    if fact := _fact_of(row, said):
+        await payments.record_fact(tx, order_id, fact, told=True)
+    if fact := _given_up(row, said):
         await payments.record_fact(tx, order_id, fact, told=True)
     return []
+
+
+def _given_up(row: Any, said: ExtPayment) -> Fact | None:
+    """Return what is to be recorded of an authorisation of which no more will be captured; None where nothing is."""
+    left = row.authorised - row.voided - max(row.captured, said.amount)
+    if not said.given_up or said.state is not PaidState.CAPTURED or left <= 0:
+        return None
+    return Fact(position=row.position, kind=FactKind.VOIDED, amount=left, reference=_reference(said) or "")
 
 
 def _fact_of(row: Any, said: ExtPayment) -> Fact | None:
@@ -532,7 +559,7 @@ def _row_of(rows: list[Any], said: ExtPayment, words: Words) -> Any:
 
     One name may be of several, as where the channel gives them none: then its kind and its amount say which.
     """
-    named = [row for row in rows if row.reference == _reference(said)]
+    named = [row for row in rows if ((row.reference or "").strip() or None) == _reference(said)]
     if len(named) > 1 or not said.id:
         kind = words.get((TENDER, said.method))
         named = [row for row in named if row.amount == said.amount and kind in {row.kind, None}]

@@ -19,6 +19,7 @@ from malha.channels.connecting import (
     reads,
     registry,
     turns,
+    unread,
     writes,
 )
 from malha.channels.connecting.mapping_rules import Seen
@@ -30,7 +31,7 @@ from malha.platform.sequencer import rest
 
 log = structlog.get_logger(__name__)
 
-STREAM = "products"
+STREAM = unread.STREAM
 EVERY_S = 900.0
 CARE_EVERY_S = 30.0
 
@@ -48,7 +49,7 @@ async def read(reading: Reading) -> tuple[float, str | None]:
     cursor = reading.cursor
     for _ in range(turns.PAGES):
         page = await reading.page(line, partial(source.pull_products, line.ctx), cursor)
-        if page.unread:
+        if page.unread:  # they are held below
             log.warning("products_unread", connection=reading.connection.code, ids=page.unread[:20])
         async with reading.runtime.db.transaction() as tx:
             await mapping.note(
@@ -66,6 +67,7 @@ async def read(reading: Reading) -> tuple[float, str | None]:
             }
             if await tx.value(writes.MOVE_CURSOR, moved) is None:
                 return EVERY_S, None  # somebody else reads it by now
+            await unread.keep(tx, reading.connection.id, page)
         if not page.more:
             break
         if page.cursor == cursor:

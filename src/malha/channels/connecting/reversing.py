@@ -161,5 +161,6 @@ async def _refund(tx: Tx, order_id: UUID, said: ExtRefund) -> list[str]:
 def _tender_of(rows: Any, said: ExtRefund) -> Any:
     """Return the payment that was refunded; where the channel does not say, the first that has so much left."""
     if said.payment:
-        return next((row for row in rows if row.reference == said.payment[:LONGEST_REFERENCE]), None)
+        wanted = said.payment.strip()[:LONGEST_REFERENCE]
+        return next((row for row in rows if (row.reference or "").strip() == wanted), None)
     return next((row for row in rows if row.captured - row.refunded >= said.amount), None)

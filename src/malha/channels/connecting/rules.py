@@ -52,6 +52,10 @@ FIXES: dict[str, str] = {
     "awaits_sale": N_(
         "The ERP does not have the sale of this order: mend what keeps it back, and this follows by itself."
     ),
+    "unread": N_(
+        "Neither the product nor its listing is known here: correct it at the channel, and it is read with the next "
+        "page that names it. To try again reads the whole catalogue."
+    ),
     "unmapped": N_("Say what they mean, or which SKU it is: they go on by themselves."),
     "no_capability": N_("The connector cannot tell this channel such a thing: tell it by hand, then drop this."),
 }

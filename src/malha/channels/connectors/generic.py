@@ -121,6 +121,7 @@ class _Payment(msgspec.Struct):
     installments: int = 1
     paid_at: datetime | None = None
     expires_at: datetime | None = None
+    given_up: bool = False
 
 
 class _Line(msgspec.Struct):
@@ -681,6 +682,7 @@ def _payment(said: _Payment) -> ExtPayment:
         installments=said.installments,
         paid_at=said.paid_at,
         expires_at=said.expires_at,
+        given_up=said.given_up,
     )
 
 

@@ -67,7 +67,10 @@ class PaidState(StrEnum):
 
 
 class ExtPayment(msgspec.Struct, frozen=True, kw_only=True):
-    """A payment; `method` is the peer's word, which a person maps to ours once."""
+    """A payment; `method` is the peer's word, which a person maps to ours once.
+
+    `given_up`: what of its authorisation is not captured by now never will be.
+    """
 
     id: str
     method: str
@@ -76,6 +79,7 @@ class ExtPayment(msgspec.Struct, frozen=True, kw_only=True):
     installments: int = 1
     paid_at: datetime | None = None
     expires_at: datetime | None = None
+    given_up: bool = False
 
 
 class RefundState(StrEnum):

@@ -75,7 +75,7 @@ async def put(tx: Tx, code: str, draft: CustomerGroupDraft, version: int | None)
         CustomerGroupTaken, UnknownCustomerGroup, Conflict: as their words say.
     """
     refuse_limited(tx)
-    refuse(_flaws(code, draft))
+    refuse([*_flaws(draft), *(_code_flaws(code) if version is None else ())])
     before = next(iter(await groups(tx, code)), None)
     if before is None and version is not None:
         raise UnknownCustomerGroup(key=code)
@@ -108,11 +108,15 @@ async def remove(tx: Tx, code: str, version: int) -> None:
     await audit.record(tx, action="delete", entity="customer_group", entity_id=code, before=before)
 
 
-def _flaws(code: str, draft: CustomerGroupDraft) -> list[Flaw]:
-    flaws = [Flaw(at, NEEDED) for at, text in (("code", code), ("name", draft.name)) if not text.strip()]
-    if "," in code:
-        flaws.append(Flaw("code", NO_COMMA))  # forms list groups with commas between
-    flaws += network_rules.check_addressable("code", code, MOST)
+def _code_flaws(code: str) -> list[Flaw]:
+    if not code.strip():
+        return [Flaw("code", NEEDED)]
+    flaws = [Flaw("code", NO_COMMA)] if "," in code else []  # forms list groups with commas between
+    return [*flaws, *network_rules.check_new_code("code", code, MOST)]
+
+
+def _flaws(draft: CustomerGroupDraft) -> list[Flaw]:
+    flaws = [] if draft.name.strip() else [Flaw("name", NEEDED)]
     for at, text, most in (("name", draft.name, MOST), ("note", draft.note, 500)):
         if len(text) > most:
             flaws.append(Flaw(at, TOO_LONG, facts={"most": most}))

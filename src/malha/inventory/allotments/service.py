@@ -122,10 +122,10 @@ async def _resolve(tx: Tx, draft: AllotmentDraft, before: Allotment | None) -> d
     """
     flaws: list[Flaw] = []
     flaws += [Flaw(name, NEEDED) for name in ("code", "name") if not getattr(draft, name).strip()]
-    flaws += network_rules.check_addressable("code", draft.code) if before is None else ()
+    flaws += network_rules.check_new_code("code", draft.code) if before is None else ()
     known = before.customer_groups if before else ()
     for i, group in enumerate(draft.customer_groups):  # whose names are known from now on, and have addresses
-        flaws += network_rules.check_addressable(f"customer_groups/{i}", group) if group not in known else ()
+        flaws += network_rules.check_new_code(f"customer_groups/{i}", group) if group not in known else ()
     starts_at = draft.starts_at or (before.starts_at if before else await tx.now())
     if draft.ends_at is not None and draft.ends_at <= starts_at:
         flaws.append(Flaw("ends_at", BAD_TIME))

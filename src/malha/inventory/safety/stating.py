@@ -73,7 +73,7 @@ def meant(draft: SafetyRuleDraft, known: Named) -> tuple[dict[str, Any], list[Fl
     row["path"] = known.paths.get(draft.category or "")
     flaws = [Flaw(name, NEEDED) for name in ("code", "name") if not getattr(draft, name).strip()]
     if draft.code not in known.there:
-        flaws += network_rules.check_addressable("code", draft.code)
+        flaws += network_rules.check_new_code("code", draft.code)
     if not 0 <= draft.amount <= MOST_UNITS:
         flaws.append(Flaw("amount", BAD_AMOUNT, facts={"value": draft.amount}))
     elif draft.measure is Measure.PERCENT and draft.amount > 100:

@@ -55,7 +55,7 @@ from malha.platform.errors import Forbidden
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_, Word
 from malha.platform.ids import UUID, new_id
-from malha.platform.text import literal
+from malha.platform.text import exactly
 
 APPROVE = "stock:approve"
 MOST_LINES = rules.MOST_LINES
@@ -263,7 +263,7 @@ async def _refuse_received(tx: Tx, draft: ReceiptDraft, document: str) -> None:
 
     In whatever condition: the two may not have seen the same. Other units or SKUs are another part of the delivery.
     """
-    params = {"id": draft.id, "location_id": draft.location_id, "document": literal(document)}
+    params = {"id": draft.id, "location_id": draft.location_id, "document": exactly(document)}
     received: dict[int, Counter[int]] = {}
     for number, sku, units in await tx.tuples(writes.RECEIVED_BY_DOCUMENT, params):
         received.setdefault(number, Counter())[sku] = units

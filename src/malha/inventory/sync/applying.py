@@ -52,6 +52,7 @@ async def apply(db: Database, id_: UUID, *, at_once: int = AT_ONCE) -> None:
         "since": snapshot.as_of - skew - LOOK_BACK,
         "text": f"{source.code} {snapshot.seq}",
         "actor": snapshot.client,
+        "waits": snapshot.absent_wait,  # a person has looked at what it does not mention; all else is applied
     }
     actor = _actor(snapshot)
     place: tuple[int, int] | None = (snapshot.through_sku, snapshot.through_location)
@@ -67,6 +68,8 @@ async def _piece(tx: Tx, facts: dict[str, object], place: tuple[int, int], limit
     """Apply the next keys after a place; return the place reached, or None when all is done."""
     here = facts | {"sku": place[0], "location": place[1]}
     count, sku, location = (await tx.tuples(writes.NEXT_KEYS, here | {"limit": limit}))[0]
+    if not count and not facts["waits"] and await tx.execute(writes.AWAIT_PERSON, {"id": facts["id"]}):
+        return None
     if not count:
         end = {"id": facts["id"], "state": State.APPLIED.value, "states": [State.APPLYING.value], "reason": None}
         await tx.execute(writes.SET_STATE, end)

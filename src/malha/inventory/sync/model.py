@@ -233,6 +233,11 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
         return max(self.rows - self.held - (self.differing - self.absent), 0)
 
     @property
+    def absent_wait(self) -> bool:
+        """Tell whether all is applied but what it does not mention, for rows of it name SKUs that nobody knows."""
+        return (self.reason or {}).get("code") == "absent"
+
+    @property
     def share(self) -> int:
         """Return how much of what differs is done, in whole percent."""
         return 100 if not self.differing else self.done * 100 // self.differing

@@ -110,7 +110,8 @@ WHERE p.snapshot_id = %(id)s::uuid AND (%(scope)s::int[] IS NULL OR l.id = ANY (
 # that is to be applied makes a person's yes too late as well; among those that wait for a worker it is what comes next.
 NEWER_APPLIED = """
 SELECT max(o.seq) FROM stock_snapshot n
-JOIN stock_snapshot o ON o.source_id = n.source_id AND o.seq > n.seq AND o.state = ANY (%(states)s::text[])
+JOIN stock_snapshot o ON o.source_id = n.source_id AND o.seq > n.seq
+     AND (o.state = ANY (%(states)s::text[]) OR o.state = 'waiting' AND o.reason ->> 'code' = 'absent')
 JOIN stock_snapshot_location a ON a.snapshot_id = n.id
 JOIN stock_snapshot_location b ON b.snapshot_id = o.id AND b.location_id = a.location_id
 WHERE n.id = %(id)s::uuid
@@ -121,6 +122,7 @@ SELECT r.location_id, count(*)::int, coalesce(sum(greatest(r.stated::bigint + r.
        coalesce(sum(greatest(b.on_hand::bigint - r.stated - r.underway, 0)), 0)::bigint
 FROM stock_snapshot_row r JOIN balance b USING (sku_id, location_id)
 WHERE r.snapshot_id = %(id)s::uuid AND (%(scope)s::int[] IS NULL OR r.location_id = ANY (%(scope)s::int[]))
+  AND (r.waits OR NOT EXISTS (SELECT FROM stock_snapshot WHERE id = %(id)s::uuid AND reason ->> 'code' = 'absent'))
 GROUP BY 1
 """
 _EXPECTED = """
@@ -131,6 +133,7 @@ JOIN balance b USING (sku_id, location_id)
 JOIN variant v ON v.id = r.sku_id
 JOIN location l ON l.id = r.location_id
 WHERE r.snapshot_id = %(id)s::uuid AND (%(scope)s::int[] IS NULL OR r.location_id = ANY (%(scope)s::int[]))
+  AND (r.waits OR NOT EXISTS (SELECT FROM stock_snapshot WHERE id = %(id)s::uuid AND reason ->> 'code' = 'absent'))
 """
 # A page of the rows' primary key.
 EXPECTED = (

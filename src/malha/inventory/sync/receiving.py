@@ -387,6 +387,8 @@ class _Intake:
         held = await tx.execute(loaded.stage.hold(self.id, self.actor.scope)) if unsound or twice else 0
         zeroed = await tx.value(writes.COUNT_ZEROED, {"id": self.id}) if whole else 0
         state = self._state(zeroed, stocked) if whole else State.APPLYING
+        if whole and held and state is State.APPLYING and not said.check:
+            await tx.execute(writes.KEEP_ABSENT, {"id": self.id, "source": source.id})
         looked_at = said.check and state is State.APPLYING
         if looked_at:
             state = State.WAITING

@@ -112,7 +112,44 @@ SELECT count(*)::int FROM stock_snapshot_row r JOIN balance b USING (sku_id, loc
 WHERE r.snapshot_id = %(id)s::uuid AND r.stated::bigint + r.underway = 0 AND b.on_hand > 0
 """
 
+# What a whole statement does not mention may be what its rows without a known SKU speak of: those of its locations, or
+# everywhere where they name none. Rows that stood as they are in the last statement that was applied are strangers that
+# are known. By the keys of the rows held, few; what is not mentioned is among the rows of the snapshot.
+KEEP_ABSENT = """
+WITH said AS (
+    SELECT h.sku, h.problem, h.location FROM stock_snapshot_held h
+    WHERE h.snapshot_id = %(id)s::uuid
+      AND h.problem IN ('unreadable', 'key_twice', 'no_result', 'unknown_sku', 'unknown_gtin', 'bad_gtin')
+      AND NOT EXISTS (SELECT FROM variant v WHERE v.sku = h.sku)
+), former AS (
+    SELECT h.sku, h.problem, count(*) AS rows FROM stock_snapshot_held h
+    WHERE h.snapshot_id = (SELECT id FROM stock_snapshot
+                           WHERE source_id = %(source)s::int AND scope = 'whole' AND state = 'applied'
+                           ORDER BY seq DESC LIMIT 1)
+    GROUP BY 1, 2
+), strange AS (
+    SELECT s.sku, s.problem FROM (SELECT sku, problem, count(*) AS rows FROM said GROUP BY 1, 2) s
+    LEFT JOIN former f USING (sku, problem)
+    WHERE s.rows > coalesce(f.rows, 0)
+), places AS (
+    SELECT DISTINCT p.id FROM said JOIN strange USING (sku, problem) LEFT JOIN location p ON p.code = said.location
+)
+UPDATE stock_snapshot_row r SET waits = true
+FROM balance b
+WHERE r.snapshot_id = %(id)s::uuid AND NOT r.mentioned AND b.sku_id = r.sku_id AND b.location_id = r.location_id
+  AND b.on_hand > 0 AND (r.location_id IN (SELECT id FROM places) OR EXISTS (SELECT FROM places WHERE id IS NULL))
+"""
+
 # --- applying ---
+
+# All else of it is applied: what waits begins anew at the first key.
+AWAIT_PERSON = """
+UPDATE stock_snapshot s
+SET state = 'waiting', through_sku = 0, through_location = 0,
+    reason = jsonb_build_object('code', 'absent', 'rows', w.rows)
+FROM (SELECT count(*) AS rows FROM stock_snapshot_row WHERE snapshot_id = %(id)s::uuid AND waits) w
+WHERE s.id = %(id)s::uuid AND s.state = 'applying' AND w.rows > 0
+"""
 
 # The row's lock decides between two presses of a button, and between a press and the worker.
 LOCK_SNAPSHOT = "SELECT state FROM stock_snapshot WHERE id = %(id)s::uuid FOR NO KEY UPDATE"
@@ -131,6 +168,7 @@ SELECT count(*)::int, (array_agg(sku_id ORDER BY sku_id DESC, location_id DESC))
 FROM (
     SELECT sku_id, location_id FROM stock_snapshot_row
     WHERE snapshot_id = %(id)s::uuid AND (sku_id, location_id) > (%(sku)s::int, %(location)s::int)
+      AND waits = %(waits)s::boolean
     ORDER BY sku_id, location_id LIMIT %(limit)s::int
 ) k
 """
@@ -162,7 +200,7 @@ LEFT JOIN (
 LOCK_FENCES_OF_PART = """
 SELECT f.sku_id FROM fence_stock f JOIN stock_snapshot_row r USING (sku_id, location_id)
 WHERE r.snapshot_id = %(id)s::uuid AND (r.sku_id, r.location_id) > (%(sku)s::int, %(location)s::int)
-  AND (r.sku_id, r.location_id) <= (%(to_sku)s::int, %(to_location)s::int)
+  AND (r.sku_id, r.location_id) <= (%(to_sku)s::int, %(to_location)s::int) AND r.waits = %(waits)s::boolean
 ORDER BY f.sku_id, f.location_id, f.allotment_id
 FOR NO KEY UPDATE OF f
 """
@@ -172,7 +210,7 @@ LOCK_PART = """
 WITH locked AS MATERIALIZED (
     SELECT b.sku_id FROM balance b JOIN stock_snapshot_row r USING (sku_id, location_id)
     WHERE r.snapshot_id = %(id)s::uuid AND (r.sku_id, r.location_id) > (%(sku)s::int, %(location)s::int)
-      AND (r.sku_id, r.location_id) <= (%(to_sku)s::int, %(to_location)s::int)
+      AND (r.sku_id, r.location_id) <= (%(to_sku)s::int, %(to_location)s::int) AND r.waits = %(waits)s::boolean
     ORDER BY b.sku_id, b.location_id
     FOR NO KEY UPDATE OF b
 )
@@ -251,13 +289,15 @@ WITH newer AS MATERIALIZED (
         SELECT coalesce(m.later, 0) AS later, coalesce(m.later, 0) + r.stated + r.underway AS wanted  -- of bigint
     ) w
     WHERE r.snapshot_id = %(id)s::uuid AND (r.sku_id, r.location_id) > (%(sku)s::int, %(location)s::int)
-      AND (r.sku_id, r.location_id) <= (%(to_sku)s::int, %(to_location)s::int)
+      AND (r.sku_id, r.location_id) <= (%(to_sku)s::int, %(to_location)s::int) AND r.waits = %(waits)s::boolean
       AND (r.location_id IN (SELECT location_id FROM stock_source_location WHERE source_id = %(source)s::int)) IS TRUE
       AND (NOT EXISTS (SELECT FROM newer) OR NOT EXISTS (
           SELECT FROM stock_snapshot o JOIN stock_snapshot_row q ON q.snapshot_id = o.id
           WHERE o.source_id = %(source)s::int AND o.seq > %(seq)s::bigint AND o.accepted_at IS NOT NULL
             AND q.sku_id = r.sku_id AND q.location_id = r.location_id
-            AND (q.sku_id, q.location_id) <= (o.through_sku, o.through_location)
+            AND ((q.waits = (coalesce(o.reason ->> 'code', '') = 'absent')
+                  AND (q.sku_id, q.location_id) <= (o.through_sku, o.through_location))
+                 OR (o.reason ->> 'code' = 'absent' AND NOT q.waits))
           OFFSET 0))
 ), moved AS (
     UPDATE balance b SET on_hand = b.on_hand + d.delta

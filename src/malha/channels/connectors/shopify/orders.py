@@ -255,11 +255,12 @@ def _payment(said: Mapping[str, Any], after: Sequence[Mapping[str, Any]]) -> Ext
     done = [each for each in after if each["status"] == "SUCCESS"]
     captured = sum(shop_money(each["amountSet"]) for each in done if each["kind"] == "CAPTURE")
     at = said["processedAt"]
+    voided = any(each["kind"] == "VOID" for each in done)
     if said["kind"] in {"AUTHORIZATION", "EMV_AUTHORIZATION"} and state is PaidState.CAPTURED:
         if captured:
             amount = captured
             at = next(each["processedAt"] for each in done if each["kind"] == "CAPTURE")
-        elif any(each["kind"] == "VOID" for each in done):
+        elif voided:
             state = PaidState.DECLINED
         else:
             state = PaidState.AUTHORISED
@@ -275,6 +276,7 @@ def _payment(said: Mapping[str, Any], after: Sequence[Mapping[str, Any]]) -> Ext
         state=state,
         paid_at=instant(at) if at and state is PaidState.CAPTURED else None,
         expires_at=instant(expires) if expires and state is PaidState.AUTHORISED else None,
+        given_up=voided and state is PaidState.CAPTURED,
     )
 
 
