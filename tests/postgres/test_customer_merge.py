@@ -222,6 +222,32 @@ async def test_two_that_went_into_one_are_told_apart_in_the_order_in_which_they_
         assert await tx.value("SELECT count(*) FROM customer_alias") == 0
 
 
+async def test_two_merges_of_one_profile_are_undone_at_once(database):
+    async with database.transaction() as tx:
+        kept, first, second = [await profile(tx, name=n, email=f"{n.lower()}@x.example") for n in "KFS"]
+        merges, version = [], 1
+        for gone in (first, second):
+            done = await merge_customers(tx, kept.id, gone.id, (version, 1), frozenset({"email"}))
+            merges.append(done.id)
+            version = done.kept_version
+
+    async def undo(merge_id):
+        async with database.transaction() as tx:
+            await unmerge_customers(tx, merge_id)
+
+    undoing = []
+    async with database.transaction() as tx:
+        await tx.value("SELECT 1 FROM customer WHERE id = %(id)s::uuid FOR UPDATE", {"id": kept.id})
+        for n, merge_id in enumerate(merges, 1):
+            undoing.append(asyncio.create_task(undo(merge_id)))
+            while await waiting(database) < n:
+                await asyncio.sleep(0.01)
+    await asyncio.gather(*undoing)
+    async with database.transaction() as tx:
+        found = await reads.by_ids(tx, [kept.id, first.id, second.id])
+    assert [found[c.id].email for c in (kept, first, second)] == ["k@x.example", "f@x.example", "s@x.example"]
+
+
 async def test_what_a_profile_gave_up_twice_leads_to_it_when_the_first_one_goes_back(database):
     k_buys, taken = [Buyer(name="K", email="k@x.example")], frozenset({"email"})
     async with database.transaction() as tx:

@@ -112,12 +112,13 @@ async def unmerge(tx: Tx, merge_id: UUID) -> Merge:
         CustomerErased: the data of both were erased.
         CustomersDiffer: another profile has one of the identities by now.
     """
-    if await tx.value(writes.LOCK_MERGE, {"id": merge_id}) is None:
-        raise UnknownMerge(key=merge_id)
+    found = await merge_of(tx, merge_id)
+    await writes.lock_identities(tx, rules.buckets_of([found.gone_before, found.kept_before]))
+    await tx.tuples(writes.LOCK_CUSTOMERS, {"ids": [found.kept_id]})
+    # Merges after people: whoever undoes another one of the same profile writes to this one, and so does an erasure.
+    await tx.value(writes.LOCK_MERGE, {"id": merge_id})
     found = await merge_of(tx, merge_id)
     gone, before = found.gone_before, found.kept_before
-    await writes.lock_identities(tx, rules.buckets_of([gone, before]))
-    await tx.tuples(writes.LOCK_CUSTOMERS, {"ids": [found.kept_id]})
     now = (await reads.by_ids(tx, [found.kept_id])).get(found.kept_id)
     if now is None or found.undone_at is not None:
         raise MergeUndone(number=gone.number)

@@ -93,7 +93,7 @@ DELETE FROM customer_alias a USING unnest(%(values)s::text[], %(merges)s::uuid[]
 WHERE a.value = w.value AND a.merge_id = w.merge_id
 """
 
-# The row's lock decides between two presses of a button.
+# Once the people are locked.
 LOCK_MERGE = "SELECT id FROM customer_merge WHERE id = %(id)s::uuid FOR NO KEY UPDATE"
 
 END_MERGE = """
