@@ -80,3 +80,12 @@ async def an_order(tx: Tx, *, external_id: str = "w-1", quantity: int = 3, price
         {"id": order_id, "quantity": quantity},
     )
     return order_id
+
+
+async def told(tx: Tx, order_id: UUID) -> None:
+    """Write what subscribers would have written of an order's first event."""
+    at = {"id": order_id, "at": PLACED}
+    await tx.execute(
+        "INSERT INTO order_timeline (order_id, seq, at, type) VALUES (%(id)s, 1, %(at)s, 'order.placed')", at
+    )
+    await tx.execute("INSERT INTO order_search (order_id, placed_at, document) VALUES (%(id)s, %(at)s, 'w-1')", at)

@@ -193,6 +193,75 @@ async def test_a_chain_of_merges_is_undone_from_its_end(database):
         assert await service.link(tx, [Buyer(name="A", email="a@x.example")]) == [a.id]
 
 
+async def test_who_went_into_a_profile_that_went_on_is_found_through_the_whole_chain(database):
+    a_buys = [Buyer(name="A", email="a@x.example")]
+    async with database.transaction() as tx:
+        a, b, c, d = [await profile(tx, name=n, email=f"{n.lower()}@x.example") for n in "ABCD"]
+        await merge_customers(tx, b.id, a.id, (1, 1))
+        await merge_customers(tx, c.id, b.id, (1, 1))
+        last = await merge_customers(tx, d.id, c.id, (1, 1))
+        assert await reads.gone_into(tx, a.number) == d.number
+        assert await service.link(tx, a_buys) == [d.id]
+        await unmerge_customers(tx, last.id)
+        assert await reads.gone_into(tx, a.number) == c.number
+        assert await service.link(tx, a_buys) == [c.id]
+
+
+async def test_two_that_went_into_one_are_told_apart_in_the_order_in_which_they_went(database):
+    async with database.transaction() as tx:
+        kept = await profile(tx, name="K", document=CPF)
+        first = await profile(tx, name="F", email="f@x.example")
+        second = await profile(tx, name="S", email="s@x.example")
+        one = await merge_customers(tx, kept.id, first.id, (1, 1))  # has the e-mail of the first, which it lacked
+        now = (await reads.by_ids(tx, [kept.id]))[kept.id]
+        two = await merge_customers(tx, kept.id, second.id, (now.version, 1), frozenset({"email"}))
+        await unmerge_customers(tx, one.id)
+        await unmerge_customers(tx, two.id)
+        found = await reads.by_ids(tx, [kept.id, first.id, second.id])
+        assert [found[c.id].email for c in (kept, first, second)] == [None, "f@x.example", "s@x.example"]
+        assert await tx.value("SELECT count(*) FROM customer_alias") == 0
+
+
+async def test_two_merges_of_one_profile_are_undone_at_once(database):
+    async with database.transaction() as tx:
+        kept, first, second = [await profile(tx, name=n, email=f"{n.lower()}@x.example") for n in "KFS"]
+        merges, version = [], 1
+        for gone in (first, second):
+            done = await merge_customers(tx, kept.id, gone.id, (version, 1), frozenset({"email"}))
+            merges.append(done.id)
+            version = done.kept_version
+
+    async def undo(merge_id):
+        async with database.transaction() as tx:
+            await unmerge_customers(tx, merge_id)
+
+    undoing = []
+    async with database.transaction() as tx:
+        await tx.value("SELECT 1 FROM customer WHERE id = %(id)s::uuid FOR UPDATE", {"id": kept.id})
+        for n, merge_id in enumerate(merges, 1):
+            undoing.append(asyncio.create_task(undo(merge_id)))
+            while await waiting(database) < n:
+                await asyncio.sleep(0.01)
+    await asyncio.gather(*undoing)
+    async with database.transaction() as tx:
+        found = await reads.by_ids(tx, [kept.id, first.id, second.id])
+    assert [found[c.id].email for c in (kept, first, second)] == ["k@x.example", "f@x.example", "s@x.example"]
+
+
+async def test_what_a_profile_gave_up_twice_leads_to_it_when_the_first_one_goes_back(database):
+    k_buys, taken = [Buyer(name="K", email="k@x.example")], frozenset({"email"})
+    async with database.transaction() as tx:
+        kept, first, second = [await profile(tx, name=n, email=f"{n.lower()}@x.example") for n in "KFS"]
+        one = await merge_customers(tx, kept.id, first.id, (1, 1), taken)
+        now = (await reads.by_ids(tx, [kept.id]))[kept.id]
+        two = await merge_customers(tx, kept.id, second.id, (now.version, 1), taken)
+        await unmerge_customers(tx, one.id)
+        assert await service.who_are(tx, k_buys) == [kept.id]  # its own e-mail is the second one's still
+        assert await service.who_are(tx, [Buyer(name="F", email="f@x.example")]) == [first.id]
+        await unmerge_customers(tx, two.id)
+        assert (await reads.by_ids(tx, [kept.id]))[kept.id].email == "k@x.example"
+
+
 async def test_what_a_person_changed_since_stays_when_two_are_told_apart(database):
     async with database.transaction() as tx:
         ana = await profile(tx, name="Ana", document=CPF)

@@ -18,6 +18,18 @@ NO_ROOM = ("PANIC", "53100", 'could not write to file "pg_wal/xlogtemp.7": No sp
 TOO_MANY = ("FATAL", "53300", "sorry, too many clients already")
 RESERVED = ("FATAL", "53300", "remaining connection slots are reserved for roles with the SUPERUSER attribute")
 NO_FILE = ("FATAL", "53100", 'could not write lock file "x": No space left on device')
+IN_PORTUGUESE = (
+    ("FATAL", "53300", "desculpe, muitos clientes conectados"),
+    ("FATAL", "53300", 'muitas conexões para role "malha"'),
+    ("FATAL", "53100", 'não pôde escrever no arquivo "x": Não há espaço disponível no dispositivo'),
+)
+IN_OTHERS = (
+    ("FATAL", "53300", "lo siento, ya tenemos demasiados clientes"),
+    ("FATAL", "53300", "tut mir leid, schon zu viele Verbindungen"),
+    ("FATAL", "53300", "désolé, trop de clients sont déjà connectés"),
+    ("FATALE", "53300", "spiacente, troppi client già connessi"),
+    ("FATAL", "53100", "no se pudo escribir el archivo «x»: No queda espacio en el dispositivo"),
+)
 STARTING = ("FATAL", "57P03", "the database system is in recovery mode")
 
 
@@ -100,8 +112,12 @@ async def test_a_server_that_ends_for_want_of_room_is_told_as_full_until_it_is_b
             pass
 
 
+WHATS = {"53300": DatabaseExhausted, "53100": DatabaseFull}
+
+
 @pytest.mark.parametrize(
-    ("words", "what"), [(TOO_MANY, DatabaseExhausted), (RESERVED, DatabaseExhausted), (NO_FILE, DatabaseFull)]
+    ("words", "what"),
+    [(words, WHATS[words[1]]) for words in (TOO_MANY, RESERVED, NO_FILE, *IN_PORTUGUESE, *IN_OTHERS)],
 )
 async def test_who_is_not_let_in_is_told_what_the_server_said(words: tuple[str, str, str], what: type) -> None:
     async with a_pool() as (fake, db):

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
-from spine_rows import a_network, an_order, stock
+from spine_rows import a_network, an_order, stock, told
 
 from malha.doctor import CHECKS, Finding, Report, checks, examine, examine_in
 from malha.inventory.closing import care_for_ledger, close_one, make_months
@@ -26,6 +26,7 @@ async def order(database: Database) -> UUID:
     async with database.transaction() as tx:
         await a_network(tx)
         order_id = await an_order(tx)
+        await told(tx, order_id)
         await stock(tx, 2, 2, on_hand=10, held=4)
         hold, tender, document, work = (new_id() for _ in range(4))
         await tx.execute(
@@ -251,6 +252,14 @@ INJECTED = {
         "UPDATE sequencer SET position = 7",
         "Counter at 7, last event at 1.",
     ),
+    "timeline_rows": (
+        "WITH s AS (INSERT INTO subscriber (name, position) VALUES ('order_timeline', 1)) DELETE FROM order_timeline",
+        "Order 1: events handled 1, in the timeline 0.",
+    ),
+    "search_rows": (
+        "WITH s AS (INSERT INTO subscriber (name, position) VALUES ('order_search', 1)) DELETE FROM order_search",
+        "Order 1 is not in the search.",
+    ),
     "checkpoint_ahead": (
         "INSERT INTO subscriber (name, position) VALUES ('order_search', 9)",
         "order_search is at 9, the log ends at 1.",
@@ -285,6 +294,35 @@ async def test_rows_that_are_missing_from_the_event_log_are_named_by_their_gaps(
     finding = only(report, "log_gaps")
     assert (finding.total, finding.drifts) == (2, True)
     assert finding.lines("en") == ["Events 3 to 3 are missing (1).", "Events 6 to 8 are missing (3)."]
+
+
+@pytest.mark.parametrize("waits", ["outbox", "log", "parked"])
+async def test_what_subscribers_have_not_written_yet_is_not_missing(
+    database: Database, order: UUID, waits: str
+) -> None:
+    """One more event of the order, for the timeline, and the first one of it, for the search, on their way."""
+    async with database.transaction() as tx:
+        await tx.execute("DELETE FROM order_search")
+        await tx.execute("DELETE FROM order_timeline")
+        if waits == "outbox":
+            await tx.execute("DELETE FROM event")
+            await tx.execute("UPDATE sequencer SET position = 0")
+            await outbox.add(tx, Told(id=order, seq=1))
+        if waits == "parked":
+            await tx.execute(
+                "INSERT INTO subscriber (name, position) VALUES ('order_timeline', 1), ('order_search', 1)"
+            )
+            await tx.execute(
+                "INSERT INTO parked_key (subscriber, key, state, cause, error, position)"
+                " SELECT s.name, e.key, 'parked', 'defect', 'x', e.position FROM event e CROSS JOIN subscriber s"
+            )
+            await tx.execute(
+                "INSERT INTO parked_event (subscriber, key, position, at, seq, version, type, actor, payload)"
+                " SELECT s.name, e.key, e.position, e.at, e.seq, e.version, e.type, e.actor, e.payload"
+                " FROM event e CROSS JOIN subscriber s"
+            )
+    report = await examine(database)
+    assert [f.check for f in report.findings] == (["parked_events"] if waits == "parked" else [])
 
 
 async def test_a_refund_due_that_is_only_on_its_way_is_no_drift(database: Database, order: UUID) -> None:

@@ -1,16 +1,17 @@
 """The command line: what it offers, and in which words it refuses."""
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from malha.cli import mail
+from malha.cli import backup, mail, restore
 from malha.cli.imports import app
 from malha.cli.main import main
 from malha.exchange.model import Kind
 from malha.platform import i18n
-from malha.platform.backup import NoBackup, open_backup
+from malha.platform.backup import Backup, Manifest, NoBackup, open_backup
 
 
 def test_every_kind_that_is_exported_is_imported_too() -> None:
@@ -53,3 +54,17 @@ def test_a_defect_does_not_lose_mail_either(
         main(["mail", "bounces"])
     assert ended.value.code == os.EX_TEMPFAIL
     assert "ZeroDivisionError" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("rows", "said"), [(1, "1 linha restaurada, e"), (2000, "2.000 linhas restauradas, e")])
+def test_a_backup_and_its_restoring_count_one_row_as_one(
+    rows: int, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    i18n.use("pt-BR")
+    try:
+        assert restore.restored(rows).startswith(said)
+        manifest = Manifest(1, datetime.now(UTC), "1", 180006, "18", ["m"], ["m"], "x", {}, {"m.a": rows}, {})
+        backup.tell(Backup(tmp_path, tmp_path, manifest), verified=False, removed=[], as_json=False)
+        assert f"{i18n.number(rows)} linha{'s' if rows > 1 else ''} de 1 " in capsys.readouterr().err
+    finally:
+        i18n.use(i18n.DEFAULT)

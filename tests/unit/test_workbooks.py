@@ -1,5 +1,6 @@
 """Workbooks as people keep them: the sheet that they see, with what its cells show."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import datetime, time
 from io import BytesIO
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 from xlsxwriter import Workbook
 
+from malha.console import uploads
 from malha.platform import workbook
 from malha.routing.cost_files import read_tax
 
@@ -112,3 +114,23 @@ def test_a_tax_that_a_spreadsheet_holds_as_a_share_is_that_many_percent() -> Non
 
     ((cost,), _lines, problems) = read_tax(book(fill).read())
     assert (cost.basis_points, problems) == (1800, [])
+
+
+def test_a_workbook_that_was_read_is_not_read_again_to_tell_what_is_odd_about_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fill(made: Workbook) -> None:
+        sheet = made.add_worksheet()
+        for row in range(3):
+            sheet.write_row(row, 0, ["sku", row])
+        sheet.set_row(1, options={"hidden": True})
+
+    raw = book(fill).getvalue()
+    sheets_read = []
+    rows = workbook.rows
+    monkeypatch.setattr(workbook, "rows", lambda *given: sheets_read.append(1) or rows(*given))
+    with workbook.opened(raw, ()):
+        pass
+    beside = asyncio.run(uploads.unseen(raw))
+    assert "1 (" in beside
+    assert len(sheets_read) == 1

@@ -10,7 +10,7 @@ from malha.cli.proof import prove, prove_base
 from malha.cli.runtime import announce, progress_bar, runtime
 from malha.platform import i18n
 from malha.platform.backup import Backup, make_backup, open_backup, remove_old
-from malha.platform.i18n import _, number
+from malha.platform.i18n import _, n_, number
 from malha.platform.point_in_time import NotEmbedded, make_base, read_base, remove_old_bases
 from malha.platform.settings import load
 
@@ -50,7 +50,7 @@ def command(
         with open_backup(made.place) as readable:
             prove(readable, quiet=as_json)
     removed = remove_old(destination, keep) if keep is not None else []
-    _tell(made, verified=verify, removed=removed, as_json=as_json)
+    tell(made, verified=verify, removed=removed, as_json=as_json)
 
 
 def _base(destination: Path, *, verify: bool, keep: int | None, as_json: bool) -> None:
@@ -74,7 +74,8 @@ def _base(destination: Path, *, verify: bool, keep: int | None, as_json: bool) -
         announce(_("Removed: {place}", place=path))
 
 
-def _tell(made: Backup, *, verified: bool, removed: list[Path], as_json: bool) -> None:
+def tell(made: Backup, *, verified: bool, removed: list[Path], as_json: bool) -> None:
+    """Say where a backup is and what is in it, to a person or a program."""
     manifest = made.manifest
     size = sum(file.bytes for file in manifest.files.values())
     if as_json:
@@ -90,9 +91,10 @@ def _tell(made: Backup, *, verified: bool, removed: list[Path], as_json: bool) -
         return
     print(made.place)
     announce(
-        _(
-            "{rows} rows of {tables} tables in {size} MB",
-            rows=number(manifest.total_rows),
+        n_(
+            "{n} row of {tables} tables in {size} MB",
+            "{n} rows of {tables} tables in {size} MB",
+            manifest.total_rows,
             tables=number(len(manifest.rows)),
             size=number(size / 1_000_000, decimals=1),
         )

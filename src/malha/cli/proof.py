@@ -25,7 +25,7 @@ class Unsound(MalhaError):
 
     status = 500
     code = "backup_unsound"
-    says = "The backup was restored, and the doctor found {drift} rows in it that disagree."
+    says = "The backup was restored, and the doctor found rows in it that disagree: {drift}."
     mend = "Run malha doctor on the database it was made from: what drifts there drifts in its backups."
 
 

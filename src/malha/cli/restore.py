@@ -14,7 +14,7 @@ from malha.cli.runtime import announce, database_of, embedded, progress_bar
 from malha.platform import i18n, logs
 from malha.platform.backup import open_backup
 from malha.platform.embedded import EmbeddedError
-from malha.platform.i18n import _, number
+from malha.platform.i18n import _, n_
 from malha.platform.point_in_time import NotEmbedded, is_base, restore_base
 from malha.platform.restoring import refuse_other_key, restore_backup, restore_files
 from malha.platform.settings import Settings, SettingsError, load
@@ -86,9 +86,27 @@ def _restore_dump(
     if as_json:
         print(msgspec.json.encode({"rows": rows, "healthy": True, "checked_only": check}).decode())
     elif check:
-        announce(_("This backup can be restored: {rows} rows, and the doctor found nothing.", rows=number(rows)))
+        announce(checked(rows))
     else:
-        announce(_("Restored {rows} rows, and the doctor found nothing. Start Malha again.", rows=number(rows)))
+        announce(restored(rows))
+
+
+def checked(rows: int) -> str:
+    """Return what is said of a backup with so many rows that was only tried."""
+    return n_(
+        "This backup can be restored: {n} row, and the doctor found nothing.",
+        "This backup can be restored: {n} rows, and the doctor found nothing.",
+        rows,
+    )
+
+
+def restored(rows: int) -> str:
+    """Return what is said once so many rows are back."""
+    return n_(
+        "Restored {n} row, and the doctor found nothing. Start Malha again.",
+        "Restored {n} rows, and the doctor found nothing. Start Malha again.",
+        rows,
+    )
 
 
 def _check_base(base: Path, *, as_json: bool) -> None:

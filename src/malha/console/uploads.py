@@ -59,7 +59,7 @@ async def unseen(raw: bytes) -> str:
     Those are filled sheets that were not read, hidden rows, merged cells and results that may be old; empty for none.
     """
     found = await asyncio.to_thread(workbook.passed_over, io.BytesIO(raw))
-    says = [odd.text(current_language()) for odd in await asyncio.to_thread(workbook.oddities_of, io.BytesIO(raw))]
+    says = [odd.text(current_language()) for odd in await asyncio.to_thread(workbook.oddities_of, raw)]
     if found:
         names, more = ", ".join(found[:NAMED_SHEETS]), len(found) - NAMED_SHEETS
         if more > 0:

@@ -112,12 +112,13 @@ async def unmerge(tx: Tx, merge_id: UUID) -> Merge:
         CustomerErased: the data of both were erased.
         CustomersDiffer: another profile has one of the identities by now.
     """
-    if await tx.value(writes.LOCK_MERGE, {"id": merge_id}) is None:
-        raise UnknownMerge(key=merge_id)
+    found = await merge_of(tx, merge_id)
+    await writes.lock_identities(tx, rules.buckets_of([found.gone_before, found.kept_before]))
+    await tx.tuples(writes.LOCK_CUSTOMERS, {"ids": [found.kept_id]})
+    # Merges after people: whoever undoes another one of the same profile writes to this one, and so does an erasure.
+    await tx.value(writes.LOCK_MERGE, {"id": merge_id})
     found = await merge_of(tx, merge_id)
     gone, before = found.gone_before, found.kept_before
-    await writes.lock_identities(tx, rules.buckets_of([gone, before]))
-    await tx.tuples(writes.LOCK_CUSTOMERS, {"ids": [found.kept_id]})
     now = (await reads.by_ids(tx, [found.kept_id])).get(found.kept_id)
     if now is None or found.undone_at is not None:
         raise MergeUndone(number=gone.number)
@@ -133,11 +134,40 @@ async def unmerge(tx: Tx, merge_id: UUID) -> Merge:
     await tx.execute(writes.DROP_ALIASES, {"merge": merge_id})
     await tx.execute(writes.RETURN_ALIASES, {"gone": gone.id})
     await writes.set_all(tx, [back])
+    await _correct_later(tx, found, back)
     await writes.add_back(tx, gone)
     await tx.execute(writes.END_MERGE, {"id": merge_id, "person": tx.actor.name})
     for id_, other in ((now.id, gone.id), (gone.id, now.id)):
         await audit.record(tx, action="unmerge", entity="customer", entity_id=id_, after={"with": str(other)})
     return await merge_of(tx, merge_id)
+
+
+async def _correct_later(tx: Tx, undone: Merge, back: Customer) -> None:
+    """Take what came from an undone merge out of what later ones remember of the profile that stayed.
+
+    Else undoing one of those would give it an identity that is another profile's again. What it had itself and gave up
+    in the undone merge, and still has not, leads to it by the later ones from now on.
+    """
+    later = [
+        (merge, rules.taken_apart(merge.kept_before, undone.kept_before, undone.gone_before))
+        for merge in await reads.merges_into(tx, undone.kept_id)
+        if merge.undone_at is None and (merge.at, merge.id) > (undone.at, undone.id)
+    ]
+    changed = [(merge, without) for merge, without in later if without != merge.kept_before]
+    if not changed:
+        return
+    befores = [_encode(without).decode() for _, without in changed]
+    await tx.execute(writes.SET_BEFORE, {"ids": [merge.id for merge, _ in changed], "before": befores})
+    not_its = [
+        (value, merge.id)
+        for merge, without in changed
+        for value in {*rules.aliases_of(merge.kept_before)} - {*rules.aliases_of(without)}
+    ]
+    drop = {"values": [value for value, _ in not_its], "merges": [merge_id for _, merge_id in not_its]}
+    await tx.execute(writes.DROP_SOME_ALIASES, drop)
+    first, without = changed[-1]  # the newest comes first
+    its = sorted({*rules.aliases_of(without)} - {*rules.aliases_of(back)})
+    await tx.execute(writes.ADD_ALIASES, {"values": its, "customer": undone.kept_id, "merge": first.id})
 
 
 async def merge_of(tx: Tx, merge_id: UUID) -> Merge:

@@ -113,10 +113,14 @@ FROM customer_merge
 MERGE = f"{_MERGE} WHERE id = %(id)s::uuid"
 # Index customer_merge_kept.
 MERGES_INTO = f"{_MERGE} WHERE kept_id = %(customer)s::uuid ORDER BY at DESC"
-# The partial index on numbers that are gone; a chain is followed by the caller.
+# The partial index on numbers that are gone, then up the chain by the one on profiles that are.
 GONE_INTO = """
-SELECT c.number FROM customer_merge m JOIN customer c ON c.id = m.kept_id
-WHERE m.gone_number = %(number)s::bigint AND m.undone_at IS NULL
+WITH RECURSIVE chain AS (
+    SELECT kept_id FROM customer_merge WHERE gone_number = %(number)s::bigint AND undone_at IS NULL
+    UNION
+    SELECT m.kept_id FROM chain JOIN customer_merge m ON m.gone_id = chain.kept_id AND m.undone_at IS NULL
+)
+SELECT c.number FROM chain JOIN customer c ON c.id = chain.kept_id
 """
 
 # Values that several profiles have, each found by its own index; pairs that a person told apart are left out, and so

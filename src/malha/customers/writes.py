@@ -72,13 +72,28 @@ ON CONFLICT (value) DO UPDATE SET customer_id = excluded.customer_id, merge_id =
 
 DROP_ALIASES = "DELETE FROM customer_alias WHERE merge_id = %(merge)s::uuid"
 
-# What had led to the profile that is there again before it went.
+# What had led to the profile that is there again before it went: of those that went into it, and into those. Index
+# customer_merge_kept.
 RETURN_ALIASES = """
-UPDATE customer_alias a SET customer_id = m.kept_id FROM customer_merge m
-WHERE m.id = a.merge_id AND m.kept_id = %(gone)s::uuid
+WITH RECURSIVE into_it AS (
+    SELECT id, gone_id FROM customer_merge WHERE kept_id = %(gone)s::uuid AND undone_at IS NULL
+    UNION
+    SELECT m.id, m.gone_id FROM into_it i JOIN customer_merge m ON m.kept_id = i.gone_id AND m.undone_at IS NULL
+)
+UPDATE customer_alias SET customer_id = %(gone)s::uuid WHERE merge_id IN (SELECT id FROM into_it)
 """
 
-# The row's lock decides between two presses of a button.
+# What a profile was before others went into it, once what it had from a third one is that one's again.
+SET_BEFORE = """
+UPDATE customer_merge m SET kept_before = w.before
+FROM unnest(%(ids)s::uuid[], %(before)s::jsonb[]) AS w(id, before) WHERE m.id = w.id
+"""
+DROP_SOME_ALIASES = """
+DELETE FROM customer_alias a USING unnest(%(values)s::text[], %(merges)s::uuid[]) AS w(value, merge_id)
+WHERE a.value = w.value AND a.merge_id = w.merge_id
+"""
+
+# Once the people are locked.
 LOCK_MERGE = "SELECT id FROM customer_merge WHERE id = %(id)s::uuid FOR NO KEY UPDATE"
 
 END_MERGE = """

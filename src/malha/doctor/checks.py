@@ -7,7 +7,7 @@ from typing import Any, LiteralString
 import msgspec
 from psycopg.rows import dict_row
 
-from malha.doctor import allotment_reads, capacity_reads, reads, supply_reads
+from malha.doctor import allotment_reads, capacity_reads, projection_reads, reads, supply_reads
 from malha.flows.subscriptions import SUBSCRIPTIONS
 from malha.ordering.model import CLAIMING, GONE, UnitState
 from malha.ordering.rules import PROGRESS, derive_status
@@ -434,6 +434,18 @@ CHECKS: tuple[Check, ...] = (
         says=N_("Subscribers ahead of the event log: {total}"),
         row=N_("{name} is at {position}, the log ends at {log_position}."),
         statement=reads.CHECKPOINT_AHEAD,
+    ),
+    Check(
+        name="timeline_rows",
+        says=N_("Orders whose timelines lack events that happened: {total}"),
+        row=N_("Order {number}: events handled {events}, in the timeline {told}."),
+        statement=projection_reads.TIMELINE_LACKS,
+    ),
+    Check(
+        name="search_rows",
+        says=N_("Orders that no search finds: {total}"),
+        row=N_("Order {number} is not in the search."),
+        statement=projection_reads.SEARCH_LACKS,
     ),
     Check(
         name="parked_events",

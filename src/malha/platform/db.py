@@ -46,13 +46,24 @@ class ReadOnlyDatabase(OperationalError):
     sqlstate = errors.ReadOnlySqlTransaction.sqlstate
 
 
-# A server that lets nobody in says why in words alone: libpq keeps its code to itself. They are of PostgreSQL's own
-# language; in another one it is told that the database is away.
-_NOBODY_IN = (
-    ("No space left on device", errors.DiskFull.sqlstate),
-    ("too many clients", errors.TooManyConnections.sqlstate),
-    ("too many connections for", errors.TooManyConnections.sqlstate),
-    ("remaining connection slots", errors.TooManyConnections.sqlstate),
+# A server that lets nobody in says why in words alone: libpq keeps its code to itself. They are those of PostgreSQL and
+# of the C library in English, Portuguese, Spanish, German, French and Italian, without the letters that another
+# encoding spoils; in another language, or in other words, it is told that the database is away.
+_NO_SPACE = (
+    "No space left on device",
+    "vel no dispositivo",
+    "queda espacio en el dispositivo",
+    "kein Speicherplatz mehr",
+    "Aucun espace disponible",
+    "Spazio esaurito",
+)
+_NO_PLACE = (
+    *("too many clients", "too many connections for", "remaining connection slots"),
+    *("muitos clientes conectados", "muitas conex", "slots de conex"),
+    *("demasiados clientes", "demasiadas conexiones", "conexiones restantes"),
+    *("zu viele Verbindungen", "verbleibenden Verbindungen"),
+    *("trop de clients", "trop de connexions", "emplacements de connexions restants"),
+    *("troppi client", "troppe connessioni", "rimanenti slot di connessione"),
 )
 
 
@@ -65,7 +76,10 @@ def _state_of(error: BaseException) -> str:
     state: str | None = getattr(error, "sqlstate", None)
     if state is None and isinstance(error, OperationalError):
         said = str(error)
-        state = next((each for words, each in _NOBODY_IN if words in said), None)
+        if any(words in said for words in _NO_SPACE):
+            state = errors.DiskFull.sqlstate
+        elif any(words in said for words in _NO_PLACE):
+            state = errors.TooManyConnections.sqlstate
     return state or ""
 
 

@@ -8,12 +8,14 @@ noughts that a format like `00000` puts before them. Shares come as `18%`, days 
 """
 
 import csv
+import hashlib
 import io
 import lzma
 import os
 import re
 import struct
 import tempfile
+import threading
 import zipfile
 import zlib
 from array import array
@@ -51,6 +53,7 @@ OLD_RESULTS = N_(
     "Results of formulas may be old: {n}, the first in {cell}. "
     "Open the file in a spreadsheet program and save it, so that they are worked out."
 )
+MOST_REMEMBERED = 64  # workbooks of which is known what was odd
 MOST_PIECES = 64  # of a sheet, until there is a cell with something in it
 _PIECE = 1 << 14  # small: one text may stand in every cell of a piece
 _EPOCH = datetime(1899, 12, 30)  # noqa: DTZ001 -- days of a sheet have no zone
@@ -150,6 +153,10 @@ class Oddities:
         return found
 
 
+_told: dict[bytes, list[Oddity]] = {}  # by the content, the oldest first
+_told_lock = threading.Lock()
+
+
 def as_text(file: BinaryIO, oddities: Oddities | None = None) -> BinaryIO:
     """Return the file itself, or the first sheet of a workbook as CSV in a temporary file that its closing removes.
 
@@ -189,7 +196,9 @@ def opened(raw: bytes, columns: Sequence[Column]) -> Iterator[Table]:
     Raises:
         UnreadableTable, EmptyTable, TooManyColumns, MissingColumns: it is no such table.
     """
-    with closing(as_text(io.BytesIO(raw))) as file:
+    seen = Oddities()
+    with closing(as_text(io.BytesIO(raw), seen)) as file:
+        _remember(raw, seen.told())
         table = open_table(file, columns)
         try:
             yield table
@@ -240,22 +249,38 @@ def passed_over(file: BinaryIO) -> list[str]:
         file.seek(0)
 
 
-def oddities_of(file: BinaryIO) -> list[Oddity]:
-    """Return what of the sheet that is read is read otherwise than it is seen. The sheet is read for it.
+def oddities_of(raw: bytes) -> list[Oddity]:
+    """Return what of the sheet that is read is read otherwise than it is seen.
 
-    Empty for what is no workbook, or none that can be read: reading it tells. The file is left at its beginning.
+    The sheet is read for it, unless `opened` read it a moment ago. Empty for what is no workbook, or none that can be
+    read: reading it tells.
     """
+    file = io.BytesIO(raw)
     if not is_workbook(file):
         return []
+    with _told_lock:
+        if (told := _told.get(_fingerprint(raw))) is not None:
+            return told
     seen = Oddities()
     try:
         for _ in rows(file, seen):
             pass
     except (*_DAMAGE, MalhaError):
         return []
-    finally:
-        file.seek(0)
     return seen.told()
+
+
+def _remember(raw: bytes, told: list[Oddity]) -> None:
+    """Keep what was seen while a sheet was read, for who tells of it when its rows are written."""
+    key = _fingerprint(raw)
+    with _told_lock:
+        _told[key] = told
+        while len(_told) > MOST_REMEMBERED:
+            del _told[next(iter(_told))]
+
+
+def _fingerprint(raw: bytes) -> bytes:
+    return hashlib.blake2b(raw, digest_size=16).digest()
 
 
 def _refuse_endless_directory(file: BinaryIO) -> None:

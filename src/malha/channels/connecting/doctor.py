@@ -177,7 +177,7 @@ def _files(newest: Mapping[str, FileRow | None]) -> Iterator[Finding]:
         if row is None:
             yield Finding("files_of", True, [Phrase(N_("none came yet"))], of=kind)
             continue
-        says = [Phrase(N_("{name}, {at}, {rows} rows"), {"name": row.name, "at": row.at, "rows": row.rows})]
+        says = [Phrase(N_("{name}, {at}, rows: {rows}"), {"name": row.name, "at": row.at, "rows": row.rows})]
         if row.held:
             says.append(Phrase(N_("{held} of them to mend"), {"held": row.held}))
         if row.state == "taken":
@@ -213,7 +213,7 @@ async def _stock(runtime: Runtime, connection: Linked) -> Finding:
         page = await source.pull_stock(line.ctx, None)
     except (ChannelError, MalhaError) as error:
         return Finding("stock", False, [_of_error(error)])
-    says = [Phrase(N_("{variants} variants on the first page"), {"variants": len(page.items)})]
+    says = [Phrase(N_("variants on the first page: {variants}"), {"variants": len(page.items)})]
     async with runtime.db.transaction() as tx:
         newest = await stock_reads.looks(tx, connection.id, 1)
     if newest:
