@@ -62,6 +62,29 @@ def test_a_form_keeps_what_was_typed_and_says_so_where_it_was_sent(unwatched: Op
     expect(page.get_by_text("502 Bad Gateway")).to_have_count(0)
 
 
+def test_what_was_refused_before_fades_while_it_is_sent_again(unwatched: Open):
+    page = unwatched("/location-groups:new")
+    page.get_by_label("Nome").fill("Lojas da praia")
+    page.get_by_label("Código").fill("PRAIA")
+    page.route(re.compile(r"/location-groups"), lost)
+    send = page.locator("main [type=submit]").last
+    send.click()
+    expect(page.locator("#refusal [role=alert]")).to_be_visible()
+    expect(page.locator("#refusal")).not_to_have_attribute("data-stale", "")
+    page.unroute(re.compile(r"/location-groups"))
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route(re.compile(r"/location-groups"), hold)
+    send.click()
+    expect(page.locator("#refusal")).to_have_attribute("data-stale", "")
+    expect(page.locator("#refusal [role=alert]")).to_be_visible()  # in its place: nothing moves under a finger
+    held[0].abort("connectionrefused")
+    expect(page.locator("#refusal")).not_to_have_attribute("data-stale", "")
+
+
 def test_a_dialog_says_so_in_itself_and_goes_on_when_the_server_is_back(unwatched: Open):
     page = unwatched("/orders")
     page.keyboard.press("Control+k")
