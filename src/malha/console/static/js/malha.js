@@ -122,6 +122,10 @@ const go = async (form, button) => {
 };
 addEventListener("pageshow", () => { sent = new WeakSet(); }); // back at a page that was left
 
+// A page that answers a form is asked for when it is loaded again, or comes back with its tab: the form is not sent once more,
+// which would make another key. A refused one is, for what was typed is in its answer.
+if (!(performance.getEntriesByType("navigation")[0]?.responseStatus >= 400)) history.replaceState(history.state, "", location.href);
+
 // The name of a chosen file, beside the button that chose it.
 const named = (input) => {
   const says = $("[data-none]", input.closest("[data-file]") ?? document.createElement("i"));
