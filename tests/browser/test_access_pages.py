@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+import psycopg
 import pytest
 from playwright.sync_api import Page, expect
 from tests.mail_server import Mailbox
@@ -141,6 +142,28 @@ def test_a_key_is_made_copied_and_revoked(visit: Visit) -> None:
     page.get_by_role("button", name="Revoke ERP, stock").click()
     page.get_by_role("button", name="Revoke key").click()
     expect(page.locator("#toasts")).to_contain_text("ERP, stock is revoked.")
+
+
+def test_a_page_that_is_loaded_again_sends_its_form_no_more_unless_it_was_refused(visit: Visit, seeded: str) -> None:
+    page = visit("/keys/new", language="en")
+    page.get_by_label("What is it for?").fill("Made once")
+    page.get_by_label("See stock").check()
+    page.get_by_role("button", name="Create key").click()
+    expect(page.get_by_label("Secret", exact=True)).to_be_visible()
+    page.reload()
+    expect(page.get_by_role("button", name="Create key")).to_be_visible()
+    with psycopg.connect(seeded) as connection:
+        found = connection.execute("DELETE FROM malha.api_key WHERE name = 'Made once' RETURNING id").fetchall()
+    assert len(found) == 1
+    page.goto(page.url.replace("/keys/new", "/people/new"))
+    page.get_by_label("Name", exact=True).fill("Twice There")
+    page.get_by_label("E-mail").fill("helena@aroeira.example")
+    page.get_by_label("Customer service").check()
+    page.get_by_label("All locations").check()
+    page.locator("main form.m-panel [type=submit]").click()
+    expect(page.locator("main [role=alert]")).to_be_visible()
+    page.reload()
+    expect(page.get_by_label("Name", exact=True)).to_have_value("Twice There")
 
 
 def test_a_person_is_found_and_their_rights_are_changed(visit: Visit, seeded: str) -> None:

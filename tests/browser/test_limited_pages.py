@@ -52,3 +52,13 @@ def test_lists_of_what_concerns_all_locations_say_why_they_offer_nothing_to_chan
         assert not violations(page), path
         assert sideways(page) == 0, path
         shot(page, f"limited-{path[1:]}-{language}-{size['width']}-{theme}")
+
+
+def test_a_channel_leads_who_is_limited_to_nothing_that_is_refused(visit: Visit, address: str, planner: None) -> None:
+    page = visit("/login", signed_in=False, language="pt-BR")
+    page.context.request.post(f"{address}/login", form={"email": EMAIL, "password": PASSWORD}, max_redirects=0)
+    page.goto(f"{address}/channels/site")
+    links = page.locator("#content a[href^='/']").evaluate_all("(all) => all.map((one) => one.getAttribute('href'))")
+    assert links
+    answers = {link: page.context.request.get(address + link).status for link in links}
+    assert {link: status for link, status in answers.items() if status >= 400} == {}

@@ -165,6 +165,45 @@ def test_a_field_half_filled_in_stays_and_the_page_is_read_when_it_is_as_it_was(
 # --- what a person was answered ---
 
 
+SELECT = """(where) => {
+    getSelection().selectAllChildren(document.querySelector(where));
+    return getSelection().toString();
+}"""
+SELECTED = "getSelection().toString()"
+
+
+def test_text_that_is_selected_to_be_copied_stays_and_the_page_is_read_when_it_is_let_go(
+    visit: Visit, number: int, tell: Tell
+) -> None:
+    page = visit(f"/orders/{number}")
+    listening(page)
+    text = page.evaluate(SELECT, "#content .m-head")
+    assert len(text) > 10
+    tell(number, "Enquanto alguém copia")
+    expect(page.locator("[data-sync-text]")).to_have_text("Há mudanças à espera")
+    assert page.evaluate(SELECTED) == text
+    expect(note(page, "Enquanto alguém copia")).to_have_count(0)
+    page.evaluate("getSelection().removeAllRanges()")
+    expect(note(page, "Enquanto alguém copia")).to_be_visible()
+
+
+def test_a_row_of_which_text_is_selected_waits_until_it_is_let_go(visit: Visit, number: int, tell: Tell) -> None:
+    page = visit(f"/orders?view=all&q={number}")
+    row = page.locator(f"tr[data-number='{number}']")
+    expect(row).to_be_visible()
+    listening(page)
+    row.evaluate("(it) => { it.dataset.old = ''; it.cells[2].append(' vem aqui'); }")  # what the server does not know
+    text = page.evaluate(SELECT, f"tr[data-number='{number}']")
+    read: list[str] = []
+    page.on("response", lambda answer: read.append(answer.url) if "/orders/rows" in answer.url else None)
+    tell(number, "Enquanto alguém copia a linha")
+    until(page, lambda: len(read) > 0)
+    page.wait_for_timeout(300)
+    assert page.evaluate(SELECTED) == text
+    page.evaluate("getSelection().removeAllRanges()")
+    expect(page.locator(f"tr[data-number='{number}'][data-old]")).to_have_count(0)
+
+
 def test_a_reading_neither_delays_nor_replaces_what_a_person_opens_meanwhile(visit: Visit, tell: Tell) -> None:
     page = visit("/orders?view=open")
     listening(page)

@@ -86,6 +86,7 @@ def test_every_word_of_the_domain_has_a_name_on_the_page() -> None:
     assert set(words.STATUS) == set(OrderStatus)
     assert set(words.UNIT) == set(words.UNIT_COUNT) == set(words.UNIT_ORDER) == set(UnitState)
     assert set(words.HOLD) == set(words.HOLD_MEND) == set(HoldKind)
+    assert words.HOLD_MEND[HoldKind.UNKNOWN_SKU].startswith("Identify the SKU")  # as the button says that does it
     assert set(words.TENDER) == set(TenderKind)
     assert set(words.ENTRY) == set(FactKind)
     assert set(words.PAYMENT) == set(PaymentState)

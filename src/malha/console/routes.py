@@ -144,7 +144,8 @@ def refuse(request: Request[Any, Any, Any], error: MalhaError) -> Response[Any]:
         wanted = web.asked_address(request)
         if web.by_htmx(request):  # back to the page, not to the part of it that was asked for
             address = web.login_address(web.page_address(request))
-            return Response(b"", status_code=200, headers={"HX-Redirect": address})
+            headers = {"HX-Redirect": address, web.SIGNED_OUT: "1", "Cache-Control": "no-store"}
+            return Response(b"", status_code=200, headers=headers)
         return web.see_other(web.login_address(wanted if request.method == "GET" else "/"))
     caller = request.scope.get("user")
     if isinstance(error, Forbidden) and caller is not None and caller.must_enrol and request.method == "GET":

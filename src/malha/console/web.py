@@ -23,6 +23,7 @@ from malha.platform.text import fold
 
 NOTICE_COOKIE = "malha_notice"
 LANGUAGE_COOKIE = "malha_language"
+SIGNED_OUT = "X-Signed-Out"  # of an answer to a script: nobody is signed in any more, which leads to the log-in
 Asking = Request[Any, Any, Any]
 
 # What stays as it is, besides letters and digits: in a path (RFC 3986), and in an address with escapes and a query.

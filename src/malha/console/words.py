@@ -100,7 +100,7 @@ DETAILS: dict[str, str] = {
 HOLD: dict[str, str] = {str(kind): word for kind, word in HOLD_WORDS.items()}
 # What a person does about a hold, one sentence.
 HOLD_MEND: dict[str, str] = {
-    HoldKind.UNKNOWN_SKU: N_("Map the SKU in the catalog; the order then goes on by itself."),
+    HoldKind.UNKNOWN_SKU: N_("Identify the SKU; the order then goes on by itself."),
     HoldKind.UNKNOWN_LOCATION: N_("Register the location; the order then goes on by itself."),
     HoldKind.UNKNOWN_SERVICE: N_("Register the delivery service; the order then goes on by itself."),
     HoldKind.SHORTAGE: N_("Receive stock or cancel the missing units; the order then goes on by itself."),

@@ -3,7 +3,7 @@
 // stream and catches up when it is seen again. A stream that breaks, or falls silent, is asked for again, ever more rarely, and
 // once it is back all of the page is read.
 
-import { ask, busy, read } from "./reading.js";
+import { ask, busy, read, selected } from "./reading.js";
 
 const $ = (selector, from = document) => from.querySelector(selector);
 const $$ = (selector, from = document) => [...from.querySelectorAll(selector)];
@@ -152,6 +152,7 @@ export const listen = ({ toast }) => {
   const cells = async (skus) => {
     const shown = $$("tr[data-stock]").filter((row) => skus.has(row.dataset.stock.split(".")[0]));
     if (!shown.length) return 0;
+    if (shown.some(selected)) return kept(moved, skus);
     const at = encodeURIComponent($("[data-stock-at]")?.dataset.stockAt ?? "");
     const ids = shown.map((row) => row.dataset.stock).join(",");
     const answer = await ask(`/stock:rows?skus=${ids}&location=${at}`);
@@ -203,9 +204,11 @@ export const listen = ({ toast }) => {
     const answer = await ask(`/orders/rows?numbers=${shown.map((row) => row.dataset.number).join(",")}&open=${open}`);
     if (answer === null) return kept(changed, ids);
     const fresh = new DOMParser().parseFromString(answer, "text/html");
+    const later = [];
     for (const row of shown) {
       const next = fresh.getElementById(row.id);
       if (!next) continue;
+      if (selected(row)) { later.push(row.dataset.order); continue; }
       const adopted = document.adoptNode(next);
       const box = $("[data-select-row]", row);
       if (box?.checked) { $("[data-select-row]", adopted).checked = true; adopted.toggleAttribute("data-chosen", true); }
@@ -215,7 +218,7 @@ export const listen = ({ toast }) => {
       row.replaceWith(adopted);
       if (at) $(at.matches("[data-select-row]") ? "[data-select-row]" : "a.m-id", adopted)?.focus({ preventScroll: true });
     }
-    return 0;
+    return later.length ? kept(changed, later) : 0;
   };
 
   const opened = async (ids) => {

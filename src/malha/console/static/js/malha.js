@@ -107,11 +107,31 @@ document.addEventListener("submit", (event) => {
   const form = event.target;
   const beside = event.submitter?.formTarget || form.target; // a preview, as often as it is wanted
   if (event.defaultPrevented || form.method !== "post" || (beside && beside !== "_self")) return;
+  if (passed === form) { passed = null; return; }
   if (sent.has(form)) { event.preventDefault(); return; }
   sent.add(form);
   setTimeout(() => sent.delete(form), 5000);
+  if (!$$(TYPED, form).some((field) => field.checkVisibility())) return;
+  event.preventDefault();
+  go(form, event.submitter);
 });
+// What was typed is gone with the page, if the log-in or the browser's own page of faults comes instead of an answer: whether
+// there is somebody who answers, and still knows the person, is asked beforehand.
+const TYPED = "input:not([type=hidden], [type=checkbox], [type=radio]), textarea";
+let passed = null;
+const go = async (form, button) => {
+  const answer = await fetch("/find?q=", { headers: { "HX-Request": "true" } }).catch(() => null);
+  const why = !answer ? "no-answer" : answer.headers.has("X-Signed-Out") ? "signed-out" : "";
+  if (why) { sent.delete(form); form.dispatchEvent(new CustomEvent("malha:unsent", { bubbles: true, detail: why })); return; }
+  passed = form;
+  form.requestSubmit(button);
+  passed = null;
+};
 addEventListener("pageshow", () => { sent = new WeakSet(); }); // back at a page that was left
+
+// A page that answers a form is asked for when it is loaded again, or comes back with its tab: the form is not sent once more,
+// which would make another key. A refused one is, for what was typed is in its answer.
+if (!(performance.getEntriesByType("navigation")[0]?.responseStatus >= 400)) history.replaceState(history.state, "", location.href);
 
 // The name of a chosen file, beside the button that chose it.
 const named = (input) => {

@@ -1,5 +1,6 @@
 // Readings: what the page asks for by itself and puts in place of what it shows. A person in the middle of something is not
-// disturbed: with a dialog or menu open, or a field half filled in, a part stays as it is and is read when they are done.
+// disturbed: with a dialog or menu open, a field half filled in, or text selected to be copied, a part stays as it is and is
+// read when they are done.
 // What a person was answered is newer than any reading that was asked for before it.
 
 import { carry, stay } from "./staying.js";
@@ -34,10 +35,22 @@ const typed = (field) => {
   if (!options.some((one) => one.defaultSelected)) return field.selectedIndex > 0;
   return options.some((one) => one.selected !== one.defaultSelected);
 };
+// Text that somebody selects would be let go with what it stands in. A field keeps its own selection.
+export const selected = (part) => {
+  const selection = getSelection();
+  return Boolean(selection?.rangeCount) && !selection.isCollapsed && selection.getRangeAt(0).intersectsNode(part);
+};
+let selecting = false;
+document.addEventListener("selectionchange", () => {
+  const was = selecting;
+  selecting = !(getSelection()?.isCollapsed ?? true);
+  if (was && !selecting) tell("malha:free");
+});
 // Fields of a closed dialog or menu do not count: whoever left them may never come back, and the page would stay as it is.
 export const busy = (part) =>
   Boolean($("dialog[open], details[data-pop][open]", part))
   || part.contains(choosing)
+  || selected(part)
   || $$("input, textarea, select", part).some((field) => field.checkVisibility() && typed(field));
 
 // --- asking ---

@@ -43,6 +43,7 @@ const row = async (code) => {
   const there = find(code);
   if (there) return there;
   const answer = await fetch(`/receive/row?code=${encodeURIComponent(code)}`, { headers: { "HX-Request": "true" } });
+  if (answer.headers.has("X-Signed-Out")) { document.dispatchEvent(new Event("malha:out")); tell("", true); miss(code); return null; }
   if (!answer.ok) { tell(says.dataset.unknown.replace("{code}", code), true); miss(code); return null; }
   const sent = new DOMParser().parseFromString(`<table><tbody>${await answer.text()}</tbody></table>`, "text/html");
   const none = $("[data-scan-none]");

@@ -39,8 +39,11 @@ const add = (code, chosen) => {
     try {
       const answer = await fetch(`/orders/new/line?${asked}`, { headers: { "HX-Request": "true" } });
       text = await answer.text();
-      ok = answer.ok && !answer.headers.has("HX-Redirect");
-      if (answer.headers.has("HX-Redirect")) { location.assign(answer.headers.get("HX-Redirect")); return null; }
+      if (answer.headers.has("X-Signed-Out")) { // the order stays as it is: leaving would lose all of it
+        $("#goods-says").replaceChildren($("#signed-out").content.cloneNode(true));
+        return null;
+      }
+      ok = answer.ok;
     } catch { text = `<p>${$("#lost-says").innerHTML}</p>`; }
     const sent = new DOMParser().parseFromString(text, "text/html").body;
     if (!ok) { says($$("li, p", sent).map((line) => line.textContent.trim()).join(" ")); return null; }
