@@ -100,7 +100,7 @@ async def test_all_that_the_list_finds_when_it_is_gathered_and_nothing_else(desk
         trail = await tx.tuples("SELECT action, entity_id, actor_name FROM audit WHERE entity = 'bulk_action'")
         notes = await tx.values("SELECT detail ->> 'note' FROM order_hold WHERE kind = 'manual'")
         by = await tx.values("SELECT DISTINCT placed_by FROM order_hold WHERE kind = 'manual'")
-    assert trail == [("begin", str(number), "Bia")]
+    assert trail == [("start", str(number), "Bia")]
     assert notes == ["supplier recalls it"] * 2
     assert by == ["person:bia"]
 

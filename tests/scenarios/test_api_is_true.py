@@ -494,6 +494,8 @@ ELSEWHERE = {
     "test_brought_over_http.py": "list_coming list_origins send_work state_origins",
     "test_refunds_due.py": "get_refund_batch list_refund_batches list_refunds_due list_refused_refunds record_refunds"
     " stop_refund_batch sum_refunds_due",
+    "test_bulk_actions_http.py": "begin_bulk_action gather_orders get_bulk_action list_bulk_actions list_orders_left"
+    " stop_bulk_action",
     "test_order_tags.py": "change_order_tags list_order_tags",
     "test_webhooks_outlive_makers.py": "hand_over_webhook",
     "test_connection_mapping_api.py": "accept_suggestions consider_channel_variants ignore_channel_variants"

@@ -277,6 +277,24 @@ class ReleasedWork(msgspec.Struct, frozen=True, kw_only=True):
     fulfillments: list[UUID]
 
 
+class OrdersAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Which orders: the parameters of `GET /v1/orders`, without those of its order and pages."""
+
+    view: View = View.ALL
+    status: OrderStatus | None = None
+    channel: str | None = None
+    location: str | None = None
+    method: str | None = None
+    tag: Annotated[list[Annotated[str, Meta(max_length=60)]], Meta(max_length=10)] = []
+    tags: Literal["all", "any"] = "all"
+    placed_since: Instant | None = None
+    placed_until: Instant | None = None
+    promised: Due | None = None
+    promised_since: Instant | None = None
+    promised_until: Instant | None = None
+    search: Annotated[str, Meta(max_length=200)] = ""
+
+
 @query("/orders", permission="orders:read", tag=TAG)
 async def list_orders(
     work: Work,
@@ -310,30 +328,24 @@ async def list_orders(
     """
     size = paging.bounded(limit)
     found = paging.position(cursor, f"orders.{sort}", (str, UUID, int))
-    channels = [c.id for c in await network.channels(work.tx) if channel == c.code]
-    place = None if location is None else await network.location_by_code(work.tx, location)
-    if (channel is not None and not channels) or (location is not None and place is None):
-        return Page([])
-    zone = ZoneInfo((await retailer.current(work.tx)).timezone or i18n.current_zone())
-    since, until = reads.promised_between(promised, promised_since, promised_until, await work.tx.now(), zone)
-    wanted = Wanted(
+    asked = OrdersAsked(
         view=view,
-        statuses=() if status is None else (status,),
-        channel_ids=tuple(channels),
-        location_id=None if place is None else place.id,
-        scope=work.actor.fixed_scope,
-        since=placed_since,
-        until=placed_until,
-        due=promised,
-        promised_since=since,
-        promised_until=until,
+        status=status,
+        channel=channel,
+        location=location,
         method=method,
-        tags=tuple(each for each in tag or () if each),
-        any_tag=tags == "any",
+        tag=tag or [],
+        tags=tags,
+        placed_since=placed_since,
+        placed_until=placed_until,
+        promised=promised,
+        promised_since=promised_since,
+        promised_until=promised_until,
         search=search,
-        overdue=tuple(await fulfillment.overdue_orders(work.tx)) if view is View.LATE else (),
     )
-    wanted = await finding.sought(work.tx, wanted)
+    wanted = await wanted_of(work, asked)
+    if wanted is None:
+        return Page([])
     page = await reads.page(work.tx, wanted, sort=sort, after=None if found is None else Place(*found), size=size)
     following = page.next
     names = OrderSummary.__struct_fields__
@@ -343,6 +355,36 @@ async def list_orders(
         if following is None
         else paging.cursor_of(f"orders.{sort}", (following.key, following.id, following.before)),
     )
+
+
+async def wanted_of(work: Work, asked: OrdersAsked) -> Wanted | None:
+    """Return the read model's terms of a list that the caller sees; None: it names what is not there."""
+    channels = [c.id for c in await network.channels(work.tx) if asked.channel == c.code]
+    place = None if asked.location is None else await network.location_by_code(work.tx, asked.location)
+    if (asked.channel is not None and not channels) or (asked.location is not None and place is None):
+        return None
+    zone = ZoneInfo((await retailer.current(work.tx)).timezone or i18n.current_zone())
+    since, until = reads.promised_between(
+        asked.promised, asked.promised_since, asked.promised_until, await work.tx.now(), zone
+    )
+    wanted = Wanted(
+        view=asked.view,
+        statuses=() if asked.status is None else (asked.status,),
+        channel_ids=tuple(channels),
+        location_id=None if place is None else place.id,
+        scope=work.actor.fixed_scope,
+        since=asked.placed_since,
+        until=asked.placed_until,
+        due=asked.promised,
+        promised_since=since,
+        promised_until=until,
+        method=asked.method,
+        tags=tuple(each for each in asked.tag if each),
+        any_tag=asked.tags == "any",
+        search=asked.search,
+        overdue=tuple(await fulfillment.overdue_orders(work.tx)) if asked.view is View.LATE else (),
+    )
+    return await finding.sought(work.tx, wanted)
 
 
 @query("/orders/{order_id:uuid}", permission="orders:read", snapshot=True, tag=TAG)

@@ -26,8 +26,8 @@ from malha.fulfillment import bringing, bulk_acts, moving, pickups
 from malha.fulfillment import reads as jobs
 from malha.fulfillment import service as work
 from malha.fulfillment.bringing import Sending
+from malha.fulfillment.bulk_model import PERMISSIONS, Wish
 from malha.fulfillment.bulk_model import Act as BulkAct
-from malha.fulfillment.bulk_model import Wish
 from malha.fulfillment.errors import CodeLocked, WorkNotFound, WrongCode
 from malha.fulfillment.model import Content, Parcel, RejectReason, Short, Tracking
 from malha.intake import replanning, substituting
@@ -682,13 +682,8 @@ async def check_key(request: Request[Any, Any, Any]) -> Response[str]:
 
 # --- the list's bulk acts ---
 
-BULK = {
-    "release": "orders:write",
-    "hold": "orders:write",
-    "resolve": "orders:release_hold",
-    "cancel": "orders:cancel",
-    "promise": "orders:write",
-    "tags": "orders:write",
+BULK: dict[str, str] = {
+    **{act.value: permission for act, permission in PERMISSIONS.items()},
     "refund": "payments:record",
 }
 BULK_MOST = 200

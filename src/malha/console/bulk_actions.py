@@ -6,11 +6,11 @@ from litestar import Request, get, post
 from litestar.params import FromPath
 from litestar.response import Response, Stream
 
-from malha.console import actions, export, order, render, shell, web, words
+from malha.console import export, order, render, shell, web, words
 from malha.console.words import Sign
 from malha.fulfillment import bulk
 from malha.fulfillment import bulk_reads as reads
-from malha.fulfillment.bulk_model import FINAL, Act, Wish
+from malha.fulfillment.bulk_model import FINAL, PERMISSIONS, Act, Wish
 from malha.fulfillment.bulk_reads import BulkAction, Refused
 from malha.platform import refusals
 from malha.platform.errors import Forbidden
@@ -72,7 +72,7 @@ COLUMNS = (Column(N_("Order"), Kind.WHOLE), Column(N_("Why"), width=80))
 
 def permission_of(action: BulkAction) -> str:
     """Return what somebody must be allowed to begin or stop an action."""
-    return actions.BULK[action.act]
+    return PERMISSIONS[action.act]
 
 
 def particulars(wish: Wish) -> list[tuple[str, str]]:

@@ -82,7 +82,7 @@ async def begin(tx: Tx, number: int) -> None:
         raise BulkBegun(number=number)
     facts: dict[str, Any] = {"act": action.act.value, "orders": action.orders, "sought": action.sought}
     facts |= {key: value for key, value in msgspec.to_builtins(action.wish).items() if key not in {"act", "zone"}}
-    await audit.record(tx, action="begin", entity="bulk_action", entity_id=number, after=facts)
+    await audit.record(tx, action="start", entity="bulk_action", entity_id=number, after=facts)
     await jobs.defer(tx, go_on, lock=f"bulk_action:{action.id}", action_id=str(action.id))
 
 

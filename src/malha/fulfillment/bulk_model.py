@@ -19,6 +19,15 @@ class Act(StrEnum):
     CANCEL = "cancel"
 
 
+# What somebody must be allowed, to do it.
+PERMISSIONS = {
+    Act.RELEASE: "orders:write",
+    Act.HOLD: "orders:write",
+    Act.RESOLVE: "orders:release_hold",
+    Act.PROMISE: "orders:write",
+    Act.TAGS: "orders:write",
+    Act.CANCEL: "orders:cancel",
+}
 # Of these a list says which version of each order it showed: they cannot be taken back, let goods go, or are told to a
 # customer. A hold stops goods whatever happened since, and tags add to what is there.
 FINAL = frozenset({Act.CANCEL, Act.PROMISE, Act.RELEASE, Act.RESOLVE})
