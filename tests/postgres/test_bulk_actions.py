@@ -248,3 +248,49 @@ async def test_what_lacks_a_day_a_reason_or_tags_is_refused_before_any_order_is_
         bulk_acts.check(wish)
     async with desk.database.transaction() as tx:
         assert await tx.value("SELECT count(*) FROM bulk_action") == 0
+
+
+async def test_an_order_at_which_the_program_fails_keeps_nobody_else_waiting(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orders = [await desk.order() for _ in range(3)]
+    number = await desk.begin(HOLD)
+    place = ordering.place_hold
+
+    async def fail(tx: Any, order_id: UUID, *args: Any, **more: Any) -> Any:
+        if order_id == orders[1]:
+            await tx.execute("SELECT 1 / 0")
+        return await place(tx, order_id, *args, **more)
+
+    monkeypatch.setattr(ordering, "place_hold", fail)
+    action = await desk.work(number)
+    assert (action.state, action.done, action.refused) == ("done", 2, 1)
+    assert await desk.held() == {orders[0], orders[2]}
+    assert (await desk.refused(number))[orders[1]].startswith("The program failed at this order.")
+
+
+async def test_an_order_that_somebody_works_on_is_waited_for(desk: Desk) -> None:
+    busy, free = await desk.order(), await desk.order()
+    number = await desk.begin(CANCEL)
+    async with desk.database.transaction(CAIO) as tx:
+        await ordering.lock_order(tx, busy)
+        working = asyncio.create_task(desk.work(number))
+        await asyncio.sleep(0.5)
+        assert (await desk.action(number)).state == "going"
+    action = await working
+    assert (action.done, action.refused) == (2, 0)
+    assert await desk.statuses() == dict.fromkeys((busy, free), "cancelled")
+
+
+async def test_a_long_one_lets_others_have_their_turn(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(2):
+        await desk.order()
+    number = await desk.begin(HOLD)
+    monkeypatch.setattr(bulk, "TURN_S", 0.0)
+    action = await desk.work(number)
+    assert (action.state, action.through) == ("going", 0)
+    async with desk.database.transaction() as tx:
+        waiting = await tx.tuples("SELECT lock, args ->> 'action_id' FROM malha_jobs.procrastinate_jobs WHERE task_name = 'orders.bulk_action'")  # fmt: skip
+    assert waiting == [(bulk.LOCK, str(action.id))] * 2  # the one that is done here, and its next turn
+    monkeypatch.setattr(bulk, "TURN_S", 20.0)
+    assert (await desk.work(number)).state == "done"

@@ -6,27 +6,35 @@ goes on where it was. An order that refuses stays as it is, and the action says 
 was gathered, where the act cannot be taken back.
 """
 
+import time
 from typing import Any
 
 import msgspec
+import structlog
+from psycopg import InterfaceError, OperationalError
+from psycopg_pool import PoolTimeout
 
 from malha.fulfillment import bulk_acts, finding
 from malha.fulfillment import bulk_reads as reads
 from malha.fulfillment import bulk_writes as writes
 from malha.fulfillment.bulk_model import Wish
 from malha.fulfillment.bulk_reads import BulkAction
-from malha.fulfillment.errors import BulkBegun, BulkEnded, NoOrdersFound, TooManyOrders
+from malha.fulfillment.errors import BulkBegun, BulkEnded, NoOrdersFound, OrderFailed, TooManyOrders
 from malha.ordering import reads as orders
 from malha.ordering.finding_reads import FOUND_LIMIT
 from malha.ordering.reads import Wanted
 from malha.platform import audit, jobs, refusals
-from malha.platform.db import Actor, Database, Tx
+from malha.platform.db import Actor, Database, Tx, in_turn
 from malha.platform.errors import MalhaError
 from malha.platform.ids import UUID, new_id
 
 MOST = 50_000  # orders of one action
+TURN_S = 20.0  # that an action works before others have their turn
+TRIES = 5  # with an order that others work on
+LOCK = "bulk_actions"  # one works at a time: all of a worker's places would be taken by four
 
 _encode = msgspec.json.Encoder().encode
+log = structlog.get_logger(__name__)
 
 
 async def gather(tx: Tx, wish: Wish, wanted: Wanted, sought: str) -> int:
@@ -83,7 +91,7 @@ async def begin(tx: Tx, number: int) -> None:
     facts: dict[str, Any] = {"act": action.act.value, "orders": action.orders, "sought": action.sought}
     facts |= {key: value for key, value in msgspec.to_builtins(action.wish).items() if key not in {"act", "zone"}}
     await audit.record(tx, action="start", entity="bulk_action", entity_id=number, after=facts)
-    await jobs.defer(tx, go_on, lock=f"bulk_action:{action.id}", action_id=str(action.id))
+    await jobs.defer(tx, go_on, lock=LOCK, action_id=str(action.id))
 
 
 async def stop(tx: Tx, number: int) -> None:
@@ -105,8 +113,11 @@ async def stop(tx: Tx, number: int) -> None:
 
 @jobs.task("orders.bulk_action", attempts=5)
 async def go_on(db: Database, *, action_id: str) -> None:
-    """Go through the orders of an action that it has not come to, in the name of who began it."""
-    id_ = UUID(action_id)
+    """Go through the orders of an action that it has not come to, in the name of who began it.
+
+    For a while: then other actions have their turn, and jobs of other kinds their places.
+    """
+    id_, until = UUID(action_id), time.monotonic() + TURN_S
     async with db.transaction() as tx:
         action = await reads.action_by_id(tx, id_)
     if action is None:
@@ -114,6 +125,10 @@ async def go_on(db: Database, *, action_id: str) -> None:
     kind, _colon, actor_id = action.actor.partition(":")
     actor = Actor(kind=kind, id=actor_id or None, name=action.person)
     while action is not None and action.state == "going":
+        if time.monotonic() >= until:
+            async with db.transaction() as tx:
+                await jobs.defer(tx, go_on, lock=LOCK, action_id=action_id)
+            return
         if await do_one(db, actor, action):
             continue
         async with db.transaction() as tx:
@@ -122,10 +137,15 @@ async def go_on(db: Database, *, action_id: str) -> None:
 
 
 async def do_one(db: Database, actor: Actor, action: BulkAction) -> bool:
-    """Do to the next order of an action what is wished, or keep why it refused; return whether there was one."""
+    """Do to the next order of an action what is wished, or keep why it refused; return whether there was one.
+
+    An order that others work on is tried some times. One that the program fails at is kept like one that refused, or
+    nobody behind it would have their turn; a database that is away fails the job, which is tried again as a whole.
+    """
     ended: dict[str, Any] = {"id": action.id, "order_id": None, "outcome": "done", "why": None}
     wish = action.wish
-    try:
+
+    async def attempt() -> bool:
         async with db.transaction(actor) as tx:
             row = next(iter(await tx.tuples(writes.TAKE, {"id": action.id})), None)
             if row is None:
@@ -133,7 +153,17 @@ async def do_one(db: Database, actor: Actor, action: BulkAction) -> bool:
             ended["order_id"], seen = row
             await bulk_acts.carry_out(tx, ended["order_id"], wish, seen)
             await tx.execute(writes.END_ORDER, ended)
+            return True
+
+    try:
+        return await in_turn(attempt, TRIES)
     except MalhaError as error:
-        async with db.transaction(actor) as tx:
-            await tx.execute(writes.END_ORDER, ended | {"outcome": "refused", "why": refusals.kept(error)})
+        refusal = error
+    except (OperationalError, InterfaceError, PoolTimeout):
+        raise
+    except Exception:
+        log.exception("bulk_action_failed", action=action.number, order=str(ended["order_id"]))
+        refusal = OrderFailed()
+    async with db.transaction(actor) as tx:
+        await tx.execute(writes.END_ORDER, ended | {"outcome": "refused", "why": refusals.kept(refusal)})
     return True
