@@ -16,12 +16,13 @@ from litestar import Request, get, post
 from litestar.response import Response
 
 from malha.console import attention_reads as reads
-from malha.console import care, connection_troubles, filling, render, shell, web
+from malha.console import care, connection_troubles, filling, render, shell, web, words
 from malha.console.attention_reads import OrderAtRisk
 from malha.console.refunds_due import PATH as REFUNDS
 from malha.console.refunds_due import RECORD
+from malha.fulfillment import bulk, bulk_reads, slip_reads
 from malha.fulfillment import reads as work
-from malha.fulfillment import slip_reads
+from malha.fulfillment.bulk_reads import BulkAction
 from malha.identity import care as taking
 from malha.identity import care_reads
 from malha.identity import reads as identity
@@ -83,7 +84,7 @@ TASKS = {
     "supply.line_up": N_("Order of those who wait for goods on order"),
     "messages.send": N_("Messages to the customer"),
     giving_back.go_on.name: N_("Recording of refunds together"),
-    "orders.bulk_action": N_("Bulk actions on orders"),
+    bulk.go_on.name: N_("Bulk actions on orders"),
     "promises.promise_slipping": N_("Promises that slip"),
     "routing.price_stock": N_("Prices of stock"),
     "catalog.fetch_pictures": N_("Pictures of products"),
@@ -468,8 +469,9 @@ async def _jobs_detail(
 ) -> Detail:
     records = []
     batches = await _batches_of(tx, group.jobs)
+    actions = await _actions_of(tx, group.jobs)
     for j in group.jobs:
-        name, href = _job_named(j, batches)
+        name, href = _job_named(j, batches, actions)
         records.append(
             Record(str(j.id), name, href, "", "", "", "", 1, _("Waits for you"), _holder(held.get(str(j.id))))
         )
@@ -503,8 +505,22 @@ def _batch_of(job: FailedJob) -> UUID | None:
     return UUID(job.arguments["batch_id"]) if job.task == giving_back.go_on.name else None
 
 
-def _job_named(job: FailedJob, batches: Mapping[UUID, Batch]) -> tuple[str, str]:
+async def _actions_of(tx: Tx, failed: Sequence[FailedJob]) -> dict[UUID, BulkAction]:
+    """Return the bulk actions that some of these jobs carry out, by id."""
+    return await bulk_reads.actions_by_id(tx, {id_ for job in failed if (id_ := _action_of(job)) is not None})
+
+
+def _action_of(job: FailedJob) -> UUID | None:
+    return UUID(job.arguments["action_id"]) if job.task == bulk.go_on.name else None
+
+
+def _job_named(job: FailedJob, batches: Mapping[UUID, Batch], actions: Mapping[UUID, BulkAction]) -> tuple[str, str]:
     """Return what people call the work of a job, and the address of its page where it has one."""
+    acts_on = _action_of(job)
+    if acts_on is not None and acts_on in actions:
+        action = actions[acts_on]
+        said = _("Bulk action {number}, {act}", number=action.number, act=_(words.ACT[action.act]))
+        return said, f"/bulk-actions/{action.number}"
     id_ = _batch_of(job)
     if id_ is not None and id_ in batches:
         batch = batches[id_]

@@ -1,5 +1,6 @@
 """Bulk actions: what is to be done with which orders, and how far it is."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -20,6 +21,7 @@ FROM bulk_action
 # By the unique index on numbers. Who is limited to locations sees their own.
 ACTION = f"{_ACTION} WHERE number = %(number)s::bigint AND (%(actor)s::text IS NULL OR actor = %(actor)s::text)"
 ACTION_BY_ID = f"{_ACTION} WHERE id = %(id)s::uuid"
+ACTIONS_BY_ID = f"{_ACTION} WHERE id = ANY (%(ids)s::uuid[])"
 # What was gathered and not begun is shown to who gathered it alone.
 ACTIONS = f"""{_ACTION}
 WHERE (%(actor)s::text IS NULL OR actor = %(actor)s::text) AND state <> 'ready'
@@ -122,6 +124,13 @@ async def action(tx: Tx, number: int) -> BulkAction:
 async def action_by_id(tx: Tx, action_id: UUID) -> BulkAction | None:
     """Return a bulk action, whoever asked for it."""
     return await tx.maybe(BulkAction, ACTION_BY_ID, {"id": action_id})
+
+
+async def actions_by_id(tx: Tx, action_ids: Collection[UUID]) -> dict[UUID, BulkAction]:
+    """Return bulk actions, whoever asked for them."""
+    if not action_ids:
+        return {}
+    return {one.id: one for one in await tx.all(BulkAction, ACTIONS_BY_ID, {"ids": sorted(action_ids)})}
 
 
 async def actions(tx: Tx, limit: int = LISTED, *, before: int | None = None) -> list[BulkAction]:

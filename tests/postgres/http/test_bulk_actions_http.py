@@ -112,3 +112,23 @@ async def test_nonsense_says_what_is_wrong_and_gathers_nothing(retailer: Shop) -
     assert (await gathered(retailer, key, 422, act="explode"))["errors"][0]["at"] == "/act"
     assert (await gathered(retailer, key, 409, act="hold", orders={"channel": "nowhere"}))["code"] == "no_orders_found"
     assert (await retailer.http.get(f"{PATH}/999", headers=key)).status_code == 404
+
+
+async def test_one_whose_job_failed_for_good_is_named_where_attention_is_asked_for_and_can_be_stopped(
+    retailer: Shop,
+) -> None:
+    key = await retailer.key(EVERYTHING)
+    await sold(retailer, key, "one", 10_000)
+    made = await gathered(retailer, key, act="hold", reason="recall")
+    await retailer.http.post(f"{PATH}/{made['number']}/begin", headers=key)
+    failing = "UPDATE malha_jobs.procrastinate_jobs SET status = 'failed', attempts = 5 WHERE task_name = 'orders.bulk_action'"
+    async with retailer.database.transaction() as tx:
+        await tx.execute(failing)
+    owner = await retailer.session()
+    page = (await retailer.http.get("/attention", headers=owner)).text
+    assert "Bulk actions on orders" in page
+    assert f'href="/bulk-actions/{made["number"]}"' in page
+    assert f"Bulk action {made['number']}, Hold" in page
+    stopped = await retailer.http.post(f"/bulk-actions/{made['number']}/stop", headers=owner)
+    assert stopped.status_code in {200, 303}, stopped.text
+    assert "Bulk actions on orders" not in (await retailer.http.get("/attention", headers=owner)).text
