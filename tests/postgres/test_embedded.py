@@ -150,6 +150,34 @@ def test_a_server_is_taken_over_once_its_owner_has_ended_and_not_before(home: Pa
         assert not is_alive(its)
 
 
+def test_who_starts_while_the_owner_leaves_waits_for_its_end_and_has_a_server_of_its_own(home: Path) -> None:
+    leaving = a_server(home)
+    leaving.start()
+    first = leaving.pid
+    keep_a_row(leaving.url)
+    leaving.leave()
+    assert rows(leaving.url) == 1  # it answers until it ends: whoever came now would lose it in the middle
+    with Owner(home) as successor:
+        time.sleep(1.0)
+        assert successor.process.poll() is None
+        leaving.stop()
+        url, owned, pid = successor.said()
+        assert owned
+        assert pid != first
+        assert rows(url) == 1
+
+
+def test_a_server_that_this_process_came_to_is_known_by_its_url_for_whoever_watches_over_it(home: Path) -> None:
+    with Owner(home) as owner:
+        url, _, _ = owner.said()
+        with a_server(home) as server:
+            assert embedded.server_at(url) is server
+            assert embedded.server_at(f"{url}x") is None
+            owner.process.kill()
+            eventually(server.take_over)
+            assert embedded.server_at(url) is server
+
+
 def test_a_second_start_attaches_and_its_end_stops_nothing(home: Path) -> None:
     with Owner(home) as owner:
         url, owned, _ = owner.said()

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from malha.platform import i18n, logs
-from malha.platform.embedded import EmbeddedPostgres, make_own, owner_of
+from malha.platform.embedded import EmbeddedPostgres, make_own, server_at
 from malha.platform.settings import PREFIX, Settings, load
 
 RECOVERY_PATIENCE_S = 300.0
@@ -70,10 +70,11 @@ def progress_bar(title: str, *, quiet: bool = False) -> Iterator[Callable[[str, 
 def database_of(settings: Settings) -> Iterator[tuple[Settings, EmbeddedPostgres | None]]:
     """Give settings whose `database_url` is set, and the embedded server if there is one; stop it at the end.
 
-    A server this process already owns is given too, for whoever watches over it; it is stopped by who started it.
+    A server this process already started or came to is given too, for whoever watches over it, and takes it over once
+    its owner has ended; it is stopped by who started it.
     """
     if settings.database_url:
-        yield settings, owner_of(settings.database_url)
+        yield settings, server_at(settings.database_url)
         return
     with embedded(settings) as server:
         yield msgspec.structs.replace(settings, database_url=server.url), server

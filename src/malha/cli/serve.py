@@ -99,7 +99,7 @@ def serve(
                 children.append(_deaf(_worker(ready), listening))
             listening.open()
             watch = _Watch(ready, server, begun, on_ready)
-            return Supervisor(children, watch, before_stop=lambda: _close(listening)).run()
+            return Supervisor(children, watch, before_stop=lambda: _leave(listening, server)).run()
     finally:
         shutil.rmtree(shared, ignore_errors=True)
 
@@ -116,9 +116,11 @@ def _deaf(child: Child, listening: Listeners) -> Child:
     return child
 
 
-def _close(listening: Listeners) -> None:
-    """Turn new connections away while we stop, unless they wait for our successor."""
+def _leave(listening: Listeners, server: EmbeddedPostgres | None) -> None:
+    """Turn new connections away while we stop, unless they wait for our successor, who waits for our database."""
     systemd.notify("STOPPING=1")
+    if server is not None:
+        server.leave()
     if not listening.inherited:
         listening.close()
 

@@ -155,6 +155,7 @@ class EmbeddedPostgres:
             record = self._read_record()
             if record.get("state") == "ready" and _answers(record["socket"]):
                 self.url = str(record["url"])
+                _KNOWN.add(self)
                 return self.url
             holder = record.get("pid") or "another process"
             waited.tick(f"waiting for process {holder}, which holds {self.home}")
@@ -212,6 +213,14 @@ class EmbeddedPostgres:
             if error.errno == errno.ENOSPC:
                 raise EmbeddedError(f"The disk of {self.home} is full: make room, and it starts by itself.") from error
             raise EmbeddedError(f"The embedded database cannot be started: {error}") from error
+
+    def leave(self) -> None:
+        """Say that this process ends soon, if it owns the server: who starts now waits for that, and has its own then.
+
+        Until `stop` the server goes on for who came before.
+        """
+        if self.owned:
+            self._write_record(state="stopping")
 
     def stop(self) -> None:
         """Stop the server if this process owns it: open transactions are rolled back, the data is checkpointed.
@@ -295,7 +304,7 @@ class EmbeddedPostgres:
             os.close(lock)
             raise
         self._lock = lock
-        _OWNERS.add(self)
+        _KNOWN.add(self)
         return True
 
     def forget(self) -> None:
@@ -658,9 +667,9 @@ def give_tree(top: Path, uid: int, gid: int) -> None:
     os.chown(top, uid, gid)
 
 
-def owner_of(url: str) -> EmbeddedPostgres | None:
-    """Return the embedded server of this process that answers under a URL, None when it is somebody else's."""
-    return next((server for server in _OWNERS if server.owned and server.url == url), None)
+def server_at(url: str) -> EmbeddedPostgres | None:
+    """Return the embedded server that this process started, or came to, under a URL; None: it knows of none."""
+    return next((server for server in _KNOWN if server.url == url), None)
 
 
 class _Patience:
@@ -682,13 +691,13 @@ class _Patience:
         time.sleep(POLL_S)
 
 
-_OWNERS: weakref.WeakSet[EmbeddedPostgres] = weakref.WeakSet()
+_KNOWN: weakref.WeakSet[EmbeddedPostgres] = weakref.WeakSet()
 
 
 def _forget_in_child() -> None:
     # A forked child shares the lock: without this it would keep the directory locked after the owner's death.
-    for owner in _OWNERS:
-        owner.forget()
+    for server in _KNOWN:
+        server.forget()
 
 
 os.register_at_fork(after_in_child=_forget_in_child)
