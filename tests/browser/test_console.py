@@ -321,10 +321,10 @@ def test_personal_data_is_masked_until_it_is_asked_for_and_that_is_recorded(visi
     assert page.get_by_role("button", name="Copiar link").get_attribute("data-copy") == link
     with psycopg.connect(seeded) as connection:
         audited = connection.execute(
-            "SELECT count(*), min(after ->> 'why') FROM malha.audit WHERE action = 'reveal' AND entity_id = %s",
-            (str(row[0]),),
+            "SELECT count(*) FROM malha.audit WHERE action = 'reveal' AND entity_id = %s AND after ->> 'why' = %s",
+            (str(row[0]), "A transportadora pediu"),  # other tests may have asked for other reasons
         ).fetchone()
-    assert audited == (1, "A transportadora pediu")
+    assert audited == (1,)
     page.goto(str(link))
     expect(page.get_by_text(f"Pedido {number}").first).to_be_visible()
 
