@@ -97,10 +97,12 @@ async def test_all_that_the_list_finds_when_it_is_gathered_and_nothing_else(desk
     assert await desk.held() == {one, two}
     assert late not in await desk.held()
     async with desk.database.transaction() as tx:
-        trail = await tx.tuples("SELECT action, entity_id, actor_name FROM audit WHERE entity = 'bulk_action'")
+        trail = await tx.tuples(
+            "SELECT action, entity_id, actor_name FROM audit WHERE entity = 'bulk_action' ORDER BY id"
+        )
         notes = await tx.values("SELECT detail ->> 'note' FROM order_hold WHERE kind = 'manual'")
         by = await tx.values("SELECT DISTINCT placed_by FROM order_hold WHERE kind = 'manual'")
-    assert trail == [("start", str(number), "Bia")]
+    assert trail == [("gather", str(number), "Bia"), ("start", str(number), "Bia")]
     assert notes == ["supplier recalls it"] * 2
     assert by == ["person:bia"]
 

@@ -358,7 +358,7 @@ async def test_the_doctor_of_connections_says_what_differs(shop: Linked):
     async def found() -> doctor.Finding:
         return next(f for f in await doctor.examine(shop.runtime, CODE) if f.check == "stock")
 
-    assert (await found()).text("en") == "2 variants on the first page, not compared yet"
+    assert (await found()).text("en") == "variants on the first page: 2, not compared yet"
     show(shop, "A", 50)
     await look(shop)
     told = await found()

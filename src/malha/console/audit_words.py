@@ -43,6 +43,7 @@ ACTIONS = {
     "take_back": N_("taken back"),
     "record_refunds": N_("refunds recorded together"),
     "start": N_("started"),
+    "gather": N_("gathered orders"),
     "end_shortage": N_("acted on missing goods"),
     "stop": N_("stopped"),
     "merge": N_("put together"),

@@ -1,5 +1,6 @@
 """Bulk actions on screen: what is to be done with all orders that a list found, beginning it, and how far it is."""
 
+from collections.abc import Awaitable
 from typing import Any
 
 from litestar import Request, get, post
@@ -13,6 +14,7 @@ from malha.fulfillment import bulk_reads as reads
 from malha.fulfillment.bulk_model import FINAL, PERMISSIONS, Act, Wish
 from malha.fulfillment.bulk_reads import BulkAction, Refused
 from malha.platform import refusals
+from malha.platform.db import Tx
 from malha.platform.errors import Forbidden
 from malha.platform.i18n import N_, _, current_language
 from malha.platform.ids import UUID
@@ -67,7 +69,13 @@ ACTS = {
         ),
     ),
 }
-COLUMNS = (Column(N_("Order"), Kind.WHOLE), Column(N_("Why"), width=80))
+COLUMNS = (
+    Column(N_("Number"), Kind.WHOLE), Column(N_("Act"), width=22), Column(N_("State"), width=20),
+    Column(N_("Orders"), Kind.WHOLE), Column(N_("Carried out"), Kind.WHOLE), Column(N_("Refused"), Kind.WHOLE),
+    Column(N_("Person"), width=28), Column(N_("Began"), Kind.MOMENT, 18), Column(N_("Ended"), Kind.MOMENT, 18),
+    Column(N_("Reason"), width=40),
+)  # fmt: skip
+REFUSED_COLUMNS = (Column(N_("Order"), Kind.WHOLE), Column(N_("Why"), width=80))
 
 
 def permission_of(action: BulkAction) -> str:
@@ -104,7 +112,25 @@ async def bulk_list(request: Request[Any, Any, Any]) -> Response[str]:
         states=STATES,
         acts=words.ACT,
         next=f"{PATH}?before={rows[PAGE_SIZE - 1].number}" if len(rows) > PAGE_SIZE else "",
+        exports=export.choices(str, f"{PATH}:export"),
     )
+
+
+@get(export.paths(f"{PATH}:export"), opt={"permission": SEE})
+async def bulk_export(request: Request[Any, Any, Any]) -> Stream:
+    """Send the list as a file."""
+
+    def row(each: BulkAction) -> list[Any]:
+        wish = each.wish
+        return [
+            each.number, _(words.ACT[each.act]), _(STATES[each.state].word), each.orders, each.done, each.refused,
+            each.person, each.begun_at, each.ended_at, "; ".join(text for _name, text in particulars(wish)),
+        ]  # fmt: skip
+
+    def page(tx: Tx, before: int | None) -> Awaitable[list[BulkAction]]:
+        return reads.actions(tx, export.BATCH, before=before)
+
+    return export.send(request, "bulk-actions", COLUMNS, export.pages(request, page, lambda each: each.number), row)
 
 
 @get(f"{PATH}/{{number:int}}", opt={"permission": SEE})
@@ -185,11 +211,11 @@ async def bulk_refused(request: Request[Any, Any, Any], number: FromPath[int]) -
     def row(each: Refused) -> list[Any]:
         return [each.number, refusals.said(each.why, language)]
 
-    def page(tx: Any, after: UUID | None) -> Any:
+    def page(tx: Tx, after: UUID | None) -> Awaitable[list[Refused]]:
         return reads.refused(tx, action.id, export.BATCH, after=after)
 
     pages = export.pages(request, page, lambda each: each.order_id)
-    return export.send(request, f"bulk-action-{number}-refused", COLUMNS, pages, row)
+    return export.send(request, f"bulk-action-{number}-refused", REFUSED_COLUMNS, pages, row)
 
 
-HANDLERS = [bulk_list, bulk_page, bulk_begin, bulk_stop, bulk_refused]
+HANDLERS = [bulk_list, bulk_export, bulk_page, bulk_begin, bulk_stop, bulk_refused]

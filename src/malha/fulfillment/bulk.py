@@ -75,6 +75,7 @@ async def gather(tx: Tx, wish: Wish, wanted: Wanted, sought: str) -> int:
     await tx.execute(writes.DROP_READY, {"actor": tx.actor.label})
     number: int = await tx.value(writes.ADD_ACTION, said)
     await tx.execute(writes.ADD_ORDERS, {"id": id_, "orders": found})
+    await _note(tx, "gather", number, wish, {"orders": len(found), "sought": sought})
     return number
 
 
@@ -88,10 +89,13 @@ async def begin(tx: Tx, number: int) -> None:
     action = await reads.action(tx, number)
     if await tx.value(writes.BEGIN, {"id": action.id}) is None:
         raise BulkBegun(number=number)
-    facts: dict[str, Any] = {"act": action.act.value, "orders": action.orders, "sought": action.sought}
-    facts |= {key: value for key, value in msgspec.to_builtins(action.wish).items() if key not in {"act", "zone"}}
-    await audit.record(tx, action="start", entity="bulk_action", entity_id=number, after=facts)
+    await _note(tx, "start", number, action.wish, {"orders": action.orders, "sought": action.sought})
     await jobs.defer(tx, go_on, lock=LOCK, action_id=str(action.id))
+
+
+async def _note(tx: Tx, what: str, number: int, wish: Wish, facts: dict[str, Any]) -> None:
+    told = {key: value for key, value in msgspec.to_builtins(wish).items() if key != "zone"}
+    await audit.record(tx, action=what, entity="bulk_action", entity_id=number, after={**told, **facts})
 
 
 async def stop(tx: Tx, number: int) -> None:

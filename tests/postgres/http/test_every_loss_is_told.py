@@ -511,7 +511,7 @@ WAYS: dict[str, tuple[set[str], Walk, Kind]] = {
     ),
     "one unit cancelled by a channel": ({"api.orders_actions.cancel_order"}, api_cancel_one, Kind.CANCELLED_IN_PART),
     "cancelled on the order's page": ({"console.actions._cancel"}, page_cancel, Kind.CANCELLED),
-    "cancelled from the list": ({"console.actions._bulk_one"}, list_cancel, Kind.CANCELLED),
+    "cancelled from the list": ({"fulfillment.bulk_acts.carry_out"}, list_cancel, Kind.CANCELLED),
     "cancelled by the shopper": ({"fulfillment.asking.ask_to_cancel"}, shopper_cancel, Kind.CANCELLED),
     "not paid in time": ({"payments.deadlines.end_lapsed"}, not_paid, Kind.CANCELLED),
     "not collected in time": ({"fulfillment.pickups._give_back"}, not_collected, Kind.CANCELLED),
