@@ -293,6 +293,8 @@ async def test_a_long_one_lets_others_have_their_turn(desk: Desk, monkeypatch: p
     assert (action.state, action.through) == ("going", 0)
     async with desk.database.transaction() as tx:
         waiting = await tx.tuples("SELECT lock, args ->> 'action_id' FROM malha_jobs.procrastinate_jobs WHERE task_name = 'orders.bulk_action'")  # fmt: skip
-    assert waiting == [(bulk.LOCK, str(action.id))] * 2  # the one that is done here, and its next turn
+    assert (
+        waiting == [(f"bulk_actions:{desk.database.retailer}", str(action.id))] * 2
+    )  # the one that is done here, and its next turn
     monkeypatch.setattr(bulk, "TURN_S", 20.0)
     assert (await desk.work(number)).state == "done"

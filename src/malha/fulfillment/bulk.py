@@ -31,7 +31,7 @@ from malha.platform.ids import UUID, new_id
 MOST = 50_000  # orders of one action
 TURN_S = 20.0  # that an action works before others have their turn
 TRIES = 5  # with an order that others work on
-LOCK = "bulk_actions"  # one works at a time: all of a worker's places would be taken by four
+LOCK = "bulk_actions:{retailer}"  # one of a retailer works at a time: four would take all places of a worker
 
 _encode = msgspec.json.Encoder().encode
 log = structlog.get_logger(__name__)
@@ -90,7 +90,12 @@ async def begin(tx: Tx, number: int) -> None:
     if await tx.value(writes.BEGIN, {"id": action.id}) is None:
         raise BulkBegun(number=number)
     await _note(tx, "start", number, action.wish, {"orders": action.orders, "sought": action.sought})
-    await jobs.defer(tx, go_on, lock=LOCK, action_id=str(action.id))
+    await _take_turns(tx, action.id)
+
+
+async def _take_turns(tx: Tx, action_id: UUID) -> None:
+    """Line an action up behind those that wait."""
+    await jobs.defer(tx, go_on, lock=LOCK.format(retailer=tx.retailer), action_id=str(action_id))
 
 
 async def _note(tx: Tx, what: str, number: int, wish: Wish, facts: dict[str, Any]) -> None:
@@ -131,7 +136,7 @@ async def go_on(db: Database, *, action_id: str) -> None:
     while action is not None and action.state == "going":
         if time.monotonic() >= until:
             async with db.transaction() as tx:
-                await jobs.defer(tx, go_on, lock=LOCK, action_id=action_id)
+                await _take_turns(tx, id_)
             return
         if await do_one(db, actor, action):
             continue
