@@ -14,9 +14,10 @@ import pytest
 from malha.intake import reference
 from malha.intake.errors import KeyMissing, OrderDiffers, OutOfStock, Overloaded, UnknownChannel
 from malha.intake.gate import Gate
-from malha.intake.model import Buyer, NewLine, NewOrder, NewPayment, Placed, Result
-from malha.intake.reference import LOOK_AGAIN_SECONDS
-from malha.intake.rules import leaves_the_loop
+from malha.intake.model import Buyer, NewLine, NewOrder, NewPayment, Placed, Result, Submission
+from malha.intake.reference import LOOK_AGAIN_SECONDS, Cache
+from malha.intake.rules import hash_of, leaves_the_loop
+from malha.intake.service import place_orders
 from malha.inventory import reads as stock
 from malha.inventory import service as inventory
 from malha.inventory.model import Claim, Reference
@@ -29,6 +30,7 @@ from malha.platform.db import Database
 from malha.platform.errors import MalhaError
 from malha.platform.flaws import Invalid
 from malha.platform.idempotency import InFlight, KeyReused, KeyTooLong
+from malha.platform.ids import new_id
 
 SAO_PAULO = Address(postal_code="01310100", city="São Paulo", state="SP", street="Av. Paulista", number="1000")
 STATES = ["SP", "RJ", "PE"]
@@ -173,6 +175,24 @@ async def test_the_same_order_from_two_processes_at_once_is_one_order(retailer: 
             results = await asyncio.gather(*(gate.enqueue(an_order(f"dup-{n}")) for gate in gates * 3))
             assert len({r.id for r in results if isinstance(r, Placed)}) == 1
             assert sorted(r.result for r in results if isinstance(r, Placed)) == ["accepted"] + ["duplicate"] * 5
+    await assert_stock_adds_up(retailer)
+
+
+async def test_an_order_with_a_hold_that_another_process_is_writing_is_the_one_order(retailer: Database) -> None:
+    async with Database(retailer.url, retailer.retailer) as second:
+        gate = Gate(second)
+        await gate.open()
+        order = an_order("held", channel="paid")  # waits for its payment
+        known = await Cache(retailer).current()
+        first = Submission(order, "held", hash_of(order), new_id(), "system", None)
+        async with retailer.transaction() as tx:
+            (written,) = await place_orders(tx, [first], known)
+            told_again = gate.enqueue(order)
+            await asyncio.sleep(0.5)  # it has looked, and waits for what is not committed yet
+        again = await told_again
+    assert isinstance(written, Placed)
+    assert isinstance(again, Placed), again
+    assert (again.id, again.number, again.result, again.holds) == (written.id, written.number, "duplicate", ["payment"])
     await assert_stock_adds_up(retailer)
 
 

@@ -6,7 +6,8 @@ before anybody is told; a caller that went away never affects its neighbours.
 
 What can go wrong, and what happens then:
 
-* stock or a key moved between reading and writing: roll back, once more under locks;
+* stock or a key moved between reading and writing, or an order that appeared left what belongs to it without one: roll
+  back, once more under locks;
 * deadlock or serialisation failure: the whole batch again;
 * a value the database refuses (SQLSTATE 22, 23): the batch is halved in a slow lane until the offender is alone; it is
   refused,
@@ -359,7 +360,11 @@ class Gate:
                 lock = True
                 await asyncio.sleep(random.uniform(0.001, 0.01) * (attempt + 1))  # noqa: S311 - jitter
             except (errors.DataError, errors.IntegrityError) as error:
-                raise _Offence(error.sqlstate) from error
+                # What belongs to an order that another process wrote meanwhile has no order of its own: once more,
+                # after that it is found.
+                if lock or not isinstance(error, errors.ForeignKeyViolation):
+                    raise _Offence(error.sqlstate) from error
+                lock = True
             except PoolTimeout as error:  # the pool has waited as long as a caller should: away, or far too busy
                 log.warning("batch_given_back", orders=len(batch), error=str(error))
                 return [refusal_of(error) or Unavailable()] * len(batch)
