@@ -1,7 +1,7 @@
 """All that a list finds, beyond its page: chosen, shown before it begins, its progress, and what refused, in every look."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -37,12 +37,25 @@ def work(seeded: str, most: int | None = None) -> None:
     apart(go)
 
 
+@pytest.fixture
+def untagged(seeded: str) -> Iterator[None]:
+    """What is tagged here is as it was for other tests."""
+    yield
+
+    async def untag() -> None:
+        async with Database(seeded) as database, database.transaction() as tx:
+            await tx.execute("DELETE FROM order_tag WHERE starts_with(tag, 'black ')")
+
+    apart(untag)
+
+
 def choose_all(page: Page, *, portuguese: bool) -> None:
     page.get_by_role("checkbox", name="Selecionar todos" if portuguese else "Select all").check()
     page.get_by_role("button", name=re.compile("^Selecionar todos: " if portuguese else "^Select all ")).click()
 
 
 @LOOKS
+@pytest.mark.usefixtures("untagged")
 def test_all_that_the_list_finds_is_tagged_with_its_progress(
     visit: Visit, seeded: str, language: str, size: dict[str, int], theme: str
 ) -> None:

@@ -148,7 +148,8 @@ def test_what_stopped_is_taken_noted_and_put_off(visit: Visit, stopped: None, la
     expect(page.locator(".m-care-notes")).to_contain_text("Falar com o depósito")
     fits(page, size)
     page.get_by_label("Adiar" if portuguese else "Put it off").select_option("hour")
-    page.get_by_role("button", name="Salvar" if portuguese else "Save", exact=True).click()
+    with page.expect_navigation():  # the form asks first whether somebody is signed in
+        page.get_by_role("button", name="Salvar" if portuguese else "Save", exact=True).click()
     page.goto(page.url.partition("?")[0])
     expect(page.get_by_text("Nada nesta visão" if portuguese else "Nothing in this view")).to_be_visible()
     page.locator(".m-view").filter(has_text="Adiados" if portuguese else "Put off").click()

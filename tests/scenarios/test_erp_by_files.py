@@ -328,8 +328,8 @@ async def test_the_doctor_says_what_waits_in_the_folders_and_what_became_of_file
     assert said["folder", "in"] == "products: 1, prices: 0, orders: 0, stock levels: 0, 1 of a name that says nothing"
     assert not found["folder", "in"].ok
     assert said["files_of", "products"].startswith("PRODUTOS.csv, ")
-    assert said["files_of", "products"].endswith("2 rows")
-    assert said["files_of", "orders"].endswith("1 rows, 1 of them to mend")
+    assert said["files_of", "products"].endswith("rows: 2")
+    assert said["files_of", "orders"].endswith("rows: 1, 1 of them to mend")
     assert not found["files_of", "orders"].ok
     assert said["files_of", "prices"] == "none came yet"
     assert said["orders", ""] == "they come as files"
