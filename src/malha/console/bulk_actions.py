@@ -26,7 +26,7 @@ PAGE_SIZE = 50
 SHOWN_REFUSED = 200
 STATES = {
     "ready": Sign(N_("Not begun"), "neutral", "ring"),
-    "going": Sign(N_("Under way"), "work", "p50"),
+    "going": Sign(N_("Being worked through"), "work", "p50"),
     "done": Sign(N_("Finished"), "done", "done"),
     "stopped": Sign(N_("Stopped halfway"), "wait", "pause"),
 }
@@ -71,8 +71,9 @@ ACTS = {
 }
 COLUMNS = (
     Column(N_("Number"), Kind.WHOLE), Column(N_("Act"), width=22), Column(N_("State"), width=20),
-    Column(N_("Orders"), Kind.WHOLE), Column(N_("Carried out"), Kind.WHOLE), Column(N_("Refused"), Kind.WHOLE),
-    Column(N_("Person"), width=28), Column(N_("Began"), Kind.MOMENT, 18), Column(N_("Ended"), Kind.MOMENT, 18),
+    Column(N_("Orders"), Kind.WHOLE), Column(N_("Carried out"), Kind.WHOLE),
+    Column(N_("Orders that refused"), Kind.WHOLE), Column(N_("Person"), width=28),
+    Column(N_("Began"), Kind.MOMENT, 18), Column(N_("Ended"), Kind.MOMENT, 18),
     Column(N_("Reason"), width=40),
 )  # fmt: skip
 REFUSED_COLUMNS = (Column(N_("Order"), Kind.WHOLE), Column(N_("Why"), width=80))
