@@ -201,32 +201,33 @@ def promised_day(form: Form, name: str = "day") -> date | None:
 
 
 async def _promise(tx: Tx, order_id: UUID, form: Form) -> str:
-    day = promised_day(form)
-    why = forms.said(form, "promise_reason", 40)
-    flaws = []
-    if day is None:
-        flaws.append(Flaw("day", N_("Choose a day.")))
-    if why not in set(PromiseReason):
-        flaws.append(Flaw("promise_reason", N_("Choose a reason.")))
-    refuse(flaws)
-    assert day is not None  # noqa: S101  (no flaws)
+    day, because = promised_day(form), _because(form)
+    refuse(bulk_acts.lacking_in_promise(day, because))
+    assert day is not None and because is not None  # noqa: PT018, S101  (no flaws)
     seen = _whole(form, "version")
     lines = forms.numbers(form, "line", 5)
     until = rules.end_of_day(day, await _zone_of(tx, order_id))
     await promises.repromise(
-        tx, order_id, until, reason=PromiseReason(why), note=forms.said(form, "note", promises.NOTE_LENGTH),
+        tx, order_id, until, reason=because, note=forms.said(form, "note", promises.NOTE_LENGTH),
         lines=lines or None, expected=seen,
     )  # fmt: skip
     return _("Promised for {day}; the customer is told", day=i18n.day(day, render.local(now()).date()))
 
 
-async def _slot(tx: Tx, order_id: UUID, form: Form) -> str:
+def _because(form: Form) -> PromiseReason | None:
+    """Return why a form promises another day; None where it says no reason."""
     why = forms.said(form, "promise_reason", 40)
-    if why not in set(PromiseReason):
+    return PromiseReason(why) if why in set(PromiseReason) else None
+
+
+async def _slot(tx: Tx, order_id: UUID, form: Form) -> str:
+    because = _because(form)
+    if because is None:
         refuse([Flaw("promise_reason", N_("Choose a reason."))])
+    assert because is not None  # noqa: S101  (refused)
     day, starts, code = order_slot.chosen(forms.said(form, "slot", 120))
     found = await slots.agree(
-        tx, order_id, day, starts, location=code or None, reason=PromiseReason(why),
+        tx, order_id, day, starts, location=code or None, reason=because,
         note=forms.said(form, "note", promises.NOTE_LENGTH), expected=_whole(form, "version"),
     )  # fmt: skip
     text = _("{day}, {from_} to {to}", day=render.calendar_day(day), from_=f"{starts:%H:%M}", to=f"{found.ends:%H:%M}")
@@ -724,11 +725,10 @@ def wish_of(act: BulkAct, form: Form) -> Wish:
         case BulkAct.TAGS:
             return Wish(act=act, add=_tags_in(form, "add"), remove=_tags_in(form, "untag"))
         case BulkAct.PROMISE:
-            why = forms.said(form, "promise_reason", 40)
             return Wish(
                 act=act,
                 day=promised_day(form),
-                because=PromiseReason(why) if why in set(PromiseReason) else None,
+                because=_because(form),
                 note=forms.said(form, "note", promises.NOTE_LENGTH),
                 zone=i18n.current_zone(),
             )

@@ -15,7 +15,6 @@ from malha.fulfillment.bulk_model import FINAL, PERMISSIONS, Act, Wish
 from malha.fulfillment.bulk_reads import BulkAction, Refused
 from malha.platform import refusals
 from malha.platform.db import Tx
-from malha.platform.errors import Forbidden
 from malha.platform.i18n import N_, _, current_language
 from malha.platform.ids import UUID
 from malha.platform.sheets import Column, Kind
@@ -77,11 +76,6 @@ COLUMNS = (
     Column(N_("Reason"), width=40),
 )  # fmt: skip
 REFUSED_COLUMNS = (Column(N_("Order"), Kind.WHOLE), Column(N_("Why"), width=80))
-
-
-def permission_of(action: BulkAction) -> str:
-    """Return what somebody must be allowed to begin or stop an action."""
-    return PERMISSIONS[action.act]
 
 
 def particulars(wish: Wish) -> list[tuple[str, str]]:
@@ -150,7 +144,7 @@ async def bulk_page(request: Request[Any, Any, Any], number: FromPath[int]) -> R
         "bulk/show.html",
         shell=around,
         may=around.may,
-        allowed=around.may(permission_of(action)),
+        allowed=around.may(PERMISSIONS[action.act]),
         action=action,
         name=words.ACT[action.act],
         question=question,
@@ -177,7 +171,6 @@ async def bulk_begin(request: Request[Any, Any, Any], number: FromPath[int]) -> 
         BulkBegun: it was begun already.
     """
     async with web.writing(request) as tx:
-        _refuse(request, await reads.action(tx, number))
         await bulk.begin(tx, number)
     return web.go_on(request, f"{PATH}/{number}")
 
@@ -191,15 +184,8 @@ async def bulk_stop(request: Request[Any, Any, Any], number: FromPath[int]) -> R
         BulkEnded: it does not go on any more.
     """
     async with web.writing(request) as tx:
-        _refuse(request, await reads.action(tx, number))
         await bulk.stop(tx, number)
     return web.go_on(request, f"{PATH}/{number}")
-
-
-def _refuse(request: Request[Any, Any, Any], action: BulkAction) -> None:
-    permission = permission_of(action)
-    if not web.caller_of(request).may(permission):
-        raise Forbidden(permission=permission)
 
 
 @get(export.paths(f"{PATH}/{{number:int}}/refused"), opt={"permission": SEE})

@@ -36,12 +36,7 @@ BLANK = EstablishmentDraft(code="", name="", cnpj="", state="")
 
 async def _seen(tx: Tx, request: Request[Any, Any, Any]) -> tuple[list[Establishment], list[Location]]:
     """Return the establishments and locations the caller may see: in a scope, only those of its locations."""
-    places = await locations.in_scope(tx, request)
-    everyone = await reads.establishments(tx)
-    if web.caller_of(request).locations is None:
-        return everyone, places
-    issuers = {x.establishment_id for x in places}
-    return [e for e in everyone if e.id in issuers], places
+    return await reads.establishments_seen(tx), await locations.in_scope(tx, request)
 
 
 def _fits(e: Establishment, words: list[str], digits: str) -> bool:

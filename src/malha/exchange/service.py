@@ -406,11 +406,9 @@ def noting(run_id: UUID, state: State, at: Place) -> Note:
 
 def _actor(run: Run) -> Actor:
     """Return the person or key in whose name the import runs, with the rights they had when they brought it."""
-    kind, _, id_ = run.actor.partition(":")
-    return Actor(
-        kind=kind,
-        id=id_ or None,
-        name=run.person,
+    return Actor.of_label(
+        run.actor,
+        run.person,
         permissions=None if run.permissions is None else frozenset(run.permissions),
         locations=None if run.locations is None else frozenset(run.locations),
         by=by_import(run.number, run.name),

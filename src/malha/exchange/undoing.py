@@ -45,9 +45,8 @@ async def take_back(db: Database, *, run_id: str) -> None:
         sold = await _sold(tx, run)
     if run.state is not State.UNDOING:
         return
-    kind, _colon, actor_id = (run.undone_actor or "").partition(":")
     by = ("undone_import", f"{run.number} {run.name}")
-    actor = Actor(kind=kind, id=actor_id or None, name=run.undone_person or "", by=by)
+    actor = Actor.of_label(run.undone_actor or "", run.undone_person or "", by=by)
     while await _take_some_back(db, actor, run, sold):
         pass
     async with db.transaction() as tx:

@@ -17,7 +17,7 @@ from psycopg_pool import PoolTimeout
 from malha.fulfillment import bulk_acts, finding
 from malha.fulfillment import bulk_reads as reads
 from malha.fulfillment import bulk_writes as writes
-from malha.fulfillment.bulk_model import Wish
+from malha.fulfillment.bulk_model import PERMISSIONS, Act, Wish
 from malha.fulfillment.bulk_reads import BulkAction
 from malha.fulfillment.errors import BulkBegun, BulkEnded, NoOrdersFound, OrderFailed, TooManyOrders
 from malha.ordering import reads as orders
@@ -25,7 +25,7 @@ from malha.ordering.finding_reads import FOUND_LIMIT
 from malha.ordering.reads import Wanted
 from malha.platform import audit, jobs, refusals
 from malha.platform.db import Actor, Database, Tx, in_turn
-from malha.platform.errors import MalhaError
+from malha.platform.errors import Forbidden, MalhaError
 from malha.platform.ids import UUID, new_id
 
 MOST = 50_000  # orders of one action
@@ -37,7 +37,7 @@ _encode = msgspec.json.Encoder().encode
 log = structlog.get_logger(__name__)
 
 
-async def gather(tx: Tx, wish: Wish, wanted: Wanted, sought: str) -> int:
+async def gather(tx: Tx, wish: Wish, wanted: Wanted | None, sought: str) -> int:
     """Write down the orders that a list finds, for an act that is begun later; return the action's number.
 
     What the same person gathered before and did not begin is gone.
@@ -45,14 +45,18 @@ async def gather(tx: Tx, wish: Wish, wanted: Wanted, sought: str) -> int:
     Args:
         tx: in the name of the person.
         wish: the act.
-        wanted: the list; its scope is the person's.
+        wanted: the list; its scope is the person's. None: it names what is not there, and finds nothing.
         sought: the list's address, to come back to.
 
     Raises:
+        Forbidden: the person may not do this to orders.
         Invalid: the wish lacks what its act needs.
         NoOrdersFound: the list is empty by now.
         TooManyOrders: it finds more than `MOST`, or a search may have found more than it looks at.
     """
+    _allow(tx, wish.act)
+    if wanted is None:
+        raise NoOrdersFound
     bulk_acts.check(wish)
     wanted = await finding.sought(tx, wanted)
     if wanted.found is not None and len(wanted.found) >= FOUND_LIMIT:
@@ -84,13 +88,21 @@ async def begin(tx: Tx, number: int) -> None:
 
     Raises:
         BulkNotFound: there is none, or somebody else gathered it.
+        Forbidden: the person may not do this to orders.
         BulkBegun: it was begun already.
     """
     action = await reads.action(tx, number)
+    _allow(tx, action.act)
     if await tx.value(writes.BEGIN, {"id": action.id}) is None:
         raise BulkBegun(number=number)
     await _note(tx, "start", number, action.wish, {"orders": action.orders, "sought": action.sought})
     await _take_turns(tx, action.id)
+
+
+def _allow(tx: Tx, act: Act) -> None:
+    """Refuse who may not do to one order what is to be done to many."""
+    if not tx.actor.may(PERMISSIONS[act]):
+        raise Forbidden(permission=PERMISSIONS[act])
 
 
 async def _take_turns(tx: Tx, action_id: UUID) -> None:
@@ -108,9 +120,11 @@ async def stop(tx: Tx, number: int) -> None:
 
     Raises:
         BulkNotFound: there is none.
+        Forbidden: the person may not do this to orders.
         BulkEnded: it does not go on any more.
     """
     action = await reads.action(tx, number)
+    _allow(tx, action.act)
     await tx.execute(writes.LEAVE_ORDERS, {"id": action.id})
     if await tx.value(writes.STOP_ACTION, {"id": action.id}) is None:
         raise BulkEnded(number=number)
@@ -131,8 +145,7 @@ async def go_on(db: Database, *, action_id: str) -> None:
         action = await reads.action_by_id(tx, id_)
     if action is None:
         return
-    kind, _colon, actor_id = action.actor.partition(":")
-    actor = Actor(kind=kind, id=actor_id or None, name=action.person)
+    actor = Actor.of_label(action.actor, action.person)
     while action is not None and action.state == "going":
         if time.monotonic() >= until:
             async with db.transaction() as tx:

@@ -1,5 +1,7 @@
 """What one act of a bulk action does to one order: the same as for an order by itself."""
 
+from datetime import date
+
 from malha.fulfillment import service
 from malha.fulfillment.bulk_model import FINAL, Act, Wish
 from malha.network.places import zone_of
@@ -21,15 +23,18 @@ def check(wish: Wish) -> None:
     """
     flaws = []
     if wish.act is Act.PROMISE:
-        if wish.day is None:
-            flaws.append(Flaw("day", N_("Choose a day.")))
-        if wish.because is None:
-            flaws.append(Flaw("promise_reason", N_("Choose a reason.")))
-        elif wish.because is PromiseReason.OTHER and not wish.note:
+        flaws += lacking_in_promise(wish.day, wish.because)
+        if wish.because is PromiseReason.OTHER and not wish.note:
             flaws.append(Flaw("note", N_("This needs a reason."), N_("Say why in a few words.")))
     if wish.act is Act.TAGS:
         details.check_tags(wish.add, wish.remove)
     refuse(flaws)
+
+
+def lacking_in_promise(day: date | None, because: PromiseReason | None) -> list[Flaw]:
+    """Return what somebody has to choose yet who promises orders for another day."""
+    flaws = [] if day else [Flaw("day", N_("Choose a day."))]
+    return flaws if because else [*flaws, Flaw("promise_reason", N_("Choose a reason."))]
 
 
 async def carry_out(tx: Tx, order_id: UUID, wish: Wish, seen: int | None) -> None:

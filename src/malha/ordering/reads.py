@@ -641,6 +641,15 @@ def _by_promise(wanted: Wanted) -> bool:
     return since is not None and until is not None and until - since <= FEW_PROMISES
 
 
+async def _asked(tx: Tx, wanted: Wanted) -> tuple[Wanted, list[sql.Composable], dict[str, Any]] | None:
+    """Return what is wanted once its search has looked, its conditions and their parameters; None: nothing is found."""
+    wanted = await sought(tx, wanted)
+    if wanted.found is not None and not wanted.found:
+        return None
+    wanted = await _rarest_first(tx, wanted)
+    return wanted, *_conditions(wanted)
+
+
 def _where(parts: Sequence[sql.Composable]) -> sql.Composable:
     return sql.SQL(" WHERE ") + sql.SQL(" AND ").join(parts) if parts else sql.SQL("")
 
@@ -655,11 +664,10 @@ async def page(
     size: int,
 ) -> Page:
     """Return the page of orders that begins after one place or ends before another."""
-    wanted = await sought(tx, wanted)
-    if wanted.found is not None and not wanted.found:
+    asked = await _asked(tx, wanted)
+    if asked is None:
         return Page([], 0, None, None)
-    wanted = await _rarest_first(tx, wanted)
-    parts, params = _conditions(wanted)
+    wanted, parts, params = asked
     key, descending = _SORTS[sort]
     rare = wanted.view is View.LATE or _by_promise(wanted) or (wanted.view is View.OPEN and sort is Sort.OLDEST)
     if sort is not Sort.DUE and rare:
@@ -798,11 +806,10 @@ async def rows_of(tx: Tx, ids: Sequence[UUID], scope: tuple[int, ...] | None = N
 
 async def count(tx: Tx, wanted: Wanted, most: int = COUNT_LIMIT) -> int:
     """Return how many orders a filtered list has, at most `most + 1`."""
-    wanted = await sought(tx, wanted)
-    if wanted.found is not None and not wanted.found:
+    asked = await _asked(tx, wanted)
+    if asked is None:
         return 0
-    wanted = await _rarest_first(tx, wanted)
-    parts, params = _conditions(wanted)
+    wanted, parts, params = asked
     if wanted.found is not None and len(parts) == 1:  # nothing narrows what was found: it is counted already
         return min(len(wanted.found), most + 1)
     ids = _ids(wanted, parts, params, most)
@@ -811,11 +818,10 @@ async def count(tx: Tx, wanted: Wanted, most: int = COUNT_LIMIT) -> int:
 
 async def ids_of_list(tx: Tx, wanted: Wanted, most: int) -> list[UUID]:
     """Return the orders of a filtered list, at most `most + 1`, in no order."""
-    wanted = await sought(tx, wanted)
-    if wanted.found is not None and not wanted.found:
+    asked = await _asked(tx, wanted)
+    if asked is None:
         return []
-    wanted = await _rarest_first(tx, wanted)
-    parts, params = _conditions(wanted)
+    wanted, parts, params = asked
     return await tx.values(_ids(wanted, parts, params, most), params)
 
 

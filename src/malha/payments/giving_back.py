@@ -74,8 +74,7 @@ async def go_on(db: Database, *, batch_id: str) -> None:
         batch = await reads.batch_by_id(tx, id_)
     if batch is None:
         return
-    kind, _colon, actor_id = batch.actor.partition(":")
-    actor = Actor(kind=kind, id=actor_id or None, name=batch.person)
+    actor = Actor.of_label(batch.actor, batch.person)
     while batch is not None and batch.state == "going":
         if await record_one(db, actor, batch):
             continue

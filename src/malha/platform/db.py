@@ -113,6 +113,12 @@ class Actor(msgspec.Struct, frozen=True):
         """Return the short text stored on ledger rows, like `person:0190...` or `system`."""
         return f"{self.kind}:{self.id}" if self.id else self.kind
 
+    @classmethod
+    def of_label(cls, label: str, name: str, **more: Any) -> Self:
+        """Return the actor whose `label` was kept: work that goes on in somebody's name. `more` are further fields."""
+        kind, _colon, id_ = label.partition(":")
+        return cls(kind=kind, id=id_ or None, name=name, **more)
+
     @property
     def scope(self) -> list[int] | None:
         """Return the locations this actor is limited to as statements take them, sorted; None is all."""

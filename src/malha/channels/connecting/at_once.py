@@ -55,8 +55,7 @@ async def take_some_back(runtime: Runtime, connection: Linked) -> int:
     if not rows:
         return 0
     label, person = rows[0][3], rows[0][4]
-    kind, _, actor_id = (label or "").partition(":")
-    async with runtime.db.transaction(Actor(kind=kind, id=actor_id or None, name=person or "")) as tx:
+    async with runtime.db.transaction(Actor.of_label(label or "", person or "")) as tx:
         if await unmaking.lock(tx, connection.id) is None:
             return 0  # another worker is at it
         rows = await tx.tuples(at_once_writes.TAKE, {"connection_id": connection.id, "most": AT_ONCE})

@@ -206,8 +206,7 @@ async def _take_some_back(runtime: Runtime, connection: Linked, batch: int) -> i
     if not found:
         return 0
     at, label, person = found[0]
-    kind, _, actor_id = (label or "").partition(":")
-    async with runtime.db.transaction(Actor(kind=kind, id=actor_id or None, name=person or "")) as tx:
+    async with runtime.db.transaction(Actor.of_label(label or "", person or "")) as tx:
         creates = await unmaking.lock(tx, connection.id)
         if creates is None:
             return 0  # another worker is at it
