@@ -15,7 +15,7 @@ from malha.ordering import finding_reads
 from malha.ordering import service as ordering
 from malha.ordering.model import HoldKind, PromiseReason
 from malha.ordering.reads import View, Wanted
-from malha.platform import refusals
+from malha.platform import piecework, refusals
 from malha.platform.clock import now
 from malha.platform.db import Actor, Database
 from malha.platform.flaws import Invalid
@@ -288,7 +288,7 @@ async def test_a_long_one_lets_others_have_their_turn(desk: Desk, monkeypatch: p
     for _ in range(2):
         await desk.order()
     number = await desk.begin(HOLD)
-    monkeypatch.setattr(bulk, "TURN_S", 0.0)
+    monkeypatch.setattr(piecework, "TURN_S", 0.0)
     action = await desk.work(number)
     assert (action.state, action.through) == ("going", 0)
     async with desk.database.transaction() as tx:
@@ -296,5 +296,5 @@ async def test_a_long_one_lets_others_have_their_turn(desk: Desk, monkeypatch: p
     assert (
         waiting == [(f"bulk_actions:{desk.database.retailer}", str(action.id))] * 2
     )  # the one that is done here, and its next turn
-    monkeypatch.setattr(bulk, "TURN_S", 20.0)
+    monkeypatch.setattr(piecework, "TURN_S", 20.0)
     assert (await desk.work(number)).state == "done"

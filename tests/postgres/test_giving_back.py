@@ -6,11 +6,13 @@ from typing import Any
 import pytest
 from tests.waiting import waiting
 
+from malha.ordering import service as ordering
 from malha.payments import giving_back, reads, service
 from malha.payments import giving_back_reads as together
 from malha.payments.errors import BatchEnded, BatchNotFound, NoRefundsFound, RefundsChanged
 from malha.payments.giving_back_reads import Batch
 from malha.payments.model import Fact, FactKind, NewTender
+from malha.platform import piecework
 from malha.platform.db import Actor, Database
 from malha.platform.ids import UUID
 from malha.testing.builders import World, a_network, an_order
@@ -168,6 +170,53 @@ async def test_a_batch_that_was_cut_off_goes_on_where_it_was_and_gives_nothing_b
     batch = await till.work(number)
     assert (batch.state, batch.recorded, batch.refused) == ("done", 4, 0)
     assert await till.given() == {id_: ("lot 1", 100 * n, 1) for n, id_ in enumerate(orders, 1)}
+
+
+async def test_an_order_that_somebody_works_on_is_waited_for(till: Till) -> None:
+    busy, free = await till.owing(500), await till.owing(600)
+    number = await till.begin()
+    async with till.database.transaction(CAIO) as tx:
+        await ordering.lock_order(tx, busy)
+        working = asyncio.create_task(till.work(number))
+        await asyncio.sleep(0.5)
+        assert (await till.batch(number)).state == "going"
+    batch = await working
+    assert (batch.recorded, batch.refused) == (2, 0)
+    assert await till.given() == {busy: ("lot 1", 500, 1), free: ("lot 1", 600, 1)}
+
+
+async def test_an_order_at_which_the_program_fails_keeps_nobody_else_waiting(
+    till: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, broken, last = [await till.owing(100 * n) for n in range(5, 8)]
+    number = await till.begin()
+    record = service.record_given_back
+
+    async def fail(tx: Any, order_id: UUID, *args: Any, **more: Any) -> Any:
+        if order_id == broken:
+            await tx.execute("SELECT 1 / 0")
+        return await record(tx, order_id, *args, **more)
+
+    monkeypatch.setattr(service, "record_given_back", fail)
+    batch = await till.work(number)
+    assert (batch.state, batch.recorded, batch.refused) == ("done", 2, 1)
+    assert set(await till.given()) == {first, last}
+    assert await till.due() == {broken: 600}
+    assert (await till.refused(number))[0].startswith("The program failed at this order.")
+
+
+async def test_a_long_one_lets_others_have_their_turn(till: Till, monkeypatch: pytest.MonkeyPatch) -> None:
+    order_id = await till.owing(500)
+    number = await till.begin()
+    monkeypatch.setattr(piecework, "TURN_S", 0.0)
+    batch = await till.work(number)
+    assert (batch.state, batch.recorded) == ("going", 0)
+    async with till.database.transaction() as tx:
+        waiting = "SELECT count(*) FROM malha_jobs.procrastinate_jobs WHERE task_name = 'payments.record_refunds'"
+        assert await tx.value(waiting) == 2  # the one that is done here, and its next turn
+    monkeypatch.setattr(piecework, "TURN_S", 20.0)
+    assert (await till.work(number)).recorded == 1
+    assert set(await till.given()) == {order_id}
 
 
 async def test_two_people_at_once_give_nothing_back_twice(till: Till) -> None:

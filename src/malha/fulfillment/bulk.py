@@ -1,40 +1,34 @@
 """Bulk actions: one act on all orders that a list finds.
 
 First the orders are written down, each with its version (`gather`): what the person is shown and begins is exactly
-these, whatever comes in meanwhile. A worker goes through them one by one, each in a transaction of its own. Killed, it
-goes on where it was. An order that refuses stays as it is, and the action says why; so does one that changed since it
-was gathered, where the act cannot be taken back.
+these, whatever comes in meanwhile. A worker goes through them one by one (`platform.piecework`). An order that refuses
+stays as it is, and the action says why; so does one that changed since it was gathered, where the act cannot be taken
+back.
 """
 
-import time
+from functools import partial
 from typing import Any
 
 import msgspec
-import structlog
-from psycopg import InterfaceError, OperationalError
-from psycopg_pool import PoolTimeout
 
 from malha.fulfillment import bulk_acts, finding
 from malha.fulfillment import bulk_reads as reads
 from malha.fulfillment import bulk_writes as writes
 from malha.fulfillment.bulk_model import PERMISSIONS, Act, Wish
 from malha.fulfillment.bulk_reads import BulkAction
-from malha.fulfillment.errors import BulkBegun, BulkEnded, NoOrdersFound, OrderFailed, TooManyOrders
+from malha.fulfillment.errors import BulkBegun, BulkEnded, NoOrdersFound, TooManyOrders
 from malha.ordering import reads as orders
 from malha.ordering.finding_reads import FOUND_LIMIT
 from malha.ordering.reads import Wanted
-from malha.platform import audit, jobs, refusals
-from malha.platform.db import Actor, Database, Tx, in_turn
-from malha.platform.errors import Forbidden, MalhaError
+from malha.platform import audit, jobs, piecework
+from malha.platform.db import Actor, Database, Tx
+from malha.platform.errors import Forbidden
 from malha.platform.ids import UUID, new_id
 
 MOST = 50_000  # orders of one action
-TURN_S = 20.0  # that an action works before others have their turn
-TRIES = 5  # with an order that others work on
 LOCK = "bulk_actions:{retailer}"  # one of a retailer works at a time: four would take all places of a worker
 
 _encode = msgspec.json.Encoder().encode
-log = structlog.get_logger(__name__)
 
 
 async def gather(tx: Tx, wish: Wish, wanted: Wanted | None, sought: str) -> int:
@@ -136,56 +130,24 @@ async def stop(tx: Tx, number: int) -> None:
 
 @jobs.task("orders.bulk_action", attempts=5)
 async def go_on(db: Database, *, action_id: str) -> None:
-    """Go through the orders of an action that it has not come to, in the name of who began it.
-
-    For a while: then other actions have their turn, and jobs of other kinds their places.
-    """
-    id_, until = UUID(action_id), time.monotonic() + TURN_S
+    """Go through the orders of an action that it has not come to, in the name of who began it."""
+    id_ = UUID(action_id)
     async with db.transaction() as tx:
         action = await reads.action_by_id(tx, id_)
-    if action is None:
-        return
-    actor = Actor.of_label(action.actor, action.person)
-    while action is not None and action.state == "going":
-        if time.monotonic() >= until:
-            async with db.transaction() as tx:
-                await _take_turns(tx, id_)
-            return
-        if await do_one(db, actor, action):
-            continue
-        async with db.transaction() as tx:
-            await tx.execute(writes.END_ACTION, {"id": id_})
-            action = await reads.action_by_id(tx, id_)
+    if action is not None:
+        again = partial(_take_turns, action_id=id_)
+        await piecework.go_on(db, Actor.of_label(action.actor, action.person), id_, writes.ORDERS, _work(action), again)
 
 
 async def do_one(db: Database, actor: Actor, action: BulkAction) -> bool:
-    """Do to the next order of an action what is wished, or keep why it refused; return whether there was one.
+    """Do to the next order of an action what is wished, or keep why it refused; return whether there was one."""
+    return await piecework.do_one(db, actor, action.id, writes.ORDERS, _work(action))
 
-    An order that others work on is tried some times. One that the program fails at is kept like one that refused, or
-    nobody behind it would have their turn; a database that is away fails the job, which is tried again as a whole.
-    """
-    ended: dict[str, Any] = {"id": action.id, "order_id": None, "outcome": "done", "why": None}
+
+def _work(action: BulkAction) -> piecework.Work:
     wish = action.wish
 
-    async def attempt() -> bool:
-        async with db.transaction(actor) as tx:
-            row = next(iter(await tx.tuples(writes.TAKE, {"id": action.id})), None)
-            if row is None:
-                return False
-            ended["order_id"], seen = row
-            await bulk_acts.carry_out(tx, ended["order_id"], wish, seen)
-            await tx.execute(writes.END_ORDER, ended)
-            return True
+    async def carry_out(tx: Tx, order_id: UUID, seen: int) -> None:
+        await bulk_acts.carry_out(tx, order_id, wish, seen)
 
-    try:
-        return await in_turn(attempt, TRIES)
-    except MalhaError as error:
-        refusal = error
-    except (OperationalError, InterfaceError, PoolTimeout):
-        raise
-    except Exception:
-        log.exception("bulk_action_failed", action=action.number, order=str(ended["order_id"]))
-        refusal = OrderFailed()
-    async with db.transaction(actor) as tx:
-        await tx.execute(writes.END_ORDER, ended | {"outcome": "refused", "why": refusals.kept(refusal)})
-    return True
+    return carry_out

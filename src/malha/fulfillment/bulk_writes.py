@@ -3,6 +3,8 @@
 Lock order: an order of an action, the order itself with all it has, the action.
 """
 
+from malha.platform.piecework import Statements
+
 # By the partial index on what is not begun; its orders go with it.
 DROP_READY = """
 DELETE FROM bulk_action WHERE actor = %(actor)s::text AND state = 'ready'
@@ -41,8 +43,11 @@ END_ACTION = """
 UPDATE bulk_action b SET state = 'done', ended_at = now()
 WHERE id = %(id)s::uuid AND state = 'going'
   AND NOT EXISTS (SELECT FROM bulk_action_order o WHERE o.action_id = b.id AND o.outcome IS NULL)
-RETURNING id
 """
+GOING = """
+SELECT state = 'going' FROM bulk_action WHERE id = %(id)s::uuid
+"""
+ORDERS = Statements(take=TAKE, end_order=END_ORDER, end=END_ACTION, going=GOING, done="done")
 # From the other end than they are taken: it waits for the one at hand and no other, not behind the worker order by
 # order. Before the action, as where one of them ends.
 LEAVE_ORDERS = """

@@ -311,12 +311,3 @@ class TooManyOrders(MalhaError):
     code = "too_many_orders"
     says = "The list finds more than {most} orders."
     mend = "Narrow it by a filter, such as a range of days, and do the rest after that."
-
-
-class OrderFailed(MalhaError):
-    """The program failed at one order of a bulk action, which goes on with the others."""
-
-    status = 500
-    code = "order_failed"
-    says = "The program failed at this order."
-    mend = "Do it on the order itself; if it fails there too, report it with what the log of the worker says."

@@ -1,11 +1,11 @@
 """Recording, together, that all refunds which a search finds were given back.
 
-A batch takes the orders with what is due of each as the person saw it; a worker records them one by one, each in a
-transaction of its own. Killed, it goes on where it was. Of an order of which something else is due by then nothing is
-recorded, for that is not what was given back; it stays due, and the batch says why.
+A batch takes the orders with what is due of each as the person saw it; a worker records them one by one
+(`platform.piecework`). Of an order of which something else is due by then nothing is recorded, for that is not what was
+given back; it stays due, and the batch says why.
 """
 
-from typing import Any
+from functools import partial
 
 from malha.payments import giving_back_reads as reads
 from malha.payments import giving_back_writes as writes
@@ -13,9 +13,8 @@ from malha.payments import service
 from malha.payments.errors import BatchEnded, NoRefundsFound, RefundsChanged
 from malha.payments.giving_back_reads import Batch, Refused
 from malha.payments.reads import sought
-from malha.platform import audit, jobs, refusals
+from malha.platform import audit, jobs, piecework, refusals
 from malha.platform.db import Actor, Database, Tx
-from malha.platform.errors import MalhaError
 from malha.platform.ids import UUID, new_id
 
 
@@ -45,7 +44,7 @@ async def begin(tx: Tx, reference: str, text: str, mark: str) -> int:
     number: int = await tx.value(writes.COUNT_ORDERS, {"id": id_, "orders": orders})
     facts = {"reference": reference, "orders": orders} | ({"sought": text} if text else {})
     await audit.record(tx, action="record_refunds", entity="refund_batch", entity_id=number, after=facts)
-    await jobs.defer(tx, go_on, lock=f"refund_batch:{id_}", batch_id=str(id_))
+    await _take_turns(tx, id_)
     return number
 
 
@@ -66,38 +65,33 @@ async def stop(tx: Tx, number: int) -> None:
     await audit.record(tx, action="stop", entity="refund_batch", entity_id=number, after=facts)
 
 
+async def _take_turns(tx: Tx, batch_id: UUID) -> None:
+    await jobs.defer(tx, go_on, lock=f"refund_batch:{batch_id}", batch_id=str(batch_id))
+
+
 @jobs.task("payments.record_refunds", attempts=5)
 async def go_on(db: Database, *, batch_id: str) -> None:
     """Record the refunds of a batch that are not recorded yet, in the name of who asked for it."""
     id_ = UUID(batch_id)
     async with db.transaction() as tx:
         batch = await reads.batch_by_id(tx, id_)
-    if batch is None:
-        return
-    actor = Actor.of_label(batch.actor, batch.person)
-    while batch is not None and batch.state == "going":
-        if await record_one(db, actor, batch):
-            continue
-        async with db.transaction() as tx:
-            await tx.execute(writes.END_BATCH, {"id": id_})
-            batch = await reads.batch_by_id(tx, id_)
+    if batch is not None:
+        again = partial(_take_turns, batch_id=id_)
+        await piecework.go_on(db, Actor.of_label(batch.actor, batch.person), id_, writes.ORDERS, _work(batch), again)
 
 
 async def record_one(db: Database, actor: Actor, batch: Batch) -> bool:
     """Record the next refund of a batch, or why it is none; return whether there was one."""
-    ended: dict[str, Any] = {"id": batch.id, "order_id": None, "outcome": "recorded", "why": None}
-    try:
-        async with db.transaction(actor) as tx:
-            row = next(iter(await tx.tuples(writes.TAKE, {"id": batch.id})), None)
-            if row is None:
-                return False
-            ended["order_id"], due = row
-            await service.record_given_back(tx, ended["order_id"], batch.reference, seen=due)
-            await tx.execute(writes.END_ORDER, ended)
-    except MalhaError as error:
-        async with db.transaction(actor) as tx:
-            await tx.execute(writes.END_ORDER, ended | {"outcome": "refused", "why": refusals.kept(error)})
-    return True
+    return await piecework.do_one(db, actor, batch.id, writes.ORDERS, _work(batch))
+
+
+def _work(batch: Batch) -> piecework.Work:
+    reference = batch.reference
+
+    async def record(tx: Tx, order_id: UUID, due: int) -> None:
+        await service.record_given_back(tx, order_id, reference, seen=due)
+
+    return record
 
 
 def why(refused: Refused, language: str) -> str:

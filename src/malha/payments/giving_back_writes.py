@@ -6,6 +6,7 @@ Lock order: an order of a batch, the order itself with its payments, the batch.
 from typing import LiteralString
 
 from malha.payments.reads import DUE
+from malha.platform.piecework import Statements
 
 ADD_BATCH = """
 INSERT INTO refund_batch (id, reference, sought, actor, person)
@@ -42,8 +43,11 @@ END_BATCH = """
 UPDATE refund_batch b SET state = 'done', ended_at = now()
 WHERE id = %(id)s::uuid AND state = 'going'
   AND NOT EXISTS (SELECT FROM refund_batch_order o WHERE o.batch_id = b.id AND o.outcome IS NULL)
-RETURNING id
 """
+GOING = """
+SELECT state = 'going' FROM refund_batch WHERE id = %(id)s::uuid
+"""
+ORDERS = Statements(take=TAKE, end_order=END_ORDER, end=END_BATCH, going=GOING, done="recorded")
 # What waits stays due. From the other end than it is taken: it waits for the one at hand and no other, not behind the
 # worker order by order. Before the batch, as where one of them ends.
 LEAVE_ORDERS = """
