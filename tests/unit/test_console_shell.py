@@ -49,6 +49,35 @@ def test_who_is_limited_to_locations_is_offered_no_page_about_the_whole_retailer
     assert back.key == "home"
 
 
+@pytest.mark.parametrize(
+    ("address", "back"),
+    [
+        ("/orders/999", "/orders"),
+        ("/bulk-actions/999", "/bulk-actions"),  # a list that the side bar does not have
+        ("/shadows/00000000-0000-0000-0000-000000000000", "/shadows"),
+        ("/cost-drafts/1", "/cost-drafts"),
+        ("/customer-groups/gold/edit", "/customer-groups"),
+        ("/nothing-of-the-kind", "/"),
+        ("/", "/"),
+    ],
+)
+def test_who_is_lost_finds_back_to_the_list_that_the_address_belongs_to(address: str, back: str) -> None:
+    page = menu.page_of(address, ALL)
+    assert page is not None
+    assert page.href == back
+
+
+def test_who_may_not_open_a_list_is_not_led_there() -> None:
+    page = menu.page_of("/shadows/1", ROLES[Role.PLANNER].__contains__, limited=True)
+    assert page is not None
+    assert page.href == "/"
+
+
+def test_every_list_beside_the_menu_belongs_to_a_page_of_it() -> None:
+    assert {key for key, _word in menu.LISTS.values()} <= {page.key for page in menu.PAGES}
+    assert not set(menu.LISTS) & {page.href for page in menu.PAGES}
+
+
 def test_every_page_has_a_key_of_its_own_a_known_permission_and_a_drawn_icon() -> None:
     keys = [page.key for page in menu.PAGES]
     assert len(set(keys)) == len(keys)
@@ -110,6 +139,14 @@ def test_an_amount_is_shortened_where_it_is_read_at_a_glance(minor: int, told: t
 )
 def test_an_axis_ends_at_a_round_number(most: int, top: int, step: int) -> None:
     assert plots.nice_top(most) == (top, step)
+
+
+def test_a_share_of_four_in_five_is_not_drawn_as_the_whole_height() -> None:
+    plot = plots.days([80, 60], [], whole=100)
+    assert [tick.value for tick in plot.rows] == [0, 25, 50, 75, 100]
+    full = plots.HOURS_BOTTOM - plots.HOURS_TOP
+    assert [bar.height for bar in plot.bars] == [pytest.approx(0.8 * full, abs=0.1), pytest.approx(0.6 * full, abs=0.1)]
+    assert max(tick.value for tick in plots.days([80, 60], []).rows) == 80
 
 
 def test_the_largest_value_has_the_darkest_shade_and_nothing_has_none() -> None:

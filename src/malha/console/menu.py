@@ -158,11 +158,26 @@ def record_address(page_key: str, key: str) -> str:
     return record.replace("{key}", quote(key, safe="")) if record else ""
 
 
+# Lists that other pages lead to: the page whose readers they are for, and their name.
+LISTS = {
+    "/bulk-actions": ("orders", N_("Bulk actions")),
+    "/cost-drafts": ("routing_costs", N_("Drafts of costs")),
+    "/customer-groups": ("groups", N_("Customer groups")),
+    "/shadows": ("simulations", N_("Drafts beside live")),
+}
+
+
 def page_of(path: str, may: Callable[[str], bool], *, limited: bool = False) -> Page | None:
-    """Return the page that an address belongs to, so that somebody lost in it finds back; else the first there is."""
+    """Return the list that an address belongs to, so that somebody lost in it finds back; else the first page."""
     own = pages_for(may, limited=limited)
-    at = re.split(r"[/:]", path.lstrip("/"), maxsplit=1)[0]
-    return next((page for page in own if at and page.href == f"/{at}"), next(iter(own), None))
+    at = "/" + re.split(r"[/:]", path.lstrip("/"), maxsplit=1)[0]
+    key, word = LISTS.get(at, ("", ""))
+    for page in own:
+        if page.key == key:
+            return page._replace(word=word, href=at)
+        if at == page.href != "/":
+            return page
+    return next(iter(own), None)
 
 
 def found(text: str, may: Callable[[str], bool], *, limited: bool = False) -> tuple[Page, ...]:

@@ -119,9 +119,12 @@ class Days(msgspec.Struct, frozen=True, kw_only=True):
     columns: list[Tick]  # which days are named: their index
 
 
-def days(values: Sequence[int], before: Sequence[int]) -> Days:
-    """Return the plot of some days, the oldest first, beside as many days before them (or none)."""
-    top, step = nice_top(max([*values, *before]))
+def days(values: Sequence[int], before: Sequence[int], *, whole: int = 0) -> Days:
+    """Return the plot of some days, the oldest first, beside as many days before them (or none).
+
+    `whole` is what the axis goes to at least, such as 100 for shares in percent: four in five is not the whole height.
+    """
+    top, step = nice_top(max([*values, *before, whole]))
     slot = (HOURS_WIDTH - HOURS_LEFT) / len(values)
 
     def height(value: float) -> float:

@@ -169,7 +169,8 @@ def _weeks(weeks: Sequence[tuple[date, Sum]]) -> list[tuple[str, Sum]]:
 
 def _plot(weeks: Sequence[tuple[date, Sum]]) -> plots.Days | None:
     """Return the bars of the share kept in percent; None of fewer than two weeks."""
-    return plots.days([round(100 * (sum_.share or 0)) for _week, sum_ in weeks], []) if len(weeks) > 1 else None
+    kept = [round(100 * (sum_.share or 0)) for _week, sum_ in weeks]
+    return plots.days(kept, [], whole=100) if len(weeks) > 1 else None
 
 
 @get("/promises", opt={"permission": SEE})
