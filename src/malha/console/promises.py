@@ -19,7 +19,7 @@ from malha.platform import i18n
 from malha.platform.brazil import STATE_NAMES
 from malha.platform.clock import now
 from malha.platform.db import Tx
-from malha.platform.i18n import N_, _
+from malha.platform.i18n import N_, _, n_
 from malha.platform.sheets import Column, Kind
 
 SEE = "orders:read"
@@ -129,9 +129,26 @@ def _groups(asked: Asked, found: outcomes.Kept, names: Names) -> list[tuple[str,
 
 
 def late_by(row: Broken) -> int:
-    """Return by how many calendar days a promise was broken, or is by now; at least one."""
+    """Return by how many calendar days a promise was broken, or is by now: of a delivery at least one.
+
+    To be ready for pickup is promised by the hour, so that it can be late on its day: 0.
+    """
     done = render.promised_day(row.done_at or now(), row.to_state)
-    return max(1, (done - render.promised_day(row.promised_at, row.to_state)).days)
+    return max(0 if row.method == "pickup" else 1, (done - render.promised_day(row.promised_at, row.to_state)).days)
+
+
+def lateness(row: Broken) -> str:
+    """Return how late a promise was, or is by now, as people say it: `2 days`; of a pickup `47 min`."""
+    if row.method == "pickup":
+        return render.span((row.done_at or now()) - row.promised_at)
+    return n_("{n} day", "{n} days", late_by(row))
+
+
+def promised_for(row: Broken) -> str:
+    """Return what was promised: a day, or the moment by which goods are ready for pickup."""
+    if row.method == "pickup":
+        return render.moment(row.promised_at)
+    return render.short_date(render.promised_day(row.promised_at, row.to_state))
 
 
 async def _page(tx: Tx, request: Request[Any, Any, Any], asked: Asked) -> dict[str, Any]:
@@ -149,7 +166,7 @@ async def _page(tx: Tx, request: Request[Any, Any, Any], asked: Asked) -> dict[s
         "plot": _plot(found.weeks),
         "groups": _groups(asked, found, names),
         "learned": await promises_learned.panel(tx, request, wanted),
-        "rows": [(row, late_by(row)) for row in shown],
+        "rows": [(row, promised_for(row), lateness(row)) for row in shown],
         "first": asked.address(before="") if asked.before else "",
         "next": asked.address(before=more) if more else "",
         "periods": [(n, asked.address(weeks=str(n)), str(n) == asked.weeks) for n in WEEKS],

@@ -144,3 +144,20 @@ async def test_who_is_limited_to_locations_counts_their_promises_only(told: Shop
     assert (await get(told, "/v1/promises/kept", key))["total"]["due"] == 2
     assert (await get(told, "/v1/promises/broken", key))["items"] == []
     await get(told, "/v1/promises/kept?location=S1", key, 404)
+
+
+async def test_goods_that_were_ready_some_minutes_late_are_not_told_as_a_day_late(shop: Shop) -> None:
+    async with shop.database.transaction() as tx:
+        shop.world = await a_network(tx)
+    promised = datetime.combine(in_days(-3), time(13), ZoneInfo(DEFAULT_ZONE))
+    pickup = await a_promise(shop, promised, None, state=None, ready=promised + timedelta(minutes=47))
+    delivery = await a_promise(shop, promised, promised + 2 * DAY)
+    owner = await shop.session()
+    rows = (await shop.http.get("/promises", headers=owner)).text.split("<tr>")
+    (fetched,) = [row for row in rows if f'href="/orders/{pickup}"' in row]
+    (sent,) = [row for row in rows if f'href="/orders/{delivery}"' in row]
+    assert ", 13:00<" in fetched  # by the hour, and late by the minute
+    assert ">47 min<" in fetched
+    assert ">2 days<" in sent
+    lines = (await shop.http.get("/promises:export.csv", headers=owner)).text.strip().splitlines()
+    assert {line.split(";")[0]: line.split(";")[-1] for line in lines[1:]} == {str(pickup): "0", str(delivery): "2"}
