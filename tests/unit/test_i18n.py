@@ -73,6 +73,16 @@ def test_money_numbers_and_time_are_written_as_people_here_write_them() -> None:
         assert i18n.ago(at + timedelta(hours=2), at=at) == "in 2 hours"
 
 
+def test_what_is_nothing_once_it_is_rounded_has_no_minus() -> None:
+    with speaking("pt-BR"):
+        assert (i18n.percent(-0.0004, decimals=1), i18n.percent(-0.0006, decimals=1)) == ("0,0%", "-0,1%")
+        assert (i18n.percent(-0.004), i18n.percent(-0.006)) == ("0%", "-1%")
+        assert (i18n.number(-0.04, decimals=1), i18n.number(-0.06, decimals=1)) == ("0,0", "-0,1")
+        assert (i18n.number(-0.0004), i18n.number(-0.0006), i18n.number(-0.0)) == ("0", "-0,001", "0")
+        assert (i18n.number(-0.5, decimals=0), i18n.number(-3, decimals=0)) == ("0", "-3")  # to the even neighbour
+        assert i18n.number(float("-inf"), decimals=1) == "-∞"
+
+
 def test_instants_at_the_ends_of_the_calendar_are_shown_in_the_zone_that_has_them() -> None:
     with speaking("pt-BR"):
         first, last = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, tzinfo=UTC)

@@ -17,6 +17,7 @@ from datetime import date as Date  # noqa: N812 -- `date` is the formatter here
 from datetime import datetime as DateTime  # noqa: N812
 from datetime import time as Time  # noqa: N812
 from datetime import timedelta
+from decimal import Decimal
 from functools import cache, lru_cache
 from gettext import GNUTranslations, NullTranslations
 from typing import TYPE_CHECKING, Any, Literal
@@ -40,6 +41,7 @@ def N_(msgid: str) -> str:  # noqa: N802 -- gettext's own name
     return msgid
 
 
+MOST_DECIMALS = 3  # of a number whose decimals nobody fixed
 _NEAR_DAYS = {-1: N_("yesterday"), 0: N_("today"), 1: N_("tomorrow")}
 _WORD_ENDS = re.compile(r"-feira|\.(?=\s|$|,)")
 
@@ -230,7 +232,15 @@ def _decimal(value: float, decimals: int | None, language: str) -> str:
     from babel.numbers import format_decimal  # noqa: PLC0415
 
     pattern = None if decimals is None else "#,##0" + ("." + "0" * decimals if decimals else "")
+    value = _settled(value, MOST_DECIMALS if decimals is None else decimals)
     return str(format_decimal(value, pattern, locale=_locale(language)))
+
+
+def _settled(value: float, decimals: int) -> float:
+    """Return a number that is nothing once it is rounded as nothing at all, not as `-0`."""
+    if value and (value > 0 or value <= -1 or Decimal(str(value)).quantize(Decimal(1).scaleb(-decimals))):
+        return value
+    return 0
 
 
 def any_of(texts: Sequence[str], *, language: str | None = None) -> str:
@@ -245,7 +255,7 @@ def percent(value: float, *, decimals: int = 0, language: str | None = None) -> 
     from babel.numbers import format_percent  # noqa: PLC0415
 
     pattern = "#,##0" + ("." + "0" * decimals if decimals else "") + "%"
-    return str(format_percent(value, pattern, locale=_locale(language or _language.get())))
+    return str(format_percent(_settled(value, decimals + 2), pattern, locale=_locale(language or _language.get())))
 
 
 def date(
