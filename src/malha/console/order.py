@@ -491,6 +491,10 @@ def _late(facts: Facts) -> Answer:  # noqa: PLR0911 -- a table of cases, one sen
     promise = _promise(facts)
     if header.status == OrderStatus.CANCELLED:
         return Answer(**base, says=_("No longer counts"), more=promise)
+    if header.method == "pickup" and header.status in {OrderStatus.READY, OrderStatus.DELIVERED}:
+        # To be ready is what was promised: when the customer comes is theirs to say.
+        collected = header.status == OrderStatus.DELIVERED
+        return Answer(**base, says=_("Collected") if collected else _("Ready to collect"), tone="m-ok", more=promise)
     due = min((w.due_at for w in open_work(facts) if w.state != "ready"), default=None)
     if header.status == OrderStatus.DELIVERED:
         last, until = _last_seen(facts), header.complete_at and ends_at(header.complete_at)
@@ -504,6 +508,9 @@ def _late(facts: Facts) -> Answer:  # noqa: PLR0911 -- a table of cases, one sen
             )
         return Answer(**base, says=_("Arrived in time"), tone="m-ok", more=promise)
     deadline = due or promised
+    if deadline is None and header.method == "pickup":
+        counts = _("The deadline of who picks it counts from its release.")
+        return Answer(**base, says=_("No deadline yet"), more=counts)
     if deadline is None:
         return Answer(**base, says=_("No promise was made"), more=_("The channel sent no date for this order."))
     leave = (

@@ -293,7 +293,7 @@ async def row_views(tx: Tx, rows: list[OrderRow]) -> list[RowView]:
 
 def _row_view(row: OrderRow, due: datetime | None, waiting: payments.Waiting | None) -> RowView:
     deadline = due or (row.promised_at and ends_at(row.promised_at))
-    closed = row.status in reads.CLOSED
+    closed = row.status in {*reads.CLOSED, OrderStatus.READY}  # ready is what was promised
     return RowView(
         id=row.id,
         number=row.number,
@@ -306,7 +306,7 @@ def _row_view(row: OrderRow, due: datetime | None, waiting: payments.Waiting | N
         where=_where(row, waiting),
         due="" if closed or deadline is None else render.due_text(deadline, promise=due is None, state=row.state),
         due_class="" if closed or deadline is None else render.lateness(deadline),
-        total=row.total - row.cancelled_total if row.status is not OrderStatus.CANCELLED else row.total,
+        total=row.total if row.status == OrderStatus.CANCELLED else row.total - row.cancelled_total,
         currency=row.currency,
     )
 

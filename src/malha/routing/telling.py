@@ -489,10 +489,14 @@ class Teller:
         ]
 
     def _later(self) -> list[str]:
-        """Say whose day was full: nobody else had the goods, and they leave there on the next day with room."""
+        """Say whose day was full: nobody else could serve, and the goods leave, or are ready, on the next with room."""
         return [
             _(
-                "{location} is full that day ({taken} of {capacity}); others lack the goods, so it serves on its next.",
+                "{location} is full that day ({taken} of {capacity}); the customer collects there, so it serves on its "
+                "next."
+                if id_ == self.record.pickup
+                else "{location} is full that day ({taken} of {capacity}); others lack the goods, so it serves on its "
+                "next.",
                 location=self.spots[id_].name,
                 taken=taken,
                 capacity=capacity,
