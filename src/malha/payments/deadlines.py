@@ -37,7 +37,8 @@ from malha.platform.subscribers import Recorded
 
 AT_ONCE = 100
 MOST_MINUTES = 60 * 24 * 60
-TYPES = ("order.placed", "order.hold_placed", "payment.tender_added", "order.hold_resolved", "order.cancelled")
+_BEGIN = ("order.placed", "order.hold_placed", "payment.tender_added", "payment.refunded")
+TYPES = (*_BEGIN, "order.hold_resolved", "order.cancelled")
 
 _UNTOUCHED = sorted(state.value for state in UNTOUCHED)
 _awaited = msgspec.json.Decoder(list[Awaited]).decode
@@ -57,7 +58,7 @@ async def sweep_deadlines(tx: Tx, since: int, reach: int) -> None:
     """As `set_deadlines`, for the events after `since` up to `reach`."""
     stretch = {"since": since, "reach": reach}
     await _set(
-        tx, await tx.values(writes.UNPAID_OF_STRETCH, {**stretch, "types": list(TYPES[:3]), "untouched": _UNTOUCHED})
+        tx, await tx.values(writes.UNPAID_OF_STRETCH, {**stretch, "types": list(_BEGIN), "untouched": _UNTOUCHED})
     )
     await tx.execute(writes.SETTLE_STRETCH, stretch)
 

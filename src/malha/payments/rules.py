@@ -133,6 +133,16 @@ def is_payable_enough(payable: int, covered: int, policy: PaymentPolicy) -> bool
     return policy is not PaymentPolicy.BEFORE_RELEASE or covered >= payable
 
 
+def is_favour(payable: int, covered: int, sums: Sums) -> bool:
+    """Tell whether what lacks of an order's money was given back to a customer who had paid: its freight, an apology.
+
+    That holds nothing up. Half of what is payable, or more, may be a chargeback or a cancel that is yet to be told: a
+    person decides.
+    """
+    missing = payable - covered
+    return 0 < missing <= sums.refunded and 2 * missing < payable
+
+
 def is_taken_back(payable: int, covered: int, sums: Sums) -> bool:
     """Tell whether the money of an order that was secured is not there any more: given up by us, or fetched back.
 

@@ -396,11 +396,17 @@ async def coverage(tx: Tx, order_ids: Iterable[UUID]) -> dict[UUID, int]:
 
 
 async def secured(tx: Tx, orders: Mapping[UUID, Order]) -> dict[UUID, Secured]:
-    """Return whether the money of locked orders suffices for their goods to go on, or a person said that it does."""
+    """Return whether the money of locked orders suffices for their goods to go on, or a person said that it does.
+
+    A part that was given back as a favour lacks, and suffices.
+    """
     policies = {c.id: PaymentPolicy(c.payment_policy) for c in await network.channels(tx)}
-    covered = await coverage(tx, orders)
+    tenders = await _tenders_of(tx, orders)
+    covered = {o: sum(t.standing.covered for t in own) for o, own in tenders.items()}
     enough = {
-        o: rules.is_payable_enough(order.payable, covered[o], policies[order.channel_id]) for o, order in orders.items()
+        o: rules.is_payable_enough(order.payable, covered[o], policies[order.channel_id])
+        or rules.is_favour(order.payable, covered[o], rules.standing_of(tenders[o]))
+        for o, order in orders.items()
     }
     short = [o for o in orders if not enough[o]]
     waived = await ordering.overridden(tx, short, HoldKind.PAYMENT) if short else set()
