@@ -11,7 +11,8 @@ ORDER BY channel_id NULLS FIRST, tender
 # decides. Primary keys, of the few that have a payment hold `h`.
 _PAID_ONCE: LiteralString = """EXISTS (
     SELECT FROM order_payment p JOIN sales_order o ON o.id = p.order_id
-    WHERE p.order_id = h.order_id AND p.captured > p.refunded AND p.captured >= o.total - o.cancelled_total)"""
+    WHERE p.order_id = h.order_id AND p.captured > p.refunded + p.charged_back
+      AND p.captured >= o.total - o.cancelled_total)"""
 
 # Orders of events between two positions that wait for money: the primary key range of the log, then one look per order
 # at its open holds. Where locations work on all of it, no stock is to be let go: its money was taken back, and a person

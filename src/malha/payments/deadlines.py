@@ -37,7 +37,7 @@ from malha.platform.subscribers import Recorded
 
 AT_ONCE = 100
 MOST_MINUTES = 60 * 24 * 60
-_BEGIN = ("order.placed", "order.hold_placed", "payment.tender_added", "payment.refunded")
+_BEGIN = ("order.placed", "order.hold_placed", "payment.tender_added", "payment.refunded", "payment.charged_back")
 TYPES = (*_BEGIN, "order.hold_resolved", "order.cancelled")
 
 _UNTOUCHED = sorted(state.value for state in UNTOUCHED)

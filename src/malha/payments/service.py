@@ -29,6 +29,7 @@ from malha.payments.errors import (
 from malha.payments.events import (
     PaymentAuthorised,
     PaymentCaptured,
+    PaymentChargedBack,
     PaymentDeclined,
     PaymentEvent,
     PaymentRefunded,
@@ -77,6 +78,7 @@ _EVENTS: dict[FactKind, type[PaymentEvent]] = {
     FactKind.REFUNDED: PaymentRefunded,
     FactKind.VOIDED: PaymentVoided,
     FactKind.DECLINED: PaymentDeclined,
+    FactKind.CHARGED_BACK: PaymentChargedBack,
 }
 
 
@@ -234,7 +236,8 @@ async def record_fact(tx: Tx, order_id: UUID, fact: Fact, *, told: bool = False)
         PaymentElsewhere: the payment is recorded on another order, and no channel told it of this one.
         TenderNotFound: the order has no tender at this position.
         FactDiffers: the fact was recorded with another amount.
-        AuthorisedTooMuch, CapturedTooMuch, RefundedTooMuch, VoidedTooMuch: the tender cannot have it.
+        AuthorisedTooMuch, CapturedTooMuch, RefundedTooMuch, ChargedBackTooMuch, VoidedTooMuch: the tender cannot have
+            it.
     """
     order = await ordering.lock_order(tx, order_id)
     _check_amount(fact.amount)
@@ -376,7 +379,9 @@ def _standing(order: Order, tenders: Sequence[Tender], state: PaymentState) -> S
         captured=sums.captured,
         refunded=sums.refunded,
         voided=sums.voided,
+        charged_back=sums.charged_back,
         refund_due=rules.refund_due(order.payable, sums),
+        lost=rules.lost(sums),
     )
 
 
