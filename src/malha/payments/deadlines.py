@@ -31,7 +31,7 @@ from malha.platform import audit
 from malha.platform.clock import now
 from malha.platform.db import Tx
 from malha.platform.flaws import Flaw, refuse
-from malha.platform.i18n import DEFAULT_ZONE, N_
+from malha.platform.i18n import N_
 from malha.platform.ids import UUID
 from malha.platform.subscribers import Recorded
 
@@ -81,17 +81,13 @@ async def _set(tx: Tx, orders: Sequence[UUID]) -> None:
 
 async def seconds_for(tx: Tx, tender: Awaited, channel_id: int) -> int:
     """Return how long from now a cart's stock waits for a tender; at least a second. 0 is no channel."""
-    due = due_of(await terms(tx), [tender], channel_id, now(), await _zone(tx))
+    due = due_of(await terms(tx), [tender], channel_id, now(), (await retailer.zone(tx)).key)
     return max(int((due.at - now()).total_seconds()), 1)
-
-
-async def _zone(tx: Tx) -> str:
-    return (await retailer.current(tx)).timezone or DEFAULT_ZONE
 
 
 async def _dues(tx: Tx, orders: Sequence[UUID]) -> dict[UUID, Due]:
     known = await terms(tx)
-    zone = await _zone(tx)
+    zone = (await retailer.zone(tx)).key
     return {
         order_id: due_of(known, _awaited(tenders), channel_id, since, zone)
         for order_id, channel_id, since, tenders in await tx.tuples(writes.FACTS, {"orders": list(orders)})
