@@ -176,6 +176,27 @@ async def test_a_no_of_either_profile_counts_for_the_one_that_stays_and_goes_bac
         assert (await wished.preference(tx, other.id)).declined == (Channel.WHATSAPP,)
 
 
+async def test_a_no_that_is_said_while_its_profile_goes_into_another_is_that_ones(database):
+    async with database.transaction() as tx:
+        ana = await profile(tx, name="Ana", document=CPF)
+        other = await profile(tx, name="A. Prates", email="trabalho@x.example")
+
+    async def says_no():
+        async with database.transaction() as tx:
+            no = {(Purpose.TRANSACTIONAL, Channel.EMAIL): False}
+            return await wishes.set_wishes(tx, other.id, no, source=ConsentSource.ONE_CLICK)
+
+    async with database.transaction() as tx:
+        await merge_customers(tx, ana.id, other.id, (1, 1))
+        saying = asyncio.create_task(says_no())
+        while not saying.done() and not await waiting(database):
+            await asyncio.sleep(0.01)
+    assert await saying == 1
+    async with database.transaction() as tx:
+        assert (await wished.preference(tx, ana.id)).declined == (Channel.EMAIL,)
+        assert not await wished.consents(tx, other.id)
+
+
 async def test_a_chain_of_merges_is_undone_from_its_end(database):
     async with database.transaction() as tx:
         a = await profile(tx, name="A", email="a@x.example")

@@ -199,11 +199,11 @@ INJECTED = {
     ),
     "payment_ledger": (
         "UPDATE order_payment SET captured = 8600",
-        "Order 1: authorised R$87.00, ledger R$87.00; captured R$86.00, ledger R$87.00; refunded R$1.00, ledger R$1.00; voided R$0.00, ledger R$0.00.",
+        "Order 1: authorised R$87.00, ledger R$87.00; captured R$86.00, ledger R$87.00; refunded R$1.00, ledger R$1.00; voided R$0.00, ledger R$0.00; charged back R$0.00, ledger R$0.00.",
     ),
     "tender_limits": (
         "WITH e AS (UPDATE payment_entry SET amount = 9000 WHERE kind = 'refunded') UPDATE order_payment SET refunded = 9000",
-        "Order 1, tender 1 (pix) of R$87.00: authorised R$87.00, voided R$0.00, captured R$87.00, refunded R$90.00.",
+        "Order 1, tender 1 (pix) of R$87.00: authorised R$87.00, voided R$0.00, captured R$87.00, refunded R$90.00, charged back R$0.00.",
     ),
     "deficit_missing": (
         "WITH m AS (INSERT INTO movement (sku_id, location_id, d_on_hand, reason) VALUES (1, 1, -1, 'loss')) UPDATE balance SET on_hand = 4 WHERE sku_id = 1",

@@ -331,6 +331,8 @@ async def test_a_payment_that_an_order_says_twice_pays_once(gate: Gate, retailer
             ([said("credit_card", reference="T1"), said("credit_card", reference="T2")], 1990),
             ([said("credit_card", reference="T1"), said("voucher", reference="T1")], 1990),
             ([said("cash"), said("cash")], 1990),
+            ([said("cash", reference=" "), said("cash", reference=" ")], 1990),  # a till that leaves it blank
+            ([said("credit_card", reference="T1"), said("credit_card", reference=" T1 ")], 995),
         )
     ):
         placed = await gate.submit(an_order(f"{n}", channel="paid", payments=payments))

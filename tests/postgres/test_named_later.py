@@ -10,7 +10,8 @@ from linked_world import CODE, linked
 from malha.channels.connecting import service as connections
 from malha.flows import order_to_cash
 from malha.intake.gate import Gate
-from malha.intake.model import NewLine, NewOrder
+from malha.intake.model import NewLine, NewOrder, Result
+from malha.network import reads as network_reads
 from malha.network import service as network
 from malha.network.model import RateDraft, ServiceDraft
 from malha.ordering import service as ordering
@@ -62,7 +63,7 @@ async def test_a_parcel_on_the_channels_label_needs_no_street(gate: Gate, databa
     ours = await gate.submit(an_order("1", service="standard"))
     theirs = await gate.submit(an_order("2", service="me2"))
     other_state = await gate.submit(an_order("3", service="me2", ship_to=msgspec.structs.replace(HIDDEN, state="RJ")))
-    nowhere = await gate.submit(an_order("4", service="me2", ship_to=Address(postal_code="01310-100")))
+    nowhere = await gate.submit(an_order("4", service="me2", ship_to=Address(city="São Paulo")))
     assert (ours.holds, theirs.holds, other_state.holds, nowhere.holds) == (["address"], [], [], ["address"])
     assert [(line.state, line.location) for line in theirs.lines] == [("allocated", "DC")]
     async with database.transaction() as tx:
@@ -71,6 +72,34 @@ async def test_a_parcel_on_the_channels_label_needs_no_street(gate: Gate, databa
             "missing": ["state"],
         }
     assert await order_to_cash.watch_names(database) == 0  # what is held still needs a person
+
+
+async def test_on_the_channels_label_a_cep_alone_says_which_state_it_goes_to(gate: Gate, database: Database) -> None:
+    async with database.transaction() as tx:
+        await network.create_service(tx, ME2)
+    only_cep = Address(postal_code="01310-100")
+    theirs = await gate.submit(an_order("1", service="me2", ship_to=only_cep))
+    again = await gate.submit(an_order("1", service="me2", ship_to=only_cep))
+    ours = await gate.submit(an_order("2", service="standard", ship_to=only_cep))  # that address a person completes
+    assert (theirs.holds, ours.holds) == ([], ["address"])
+    assert (again.id, again.result) == (theirs.id, Result.DUPLICATE)
+    assert [(line.state, line.location) for line in theirs.lines] == [("allocated", "DC")]
+    async with database.snapshot() as tx:
+        said = await tx.value("SELECT ship_to ->> 'state' FROM sales_order WHERE id = %s", (theirs.id,))
+    assert said == "SP"
+
+
+async def test_what_a_channel_labels_carries_nothing_that_others_sold(gate: Gate, database: Database) -> None:
+    async with database.transaction() as tx:
+        await network.create_service(tx, ME2)  # it costs nothing, and is the fastest
+    whole = Address(street="Rua A", number="1", postal_code="01310-100", city="São Paulo", state="SP")
+    theirs = await gate.submit(an_order("1", service="me2"))
+    ours = await gate.submit(an_order("2", ship_to=whole))
+    async with database.snapshot() as tx:
+        cost = dict(await tx.tuples("SELECT order_id, cost FROM routing_decision"))
+        offered = [service.code for service in (await network_reads.snapshot(tx)).offered_services()]
+    assert cost[theirs.id] < cost[ours.id]  # whatever else it costs, its carriage is not free
+    assert offered == ["standard"]
 
 
 async def test_an_order_goes_on_by_itself_once_its_service_is_registered(gate: Gate, database: Database) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from malha.flows import order_to_cash
 from malha.flows.subscriptions import SUBSCRIPTIONS
+from malha.fulfillment import service as fulfillment
 from malha.inventory import reads as stock
 from malha.inventory import service as inventory
 from malha.inventory.model import Claim, Reference
@@ -45,6 +46,12 @@ async def make_past(database, statement=PAST):
 async def pay(tx, order_id, amount=1000, reference="e2e"):
     await service.record_fact(
         tx, order_id, Fact(position=1, kind=FactKind.CAPTURED, amount=amount, reference=reference)
+    )
+
+
+async def give_back(tx, order_id, amount, reference="back"):
+    await service.record_fact(
+        tx, order_id, Fact(position=1, kind=FactKind.REFUNDED, amount=amount, reference=reference)
     )
 
 
@@ -210,6 +217,37 @@ async def test_a_paid_order_has_no_time_to_give(database, unpaid):
     async with database.transaction() as tx:
         with pytest.raises(NoPaymentAwaited):
             await deadlines.extend(tx, order_id, minutes=5)
+
+
+async def test_who_paid_and_is_given_a_part_back_keeps_the_stock_and_the_order_goes_on(database):
+    async with database.transaction() as tx:
+        world = await a_network(tx)
+        sku = await a_product(tx, world, "A", stock={"DC": 5})
+        order_id = await an_order(tx, world, [Sold(sku, 1)], paid="captured")
+        await give_back(tx, order_id, 499)  # its freight, an apology
+    await settle(database)
+    assert await how(database, order_id, sku) == ("allocated", set(), {"allocated"}, 4)
+    async with database.transaction() as tx:
+        assert await reads.deadline(tx, order_id) is None
+        assert len(await fulfillment.release_order(tx, order_id)) == 1
+
+
+async def test_half_of_the_money_taken_back_waits_for_a_person_and_is_not_cancelled_for_want_of_money(database):
+    async with database.transaction() as tx:
+        world = await a_network(tx)
+        sku = await a_product(tx, world, "A", stock={"DC": 5})
+        order_id = await an_order(tx, world, [Sold(sku, 1)], paid="captured")
+        await give_back(tx, order_id, 500)
+    await settle(database)
+    await make_past(database)
+    assert await order_to_cash.watch_payments(database) == 0
+    assert await how(database, order_id, sku) == ("awaiting_payment", {"payment"}, {"allocated"}, 4)
+    async with database.transaction() as tx:
+        assert await reads.deadline(tx, order_id) is None
+        await give_back(tx, order_id, 500, "2")  # all of it: now it waits for money as if it had never been paid
+    await settle(database)
+    async with database.transaction() as tx:
+        assert await reads.deadline(tx, order_id) is not None
 
 
 async def test_events_handled_one_by_one_give_the_same_deadlines_as_a_sweep(database, unpaid):

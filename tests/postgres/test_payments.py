@@ -5,6 +5,7 @@ import asyncio
 import msgspec
 import pytest
 
+from malha.doctor import examine_in
 from malha.flows.subscriptions import SUBSCRIPTIONS
 from malha.fulfillment import service as fulfillment
 from malha.fulfillment.errors import OrderStopped
@@ -13,7 +14,14 @@ from malha.ordering import service as ordering
 from malha.ordering.model import CancelWish, HoldKind
 from malha.payments import reads as payment_reads
 from malha.payments import service
-from malha.payments.errors import CapturedTooMuch, FactDiffers, RefundedTooMuch, TenderNotFound, VoidedTooMuch
+from malha.payments.errors import (
+    CapturedTooMuch,
+    ChargedBackTooMuch,
+    FactDiffers,
+    RefundedTooMuch,
+    TenderNotFound,
+    VoidedTooMuch,
+)
 from malha.payments.model import Fact, FactKind, NewTender
 from malha.platform.flaws import Invalid
 from malha.platform.ids import new_id
@@ -39,6 +47,7 @@ async def sums_agree(tx):
             OR p.captured <> coalesce(sum(x.s) FILTER (WHERE x.kind = 'captured'), 0)
             OR p.refunded <> coalesce(sum(x.s) FILTER (WHERE x.kind = 'refunded'), 0)
             OR p.voided <> coalesce(sum(x.s) FILTER (WHERE x.kind = 'voided'), 0)
+            OR p.charged_back <> coalesce(sum(x.s) FILTER (WHERE x.kind = 'charged_back'), 0)
         """
         )
         == []
@@ -209,6 +218,40 @@ async def test_a_cancel_leaves_a_refund_due_until_it_is_recorded(database):
         assert (standing.payable, standing.refund_due, standing.state) == (0, 850, "partially_refunded")
 
 
+async def test_what_was_refunded_may_be_charged_back_and_is_told_as_lost(database):
+    async with database.transaction() as tx:
+        world = await a_network(tx)
+        sku = await a_product(tx, world, "A", stock={"DC": 5})
+        order_id = await an_order(tx, world, [Sold(sku, 2, price=500)], paid="captured")
+        await ordering.cancel(tx, order_id, reason="all")
+        assert (await service.record_fact(tx, order_id, a_fact("refunded", 1000))).refund_due == 0
+        done = await service.record_fact(tx, order_id, a_fact("charged_back", 900, "CB1"))
+        assert (done.charged_back, done.lost, done.refund_due, done.state) == (900, 900, 0, "refunded")
+        assert (await service.record_fact(tx, order_id, a_fact("charged_back", 900, "CB1"))).repeated
+        with pytest.raises(ChargedBackTooMuch) as refused:
+            await service.record_fact(tx, order_id, a_fact("charged_back", 101, "CB2"))
+        assert refused.value.facts["most"].minor == 100
+        [totals] = (await payment_reads.totals(tx, [order_id])).values()
+        [tender] = await payment_reads.tenders(tx, order_id)
+        assert (totals.lost, totals.refundable, tender.charged_back, tender.refundable) == (900, 0, 900, 0)
+        assert await sums_agree(tx)
+    async with database.snapshot() as tx:
+        assert not (await examine_in(tx)).findings
+
+
+async def test_nothing_is_due_of_what_the_bank_fetched_back(database):
+    async with database.transaction() as tx:
+        world = await a_network(tx)
+        sku = await a_product(tx, world, "A", stock={"DC": 5})
+        order_id = await an_order(tx, world, [Sold(sku, 2, price=500)], paid="captured")
+        assert (await service.record_fact(tx, order_id, a_fact("charged_back", 400))).state == "partially_refunded"
+        await ordering.cancel(tx, order_id, reason="all")
+        assert (await service.standing(tx, order_id)).refund_due == 600
+        assert await service.record_given_back(tx, order_id, "back", seen=600) == 600
+        standing = await service.standing(tx, order_id)
+        assert (standing.refund_due, standing.lost, standing.state) == (0, 0, "refunded")
+
+
 async def test_the_payment_hold_follows_the_money(database):
     async with database.transaction() as tx:
         world = await a_network(tx)
@@ -270,7 +313,9 @@ async def packed(database, **options):
     [
         ("authorised", a_fact("voided", 1000)),  # the acquirer gives the card up
         ("authorised", a_fact("voided", 400)),
-        ("captured", a_fact("refunded", 1000)),  # a chargeback, or given back by telephone
+        ("captured", a_fact("refunded", 1000)),  # given back by telephone
+        ("captured", a_fact("charged_back", 1000)),
+        ("captured", a_fact("charged_back", 100)),  # a part, too: it is no favour
     ],
 )
 async def test_goods_stay_when_their_money_is_taken_back_before_they_leave(database, paid, taken):

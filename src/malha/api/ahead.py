@@ -2,7 +2,6 @@
 
 from datetime import date, datetime
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Meta
@@ -16,12 +15,13 @@ from malha.inventory.ahead.model import ClaimState, Mode
 from malha.inventory.ahead.policies import PolicyDraft
 from malha.inventory.ahead.reads import PolicyRow, SupplyRow
 from malha.network import reads as network
+from malha.network import retailer
 from malha.ordering import waiting_reads
 from malha.ordering.waiting_reads import WaitingRow, WaitingWanted
 from malha.platform import paging
 from malha.platform.clock import now
 from malha.platform.flaws import Flaw, refuse
-from malha.platform.i18n import DEFAULT_ZONE, N_
+from malha.platform.i18n import N_
 from malha.platform.paging import Page
 
 TAG = "selling ahead"
@@ -121,7 +121,7 @@ async def list_supply_claims(
     size = paging.bounded(limit)
     after = paging.position(cursor, "supply-claims", (datetime, int))
     scope = work.actor.fixed_scope
-    today = now().astimezone(ZoneInfo(DEFAULT_ZONE)).date()
+    today = await retailer.day_of(work.tx, now())
     wanted = WaitingWanted(
         today=today, state=claim.value if claim else None, late=late, text=q.replace("\x00", ""), scope=scope
     )

@@ -2,7 +2,6 @@
 
 from datetime import date
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Meta
@@ -17,12 +16,13 @@ from malha.inventory.vendors.errors import NoVendor, UnknownOffer
 from malha.inventory.vendors.model import DropState, OfferDraft
 from malha.inventory.vendors.reads import OfferRow
 from malha.network import reads as network
+from malha.network import retailer
 from malha.network.errors import UnknownLocation
 from malha.network.model import Location, LocationKind
 from malha.platform import paging
 from malha.platform.clock import now
 from malha.platform.flaws import Flaw, refuse
-from malha.platform.i18n import DEFAULT_ZONE, N_
+from malha.platform.i18n import N_
 from malha.platform.ids import UUID
 from malha.platform.paging import Page
 
@@ -221,7 +221,7 @@ async def list_drop_ships(
     wanted = drop_reads.DropsWanted(
         open=open,
         state=status,
-        late=now().astimezone(ZoneInfo(DEFAULT_ZONE)).date() if late else None,
+        late=await retailer.day_of(work.tx, now()) if late else None,
         location_id=None if vendor is None else (await _vendor(work, vendor)).id,
         text=q,
         scope=work.actor.scope,

@@ -104,11 +104,12 @@ async def add_tender(work: Work, order_id: UUID, data: AddTender) -> Standing:
 
 @command("/orders/{order_id:uuid}/payments", permission="payments:record", idempotent=False, tag=TAG)
 async def record_payment(work: Work, order_id: UUID, data: RecordFact) -> Standing:
-    """Record what happened on a tender: authorised, captured, refunded, voided, declined.
+    """Record what happened on a tender: authorised, captured, refunded, charged back, voided, declined.
 
     The same fact again answers the same (`repeated: true`) and changes nothing; with another amount it is refused, and
-    so is a PIX that is recorded on an order of another channel. No tender gives back more than it took. A payment hold
-    is lifted when enough is secured.
+    so is a PIX that is recorded on an order of another channel. No tender gives back more than it took, but a bank may
+    charge back what was refunded before: it is recorded, and `lost` says what went back twice. A payment hold is lifted
+    when enough is secured.
     """
     await open_order(work, order_id)
     fact = Fact(

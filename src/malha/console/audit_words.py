@@ -176,6 +176,7 @@ ACTIONS = {
     "payment.authorised": N_("payment authorised"),
     "payment.captured": N_("payment captured"),
     "payment.refunded": N_("payment refunded"),
+    "payment.charged_back": N_("payment charged back"),
     "payment.voided": N_("payment voided"),
     "payment.declined": N_("payment declined"),
     "payment.tender_added": N_("payment added"),

@@ -1,7 +1,7 @@
 """Looking after things, on pages: the form that assigns, puts off and notes, and what stands beside a record."""
 
 from collections.abc import Sequence
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 import msgspec
 
@@ -48,7 +48,7 @@ def until_of(choice: str, at: datetime) -> datetime | None:
     """Return until when a choice puts off, from an instant in the reader's zone."""
     match choice:
         case "hour":
-            return at + timedelta(hours=1)
+            return (at.astimezone(UTC) + timedelta(hours=1)).astimezone(at.tzinfo)  # clocks may change meanwhile
         case "tomorrow":
             return datetime.combine(at.date() + timedelta(days=1), MORNING, at.tzinfo)
         case "week":

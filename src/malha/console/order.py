@@ -333,7 +333,7 @@ def cancel_mark(address: Mapping[str, Any] | None, paid: payments.Totals | None,
 
     Beside its units: where it goes, what was paid, and what keeps it. A note, or goods that move on, are none.
     """
-    money = [] if paid is None else [paid.authorised, paid.captured, paid.refunded, paid.voided]
+    money = [] if paid is None else [paid.authorised, paid.captured, paid.refunded, paid.voided, paid.charged_back]
     open_ = sorted(str(hold.id) for hold in holds if hold.resolved_at is None)
     return f"{crc32(msgspec.json.encode([address, money, open_], order='sorted')):08x}"
 

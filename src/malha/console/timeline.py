@@ -367,6 +367,7 @@ SENTENCES: dict[str, tuple[_Say, str, str]] = {
     "payment.authorised": (_payment(N_("Payment authorised")), "cash", "done"),
     "payment.captured": (_payment(N_("Payment captured")), "cash", "done"),
     "payment.refunded": (_payment(N_("Refund recorded")), "receipt-refund", "plain"),
+    "payment.charged_back": (_payment(N_("Charged back by the customer's bank")), "receipt-refund", "fail"),
     "payment.voided": (_payment(N_("Authorisation voided")), "cash-off", "plain"),
     "payment.declined": (_payment(N_("Payment declined")), "cash-off", "fail"),
     "payment.time_over": (_time_over, "clock-x", "fail"),

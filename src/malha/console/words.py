@@ -238,6 +238,7 @@ ENTRY: dict[str, str] = {
     "refunded": N_("Refunded"),
     "voided": N_("Voided"),
     "declined": N_("Declined"),
+    "charged_back": N_("Charged back"),
 }
 PAYMENT: dict[str, Sign] = {
     "unpaid": Sign(N_("Unpaid"), "wait", "dash"),

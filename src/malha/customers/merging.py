@@ -5,7 +5,7 @@ that goes leads to the one that stays from then on (`customer_alias`). Orders fo
 this; both profiles are kept as they were, so that a mistake can be mended.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -168,6 +168,21 @@ async def _correct_later(tx: Tx, undone: Merge, back: Customer) -> None:
     first, without = changed[-1]  # the newest comes first
     its = sorted({*rules.aliases_of(without)} - {*rules.aliases_of(back)})
     await tx.execute(writes.ADD_ALIASES, {"values": its, "customer": undone.kept_id, "merge": first.id})
+
+
+async def living(tx: Tx, ids: Iterable[UUID]) -> dict[UUID, UUID]:
+    """Return by profile the one that it is part of by now, itself if none, and keep that until the transaction ends.
+
+    Who looked at a profile a moment ago may write to it while it goes into another one: that would be said to nobody.
+    """
+    led = {id_: id_ for id_ in ids}
+    while True:
+        wanted = set(led.values())
+        gone = wanted - set(await tx.values(writes.KEEP_CUSTOMERS, {"ids": sorted(wanted)}))
+        into = dict(await tx.tuples(reads.WENT_INTO, {"ids": sorted(gone)})) if gone else {}
+        if not into:
+            return led
+        led = {asked: into.get(now, now) for asked, now in led.items()}
 
 
 async def merge_of(tx: Tx, merge_id: UUID) -> Merge:

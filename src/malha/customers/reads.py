@@ -113,6 +113,10 @@ FROM customer_merge
 MERGE = f"{_MERGE} WHERE id = %(id)s::uuid"
 # Index customer_merge_kept.
 MERGES_INTO = f"{_MERGE} WHERE kept_id = %(customer)s::uuid ORDER BY at DESC"
+# The partial index on profiles that are gone.
+WENT_INTO = """
+SELECT gone_id, kept_id FROM customer_merge WHERE gone_id = ANY(%(ids)s::uuid[]) AND undone_at IS NULL
+"""
 # The partial index on numbers that are gone, then up the chain by the one on profiles that are.
 GONE_INTO = """
 WITH RECURSIVE chain AS (

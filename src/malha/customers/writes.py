@@ -50,6 +50,11 @@ LOCK_CUSTOMERS = """
 SELECT id FROM customer WHERE id = ANY(%(ids)s::uuid[]) ORDER BY id FOR UPDATE
 """
 
+# Several that are to stay what they are until the transaction ends: nobody puts one of them into another meanwhile.
+KEEP_CUSTOMERS = """
+SELECT id FROM customer WHERE id = ANY(%(ids)s::uuid[]) ORDER BY id FOR KEY SHARE
+"""
+
 # What an undone import had added.
 REMOVE_CUSTOMERS = "DELETE FROM customer WHERE id = ANY(%(ids)s::uuid[])"
 

@@ -340,11 +340,14 @@ CHECKS: tuple[Check, ...] = (
         says=N_("Orders whose payment sums are not those of their tenders: {total}"),
         row=N_(
             "Order {number}: authorised {authorised}, ledger {ledger_authorised}; captured {captured}, ledger "
-            "{ledger_captured}; refunded {refunded}, ledger {ledger_refunded}; voided {voided}, ledger {ledger_voided}."
+            "{ledger_captured}; refunded {refunded}, ledger {ledger_refunded}; voided {voided}, ledger "
+            "{ledger_voided}; charged back {charged_back}, ledger {ledger_charged_back}."
         ),
         statement=reads.PAYMENT_IS_NOT_LEDGER,
         amounts=tuple(
-            f"{of}{kind}" for of in ("", "ledger_") for kind in ("authorised", "captured", "refunded", "voided")
+            f"{of}{kind}"
+            for of in ("", "ledger_")
+            for kind in ("authorised", "captured", "refunded", "voided", "charged_back")
         ),
     ),
     Check(
@@ -356,13 +359,13 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check(
         name="tender_limits",
-        says=N_("Tenders on which more was captured, refunded or voided than may be: {total}"),
+        says=N_("Tenders on which more was captured, refunded, charged back or voided than may be: {total}"),
         row=N_(
             "Order {number}, tender {position} ({kind}) of {amount}: authorised {authorised}, voided {voided}, "
-            "captured {captured}, refunded {refunded}."
+            "captured {captured}, refunded {refunded}, charged back {charged_back}."
         ),
         statement=reads.TENDER_BEYOND_LIMITS,
-        amounts=("amount", "authorised", "voided", "captured", "refunded"),
+        amounts=("amount", "authorised", "voided", "captured", "refunded", "charged_back"),
     ),
     Check(
         name="document_units",

@@ -238,19 +238,24 @@ WITH entries AS (
     SELECT t.order_id, coalesce(sum(e.amount) FILTER (WHERE e.kind = 'authorised'), 0)::bigint AS authorised,
            coalesce(sum(e.amount) FILTER (WHERE e.kind = 'captured'), 0)::bigint AS captured,
            coalesce(sum(e.amount) FILTER (WHERE e.kind = 'refunded'), 0)::bigint AS refunded,
-           coalesce(sum(e.amount) FILTER (WHERE e.kind = 'voided'), 0)::bigint AS voided
+           coalesce(sum(e.amount) FILTER (WHERE e.kind = 'voided'), 0)::bigint AS voided,
+           coalesce(sum(e.amount) FILTER (WHERE e.kind = 'charged_back'), 0)::bigint AS charged_back
     FROM tender t JOIN payment_entry e ON e.tender_id = t.id
     GROUP BY t.order_id
 )
 SELECT o.number, coalesce(p.authorised, 0) AS authorised, coalesce(e.authorised, 0) AS ledger_authorised,
        coalesce(p.captured, 0) AS captured, coalesce(e.captured, 0) AS ledger_captured,
        coalesce(p.refunded, 0) AS refunded, coalesce(e.refunded, 0) AS ledger_refunded,
-       coalesce(p.voided, 0) AS voided, coalesce(e.voided, 0) AS ledger_voided, count(*) OVER () AS total
+       coalesce(p.voided, 0) AS voided, coalesce(e.voided, 0) AS ledger_voided,
+       coalesce(p.charged_back, 0) AS charged_back, coalesce(e.charged_back, 0) AS ledger_charged_back,
+       count(*) OVER () AS total
 FROM order_payment p
 FULL JOIN entries e ON e.order_id = p.order_id
 JOIN sales_order o ON o.id = coalesce(p.order_id, e.order_id)
-WHERE (coalesce(p.authorised, 0), coalesce(p.captured, 0), coalesce(p.refunded, 0), coalesce(p.voided, 0))
-   <> (coalesce(e.authorised, 0), coalesce(e.captured, 0), coalesce(e.refunded, 0), coalesce(e.voided, 0))
+WHERE (coalesce(p.authorised, 0), coalesce(p.captured, 0), coalesce(p.refunded, 0), coalesce(p.voided, 0),
+       coalesce(p.charged_back, 0))
+   <> (coalesce(e.authorised, 0), coalesce(e.captured, 0), coalesce(e.refunded, 0), coalesce(e.voided, 0),
+       coalesce(e.charged_back, 0))
 ORDER BY o.number
 LIMIT %(cap)s::int
 """
@@ -263,27 +268,31 @@ WITH news AS (
     WHERE position > coalesce((SELECT position FROM subscriber WHERE name = 'order_payments'), 0)
     UNION SELECT key FROM parked_key WHERE subscriber = 'order_payments'
 )
-SELECT o.number, p.refund_due, greatest(p.captured - p.refunded - greatest(o.total - o.cancelled_total, 0), 0) AS due,
+SELECT o.number, p.refund_due,
+       greatest(p.captured - p.refunded - p.charged_back - greatest(o.total - o.cancelled_total, 0), 0) AS due,
        count(*) OVER () AS total
 FROM order_payment p JOIN sales_order o ON o.id = p.order_id
-WHERE p.refund_due <> greatest(p.captured - p.refunded - greatest(o.total - o.cancelled_total, 0), 0)
+WHERE p.refund_due <> greatest(p.captured - p.refunded - p.charged_back - greatest(o.total - o.cancelled_total, 0), 0)
   AND NOT EXISTS (SELECT FROM news WHERE key = 'order:' || o.id)
 ORDER BY o.number
 LIMIT %(cap)s::int
 """
-# Per tender, because money goes back the way it came: refunded <= captured <= what was authorised, else the amount.
+# Per tender, because money goes back the way it came: refunded, and charged back, <= captured <= what was authorised,
+# else the amount.
 TENDER_BEYOND_LIMITS = """
 SELECT o.number, t.position, t.kind, t.amount, s.authorised::bigint, s.voided::bigint, s.captured::bigint,
-       s.refunded::bigint, count(*) OVER () AS total
+       s.refunded::bigint, s.charged_back::bigint, count(*) OVER () AS total
 FROM (
     SELECT tender_id, coalesce(sum(amount) FILTER (WHERE kind = 'authorised'), 0) AS authorised,
            coalesce(sum(amount) FILTER (WHERE kind = 'voided'), 0) AS voided,
            coalesce(sum(amount) FILTER (WHERE kind = 'captured'), 0) AS captured,
-           coalesce(sum(amount) FILTER (WHERE kind = 'refunded'), 0) AS refunded
+           coalesce(sum(amount) FILTER (WHERE kind = 'refunded'), 0) AS refunded,
+           coalesce(sum(amount) FILTER (WHERE kind = 'charged_back'), 0) AS charged_back
     FROM payment_entry GROUP BY tender_id
 ) s
 JOIN tender t ON t.id = s.tender_id JOIN sales_order o ON o.id = t.order_id
-WHERE s.refunded > s.captured OR s.authorised - s.voided > t.amount OR s.authorised < s.voided
+WHERE greatest(s.refunded, s.charged_back) > s.captured OR s.authorised - s.voided > t.amount
+   OR s.authorised < s.voided
    OR s.captured > CASE WHEN s.authorised > 0 THEN s.authorised - s.voided ELSE t.amount END
 ORDER BY o.number, t.position
 LIMIT %(cap)s::int

@@ -53,6 +53,7 @@ SUBSCRIPTIONS: tuple[Subscription, ...] = (
             "payment.authorised",
             "payment.captured",
             "payment.refunded",
+            "payment.charged_back",
             "payment.voided",
             "payment.declined",
             "order.cancelled",

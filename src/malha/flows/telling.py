@@ -96,6 +96,7 @@ SILENT: dict[str, str] = {
     "order.awaits_supply": "the day it is promised for is told",
     "order.routed": "internal: the customer hears when goods leave",
     "payment.voided": "no money moved",
+    "payment.charged_back": "the customer did it",
     "payment.declined": "the channel that took the payment tells it at once",
     "order.slot_changed": "a move promises anew, which is told",
     "payment.tender_added": "the customer did it",

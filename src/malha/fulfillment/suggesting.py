@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
 from malha.fulfillment.short_model import Lacking, ShortOrder, Suggestion, Tried, Way
 from malha.intake import awaiting, substituting
@@ -16,10 +15,10 @@ from malha.inventory.allotments import reads as allotments
 from malha.inventory.allotments.model import Standing, Taker
 from malha.inventory.allotments.rules import touches
 from malha.inventory.model import Availability
+from malha.network import retailer
 from malha.ordering.model import HoldKind
 from malha.platform.brazil import STATES
 from malha.platform.db import Tx
-from malha.platform.i18n import DEFAULT_ZONE
 from malha.platform.ids import UUID
 from malha.routing import rules as routing
 from malha.routing.model import Request, RequestLine
@@ -52,7 +51,7 @@ async def suggest(tx: Tx, orders: Sequence[ShortOrder]) -> dict[UUID, list[Sugge
             free.setdefault(balance.sku_id, {})[balance.location_id] = balance
     supply: dict[int, list[SupplyRow]] = {}
     # As the retailer's calendar has it: a day that is over says nothing about when goods come.
-    today = (await tx.now()).astimezone(ZoneInfo(DEFAULT_ZONE)).date()
+    today = await retailer.day_of(tx, await tx.now())
     for row in await ahead.supply_of(tx, skus):
         if row.free > 0 and row.eta >= today and tx.actor.sees(row.location_id):
             supply.setdefault(row.sku_id, []).append(row)

@@ -140,7 +140,7 @@ class Reference:
         self.priorities = {c.code: c.priority for c in snapshot.channels.values()}
         self.services = {s.code: s.id for s in snapshot.services.values() if s.active}
         self.labelled = {s.id for s in snapshot.services.values() if s.channel_label}
-        self.shipping = snapshot.active_services()
+        self.shipping = snapshot.offered_services()
         self.locations = dict(snapshot.location_ids)
         self.details = [snapshot.locations[id_] for id_ in self.network.location_ids]
         self._slotted = {

@@ -7,7 +7,7 @@ import msgspec
 
 from malha.intake.errors import DiscountTooLarge
 from malha.intake.model import NewOrder, NewPayment
-from malha.payments.rules import identity_of
+from malha.payments.rules import identity_of, named
 from malha.platform.address import Address
 from malha.platform.brazil import normalise_cep
 from malha.platform.days import is_far
@@ -110,8 +110,9 @@ def told_once(order: NewOrder) -> NewOrder:
     kept: dict[tuple[object, ...], NewPayment] = {}
     for n, paid in enumerate(order.payments):
         said = identity_of(paid.kind, paid.reference)
-        named = said or (paid.kind, paid.reference)
-        key = (named, paid.amount) if paid.reference else (n,)
+        reference = named(paid.reference)  # of nothing but spaces it is none, and tells no payment from another
+        known_by = said or (paid.kind, reference)
+        key = (known_by, paid.amount) if reference else (n,)
         if key not in kept or _FARTHER.index(paid.state) > _FARTHER.index(kept[key].state):
             kept[key] = paid
     return order if len(kept) == len(order.payments) else msgspec.structs.replace(order, payments=list(kept.values()))

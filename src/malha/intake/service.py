@@ -48,7 +48,7 @@ from malha.inventory.allotments.model import Taker
 from malha.inventory.allotments.rules import touches
 from malha.inventory.vendors import service as vendors
 from malha.inventory.vendors.model import NewDrop
-from malha.network.places import state_beside
+from malha.network.places import locate, state_beside
 from malha.ordering import placing
 from malha.ordering.events import OrderPlaced
 from malha.ordering.model import HoldKind, UnitState
@@ -387,6 +387,7 @@ def _plan_one(
     instant: datetime,
 ) -> MalhaError | None:
     """Plan one order against the batch's running balances and collect its rows; return why it is refused, if it is."""
+    submission = _with_state(submission, reference)
     order = submission.order
     channel = reference.channels[order.channel]
     items = sum([line.quantity * line.unit_price - line.discount for line in order.lines])
@@ -579,6 +580,24 @@ def _taker_of(batch: _Batch, order: NewOrder, channel: Channel, request: Request
     if not touches(batch.allotting.allotments, channel.id, stocked):
         return None
     return Taker(channel.id, order.customer_group)
+
+
+def _with_state(submission: Submission, reference: Reference) -> Submission:
+    """Return an order on its channel's label with the state that its CEP lies in, where it says none.
+
+    The channel has the address, and keeps it to itself: nobody could complete it here.
+    """
+    if not reference.labelled:
+        return submission
+    order = submission.order
+    to = order.ship_to
+    if to is None or to.state.strip() or reference.services.get(order.service or "") not in reference.labelled:
+        return submission
+    place = locate(to.postal_code)
+    if place is None:
+        return submission
+    with_state = msgspec.structs.replace(order, ship_to=msgspec.structs.replace(to, state=place.state))
+    return msgspec.structs.replace(submission, order=with_state)
 
 
 def _address_of(submission: Submission, *, labelled: bool) -> tuple[str | None, dict[HoldKind, dict[str, Any]]]:

@@ -54,7 +54,7 @@ async def of_delivery(
     Nobody is asked for stock where no location states such slots; see `promised.options` for the arguments.
     """
     homes = set(await stated.stating(tx, Kind.DELIVERY))
-    way = next((one for one in reference.shipping if one.code == service), None)
+    way = next((one for one in reference.snapshot.active_services() if one.code == service), None)
     if not homes or way is None or not wanted:
         return []
     near = promised.nearest(reference, channel, postal_code, lambda place: place.can_ship and place.home in homes)

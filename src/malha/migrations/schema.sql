@@ -1689,6 +1689,7 @@ CREATE TABLE order_payment (
     refunded bigint DEFAULT 0 NOT NULL,
     voided bigint DEFAULT 0 NOT NULL,
     refund_due bigint DEFAULT 0 NOT NULL,
+    charged_back bigint DEFAULT 0 NOT NULL,
     CONSTRAINT order_payment_pkey PRIMARY KEY (order_id)
 );
 
@@ -1939,7 +1940,7 @@ CREATE TABLE payment_entry (
     CONSTRAINT payment_entry_pkey PRIMARY KEY (id),
     CONSTRAINT payment_entry_tender_id_kind_reference_key UNIQUE (tender_id, kind, reference),
     CONSTRAINT payment_entry_amount_check CHECK ((amount > 0)),
-    CONSTRAINT payment_entry_kind_check CHECK ((kind = ANY (ARRAY['authorised'::text, 'captured'::text, 'refunded'::text, 'voided'::text, 'declined'::text])))
+    CONSTRAINT payment_entry_kind_check CHECK ((kind = ANY (ARRAY['authorised'::text, 'captured'::text, 'refunded'::text, 'voided'::text, 'declined'::text, 'charged_back'::text])))
 );
 
 CREATE TABLE payment_term (

@@ -4,6 +4,8 @@ There is always one: before the first change it is the first own legal entity's 
 """
 
 from collections.abc import Mapping
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -15,12 +17,22 @@ from malha.platform import audit
 from malha.platform.db import Tx
 from malha.platform.errors import Conflict
 from malha.platform.flaws import refuse
-from malha.platform.i18n import N_, Word
+from malha.platform.i18n import DEFAULT_ZONE, N_, Word
 
 
 async def current(tx: Tx) -> Retailer:
     """Return the retailer as it is now, without the picture of its logo."""
     return msgspec.convert(await tx.one(dict, reads.RETAILER), Retailer)
+
+
+async def zone(tx: Tx) -> ZoneInfo:
+    """Return the time zone of the retailer, Brazil's where it states none."""
+    return ZoneInfo((await current(tx)).timezone or DEFAULT_ZONE)
+
+
+async def day_of(tx: Tx, at: datetime) -> date:
+    """Return which day of the retailer's calendar an instant is on."""
+    return at.astimezone(await zone(tx)).date()
 
 
 async def logo(tx: Tx) -> Logo | None:

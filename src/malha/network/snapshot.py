@@ -46,6 +46,13 @@ class NetworkSnapshot(msgspec.Struct, frozen=True, kw_only=True):
         """Return the services in use for a method."""
         return [s for s in self.services.values() if s.active and s.method is method]
 
+    def offered_services(self) -> list[Service]:
+        """Return the services that may carry an order that names none.
+
+        What the channel labels carries only what it sold: nobody else's parcel gets a label there, whatever it costs.
+        """
+        return [s for s in self.active_services() if not s.channel_label]
+
     def brought_to(self) -> dict[int, dict[int, tuple[int, int]]]:
         """Return from where goods are brought to places where orders are fetched: place, origin, (price, days)."""
         found: dict[int, dict[int, tuple[int, int]]] = {}

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from malha.customers.errors import CustomerErased
+from malha.customers.merging import living
 from malha.notifications import reads, writes
 from malha.notifications.model import Channel, Consent, ConsentSource, Preference, Purpose
 from malha.platform import audit, signing
@@ -44,7 +45,7 @@ async def record_consents(tx: Tx, customer_id: UUID, consents: Sequence[Consent]
 
 
 async def record_many(tx: Tx, consents: Sequence[tuple[UUID, Consent]]) -> int:
-    """As `record_consents`, for several customers."""
+    """As `record_consents`, for several customers. Of one that went into another since, it is that one's."""
     if len(consents) > MOST_AT_ONCE:
         says = N_("There are {count} consents, more than {most}.")
         facts = {"count": len(consents), "most": MOST_AT_ONCE}
@@ -62,7 +63,9 @@ async def record_many(tx: Tx, consents: Sequence[tuple[UUID, Consent]]) -> int:
     refuse(flaws)
     if not consents:
         return 0
-    erased = await tx.value(reads.ERASED, {"customers": sorted({customer for customer, _consent in consents})})
+    led = await living(tx, {customer for customer, _consent in consents})
+    consents = [(led[customer], consent) for customer, consent in consents]
+    erased = await tx.value(reads.ERASED, {"customers": sorted(led.values())})
     if erased is not None:
         raise CustomerErased(number=erased)
     rows = [
@@ -99,6 +102,7 @@ async def set_wishes(
 
     News of orders are wanted until somebody says no, offers are not until somebody says yes.
     """
+    customer_id = (await living(tx, [customer_id]))[customer_id]
     standing = await reads.standing(tx, customer_id)
     changed = [
         Consent(purpose=purpose, channel=channel, given=given, source=source, proof=proof)
@@ -126,6 +130,7 @@ async def set_preference(
     if not 0 < len(source.strip()) <= SOURCE_LENGTH:
         flaws.append(Flaw("source", N_("Say in up to 200 characters how the customer said so.")))
     refuse(flaws)
+    customer_id = (await living(tx, [customer_id]))[customer_id]
     erased = await tx.value(reads.ERASED, {"customers": [customer_id]})
     if erased is not None:
         raise CustomerErased(number=erased)

@@ -1,25 +1,36 @@
 """Statements of payment deadlines and terms. Private to `payments.deadlines`."""
 
+from typing import LiteralString
+
 TERMS = """
 SELECT tender, minutes, clearing_days, grace_minutes, keep_days, channel_id, id, version FROM payment_term
 ORDER BY channel_id NULLS FIRST, tender
 """
 
+# An order was paid in full, and we have something of that still: a part was given back. It waits for no money; a person
+# decides. Primary keys, of the few that have a payment hold `h`.
+_PAID_ONCE: LiteralString = """EXISTS (
+    SELECT FROM order_payment p JOIN sales_order o ON o.id = p.order_id
+    WHERE p.order_id = h.order_id AND p.captured > p.refunded + p.charged_back
+      AND p.captured >= o.total - o.cancelled_total)"""
+
 # Orders of events between two positions that wait for money: the primary key range of the log, then one look per order
 # at its open holds. Where locations work on all of it, no stock is to be let go: its money was taken back, and a person
 # decides. What intake wrote says in its event whether it waits for money; nearly all do not.
-UNPAID_OF_STRETCH = """
+UNPAID_OF_STRETCH: LiteralString = f"""
 SELECT DISTINCT h.order_id
 FROM (SELECT substr(key, 7)::uuid AS id FROM event
       WHERE position > %(since)s::bigint AND position <= %(reach)s::bigint AND type = ANY (%(types)s::text[])
         AND (type <> 'order.placed' OR strpos(payload::text, '"payment"') > 0)) AS meant
 JOIN order_hold h ON h.order_id = meant.id AND h.kind = 'payment' AND h.resolved_at IS NULL
 WHERE EXISTS (SELECT FROM order_unit u WHERE u.order_id = h.order_id AND u.state = ANY (%(untouched)s::text[]))
+  AND NOT {_PAID_ONCE}
 """
-UNPAID_OF = """
+UNPAID_OF: LiteralString = f"""
 SELECT DISTINCT h.order_id FROM order_hold h
 WHERE h.order_id = ANY (%(orders)s::uuid[]) AND h.kind = 'payment' AND h.resolved_at IS NULL
   AND EXISTS (SELECT FROM order_unit u WHERE u.order_id = h.order_id AND u.state = ANY (%(untouched)s::text[]))
+  AND NOT {_PAID_ONCE}
 """
 
 # What a deadline is worked out from. A tender that was declined, captured, authorised or voided is not awaited.
@@ -46,21 +57,21 @@ WHERE payment_deadline.settled_at IS NOT NULL
    OR (payment_deadline.lapsed_at IS NULL AND payment_deadline.due_at < excluded.due_at)
 """
 
-# Orders whose payment hold is gone have nothing to wait for. Primary keys.
-SETTLE = """
+# Orders whose payment hold is gone, or that were paid, have nothing to wait for. Primary keys.
+SETTLE: LiteralString = f"""
 UPDATE payment_deadline d SET settled_at = now()
 WHERE d.order_id = ANY (%(orders)s::uuid[]) AND d.settled_at IS NULL
   AND NOT EXISTS (SELECT FROM order_hold h
-                  WHERE h.order_id = d.order_id AND h.kind = 'payment' AND h.resolved_at IS NULL)
+                  WHERE h.order_id = d.order_id AND h.kind = 'payment' AND h.resolved_at IS NULL AND NOT {_PAID_ONCE})
 """
-SETTLE_STRETCH = """
+SETTLE_STRETCH: LiteralString = f"""
 UPDATE payment_deadline d SET settled_at = now()
 FROM (SELECT DISTINCT substr(key, 7)::uuid AS id FROM event
       WHERE position > %(since)s::bigint AND position <= %(reach)s::bigint
         AND type IN ('order.hold_resolved', 'order.cancelled')) AS meant
 WHERE d.order_id = meant.id AND d.settled_at IS NULL
   AND NOT EXISTS (SELECT FROM order_hold h
-                  WHERE h.order_id = d.order_id AND h.kind = 'payment' AND h.resolved_at IS NULL)
+                  WHERE h.order_id = d.order_id AND h.kind = 'payment' AND h.resolved_at IS NULL AND NOT {_PAID_ONCE})
 """
 
 # The oldest first; nothing is locked. Partial indexes on what is still open.

@@ -31,13 +31,14 @@ from malha.platform import audit
 from malha.platform.clock import now
 from malha.platform.db import Tx
 from malha.platform.flaws import Flaw, refuse
-from malha.platform.i18n import DEFAULT_ZONE, N_
+from malha.platform.i18n import N_
 from malha.platform.ids import UUID
 from malha.platform.subscribers import Recorded
 
 AT_ONCE = 100
 MOST_MINUTES = 60 * 24 * 60
-TYPES = ("order.placed", "order.hold_placed", "payment.tender_added", "order.hold_resolved", "order.cancelled")
+_BEGIN = ("order.placed", "order.hold_placed", "payment.tender_added", "payment.refunded", "payment.charged_back")
+TYPES = (*_BEGIN, "order.hold_resolved", "order.cancelled")
 
 _UNTOUCHED = sorted(state.value for state in UNTOUCHED)
 _awaited = msgspec.json.Decoder(list[Awaited]).decode
@@ -57,7 +58,7 @@ async def sweep_deadlines(tx: Tx, since: int, reach: int) -> None:
     """As `set_deadlines`, for the events after `since` up to `reach`."""
     stretch = {"since": since, "reach": reach}
     await _set(
-        tx, await tx.values(writes.UNPAID_OF_STRETCH, {**stretch, "types": list(TYPES[:3]), "untouched": _UNTOUCHED})
+        tx, await tx.values(writes.UNPAID_OF_STRETCH, {**stretch, "types": list(_BEGIN), "untouched": _UNTOUCHED})
     )
     await tx.execute(writes.SETTLE_STRETCH, stretch)
 
@@ -80,17 +81,13 @@ async def _set(tx: Tx, orders: Sequence[UUID]) -> None:
 
 async def seconds_for(tx: Tx, tender: Awaited, channel_id: int) -> int:
     """Return how long from now a cart's stock waits for a tender; at least a second. 0 is no channel."""
-    due = due_of(await terms(tx), [tender], channel_id, now(), await _zone(tx))
+    due = due_of(await terms(tx), [tender], channel_id, now(), (await retailer.zone(tx)).key)
     return max(int((due.at - now()).total_seconds()), 1)
-
-
-async def _zone(tx: Tx) -> str:
-    return (await retailer.current(tx)).timezone or DEFAULT_ZONE
 
 
 async def _dues(tx: Tx, orders: Sequence[UUID]) -> dict[UUID, Due]:
     known = await terms(tx)
-    zone = await _zone(tx)
+    zone = (await retailer.zone(tx)).key
     return {
         order_id: due_of(known, _awaited(tenders), channel_id, since, zone)
         for order_id, channel_id, since, tenders in await tx.tuples(writes.FACTS, {"orders": list(orders)})

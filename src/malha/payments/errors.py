@@ -74,6 +74,15 @@ class RefundedTooMuch(MalhaError):
     mend = "Refund less, or from another tender of the order."
 
 
+class ChargedBackTooMuch(MalhaError):
+    """No bank fetches back more than was taken, whatever of it was refunded."""
+
+    status = 409
+    code = "charged_back_too_much"
+    says = "At most {most} of this tender can still be charged back, not {amount}."
+    mend = "Check the amount, and of which tender the bank fetched it back."
+
+
 class VoidedTooMuch(MalhaError):
     """What was captured cannot be voided any more, only refunded."""
 

@@ -36,6 +36,12 @@ class PaymentRefunded(PaymentEvent, frozen=True, kw_only=True):
     TYPE: ClassVar[str] = "payment.refunded"
 
 
+class PaymentChargedBack(PaymentEvent, frozen=True, kw_only=True):
+    """The customer fetched money back through their bank; it may have been refunded before."""
+
+    TYPE: ClassVar[str] = "payment.charged_back"
+
+
 class PaymentVoided(PaymentEvent, frozen=True, kw_only=True):
     """An authorisation was given up."""
 

@@ -30,6 +30,7 @@ class FactKind(StrEnum):
     REFUNDED = "refunded"
     VOIDED = "voided"
     DECLINED = "declined"
+    CHARGED_BACK = "charged_back"  # fetched back by the customer through their bank, refunded or not
 
 
 class PaymentState(StrEnum):
@@ -68,11 +69,12 @@ class Sums(msgspec.Struct, frozen=True):
     captured: int = 0
     refunded: int = 0
     voided: int = 0
+    charged_back: int = 0
 
     @property
     def covered(self) -> int:
         """Return the money one tender secures: captured, or still authorised for capture, less what went back."""
-        return max(self.authorised - self.voided, self.captured) - self.refunded
+        return max(max(self.authorised - self.voided, self.captured) - self.refunded - self.charged_back, 0)
 
     def plus(self, kind: FactKind, amount: int) -> "Sums":
         """Return the sums after one more fact; a decline moves nothing."""
@@ -134,5 +136,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     captured: int
     refunded: int
     voided: int
+    charged_back: int
     refund_due: int
+    lost: int  # refunded and charged back: it went back twice
     repeated: bool = False  # the fact had been recorded before; nothing changed

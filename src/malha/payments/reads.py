@@ -22,11 +22,17 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
     refunded: int
     voided: int
     refund_due: int = 0  # what is to be given back
+    charged_back: int = 0
 
     @property
     def refundable(self) -> int:
         """Return what can still be given back."""
-        return self.captured - self.refunded
+        return max(self.captured - self.refunded - self.charged_back, 0)
+
+    @property
+    def lost(self) -> int:
+        """Return what went back twice: refunded, and charged back."""
+        return max(self.refunded + self.charged_back - self.captured, 0)
 
 
 class TenderRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,11 +51,12 @@ class TenderRow(msgspec.Struct, frozen=True, kw_only=True):
     captured: int
     refunded: int
     voided: int
+    charged_back: int
 
     @property
     def refundable(self) -> int:
         """Return what can still be given back on this tender."""
-        return self.captured - self.refunded
+        return max(self.captured - self.refunded - self.charged_back, 0)
 
     @property
     def missing(self) -> int:
@@ -87,7 +94,8 @@ class Deadline(msgspec.Struct, frozen=True, kw_only=True):
 
 
 TOTALS = """
-SELECT order_id, state, authorised, captured, refunded, voided, refund_due FROM order_payment
+SELECT order_id, state, authorised, captured, refunded, voided, refund_due, charged_back
+FROM order_payment
 WHERE order_id = ANY(%(ids)s::uuid[])
 """
 # The ledger of an order is a few rows: summed where it is read, so the page can never differ from its rows.
@@ -96,7 +104,8 @@ SELECT t.id, t.position, t.kind, t.currency, t.amount, t.reference, t.installmen
        coalesce(sum(e.amount) FILTER (WHERE e.kind = 'authorised'), 0)::bigint AS authorised,
        coalesce(sum(e.amount) FILTER (WHERE e.kind = 'captured'), 0)::bigint AS captured,
        coalesce(sum(e.amount) FILTER (WHERE e.kind = 'refunded'), 0)::bigint AS refunded,
-       coalesce(sum(e.amount) FILTER (WHERE e.kind = 'voided'), 0)::bigint AS voided
+       coalesce(sum(e.amount) FILTER (WHERE e.kind = 'voided'), 0)::bigint AS voided,
+       coalesce(sum(e.amount) FILTER (WHERE e.kind = 'charged_back'), 0)::bigint AS charged_back
 FROM tender t LEFT JOIN payment_entry e ON e.tender_id = t.id
 WHERE t.order_id = %(id)s::uuid
 GROUP BY t.id ORDER BY t.position

@@ -1,7 +1,8 @@
 """Pure decisions on payments: caps of every fact, the derived state, whether enough is secured.
 
-Invariants, whatever sequence of facts is offered: 0 <= refunded <= captured; captured <= authorised - voided where
-there is an authorisation, else captured <= the tender's amount; authorised - voided <= the tender's amount.
+Invariants, whatever sequence of facts is offered: 0 <= refunded <= captured, and 0 <= charged back <= captured whatever
+was refunded, for a bank does not ask; captured <= authorised - voided where there is an authorisation, else captured <=
+the tender's amount; authorised - voided <= the tender's amount.
 """
 
 import re
@@ -9,7 +10,13 @@ from collections.abc import Sequence
 from typing import Final
 
 from malha.network.model import PaymentPolicy
-from malha.payments.errors import AuthorisedTooMuch, CapturedTooMuch, RefundedTooMuch, VoidedTooMuch
+from malha.payments.errors import (
+    AuthorisedTooMuch,
+    CapturedTooMuch,
+    ChargedBackTooMuch,
+    RefundedTooMuch,
+    VoidedTooMuch,
+)
 from malha.payments.model import FactKind, PaymentState, Sums, Tender, TenderKind
 from malha.platform.errors import MalhaError
 from malha.platform.money import Money
@@ -19,6 +26,7 @@ _REFUSALS: dict[FactKind, type[MalhaError]] = {
     FactKind.CAPTURED: CapturedTooMuch,
     FactKind.REFUNDED: RefundedTooMuch,
     FactKind.VOIDED: VoidedTooMuch,
+    FactKind.CHARGED_BACK: ChargedBackTooMuch,
 }
 
 
@@ -57,6 +65,8 @@ def room_for(kind: FactKind, tender_amount: int, sums: Sums) -> int | None:
             return (sums.authorised - sums.voided if sums.authorised else tender_amount) - sums.captured
         case FactKind.REFUNDED:
             return sums.captured - sums.refunded
+        case FactKind.CHARGED_BACK:
+            return sums.captured - sums.charged_back
         case FactKind.VOIDED:
             return sums.authorised - sums.voided - sums.captured if sums.authorised else 0
         case FactKind.DECLINED:
@@ -67,7 +77,8 @@ def check_fact(kind: FactKind, amount: int, tender_amount: int, sums: Sums, curr
     """Refuse a fact that the tender cannot have.
 
     Raises:
-        AuthorisedTooMuch, CapturedTooMuch, RefundedTooMuch, VoidedTooMuch: by kind, with what is still possible.
+        AuthorisedTooMuch, CapturedTooMuch, RefundedTooMuch, ChargedBackTooMuch, VoidedTooMuch: by kind, with what is
+            still possible.
     """
     room = room_for(kind, tender_amount, sums)
     if room is not None and amount > room:
@@ -84,8 +95,8 @@ def derive_state(total: int, payable: int, sums: Sums, *, pending: bool, decline
         pending: Some tender has neither been captured, authorised, voided nor declined.
         declined: Some tender's last word is a decline.
     """
-    if sums.refunded:
-        return PaymentState.REFUNDED if sums.refunded >= sums.captured else PaymentState.PARTIALLY_REFUNDED
+    if back := sums.refunded + sums.charged_back:
+        return PaymentState.REFUNDED if back >= sums.captured else PaymentState.PARTIALLY_REFUNDED
     if sums.captured:
         return PaymentState.PAID if sums.captured >= payable else PaymentState.PARTIALLY_PAID
     if total == 0:
@@ -125,6 +136,7 @@ def _added(sums: Sequence[Sums]) -> Sums:
         captured=sum(s.captured for s in sums),
         refunded=sum(s.refunded for s in sums),
         voided=sum(s.voided for s in sums),
+        charged_back=sum(s.charged_back for s in sums),
     )
 
 
@@ -133,29 +145,44 @@ def is_payable_enough(payable: int, covered: int, policy: PaymentPolicy) -> bool
     return policy is not PaymentPolicy.BEFORE_RELEASE or covered >= payable
 
 
+def is_favour(payable: int, covered: int, sums: Sums) -> bool:
+    """Tell whether what lacks of an order's money was given back to a customer who had paid: its freight, an apology.
+
+    That holds nothing up. Half of what is payable, or more, may be a chargeback or a cancel that is yet to be told: a
+    person decides.
+    """
+    missing = payable - covered
+    return 0 < missing <= sums.refunded and 2 * missing < payable
+
+
 def is_taken_back(payable: int, covered: int, sums: Sums) -> bool:
     """Tell whether the money of an order that was secured is not there any more: given up by us, or fetched back.
 
     A part that was given back while the order goes on is a favour to the customer; all of it is none, and neither is
-    what an authorisation that was voided leaves open.
+    what was charged back or what an authorisation that was voided leaves open.
     """
-    if payable <= 0 or not (sums.voided or sums.refunded):
+    if payable <= 0 or not (sums.voided or sums.refunded or sums.charged_back):
         return False
     return covered <= 0 or covered + sums.refunded < payable
 
 
 def refund_due(payable: int, sums: Sums) -> int:
     """Return what is to be given back in centavos: what we have beyond what is payable."""
-    return max(0, sums.captured - sums.refunded - max(payable, 0))
+    return max(0, sums.captured - sums.refunded - sums.charged_back - max(payable, 0))
+
+
+def lost(sums: Sums) -> int:
+    """Return what went back twice in centavos, refunded and charged back: the bank is to be told."""
+    return max(0, sums.refunded + sums.charged_back - sums.captured)
 
 
 def shares_of_refund(due: int, tenders: Sequence[Tender]) -> list[tuple[int, int]]:
     """Return by which tenders an amount is given back, as (position, centavos): together `due`, none more than it took.
 
     The last that can give all of it alone; else those that can give the most first. `due` is at most what is captured
-    and not refunded.
+    and did not go back.
     """
-    left = {t.position: t.sums.captured - t.sums.refunded for t in tenders}
+    left = {t.position: max(t.sums.captured - t.sums.refunded - t.sums.charged_back, 0) for t in tenders}
     alone = [position for position, most in left.items() if most >= due > 0]
     if alone:
         return [(alone[-1], due)]

@@ -29,6 +29,7 @@ from malha.payments.errors import (
 from malha.payments.events import (
     PaymentAuthorised,
     PaymentCaptured,
+    PaymentChargedBack,
     PaymentDeclined,
     PaymentEvent,
     PaymentRefunded,
@@ -77,6 +78,7 @@ _EVENTS: dict[FactKind, type[PaymentEvent]] = {
     FactKind.REFUNDED: PaymentRefunded,
     FactKind.VOIDED: PaymentVoided,
     FactKind.DECLINED: PaymentDeclined,
+    FactKind.CHARGED_BACK: PaymentChargedBack,
 }
 
 
@@ -234,7 +236,8 @@ async def record_fact(tx: Tx, order_id: UUID, fact: Fact, *, told: bool = False)
         PaymentElsewhere: the payment is recorded on another order, and no channel told it of this one.
         TenderNotFound: the order has no tender at this position.
         FactDiffers: the fact was recorded with another amount.
-        AuthorisedTooMuch, CapturedTooMuch, RefundedTooMuch, VoidedTooMuch: the tender cannot have it.
+        AuthorisedTooMuch, CapturedTooMuch, RefundedTooMuch, ChargedBackTooMuch, VoidedTooMuch: the tender cannot have
+            it.
     """
     order = await ordering.lock_order(tx, order_id)
     _check_amount(fact.amount)
@@ -376,7 +379,9 @@ def _standing(order: Order, tenders: Sequence[Tender], state: PaymentState) -> S
         captured=sums.captured,
         refunded=sums.refunded,
         voided=sums.voided,
+        charged_back=sums.charged_back,
         refund_due=rules.refund_due(order.payable, sums),
+        lost=rules.lost(sums),
     )
 
 
@@ -396,11 +401,17 @@ async def coverage(tx: Tx, order_ids: Iterable[UUID]) -> dict[UUID, int]:
 
 
 async def secured(tx: Tx, orders: Mapping[UUID, Order]) -> dict[UUID, Secured]:
-    """Return whether the money of locked orders suffices for their goods to go on, or a person said that it does."""
+    """Return whether the money of locked orders suffices for their goods to go on, or a person said that it does.
+
+    A part that was given back as a favour lacks, and suffices.
+    """
     policies = {c.id: PaymentPolicy(c.payment_policy) for c in await network.channels(tx)}
-    covered = await coverage(tx, orders)
+    tenders = await _tenders_of(tx, orders)
+    covered = {o: sum(t.standing.covered for t in own) for o, own in tenders.items()}
     enough = {
-        o: rules.is_payable_enough(order.payable, covered[o], policies[order.channel_id]) for o, order in orders.items()
+        o: rules.is_payable_enough(order.payable, covered[o], policies[order.channel_id])
+        or rules.is_favour(order.payable, covered[o], rules.standing_of(tenders[o]))
+        for o, order in orders.items()
     }
     short = [o for o in orders if not enough[o]]
     waived = await ordering.overridden(tx, short, HoldKind.PAYMENT) if short else set()

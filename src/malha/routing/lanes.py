@@ -217,14 +217,15 @@ def compile_network(snapshot: NetworkSnapshot, terms: Terms = NO_TERMS) -> Netwo
             entity_kind=None if owner is None else owner.kind,
             owner_ids=channel.owner_ids,
         )
-    rates: dict[int, list[tuple[int, int]]] = {}
+    rates: dict[int, list[tuple[int, int]]] = {s.id: [] for s in snapshot.active_services()}
     for rate in snapshot.rates:
-        rates.setdefault(rate.service_id, []).append((rate.max_grams, rate.per_extra_kg))
+        if rate.service_id in rates:
+            rates[rate.service_id].append((rate.max_grams, rate.per_extra_kg))
     return Network(
         revision=snapshot.revision,
         places=places,
         channels=channels,
-        services=[s.id for s in snapshot.services.values() if s.active and s.method is Method.SHIP],
+        services=[s.id for s in snapshot.offered_services()],
         rates=rates,
         tariff=snapshot.tariff,
         terms=terms,
@@ -530,10 +531,10 @@ def _carry_nothing(grams: int) -> Bracket:
 
 
 class _Carriage:
-    """Parcels of a service (None: of all) to one state: the cheapest decides, then the faster, then the older."""
+    """Parcels of a service (None: any that is offered) to one state: the cheapest decides, then the faster one."""
 
     def __init__(self, network: Network, service_id: int | None, to_state: str | None) -> None:
-        services = network.services if service_id is None else [s for s in network.services if s == service_id]
+        services = network.services if service_id is None else [service_id] if service_id in network.rates else []
         self._quote = network.tariff.quote
         self._services = services
         self._to = to_state or ""

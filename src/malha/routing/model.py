@@ -191,8 +191,8 @@ class Network:
         self.location_ids = [place.id for place in places]
         self.index = {place.id: n for n, place in enumerate(places)}
         self.channels = channels
-        self.services = services  # active ones that ship
-        self.rates = rates  # service -> (max_grams, per_extra_kg), all zones
+        self.services = services  # active ones that ship, for an order that names none
+        self.rates = rates  # active service that ships -> (max_grams, per_extra_kg), all zones
         self.tariff = tariff
         self.terms = terms
         # By site where orders are fetched: the locations that goods are brought from, each with (price, days).

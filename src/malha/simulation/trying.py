@@ -12,7 +12,6 @@ import msgspec
 
 from malha.catalog import reads as catalog
 from malha.catalog import trait_reads
-from malha.network.model import Method
 from malha.network.snapshot import NetworkSnapshot
 from malha.platform import audit
 from malha.platform.db import Tx
@@ -175,7 +174,7 @@ async def replay_of(
         costs = await _costs_on_paper(tx, known, drafted)
         scenario = with_costs(scenario, drafted)
     sites = {x.id: Site(x.id, x.code, x.state, x.daily_capacity, x.home) for x in known.locations.values()}
-    leads = Leads(known.tariff, [s.id for s in known.active_services(Method.SHIP)])
+    leads = Leads(known.tariff, [s.id for s in known.offered_services()])
     if tried is None or content is None:
         return Replay(scenario, sites, leads, None, costs)
     network_ = compile_network(known, await cost_reads.terms(tx, known))

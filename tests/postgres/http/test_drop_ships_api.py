@@ -7,8 +7,11 @@ import pytest
 from test_routing_explained import placed, retailer
 from tests_http import Shop
 
+from malha.api import drop_ships
 from malha.fulfillment import dropping
 from malha.identity.model import PERMISSIONS, Role
+from malha.network import retailer as retailers
+from malha.network.model import RetailerDraft
 from malha.routing.ruling import service as rule_sets
 from malha.routing.ruling.model import Content, Rule, Run, Unfilled, Where
 
@@ -198,3 +201,20 @@ async def test_a_vendor_accepts_for_today_as_long_as_it_is_today_there(
     monkeypatch.setattr(dropping, "now", lambda: datetime(2031, 1, 9, 12, tzinfo=UTC))
     page = await retailer.http.get(at.removeprefix("/v1"), headers=browser)
     assert 'min="2031-01-02" value="2031-01-02"' in page.text, "the day that was accepted is not moved by the way"
+
+
+async def test_what_leaves_today_by_the_retailers_calendar_is_not_late(
+    retailer: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = await with_vendors(retailer)
+    at = f"/v1/drop-ships/{(await asked(retailer, key))['number']}"
+    good = await retailer.http.post(f"{at}/accept", json={"leaves_on": "2031-01-02"}, headers=key)
+    assert good.status_code == 200, good.text
+    # Half past ten in the evening of that day in Rio Branco, and half past midnight in São Paulo.
+    monkeypatch.setattr(drop_ships, "now", lambda: datetime(2031, 1, 3, 3, 30, tzinfo=UTC))
+    late = "/v1/drop-ships?late=true"
+    assert len((await retailer.http.get(late, headers=key)).json()["items"]) == 1
+    async with retailer.database.transaction() as tx:
+        before = await retailers.current(tx)
+        await retailers.change(tx, RetailerDraft(name="Shop", timezone="America/Rio_Branco"), before.version)
+    assert (await retailer.http.get(late, headers=key)).json()["items"] == []

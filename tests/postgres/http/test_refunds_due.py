@@ -76,6 +76,26 @@ async def test_what_was_paid_too_much_is_told_everywhere_and_holds_nothing(retai
     assert "a devolver</b>" not in (await http.get(f"/orders/{later['number']}", headers=owner)).text
 
 
+async def test_what_went_back_twice_is_told_on_the_page_of_its_order(retailer: Shop) -> None:
+    key = await retailer.key(EVERYTHING)
+    owner = {**await retailer.session(), "accept-language": "pt-BR"}
+    order = await sold(retailer, key, "back", 10_000)
+    at = f"/v1/orders/{order['id']}"
+    await retailer.http.post(f"{at}/cancel", json={"reason": "changed her mind"}, headers=key)
+    for kind, amount in (("refunded", 10_000), ("charged_back", 8_000)):
+        fact = {"position": 1, "kind": kind, "amount": amount, "reference": kind}
+        answer = await retailer.http.post(f"{at}/payments", json=fact, headers=key)
+        assert answer.status_code == 200, answer.text
+    assert (answer.json()["charged_back"], answer.json()["lost"], answer.json()["refund_due"]) == (8_000, 8_000, 0)
+    more = await retailer.http.post(f"{at}/payments", json={**fact, "reference": "more"}, headers=key)
+    assert (more.status_code, more.json()["code"]) == (409, "charged_back_too_much")
+    page = (await retailer.http.get(f"/orders/{order['number']}", headers=owner)).text
+    assert "R$\xa080,00 voltaram duas vezes" in page
+    assert "Chargeback de R$\xa080,00" in page
+    assert '<option value="charged_back">Chargeback</option>' in page  # of the form that records it
+    assert await listed(retailer, key) == {}
+
+
 async def test_a_refund_that_no_single_payment_can_give_is_ready_in_parts(retailer: Shop) -> None:
     key = await retailer.key(EVERYTHING)
     owner = await retailer.session()

@@ -29,7 +29,9 @@ async def left(tx: Tx, connection: Linked, of: dict[str, Order], but: Sequence[U
         paid = totals.get(order.id)
         # Where the channel tells of no payments, no more was paid than the order is worth. What was done may not be
         # read back yet.
-        captured, refunded = (order.total, 0) if paid is None else (paid.captured, paid.refunded)
+        captured, refunded = order.total, 0
+        if paid is not None:
+            captured, refunded = paid.captured - paid.charged_back, paid.refunded
         found[entity] = captured - max(refunded, done) - waiting - stuck, stuck
     return found
 

@@ -34,7 +34,7 @@ class Vendors:
     def __init__(self, known: NetworkSnapshot) -> None:
         self.offers: dict[int, tuple[Offer, ...]] = {}  # by SKU; whoever plans has them learned first
         self._tariff = known.tariff
-        self._services = [service.id for service in known.active_services()]
+        self._services = [service.id for service in known.offered_services()]
 
     def take(
         self, named: Sequence[str], lines: Sequence[RequestLine], left: Sequence[tuple[int, int]], to: Destination
