@@ -20,6 +20,7 @@ from malha.fulfillment import bulk_writes as writes
 from malha.fulfillment.bulk_model import PERMISSIONS, Act, Wish
 from malha.fulfillment.bulk_reads import BulkAction
 from malha.fulfillment.errors import BulkBegun, BulkEnded, NoOrdersFound, OrderFailed, TooManyOrders
+from malha.ordering import kept_names
 from malha.ordering import reads as orders
 from malha.ordering.finding_reads import FOUND_LIMIT
 from malha.ordering.reads import Wanted
@@ -161,7 +162,8 @@ async def go_on(db: Database, *, action_id: str) -> None:
 async def do_one(db: Database, actor: Actor, action: BulkAction) -> bool:
     """Do to the next order of an action what is wished, or keep why it refused; return whether there was one.
 
-    An order that others work on is tried some times. One that the program fails at is kept like one that refused, or
+    What the actor may do is asked with each: what was taken from them since they began is refused. An order that
+    others work on is tried some times. One that the program fails at is kept like one that refused, or
     nobody behind it would have their turn; a database that is away fails the job, which is tried again as a whole.
     """
     ended: dict[str, Any] = {"id": action.id, "order_id": None, "outcome": "done", "why": None}
@@ -173,6 +175,7 @@ async def do_one(db: Database, actor: Actor, action: BulkAction) -> bool:
             if row is None:
                 return False
             ended["order_id"], seen = row
+            await kept_names.take_up(tx, ended["order_id"], PERMISSIONS[wish.act])
             await bulk_acts.carry_out(tx, ended["order_id"], wish, seen)
             await tx.execute(writes.END_ORDER, ended)
             return True

@@ -7,6 +7,7 @@ recorded, for that is not what was given back; it stays due, and the batch says 
 
 from typing import Any
 
+from malha.ordering import kept_names
 from malha.payments import giving_back_reads as reads
 from malha.payments import giving_back_writes as writes
 from malha.payments import service
@@ -17,6 +18,8 @@ from malha.platform import audit, jobs, refusals
 from malha.platform.db import Actor, Database, Tx
 from malha.platform.errors import MalhaError
 from malha.platform.ids import UUID, new_id
+
+RECORD = "payments:record"
 
 
 async def begin(tx: Tx, reference: str, text: str, mark: str) -> int:
@@ -84,7 +87,10 @@ async def go_on(db: Database, *, batch_id: str) -> None:
 
 
 async def record_one(db: Database, actor: Actor, batch: Batch) -> bool:
-    """Record the next refund of a batch, or why it is none; return whether there was one."""
+    """Record the next refund of a batch, or why it is none; return whether there was one.
+
+    What the actor may do is asked with each: what was taken from them since they began is refused.
+    """
     ended: dict[str, Any] = {"id": batch.id, "order_id": None, "outcome": "recorded", "why": None}
     try:
         async with db.transaction(actor) as tx:
@@ -92,6 +98,7 @@ async def record_one(db: Database, actor: Actor, batch: Batch) -> bool:
             if row is None:
                 return False
             ended["order_id"], due = row
+            await kept_names.take_up(tx, ended["order_id"], RECORD)
             await service.record_given_back(tx, ended["order_id"], batch.reference, seen=due)
             await tx.execute(writes.END_ORDER, ended)
     except MalhaError as error:
