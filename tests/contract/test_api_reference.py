@@ -63,6 +63,32 @@ def test_every_operation_is_described_for_who_has_to_use_it() -> None:
     assert len(names) == len(set(names)), "operation ids must be unique"
 
 
+def test_generators_of_clients_can_make_every_type_of_the_document() -> None:
+    """What openapi-python-client refuses: two types of one title, `items` that is false, arrays of nothing in particular."""
+    document = reference.document()
+    schemas: dict[str, Any] = document["components"]["schemas"]
+    assert [name for name in schemas if "." in name] == [], "a module's name is nobody's business"
+    titles = [schema["title"] for schema in schemas.values() if "title" in schema]
+    assert sorted(title for title in set(titles) if titles.count(title) > 1) == []
+    arrays: list[dict[str, Any]] = []
+
+    def walk(node: Any) -> None:
+        if isinstance(node, list):
+            for value in node:
+                walk(value)
+        if isinstance(node, dict):
+            if node.get("type") == "array":
+                arrays.append(node)
+            for value in node.values():
+                walk(value)
+
+    walk(document)
+    assert len(arrays) > 500
+    assert [
+        array for array in arrays if not isinstance(array.get("items", array.get("prefixItems")), dict | list)
+    ] == []
+
+
 def test_every_reference_in_the_document_leads_somewhere() -> None:
     document = reference.document()
 

@@ -20,10 +20,10 @@ from malha.platform.clock import now
 from malha.platform.db import Actor, Database
 from malha.platform.flaws import Invalid
 from malha.platform.ids import UUID
-from malha.testing.builders import World, a_network, an_order
+from malha.testing.builders import World, a_network, a_person, an_order
 
-BIA = Actor("person", "bia", "Bia")
-CAIO = Actor("person", "caio", "Caio")
+BIA = Actor("person", "0193b3c0-0000-7000-8000-00000000b1a0", "Bia")
+CAIO = Actor("person", "0193b3c0-0000-7000-8000-00000000ca10", "Caio")
 HOLD = Wish(act=Act.HOLD, reason="supplier recalls it")
 CANCEL = Wish(act=Act.CANCEL, reason="supplier failed")
 
@@ -76,6 +76,8 @@ class Desk:
 async def desk(database: Database, examined: None) -> Desk:
     async with database.transaction() as tx:
         world = await a_network(tx)
+        await a_person(tx, BIA)
+        await a_person(tx, CAIO)
     return Desk(database, world)
 
 
@@ -104,7 +106,7 @@ async def test_all_that_the_list_finds_when_it_is_gathered_and_nothing_else(desk
         by = await tx.values("SELECT DISTINCT placed_by FROM order_hold WHERE kind = 'manual'")
     assert trail == [("gather", str(number), "Bia"), ("start", str(number), "Bia")]
     assert notes == ["supplier recalls it"] * 2
-    assert by == ["person:bia"]
+    assert by == [BIA.label]
 
 
 async def test_what_changed_since_it_was_gathered_is_not_cancelled_and_says_so(desk: Desk) -> None:
@@ -298,3 +300,59 @@ async def test_a_long_one_lets_others_have_their_turn(desk: Desk, monkeypatch: p
     )  # the one that is done here, and its next turn
     monkeypatch.setattr(piecework, "TURN_S", 20.0)
     assert (await desk.work(number)).state == "done"
+
+
+LOSSES = {
+    "is deactivated": "UPDATE person SET active = false WHERE id = %(id)s::uuid",
+    "has another role": "UPDATE person SET role = 'auditor' WHERE id = %(id)s::uuid",
+    "is limited to a location without these orders": "UPDATE person SET everywhere = false WHERE id = %(id)s::uuid",
+}
+
+
+@pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
+async def test_who_may_not_any_more_does_nothing_more(desk: Desk, loss: str) -> None:
+    orders = [await desk.order() for _ in range(3)]
+    number = await desk.begin(CANCEL)
+    await bulk.do_one(desk.database, BIA, await desk.action(number))
+    async with desk.database.transaction() as tx:
+        assert await tx.execute(loss, {"id": BIA.id}) == 1
+    action = await desk.work(number)
+    assert (action.state, action.done, action.refused) == ("done", 1, 2)
+    statuses = await desk.statuses()
+    assert [statuses[order] == "cancelled" for order in orders] == [False, False, True]  # the newest was the first
+    said = "Bia, who began this, may not do it any more."
+    assert {why[: len(said)] for why in (await desk.refused(number)).values()} == {said}
+
+
+async def test_a_person_limited_to_where_an_order_is_goes_on_with_it(desk: Desk) -> None:
+    order = await desk.order()
+    number = await desk.begin(HOLD)
+    async with desk.database.transaction() as tx:
+        await tx.execute("UPDATE person SET everywhere = false WHERE id = %s::uuid", (BIA.id,))
+        places = await tx.values("SELECT DISTINCT location_id FROM order_unit WHERE order_id = %s::uuid", (order,))
+        for place in places:
+            await tx.execute(
+                "INSERT INTO person_location (person_id, location_id) VALUES (%s::uuid, %s::int)", (BIA.id, place)
+            )
+    action = await desk.work(number)
+    assert (action.done, action.refused) == (1, 0)
+    assert await desk.held() == {order}
+
+
+async def test_a_key_that_was_revoked_does_nothing_more(desk: Desk) -> None:
+    await desk.order()
+    async with desk.database.transaction() as tx:
+        id_ = await tx.value(
+            "INSERT INTO api_key (name, prefix, secret_hash, permissions, everywhere, created_by) "
+            "VALUES ('ERP', 'p', '\\x00', '{orders:read,orders:write}', true, 'system') RETURNING id"
+        )
+    erp = Actor("key", str(id_), "ERP")
+    first, second = await desk.begin(HOLD, erp), await desk.gather(HOLD, erp)
+    assert (await desk.work(first)).done == 1
+    async with desk.database.transaction(erp) as tx:
+        await bulk.begin(tx, second)
+        await tx.execute("UPDATE api_key SET revoked_at = now() WHERE id = %s::int", (id_,))
+    action = await desk.action(second, erp)
+    await bulk.go_on.work(desk.database, action_id=str(action.id))
+    (why,) = (await desk.refused(second)).values()
+    assert why.startswith("ERP, who began this, may not do it any more.")

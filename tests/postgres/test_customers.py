@@ -11,9 +11,10 @@ from malha.customers.model import Buyer, CustomerDraft, CustomerKind
 from malha.platform import audit
 from malha.platform.address import Address
 from malha.platform.brazil import cnpj_check_digits, cpf_check_digits
-from malha.platform.db import Database
-from malha.platform.errors import Conflict
+from malha.platform.db import Actor, Database
+from malha.platform.errors import Conflict, MalhaError
 from malha.platform.flaws import Invalid
+from malha.platform.ids import UUID
 
 
 def cpf(n: int) -> str:
@@ -174,6 +175,33 @@ async def test_profiles_stated_twice_are_changed_and_not_doubled(database: Datab
             "1/phone",
             "1/address/postal_code",
         }
+
+
+async def test_who_is_limited_to_locations_learns_by_no_change_whose_an_identity_is(database: Database) -> None:
+    limited = Actor("person", "1", "Bia", locations=frozenset({1}))
+    async with database.transaction() as tx:
+        await service.create_customer(tx, CustomerDraft(name="Elsewhere", document=cpf(1)))
+        await service.create_customer(tx, CustomerDraft(name="Elsewhere", email="taken@x.com"))
+        named = await service.create_customer(tx, CustomerDraft(name="Bia", email="b@x.com"))
+        known = await service.create_customer(tx, CustomerDraft(name="Caio", document=cpf(3), email="c@x.com"))
+
+    async def change(id_: UUID, **draft: str) -> str:
+        async with database.transaction(limited) as tx:
+            now = await service.customer_of(tx, id_)
+            try:
+                await service.update_customer(tx, id_, CustomerDraft(**draft), now.version)
+            except MalhaError as error:
+                return error.code
+        return "changed"
+
+    for document in (cpf(1), cpf(2)):  # somebody's, nobody's
+        assert await change(named.id, name="Bia", document=document) == "needs_everywhere"
+        assert await change(known.id, name="Caio", document=document) == "needs_everywhere"
+    for email in ("taken@x.com", "free@x.com"):
+        assert await change(named.id, name="Bia", email=email) == "needs_everywhere"
+        assert await change(known.id, name="Caio", email=email) == "needs_everywhere"  # and no document any more
+        assert await change(known.id, name="Caio", document=cpf(3), email=email) == "changed"
+    assert await change(named.id, name="Beatriz", email="b@x.com", phone="11987650000") == "changed"
 
 
 async def test_a_person_edits_the_version_they_saw_and_cannot_take_anothers_document(database: Database) -> None:

@@ -15,10 +15,10 @@ from malha.payments.model import Fact, FactKind, NewTender
 from malha.platform import piecework
 from malha.platform.db import Actor, Database
 from malha.platform.ids import UUID
-from malha.testing.builders import World, a_network, an_order
+from malha.testing.builders import World, a_network, a_person, an_order
 
-BIA = Actor("person", "bia", "Bia")
-CAIO = Actor("person", "caio", "Caio")
+BIA = Actor("person", "0193b3c0-0000-7000-8000-00000000b1a0", "Bia")
+CAIO = Actor("person", "0193b3c0-0000-7000-8000-00000000ca10", "Caio")
 GIVEN = """
 SELECT t.order_id, e.reference, sum(e.amount)::bigint, count(*) FROM payment_entry e JOIN tender t ON t.id = e.tender_id
 WHERE e.kind = 'refunded' GROUP BY 1, 2
@@ -84,6 +84,8 @@ class Till:
 async def till(database: Database, examined: None) -> Till:
     async with database.transaction() as tx:
         world = await a_network(tx)
+        await a_person(tx, BIA)
+        await a_person(tx, CAIO)
     return Till(database, world)
 
 
@@ -99,7 +101,7 @@ async def test_all_that_a_search_finds_is_recorded_and_nothing_else(till: Till) 
     assert await till.due() == {other: 700}
     async with till.database.transaction() as tx:
         trail = await tx.tuples("SELECT action, entity, entity_id, actor_name FROM audit WHERE entity = 'refund_batch'")
-        assert await tx.values("SELECT DISTINCT actor FROM payment_entry WHERE kind = 'refunded'") == ["person:bia"]
+        assert await tx.values("SELECT DISTINCT actor FROM payment_entry WHERE kind = 'refunded'") == [BIA.label]
     assert trail == [("record_refunds", "refund_batch", str(number), "Bia")]
 
 
@@ -303,8 +305,12 @@ async def test_who_stops_it_waits_for_the_order_at_hand_and_the_worker_ends(till
 
 async def test_who_is_limited_to_locations_has_theirs_recorded_and_sees_their_own_batches(till: Till) -> None:
     await till.owing(500)
-    hers = Actor("person", "eva", "Eva", locations=frozenset({till.world.locations["DC"]}))
+    hers = Actor(
+        "person", "0193b3c0-0000-7000-8000-00000000e7a0", "Eva", locations=frozenset({till.world.locations["DC"]})
+    )
     nobodys = Actor("person", "ugo", "Ugo", locations=frozenset({till.world.locations["S1"]}))
+    async with till.database.transaction() as tx:
+        await a_person(tx, hers, role="store_lead")
     async with till.database.transaction(nobodys) as tx:
         assert await together.found(tx) == []
     with pytest.raises(NoRefundsFound):
@@ -327,3 +333,16 @@ async def test_amounts_of_several_currencies_are_told_apart(till: Till) -> None:
         found = await together.found(tx)
         await tx.execute("UPDATE sales_order SET currency = 'BRL'")
     assert [(each.currency, each.orders, each.due) for each in found] == [("BRL", 1, 500), ("USD", 1, 700)]
+
+
+async def test_who_may_not_any_more_gives_nothing_more_back(till: Till) -> None:
+    await till.owing(500)
+    await till.owing(900)
+    number = await till.begin()
+    assert await giving_back.record_one(till.database, BIA, await till.batch(number))
+    async with till.database.transaction() as tx:
+        await tx.execute("UPDATE person SET active = false WHERE id = %s::uuid", (BIA.id,))
+    batch = await till.work(number)
+    assert (batch.recorded, batch.refused) == (1, 1)
+    assert len(await till.due()) == 1
+    assert (await till.refused(number))[0].startswith("Bia, who began this, may not do it any more.")

@@ -26,7 +26,7 @@ from malha.network.model import ChannelDraft, ChannelKind, PaymentPolicy, Servic
 from malha.ordering import service as ordering
 from malha.ordering.model import HoldKind
 from malha.platform.address import Address
-from malha.platform.db import Database
+from malha.platform.db import Actor, Database
 from malha.platform.errors import MalhaError
 from malha.platform.flaws import Invalid
 from malha.platform.idempotency import InFlight, KeyReused, KeyTooLong
@@ -206,6 +206,17 @@ async def test_a_repeated_submission_is_answered_with_the_order_that_exists(gate
     assert (await gate.submit(an_order("2", ("K", 7), ("A", 1)))).lines == kits.lines
     with pytest.raises(OrderDiffers):
         await gate.submit(an_order("1", ("A", 2)))
+
+
+async def test_who_is_limited_to_locations_is_not_told_the_number_of_an_order_that_may_be_of_others(gate: Gate) -> None:
+    first = await gate.submit(an_order("1", ("A", 1)))
+    with pytest.raises(OrderDiffers, match=f"it is order {first.number}"):
+        await gate.submit(an_order("1", ("A", 2)), actor=Actor("key", "1", "ERP"))
+    limited = Actor("key", "2", "Franchise", locations=frozenset({1}))
+    with pytest.raises(OrderDiffers) as told:
+        await gate.submit(an_order("1", ("A", 2)), actor=limited)
+    assert str(told.value) == "Channel reject already sent order 1, with other contents."
+    assert "number" not in told.value.facts
 
 
 async def test_an_idempotency_key_takes_the_place_of_an_external_id(gate: Gate) -> None:

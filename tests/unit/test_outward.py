@@ -2,6 +2,8 @@
 
 import asyncio
 import gzip
+import socket
+import threading
 import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -11,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from mail_server import certificate
+from malha.platform import outward
 from malha.platform.outward import (
     Outward,
     OutwardRefused,
@@ -298,3 +301,34 @@ def test_public_addresses_and_names_are_judged_when_something_is_sent(host: str)
 def test_an_inner_address_that_the_operator_allows_is_taken(allowed: str) -> None:
     assert inward("url", "https://10.0.0.7:8443/in", (allowed,)) == []
     assert inward("url", "https://192.168.0.7:8443/in", (allowed,)) != []
+
+
+async def test_a_name_server_that_is_silent_keeps_no_other_name_and_no_other_work_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+    speaks = threading.Event()
+
+    def look_up(host: str, port: int, *_more: object, **_named: object) -> list[tuple[object, ...]]:
+        asked.append(host)
+        if host == "silent.example":
+            speaks.wait(20)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("93.184.215.14", port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    monkeypatch.setattr(outward, "CONNECT_S", 2.0)
+    out = Outward()
+    waiting = [asyncio.create_task(out.judge("https://silent.example/hook")) for _ in range(50)]
+    try:
+        await asyncio.sleep(0.1)
+        async with asyncio.timeout(1.0):
+            assert (await out.judge("https://good.example/hook")).address == "93.184.215.14"
+            await asyncio.to_thread(lambda: None)  # a password, a file
+        found = await asyncio.gather(*waiting, return_exceptions=True)
+        assert {type(one) for one in found} == {OutwardUnreachable}, "who asked does not wait for ever"
+    finally:
+        speaks.set()
+    assert asked.count("silent.example") == 1, "all who ask at the same time ask once"
+    while outward._under_way:
+        await asyncio.sleep(0.01)
+    assert (await out.judge("https://silent.example/hook")).address == "93.184.215.14"

@@ -105,9 +105,12 @@ async def reveal_customer(work: Work, customer_id: UUID, data: Reveal) -> Custom
     return found
 
 
-@command("/customers", permission="customers:write", status=201)
+@command("/customers", permission="customers:write", everywhere=True, status=201)
 async def create_customer(work: Work, data: CustomerDraft) -> CustomerStored:
-    """Add a customer. A document, or an e-mail without a document, that another profile has is refused."""
+    """Add a customer. A document, or an e-mail without a document, that another profile has is refused.
+
+    That tells who is a customer, so whoever is limited to locations adds none: those of their orders come with these.
+    """
     made = await service.create_customer(work.tx, data)
     work.created(f"/v1/customers/{made.id}")
     work.tag(made.version)
@@ -118,7 +121,9 @@ async def create_customer(work: Work, data: CustomerDraft) -> CustomerStored:
 async def change_customer(work: Work, customer_id: UUID, data: CustomerDraft) -> CustomerStored:
     """Change a customer: the profile is afterwards what the body says, empty identities and address included.
 
-    Only the municipality's code (`ibge`) that the body leaves out stays, as long as city and state do.
+    Only the municipality's code (`ibge`) that the body leaves out stays, as long as city and state do. Whoever is
+    limited to locations gives nobody another document, nor another e-mail where there is no document: the answer would
+    tell whether it is somebody's.
     """
     await in_scope(work, customer_id)
     version = await service.lock_customer(work.tx, customer_id, data)

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import psycopg
@@ -39,6 +39,8 @@ from malha.platform.i18n import LANGUAGES, _, current_language, speaking
 PREFIX = "/v1"
 PARAMETER = re.compile(r"\{(\w+)(?::\w+)?\}")
 NAMES = {"pt-BR": "Português (Brasil)", "en": "English"}
+# Parts of the names of modules that say nothing of what is in them.
+_NO_NAMES = {"malha", "api", "model", "reads", "rules", "state"}
 _OPEN = {"permission": PUBLIC}
 _HEADERS = {"X-Request-Id": {"$ref": "#/components/headers/RequestId"}}
 
@@ -100,58 +102,100 @@ def document() -> dict[str, Any]:
         shapes = {key: next(described) for key in _slots(operation)}
         paths.setdefault(PARAMETER.sub(r"{\1}", path), {})[operation.method.lower()] = _entry(path, operation, shapes)
     problem = {"$ref": "#/components/schemas/Problem"}
-    return {
-        "openapi": "3.1.0",
-        "jsonSchemaDialect": "https://json-schema.org/draft/2020-12/schema",
-        "info": {
-            "title": "Malha",
-            "version": malha.__version__,
-            "summary": "Omnichannel order management",
-            "description": _ABOUT,
-            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
-        },
-        "servers": [{"url": "/"}],
-        "security": [{"key": []}, {"session": []}],
-        "tags": [{"name": tag} for tag in sorted({operation.tag for _path, operation in known})],
-        "paths": paths,
-        "components": {
-            "schemas": dict(sorted(components.items())),
-            "responses": {
-                "Problem": {
-                    "description": "Why it was not done.",
-                    "headers": _HEADERS,
-                    "content": {MEDIA_TYPE: {"schema": problem}},
-                }
+    return _for_generators(
+        {
+            "openapi": "3.1.0",
+            "jsonSchemaDialect": "https://json-schema.org/draft/2020-12/schema",
+            "info": {
+                "title": "Malha",
+                "version": malha.__version__,
+                "summary": "Omnichannel order management",
+                "description": _ABOUT,
+                "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
             },
-            "parameters": {
-                "IdempotencyKey": {
-                    "name": "Idempotency-Key",
-                    "in": "header",
-                    "required": False,
-                    "description": "Names this request: sent again with the same body, it is not done again.",
-                    "schema": {"type": "string", "minLength": 1, "maxLength": 200},
+            "servers": [{"url": "/"}],
+            "security": [{"key": []}, {"session": []}],
+            "tags": [{"name": tag} for tag in sorted({operation.tag for _path, operation in known})],
+            "paths": paths,
+            "components": {
+                "schemas": components,
+                "responses": {
+                    "Problem": {
+                        "description": "Why it was not done.",
+                        "headers": _HEADERS,
+                        "content": {MEDIA_TYPE: {"schema": problem}},
+                    }
                 },
-                "IfMatch": _if_match(required=False),
-                "IfMatchRequired": _if_match(required=True),
-            },
-            "headers": {
-                "RequestId": {
-                    "description": "Names this request in the log: the `X-Request-Id` that was sent, or a new one.",
-                    "required": True,
-                    "schema": {"type": "string", "minLength": 8, "maxLength": 80},
-                }
-            },
-            "securitySchemes": {
-                "key": {"type": "http", "scheme": "bearer", "description": "An API key."},
-                "session": {
-                    "type": "apiKey",
-                    "in": "cookie",
-                    "name": "malha",
-                    "description": "A signed-in browser; `__Host-malha` over https.",
+                "parameters": {
+                    "IdempotencyKey": {
+                        "name": "Idempotency-Key",
+                        "in": "header",
+                        "required": False,
+                        "description": "Names this request: sent again with the same body, it is not done again.",
+                        "schema": {"type": "string", "minLength": 1, "maxLength": 200},
+                    },
+                    "IfMatch": _if_match(required=False),
+                    "IfMatchRequired": _if_match(required=True),
+                },
+                "headers": {
+                    "RequestId": {
+                        "description": "Names this request in the log: the `X-Request-Id` that was sent, or a new one.",
+                        "required": True,
+                        "schema": {"type": "string", "minLength": 8, "maxLength": 80},
+                    }
+                },
+                "securitySchemes": {
+                    "key": {"type": "http", "scheme": "bearer", "description": "An API key."},
+                    "session": {
+                        "type": "apiKey",
+                        "in": "cookie",
+                        "name": "malha",
+                        "description": "A signed-in browser; `__Host-malha` over https.",
+                    },
                 },
             },
-        },
+        }
+    )
+
+
+def _for_generators(made: dict[str, Any]) -> dict[str, Any]:
+    """Return the document in the words that generators of clients understand; it says the same.
+
+    Types that share a name with one of another module get a name of their own, which is their title as well: by it
+    classes are named, and two of one title cannot both be made. `items` is a schema, never false or left out; how many
+    there are is said by `minItems` and `maxItems`.
+    """
+    schemas = made["components"]["schemas"]
+    names = {name: plain_name(name) for name in schemas}
+    if len(set(names.values())) != len(names):
+        raise LookupError(sorted(names.values()))
+    renamed = {f"#/components/schemas/{name}": f"#/components/schemas/{short}" for name, short in names.items()}
+
+    def told(value: Any) -> Any:
+        if isinstance(value, list):
+            return [told(one) for one in value]
+        if not isinstance(value, dict):
+            return value
+        said = {key: told(one) for key, one in value.items() if key != "items" or one is not False}
+        if isinstance(said.get("$ref"), str):
+            said["$ref"] = renamed.get(said["$ref"], said["$ref"])
+        if said.get("type") == "array" and not said.keys() & {"items", "prefixItems"}:
+            said["items"] = {}
+        return said
+
+    document = told(made)
+    document["components"]["schemas"] = {
+        short: told(schemas[name]) | ({} if short == name else {"title": short})
+        for name, short in sorted(names.items(), key=lambda pair: pair[1])
     }
+    return cast("dict[str, Any]", document)
+
+
+def plain_name(name: str) -> str:
+    """Return what a type is called in the document: `NetworkMethod` is that of `malha.network.model`."""
+    *modules, last = name.split(".")
+    words = [word for module in modules for word in module.split("_") if word not in _NO_NAMES]
+    return "".join(word.capitalize() for word in words) + last
 
 
 def _if_match(*, required: bool) -> dict[str, Any]:

@@ -317,12 +317,12 @@ async def list_webhook_deliveries(
 ) -> Page[DeliveryView]:
     """List what was sent, is in line or was given up, the newest event first.
 
-    What was delivered is kept for three days, what was given up for thirty.
+    What was delivered is kept for three days, what was given up for thirty. Whoever may not be told everything reads
+    of a webhook that was narrowed only what it may be told now.
     """
-    await service.seen(work.tx, webhook_id)
     size = paging.bounded(limit)
     before = paging.position(cursor, "webhook-deliveries", (int,))
-    rows = await reads.deliveries(
+    rows = await service.deliveries(
         work.tx,
         webhook_id,
         before=before[0] if before else None,

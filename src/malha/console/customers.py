@@ -338,6 +338,7 @@ async def customer_change(request: Request[Any, Any, Any], number: FromPath[int]
     Raises:
         Invalid: a value is not valid; nothing was changed.
         Conflict: somebody changed the profile meanwhile.
+        NeedsEverywhere: a document, or an e-mail without one, by whoever is limited to locations.
         CustomerExists: another profile has the document or the e-mail.
     """
     form = await request.form()

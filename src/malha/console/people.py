@@ -9,13 +9,15 @@ from litestar import Request, get, post
 from litestar.params import FromPath
 from litestar.response import Response, Stream
 
+from malha.channels.feeds import reads as feeds
+from malha.channels.feeds.model import Feed
 from malha.console import export, forms, render, shell, web
 from malha.console.forms import Refusal
 from malha.console.words import Sign
 from malha.identity import links, provider_reads, reads, second_factor, service
 from malha.identity.errors import PersonChanged
 from malha.identity.links import Link
-from malha.identity.model import ROLE_NAMES, Role
+from malha.identity.model import ROLE_NAMES, ROLES, Role
 from malha.identity.reads import PeopleWanted, PersonView
 from malha.identity.service import PersonDraft
 from malha.network import reads as network
@@ -26,6 +28,7 @@ from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_, _
 from malha.platform.ids import UUID
 from malha.platform.sheets import Column, Kind
+from malha.webhooks import service as webhooks
 
 MANAGE = {"permission": "identity:manage"}
 PAGE_SIZE = 100
@@ -184,6 +187,8 @@ async def _page(
         role_name=ROLE_NAMES[person.role] if person else "",
         link=await reads.link_of(tx, person.id) if person else None,
         keys=await reads.keys_of(tx, person.id) if person else [],
+        hooks=await webhooks.kept_by(tx, person.id) if person else [],
+        addresses=await _addresses_read_by(tx, person) if person and scope is None else [],
         accounts=await provider_reads.identities(tx, person.id) if person else [],
         own=person is not None and str(person.id) == web.caller_of(request).id,
         demanded=person is not None and person.role in demanding,
@@ -197,6 +202,13 @@ async def _page(
         all_places=scope is None,
         languages={"pt-BR": "Português (Brasil)", "en": "English"},
     )
+
+
+async def _addresses_read_by(tx: Tx, person: PersonView) -> list[Feed]:
+    """Return the feeds in use whose addresses a person may have read: who knows one reads its file without a log-in."""
+    if not person.everywhere or "network:read" not in ROLES[person.role]:
+        return []
+    return [feed for feed in await feeds.feeds(tx) if feed.active]
 
 
 def _kept(person: PersonView) -> Draft:

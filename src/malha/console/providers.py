@@ -43,6 +43,7 @@ async def provider_list(request: Asking) -> Response[str]:
         may=around.may,
         rows=[(one, IN_USE if one.active else OFF) for one in found],
         policy=policy,
+        everywhere=web.caller_of(request).locations is None,
         exports=export.choices(str, "/providers:export"),
     )
 
@@ -94,6 +95,7 @@ async def _page(tx: Tx, request: Asking, provider: Provider | None, checks: list
         action=here,
         draft=draft,
         provider=provider,
+        everywhere=caller.locations is None,
         version=provider.version if provider else 0,
         rules=[*draft.rules, *([spare] * SPARE_RULES)],
         roles=[(role.value, _(ROLE_NAMES[role])) for role in Role],
@@ -108,7 +110,7 @@ async def _page(tx: Tx, request: Asking, provider: Provider | None, checks: list
     )
 
 
-@get("/providers:new", opt=MANAGE)
+@get("/providers:new", opt={**MANAGE, "everywhere": True})
 async def provider_new(request: Asking) -> Response[str]:
     """Show the empty form."""
     async with web.reading(request) as tx:

@@ -315,7 +315,7 @@ async def webhook_show(request: Asking, webhook_id: FromPath[int]) -> Response[s
         around = await shell.around(tx, request, "webhooks", here=f"/webhooks/{webhook_id}")
         endpoint = await service.seen(tx, webhook_id)
         health = (await _health(tx, [webhook_id]))[webhook_id]
-        rows = await reads.deliveries(tx, webhook_id, before=position, state=view or None, limit=PAGE + 1)
+        rows = await service.deliveries(tx, webhook_id, before=position, state=view or None, limit=PAGE + 1)
         places = {place.id: place.code for place in await network.locations(tx)}
         channels = {channel.id: channel.name for channel in await network.channels(tx)}
         maker = (await reads.makers(tx, [endpoint])).get(webhook_id)
@@ -375,7 +375,7 @@ async def delivery_export(request: Asking, webhook_id: FromPath[int]) -> Stream:
 
     pages = export.pages(
         request,
-        lambda tx, after: reads.deliveries(tx, webhook_id, before=after, limit=export.BATCH),
+        lambda tx, after: service.deliveries(tx, webhook_id, before=after, limit=export.BATCH),
         lambda row: row.position,
     )
     return export.send(request, "deliveries", LOG_COLUMNS, pages, cells)

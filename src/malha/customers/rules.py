@@ -35,6 +35,16 @@ def kind_of(document: str | None) -> CustomerKind:
     return CustomerKind.COMPANY if document and is_company(document) else CustomerKind.PERSON
 
 
+def asks_whose(before: Customer, draft: CustomerDraft) -> bool:
+    """Tell whether a change of a profile asks if a document, or an e-mail, is somebody else's.
+
+    E-mails are compared where neither profile has a document.
+    """
+    if draft.document != before.document:
+        return True
+    return not draft.document and draft.email is not None and draft.email != before.email
+
+
 def folded_customer(name: str, document: str | None, email: str | None, phone: str | None) -> str:
     """Return the text a customer is found by."""
     return fold(" ".join(filter(None, (name, document, email, phone))))

@@ -15,6 +15,7 @@ from malha.customers import lines, reads, rules, writes
 from malha.customers.errors import CustomerEmailExists, CustomerErased, CustomerExists, UnknownCustomer
 from malha.customers.lines import Line, Seen
 from malha.customers.model import Buyer, Customer, CustomerDraft, Merged, Saved
+from malha.identity.errors import NeedsEverywhere
 from malha.platform import audit
 from malha.platform.address import Address
 from malha.platform.clock import now
@@ -358,6 +359,7 @@ async def update_customer(tx: Tx, customer_id: UUID, draft: CustomerDraft, versi
         CustomerErased: its data were erased for good.
         Conflict: it has moved on.
         Invalid: a value is not valid.
+        NeedsEverywhere: the actor is limited to locations, and the answer would tell whether somebody has an identity.
         CustomerExists: another profile has the document, or the e-mail and neither has a document.
     """
     draft = rules.tidy_customer(draft)
@@ -369,6 +371,8 @@ async def update_customer(tx: Tx, customer_id: UUID, draft: CustomerDraft, versi
         raise CustomerErased(number=before.number)
     if current != version:
         raise Conflict(what=Word(N_("Customer")), key=before.number)
+    if tx.actor.locations is not None and rules.asks_whose(before, draft):
+        raise NeedsEverywhere
     _refuse_clash(people, draft, customer_id)
     fields = {name: getattr(draft, name) for name in draft.__struct_fields__}
     fields["address"] = lines.stated_address(before.address, draft.address)

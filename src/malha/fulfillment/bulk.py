@@ -17,6 +17,7 @@ from malha.fulfillment import bulk_writes as writes
 from malha.fulfillment.bulk_model import PERMISSIONS, Act, Wish
 from malha.fulfillment.bulk_reads import BulkAction
 from malha.fulfillment.errors import BulkBegun, BulkEnded, NoOrdersFound, TooManyOrders
+from malha.ordering import kept_names
 from malha.ordering import reads as orders
 from malha.ordering.finding_reads import FOUND_LIMIT
 from malha.ordering.reads import Wanted
@@ -140,7 +141,10 @@ async def go_on(db: Database, *, action_id: str) -> None:
 
 
 async def do_one(db: Database, actor: Actor, action: BulkAction) -> bool:
-    """Do to the next order of an action what is wished, or keep why it refused; return whether there was one."""
+    """Do to the next order of an action what is wished, or keep why it refused; return whether there was one.
+
+    What the actor may do is asked with each: what was taken from them since they began is refused.
+    """
     return await piecework.do_one(db, actor, action.id, writes.ORDERS, _work(action))
 
 
@@ -148,6 +152,7 @@ def _work(action: BulkAction) -> piecework.Work:
     wish = action.wish
 
     async def carry_out(tx: Tx, order_id: UUID, seen: int) -> None:
+        await kept_names.take_up(tx, order_id, PERMISSIONS[wish.act])
         await bulk_acts.carry_out(tx, order_id, wish, seen)
 
     return carry_out

@@ -46,6 +46,15 @@ class BeyondOwn(Forbidden):
     mend = "Ask an owner who works everywhere to do it."
 
 
+class RightsLost(MalhaError):
+    """Work goes on in the name of somebody who may not do it any more, or not there."""
+
+    status = 403
+    code = "rights_lost"
+    says = "{person}, who began this, may not do it any more."
+    mend = "Somebody who may can begin it again for what is left."
+
+
 class KeyBeyondOwn(Forbidden):
     """Someone would end a key that may do more than they may themselves."""
 

@@ -31,6 +31,19 @@ FROM api_key k
 WHERE prefix = %(prefix)s::text AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
 """
 
+# By primary keys: what a person or a key has now, in whose name a worker goes on.
+PERSON_RIGHTS = """
+SELECT p.role, p.everywhere,
+       ARRAY(SELECT location_id FROM person_location l WHERE l.person_id = p.id ORDER BY location_id) AS locations
+FROM person p WHERE p.id = %(id)s::uuid AND p.active
+"""
+KEY_RIGHTS = """
+SELECT k.permissions, k.everywhere,
+       ARRAY(SELECT location_id FROM api_key_location l WHERE l.key_id = k.id ORDER BY location_id) AS locations
+FROM api_key k
+WHERE k.id = %(id)s::bigint AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())
+"""
+
 # The whole table: a retailer has dozens of keys. A key that another one made goes back to the person who made that, or
 # took it over: only people take keys over.
 KEYS = """
@@ -176,6 +189,22 @@ class SessionPerson(msgspec.Struct, frozen=True):
     must_enrol: bool
 
 
+class PersonRights(msgspec.Struct, frozen=True):
+    """What a person with access has now."""
+
+    role: Role
+    everywhere: bool
+    locations: list[int]
+
+
+class KeyRights(msgspec.Struct, frozen=True):
+    """What a key that works has now."""
+
+    permissions: list[str]
+    everywhere: bool
+    locations: list[int]
+
+
 class KeyRow(msgspec.Struct, frozen=True):
     """What checking a key needs."""
 
@@ -310,6 +339,16 @@ class LinkView(msgspec.Struct, frozen=True):
     mailed: bool
     sent_at: datetime | None
     problem: str | None
+
+
+async def person_rights(tx: Tx, person_id: UUID) -> PersonRights | None:
+    """Return what a person has now; None without access."""
+    return await tx.maybe(PersonRights, PERSON_RIGHTS, {"id": person_id})
+
+
+async def key_rights(tx: Tx, key_id: int) -> KeyRights | None:
+    """Return what a key has now; None if it does not work any more."""
+    return await tx.maybe(KeyRights, KEY_RIGHTS, {"id": key_id})
 
 
 async def any_person(tx: Tx) -> bool:

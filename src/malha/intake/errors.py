@@ -23,6 +23,13 @@ class OrderDiffers(MalhaError):
     mend = "If this is a change, use the order's actions (cancel, address); if it is another order, give it its own id."
 
 
+class OrderDiffersUnnamed(OrderDiffers):
+    """The same, for who is limited to locations: the order may be one of others, whose number is not told."""
+
+    says = "Channel {channel} already sent order {external_id}, with other contents."
+    mend = "If it is yours, find it by this id and use its actions; if this is another order, give it its own id."
+
+
 class KeyMissing(FieldError):
     """Without a natural key a repeated request would be a second order."""
 

@@ -195,6 +195,7 @@ class Gate:
             request_key,
             release_now=release_now,
             taken_by=_taken_by(actor) if by_hand else None,
+            limited=actor.locations is not None,
         )
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         waiting = _Waiting(submission, size, key, future)

@@ -126,6 +126,7 @@ class Submission(msgspec.Struct, frozen=True):
     request_key: str | None = None  # actor and Idempotency-Key
     release_now: bool = False  # imports of history: no window in which the customer changes his mind
     taken_by: TakenBy | None = None  # who takes it by hand, with a customer who waits for the answer
+    limited: bool = False  # who submitted it is limited to locations
 
 
 class LineOutcome(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -34,7 +34,7 @@ from malha.intake.covering import (
     expected,
     promised,
 )
-from malha.intake.errors import OrderDiffers, OutOfStock, UnknownChannel, WrongCurrency
+from malha.intake.errors import OrderDiffers, OrderDiffersUnnamed, OutOfStock, UnknownChannel, WrongCurrency
 from malha.intake.model import LineOutcome, NewOrder, Outcome, Placed, Result, Submission
 from malha.intake.reference import Channel, Reference
 from malha.intake.slotting import Slotting, slotting_of
@@ -357,6 +357,8 @@ async def _answer_existing(
 def _differs(submission: Submission, number: int) -> MalhaError:
     if submission.order.external_id is None:
         return KeyReused()
+    if submission.limited:
+        return OrderDiffersUnnamed(channel=submission.order.channel, external_id=submission.external_id)
     return OrderDiffers(channel=submission.order.channel, external_id=submission.external_id, number=number)
 
 

@@ -7,6 +7,7 @@ given back; it stays due, and the batch says why.
 
 from functools import partial
 
+from malha.ordering import kept_names
 from malha.payments import giving_back_reads as reads
 from malha.payments import giving_back_writes as writes
 from malha.payments import service
@@ -16,6 +17,8 @@ from malha.payments.reads import sought
 from malha.platform import audit, jobs, piecework, refusals
 from malha.platform.db import Actor, Database, Tx
 from malha.platform.ids import UUID, new_id
+
+RECORD = "payments:record"
 
 
 async def begin(tx: Tx, reference: str, text: str, mark: str) -> int:
@@ -81,7 +84,10 @@ async def go_on(db: Database, *, batch_id: str) -> None:
 
 
 async def record_one(db: Database, actor: Actor, batch: Batch) -> bool:
-    """Record the next refund of a batch, or why it is none; return whether there was one."""
+    """Record the next refund of a batch, or why it is none; return whether there was one.
+
+    What the actor may do is asked with each: what was taken from them since they began is refused.
+    """
     return await piecework.do_one(db, actor, batch.id, writes.ORDERS, _work(batch))
 
 
@@ -89,6 +95,7 @@ def _work(batch: Batch) -> piecework.Work:
     reference = batch.reference
 
     async def record(tx: Tx, order_id: UUID, due: int) -> None:
+        await kept_names.take_up(tx, order_id, RECORD)
         await service.record_given_back(tx, order_id, reference, seen=due)
 
     return record

@@ -29,7 +29,9 @@ import ssl
 import time
 import zlib
 from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, nullcontext
+from functools import cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit
@@ -48,6 +50,7 @@ LIMIT = 1 << 20  # bytes of an answer
 LONGEST = 2_048  # characters of an address
 IDLE_S = 20.0  # how long a kept connection waits for the next request
 LONGEST_S = 300.0  # how long one is used before its name is resolved and judged anew
+NAMES_AT_ONCE = 64  # that are asked for; one whose name server is silent takes a place for half a minute
 IDLE, IDLE_OF_ONE = 64, 8  # how many wait, in all and of one server
 _SAID = 300
 _GZIP = 16 + zlib.MAX_WBITS
@@ -661,10 +664,31 @@ def _taken_apart(url: str) -> tuple[str, str, int, str]:
 
 async def _look_up(host: str, port: int) -> Sequence[str]:
     # Strange spellings of addresses (decimal, octal, hexadecimal) come out of here as what the system would connect to.
-    loop = asyncio.get_running_loop()
     async with asyncio.timeout(CONNECT_S):
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        found = await asyncio.shield(asyncio.wrap_future(_asked(host, port)))
     return list(dict.fromkeys(str(each[4][0]) for each in found))
+
+
+def _asked(host: str, port: int) -> Future[list[Any]]:
+    """Ask for a name in a thread kept for names, or join who asks for it already.
+
+    The system waits up to half a minute for a name server that does not answer, and cannot be told to stop. In the
+    threads that all else shares, a few such names keep passwords, files and every other name waiting.
+    """
+    asked = _under_way.get((host, port))
+    if asked is None:
+        asked = _threads().submit(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        _under_way[host, port] = asked
+        asked.add_done_callback(lambda _done: _under_way.pop((host, port), None))
+    return asked
+
+
+_under_way: dict[tuple[str, int], Future[list[Any]]] = {}
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(NAMES_AT_ONCE, thread_name_prefix="names")
 
 
 def _said(error: BaseException) -> str:

@@ -20,7 +20,7 @@ from malha.payments import service as payments
 from malha.payments.model import NewTender
 from malha.platform import outbox
 from malha.platform.brazil import build_access_key, cnpj_check_digits
-from malha.platform.db import Tx
+from malha.platform.db import Actor, Tx
 from malha.platform.i18n import DEFAULT_ZONE
 from malha.platform.ids import UUID, new_id
 
@@ -121,6 +121,19 @@ class Sold(msgspec.Struct, frozen=True):
     discount: int = 0
     at: str | None = "DC"
     waiting: UnitState = UnitState.UNPLACED
+
+
+async def a_person(tx: Tx, actor: Actor, *, role: str = "manager") -> None:
+    """Insert the person that an actor is, by its id: with a role, and at the actor's locations."""
+    await tx.execute(
+        "INSERT INTO person (id, name, email, role, everywhere)"
+        " VALUES (%s::uuid, %s::text, %s::text, %s::text, %s::boolean)",
+        (actor.id, actor.name, f"{actor.name.lower()}@loja.test", role, actor.locations is None),
+    )
+    await tx.execute(
+        "INSERT INTO person_location (person_id, location_id) SELECT %s::uuid, unnest(%s::int[])",
+        (actor.id, actor.scope or []),
+    )
 
 
 def in_days(days: int) -> date:

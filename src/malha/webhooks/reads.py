@@ -65,20 +65,6 @@ MINUTES = """
 SELECT endpoint_id, minute, delivered, failed, took, lag_ms FROM webhook_minute
 WHERE endpoint_id = ANY (%(ids)s::int[]) AND minute >= %(since)s::timestamptz ORDER BY endpoint_id, minute
 """
-# Newest first by primary key; by the partial index where a state is asked for.
-DELIVERIES = """
-SELECT position, key, type, at, state, attempts, replays, next_at, taken_until, done_at, status, ms, error
-FROM webhook_delivery
-WHERE endpoint_id = %(endpoint)s::int AND (%(before)s::bigint IS NULL OR position < %(before)s::bigint)
-  AND (%(state)s::text IS NULL OR state = %(state)s::text)
-  AND (%(type)s::text IS NULL OR type = %(type)s::text)
-  AND (%(key)s::text IS NULL OR key = %(key)s::text)
-ORDER BY position DESC LIMIT %(limit)s::int
-"""
-DELIVERY = """
-SELECT position, key, type, at, state, attempts, replays, next_at, taken_until, done_at, status, ms, error
-FROM webhook_delivery WHERE endpoint_id = %(endpoint)s::int AND position = %(position)s::bigint
-"""
 ATTEMPTS = """
 SELECT at, status, ms, error, answer FROM webhook_attempt
 WHERE endpoint_id = %(endpoint)s::int AND position = %(position)s::bigint ORDER BY id
@@ -120,6 +106,27 @@ PERMITTED: LiteralString = (
     + """)))
 """
 )
+# Newest first by primary key; by the partial index where a state is asked for. `permitted` is stated for readers who
+# might not have been told of everything that a webhook of wider rights once was.
+_DELIVERY: LiteralString = """
+SELECT d.position, d.key, d.type, d.at, d.state, d.attempts, d.replays, d.next_at, d.taken_until, d.done_at, d.status,
+       d.ms, d.error
+FROM webhook_delivery d JOIN webhook_endpoint w ON w.id = d.endpoint_id
+WHERE d.endpoint_id = %(endpoint)s::int
+"""
+_TO_WHOM: LiteralString = " AND (%(permitted)s::text[] IS NULL OR " + PERMITTED + ")"
+DELIVERIES = (
+    _DELIVERY
+    + """
+  AND (%(before)s::bigint IS NULL OR d.position < %(before)s::bigint)
+  AND (%(state)s::text IS NULL OR d.state = %(state)s::text)
+  AND (%(type)s::text IS NULL OR d.type = %(type)s::text)
+  AND (%(key)s::text IS NULL OR d.key = %(key)s::text)
+"""
+    + _TO_WHOM
+    + " ORDER BY d.position DESC LIMIT %(limit)s::int"
+)
+DELIVERY = _DELIVERY + " AND d.position = %(position)s::bigint" + _TO_WHOM
 MAY_BE_TOLD = (
     """
 SELECT EXISTS (
@@ -263,16 +270,21 @@ async def deliveries(
     state: str | None = None,
     type_: str | None = None,
     key: str | None = None,
+    permitted: Sequence[str] | None = None,
     limit: int = 50,
 ) -> list[DeliveryRow]:
-    """Return deliveries of an endpoint, the newest event first."""
-    params = {"endpoint": endpoint_id, "before": before, "state": state, "type": type_, "key": key, "limit": limit}
-    return await tx.all(DeliveryRow, DELIVERIES, params)
+    """Return deliveries of an endpoint, the newest event first; of `permitted` types, only what it may be told now."""
+    asked = {"endpoint": endpoint_id, "before": before, "state": state, "type": type_, "key": key, "limit": limit}
+    known = None if permitted is None else list(permitted)
+    return await tx.all(DeliveryRow, DELIVERIES, {**asked, "permitted": known})
 
 
-async def delivery(tx: Tx, endpoint_id: int, position: int) -> DeliveryRow | None:
-    """Return one delivery."""
-    return await tx.maybe(DeliveryRow, DELIVERY, {"endpoint": endpoint_id, "position": position})
+async def delivery(
+    tx: Tx, endpoint_id: int, position: int, permitted: Sequence[str] | None = None
+) -> DeliveryRow | None:
+    """Return one delivery; of `permitted` types, only one that the endpoint may be told now."""
+    asked = {"endpoint": endpoint_id, "position": position}
+    return await tx.maybe(DeliveryRow, DELIVERY, {**asked, "permitted": None if permitted is None else list(permitted)})
 
 
 async def attempts(tx: Tx, endpoint_id: int, position: int) -> list[AttemptRow]:

@@ -3,6 +3,7 @@
 import secrets as random_bytes
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 
@@ -144,6 +145,32 @@ def _narrower(before: Endpoint, after: Endpoint) -> bool:
 def _permitted(endpoint: Endpoint) -> list[str]:
     """Return the types that an endpoint may be told, whether it asks for them or not."""
     return list(catalogue.types_of(("*",), endpoint.may))
+
+
+def _readable(tx: Tx, endpoint: Endpoint) -> list[str] | None:
+    """Return of which types the actor reads what an endpoint was told; None is everything it ever was.
+
+    Who may be told everything reads on what one of wider rights once was. To others it shows what it may be told now.
+    """
+    if tx.actor.locations is None and all(tx.actor.may(public.permission) for public in catalogue.PUBLIC.values()):
+        return None
+    return _permitted(endpoint)
+
+
+async def deliveries(tx: Tx, id_: int, **asked: Any) -> list[reads.DeliveryRow]:
+    """Return deliveries of an endpoint that the actor may read, the newest event first; `asked` as `reads.deliveries`.
+
+    Raises:
+        WebhookNotFound: there is none.
+    """
+    return await reads.deliveries(tx, id_, permitted=_readable(tx, await seen(tx, id_)), **asked)
+
+
+async def kept_by(tx: Tx, person_id: UUID) -> list[Endpoint]:
+    """Return the endpoints a person answers for, by name: those that the actor may see."""
+    every = await all_seen(tx)
+    makers = await reads.makers(tx, every)
+    return [e for e in every if (maker := makers.get(e.id)) is not None and maker.id == person_id]
 
 
 async def orphaned(tx: Tx) -> list[tuple[Endpoint, WebhookMaker]]:
@@ -355,7 +382,7 @@ async def replay_one(tx: Tx, id_: int, position: int) -> None:
         DeliveryBeyond: by the rights it has now, the endpoint is not told of it.
     """
     endpoint = await seen(tx, id_)
-    if await reads.delivery(tx, id_, position) is None:
+    if await reads.delivery(tx, id_, position, _readable(tx, endpoint)) is None:
         raise DeliveryNotFound(webhook=id_, key=position)
     if not await reads.may_be_told(tx, id_, position, _permitted(endpoint)):
         raise DeliveryBeyond(webhook=id_, key=position)
@@ -429,7 +456,7 @@ async def delivery_of(
         WebhookNotFound, DeliveryNotFound: as the names say.
     """
     endpoint = await seen(tx, id_)
-    row = await reads.delivery(tx, id_, position)
+    row = await reads.delivery(tx, id_, position, _readable(tx, endpoint))
     if row is None:
         raise DeliveryNotFound(webhook=id_, key=position)
     may = await reads.may_be_told(tx, id_, position, _permitted(endpoint))

@@ -216,3 +216,24 @@ async def test_on_the_pages_a_provider_is_filled_in_with_its_rules_and_tried(sho
     assert (await shop.http.post("/providers/house/delete", headers=owner)).status_code == 303
     assert (await shop.http.get("/providers/house", headers=owner)).status_code == 404
     assert (await shop.http.get("/providers", headers=await shop.session(Role.MANAGER))).status_code == 403
+
+
+async def test_who_is_limited_to_locations_is_offered_nothing_that_would_be_refused(shop: Shop) -> None:
+    async with shop.database.transaction() as tx:
+        await builders.a_network(tx)
+    owner, limited = await shop.session(), await shop.session(email="s1@loja.test", locations=["S1"])
+
+    async def offered(path: str, headers: dict[str, str]) -> list[str]:
+        page = await shop.http.get(path, headers=headers)
+        assert page.status_code == 200, path
+        return re.findall(r'href="(/providers:new)"|action="(/providers[^"]*)"', page.text)
+
+    assert len(await offered("/providers", owner)) == 3
+    assert await offered("/providers", limited) == []
+    assert (await shop.http.get("/providers:new", headers=limited)).status_code == 403
+    made = await shop.http.post("/v1/login-providers", json={**BODY, "locations": ["S1"]}, headers=owner)
+    assert made.status_code == 201, made.text
+    assert len(await offered("/providers/house", owner)) == 3
+    page = (await shop.http.get("/providers/house", headers=limited)).text
+    assert "Whoever works everywhere changes it." in page
+    assert not re.search(r'action="/providers/house/(test|delete)"|Save provider', page)

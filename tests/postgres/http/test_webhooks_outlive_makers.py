@@ -100,6 +100,28 @@ async def test_a_webhook_whose_maker_is_gone_needs_attention_until_somebody_answ
     assert trail == [(str(ids["Shop"]), "Bia", people["boss@loja.test"])]
 
 
+async def test_the_page_of_a_person_names_the_webhooks_they_answer_for_and_feeds_whose_address_they_knew(made) -> None:
+    shop, boss, people, ids = made
+    plan = {"profile": "generic", "format": "csv", "mapping": [{"target": "id", "value": "code"}]}
+    feed = {"name": "Google", "channel": "web", "plan": plan}
+    await ask(shop, "PUT", "/v1/feeds/google", boss, json=feed)
+
+    async def page(who: str) -> str:
+        return (await ask(shop, "GET", f"/people/{people[who]}", boss)).text
+
+    before = await page("maker@loja.test")
+    assert [f'href="/webhooks/{ids[name]}"' in before for name in ("Shop", "ERP", "BI")] == [True, True, False]
+    assert "They answer for 2 webhooks" in before
+    assert "the address of 1 feed," in before
+    assert "Webhooks they answer for" not in await page("boss@loja.test")
+    await leave(shop, boss, people["maker@loja.test"])
+    after = await page("maker@loja.test")
+    assert "2 webhooks are told what happens though who answers for them has no access" in after
+    assert 'href="/channel-feeds/google"' in after
+    await ask(shop, "POST", f"/v1/webhooks/{ids['Shop']}/hand-over", boss, json={"person": people["boss@loja.test"]})
+    assert f'href="/webhooks/{ids["Shop"]}"' not in await page("maker@loja.test")
+
+
 async def test_who_changes_a_webhook_gives_it_their_rights_and_answers_for_it(made) -> None:
     shop, boss, people, ids = made
     await leave(shop, boss, people["maker@loja.test"])
@@ -228,11 +250,35 @@ async def test_what_a_permission_covered_is_not_told_again_by_who_has_it_no_more
         await tx.execute("UPDATE webhook_endpoint SET permissions = '{stock:read}', types = '{stock.*,order.*}'")
     await drain(shop.database, SUBSCRIPTIONS)
     at = f"/v1/webhooks/{id_}/deliveries"
-    (row,) = (await ask(shop, "GET", f"{at}?type=order.placed", key)).json()["items"]
-    again = await shop.http.post(f"{at}/{row['cursor']}/replay", headers=key)
+    (row,) = (await ask(shop, "GET", f"{at}?type=order.placed", boss)).json()["items"]
+    again = await shop.http.post(f"{at}/{row['cursor']}/replay", headers=boss)
     assert again.json()["code"] == "webhook_delivery_beyond", again.text
-    assert (await ask(shop, "GET", f"{at}/{row['cursor']}", key)).json()["body"] is None
-    del send, boss
+    assert (await ask(shop, "GET", f"{at}/{row['cursor']}", boss)).json()["body"] is None
+    told = (await ask(shop, "GET", at, key)).json()["items"]
+    assert {one["type"].partition(".")[0] for one in told} == {"stock"}, "nor that there was an order, to who sees none"
+    for method, path in (("GET", ""), ("POST", "/replay")):
+        hidden = await shop.http.request(method, f"{at}/{row['cursor']}{path}", headers=key)
+        assert hidden.json()["code"] == "webhook_delivery_not_found", hidden.text
+    del send
+
+
+async def test_what_a_narrowed_webhook_was_told_of_elsewhere_is_read_by_who_sees_it_all(telling, sink) -> None:
+    shop, boss, id_, order, send = telling
+    own, others = await order("S1"), await order("S2")
+    await send()
+    await narrowed(shop, id_, boss, sink)
+    limited = await shop.session(email="s1@loja.test", locations=["S1"])
+    at = f"/v1/webhooks/{id_}/deliveries"
+    asked = f"{at}?type=order.placed"
+    (row,) = (await ask(shop, "GET", f"{asked}&subject={others}", boss)).json()["items"]
+    assert [one["subject"] for one in (await ask(shop, "GET", asked, limited)).json()["items"]] == [own]
+    assert (await ask(shop, "GET", f"{asked}&subject={others}", limited)).json()["items"] == []
+    assert (await shop.http.get(f"{at}/{row['cursor']}", headers=limited)).status_code == 404
+    for path in (f"/webhooks/{id_}", f"/webhooks/{id_}/deliveries:export.csv"):
+        page = await shop.http.get(path, headers=limited)
+        assert page.status_code == 200, path
+        assert others.removeprefix("order:") not in page.text, path
+    assert others.removeprefix("order:") in (await ask(shop, "GET", f"/webhooks/{id_}", boss)).text
 
 
 async def test_in_line_stays_what_a_webhook_was_asked_for_before_and_may_still_be_told(telling, sink) -> None:
