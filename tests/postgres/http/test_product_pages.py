@@ -215,6 +215,17 @@ async def test_the_export_lists_skus(catalogued: Shop) -> None:
     assert lines[1] == "SH-A;Camiseta Pima Anil;SHIRT;Aroeira;moda;7891000315507;49,90;no;On sale"
 
 
+async def test_the_export_of_incomplete_products_has_the_skus_that_lack_something(catalogued: Shop) -> None:
+    owner = await catalogued.session()
+    async with catalogued.database.transaction() as tx:
+        await tx.execute("UPDATE variant SET gtin = '789100031550' || id, weight_grams = 9 WHERE NOT is_kit")
+        await tx.execute("UPDATE product SET ncm = '61091000'")
+        await tx.execute("UPDATE variant SET weight_grams = 0 WHERE sku = 'SH-B'")
+    assert codes(await page(catalogued, "/products?view=incomplete", owner)) == ["SHIRT"]
+    lines = (await page(catalogued, "/products:export.csv?view=incomplete", owner)).splitlines()
+    assert [line.split(";")[0] for line in lines[1:]] == ["SH-B"]
+
+
 async def test_a_kit_is_made_changed_and_counted_by_what_its_components_allow(catalogued: Shop) -> None:
     owner = await catalogued.session()
     async with catalogued.database.transaction() as tx:
