@@ -109,6 +109,17 @@ def test_a_letter_of_an_encoding_of_dos_is_told_and_never_replaced_by_a_mark() -
     assert found == [(2, {"sku": "A"}, ["name"]), (3, {"sku": "B", "name": "Pao"}, [])]
 
 
+def test_a_comma_before_three_digits_is_not_guessed_where_commas_part_cells_too() -> None:
+    found = rows_of(b'sku,name,price\n"1,200","2,500","1,200"\nB,x,"R$ 1,200"\nC,y,"1,20"\nD,z,"1,200.00"\n')
+    assert found == [
+        (2, {"sku": "1,200", "name": "2,500"}, ["price"]),
+        (3, {"sku": "B", "name": "x"}, ["price"]),
+        (4, {"sku": "C", "name": "y", "price": 120}, []),
+        (5, {"sku": "D", "name": "z", "price": 120000}, []),
+    ]
+    assert rows_of(b"sku;price\nA;1,200\n") == [(2, {"sku": "A", "price": 120}, [])]  # three decimals, as ERPs write
+
+
 def test_the_mark_behind_the_last_row_of_a_file_of_dos_is_no_row() -> None:
     assert [values for _, values, _ in rows_of(b"sku;name\r\nA;x\r\n\x1a")] == [{"sku": "A", "name": "x"}]
 

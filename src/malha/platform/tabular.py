@@ -35,6 +35,7 @@ NO_RESULT = "#FORMULA!"  # what stands for a formula of a workbook that nobody w
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")  # noqa: RUF001 -- full-width signs start formulas too
 _NUMBER = re.compile(r"-?[0-9]+(?:[.,][0-9]+)?")
 _STRAY = re.compile("[\udc80-\udcff]")  # a byte that is none of UTF-8, as Python keeps it
+_GROUPED = re.compile(r"(?:R\$)?\s*-?[1-9][0-9]{0,2},[0-9]{3}")
 _NOT_1252 = re.compile(rb"[\x81\x8d\x8f\x90\x9d]")
 _SHORTENED = re.compile(r"[0-9](?:[.,][0-9]+)?E\+[0-9]{2}")
 _BEYOND_ASCII = re.compile("[\x80-\U0010ffff]")
@@ -208,7 +209,7 @@ class Table:
                 flaws.append(flaw)
             elif text:
                 try:
-                    values[column.name] = column.parse(text)
+                    values[column.name] = self._parsed(column, text)
                 except BadCell as error:
                     flaws.append(Flaw(column.name, error.says, error.mend, {"value": text[:100], **error.facts}))
             elif column.required and not column.blank:
@@ -220,6 +221,12 @@ class Table:
             elif text and "\x00" not in text:
                 values.setdefault(family, {})[name] = text
         return Row(line, values, texts, flaws, [_readable(cell) for cell in cells[:MAX_COLUMNS]])
+
+    def _parsed(self, column: Column, text: str) -> Any:
+        """Return what a cell holds. Where commas part cells they part thousands, too: 1,200 is as doubtful as 1.200."""
+        if self.delimiter == "," and _GROUPED.fullmatch(text):
+            column.parse(text.replace(",", "."))
+        return column.parse(text)
 
     def skip_to(self, line: int) -> None:
         """Pass over what stands before a line, without looking at it."""
