@@ -5,10 +5,12 @@ from enum import StrEnum
 
 import msgspec
 
+from malha.catalog.model import Category
 from malha.platform.db import Tx
 from malha.platform.text import fold, literal
 
 COUNT_LIMIT = 10_000
+NOWHERE = "/"  # no category has this path
 
 # By the trigram index on the variants' text; the rest are filters on a table of some ten thousand rows.
 _CONDITIONS = """
@@ -113,6 +115,11 @@ class ProductPage(msgspec.Struct, frozen=True):
     rows: list[ProductRow]
     more_before: bool
     more_after: bool
+
+
+def path_of(categories: Sequence[Category], code: str) -> str | None:
+    """Return the path of the category that is asked for; None: any. One that is not there has no products."""
+    return next((c.path for c in categories if c.code == code), NOWHERE) if code else None
 
 
 def _params(wanted: Wanted) -> dict[str, object]:

@@ -139,7 +139,7 @@ async def product_list(request: Request[Any, Any, Any]) -> Response[str]:
     async with web.reading(request) as tx:
         around = await shell.around(tx, request, "products", here=asked.address(after=asked.after, before=asked.before))
         categories = await catalog.categories(tx)
-        path = next((c.path for c in categories if c.code == asked.category), None)
+        path = product_reads.path_of(categories, asked.category)
         wanted = Wanted(view=asked.view, search=asked.q, category=path)
         page = await product_reads.products(tx, wanted, after=asked.after, before=asked.before, size=PAGE_SIZE)
         counts = await product_reads.view_counts(tx)
@@ -340,7 +340,7 @@ async def product_export(request: Request[Any, Any, Any]) -> Stream:
     """Send the SKUs of the search and the category as a file; a view narrows it to those that it is about."""
     asked = asked_of(request.query_params)
     async with web.reading(request) as tx:
-        path = next((c.path for c in await catalog.categories(tx) if c.code == asked.category), None)
+        path = product_reads.path_of(await catalog.categories(tx), asked.category)
     active = {View.ACTIVE: True, View.INACTIVE: False}.get(asked.view)
 
     async def pages() -> AsyncIterator[list[VariantRow]]:

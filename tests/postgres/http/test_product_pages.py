@@ -87,6 +87,10 @@ async def test_the_list_finds_products_by_words_category_and_what_they_lack(cata
     assert codes(await page(catalogued, "/products?after=PLATE", owner)) == ["SET", "SHIRT"]
     assert codes(await page(catalogued, "/products?before=SET", owner)) == ["PLATE"]
     assert "No product matches" in await page(catalogued, "/products?q=zzz", owner)
+    # A bookmark of a category that is gone.
+    assert "No product matches" in await page(catalogued, "/products?category=gone", owner)
+    assert len((await page(catalogued, "/products:export.csv?category=gone", owner)).splitlines()) == 1
+    assert "SH-A" not in await page(catalogued, "/stock?category=gone", owner)
 
 
 async def test_a_product_shows_its_variants_and_a_kit_what_it_holds(catalogued: Shop) -> None:
