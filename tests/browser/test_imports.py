@@ -45,6 +45,24 @@ def a_file(tmp_path: Path, seeded: str) -> Path:
     return file
 
 
+def test_a_check_of_which_nobody_knows_how_long_it_is_does_not_look_as_if_nothing_was_done(
+    visit: Visit, seeded: str, tmp_path: Path
+) -> None:
+    page = visit("/imports")
+    page.get_by_label(re.compile("arquivo.*Preços")).set_input_files(a_file(tmp_path, seeded))
+    page.get_by_role("button", name="Verificar todas as linhas").click()
+    bar = page.get_by_role("progressbar")
+    expect(bar).to_be_visible()
+    drawn = "each => getComputedStyle(each).backgroundImage.split('(')[0]"  # tests keep nothing moving
+    assert bar.evaluate(drawn) == "linear-gradient"
+    with psycopg.connect(seeded) as connection:  # all rows are read, and it goes on: kits come last
+        connection.execute("UPDATE malha.import_run SET turn = 1, seen = 2, total = 2 WHERE state = 'checking'")
+    expect(page.get_by_text("2 linhas lidas; agora os kits e substitutos são vistos")).to_be_visible()
+    assert bar.evaluate(drawn) == "linear-gradient"
+    expect(page.get_by_text("100%")).to_have_count(0)
+    assert violations(page) == []
+
+
 def test_a_table_is_uploaded_mapped_checked_and_imported(
     visit: Visit, seeded: str, work: Callable[[], None], tmp_path: Path
 ) -> None:

@@ -152,6 +152,19 @@ async def test_refused_rows_come_back_as_a_file_to_mend_and_send_again(database,
         ]  # fmt: skip
 
 
+async def test_refused_rows_come_back_whole_however_long_their_texts_are(database, world):
+    long = "Descrição longa. " * 900
+    table = f"sku;nome;descrição;preço\nSKU-1;Um;{long};doze\n".encode()
+    run_id = await upload(database, Kind.PRODUCTS, table)
+    assert (await do(database, run_id, apply=True)).bad == 1
+    refused = b"".join([p async for p in as_csv(service.refused_pages(database, ANA, run_id, "en", "What is wrong"))])
+    run = await do(database, await upload(database, Kind.PRODUCTS, refused.replace(b"doze", b"12,00")), apply=True)
+    assert (run.bad, run.changed) == (0, 1)
+    async with database.transaction() as tx:
+        sql = "SELECT p.description FROM product p JOIN variant v ON v.product_id = p.id WHERE v.sku = 'SKU-1'"
+        assert await tx.value(sql) == long.strip()
+
+
 async def test_the_import_of_a_killed_worker_goes_on_where_it_was_and_no_row_counts_twice(database, world):
     rows = 6_000
     async with database.transaction() as tx:

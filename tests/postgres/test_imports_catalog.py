@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from malha.catalog import reads, service
-from malha.catalog.imports import ProductImport, product_pages
+from malha.catalog.imports import PriceImport, ProductImport, product_pages
 from malha.catalog.model import MediaDraft, ProductDraft, VariantDraft
 from malha.exchange import kinds
 from malha.exchange import model as exchange
@@ -200,6 +200,51 @@ async def test_an_ncm_that_lost_its_leading_zero_in_a_spreadsheet_has_it_again(d
     assert told(report) == {(3, "ncm")}
     async with database.transaction() as tx:
         assert (await reads.products_by_code(tx, ["A"]))["A"].ncm == "09019000"
+
+
+LOST = "There is no SKU 123, but 00123: a spreadsheet took the zeros in front."
+TEXT = "Format the column as text, and enter the SKU again."
+
+
+async def test_a_sku_that_lost_its_zeros_in_a_spreadsheet_makes_no_second_product(database: Database) -> None:
+    await run(database, "sku;name;price\n00123;Mug;9,90\n77;Plate;5,00\n", Mode.ALL)
+    report = await run(database, "sku;name;price\n123;Mug;8,90\n77;Plate;6,00\n0077;Bowl;7,00\n", Mode.VALID)
+    [problem] = report.problems
+    assert (problem.line, problem.column, problem.text("en")) == (
+        2,
+        "sku",
+        f"{LOST} {TEXT} If 123 is another one, make it on the page of products.",
+    )
+    assert (report.bad, report.created, report.changed) == (1, 1, 1)
+    async with database.transaction() as tx:
+        assert await reads.product_codes(tx) == ["00123", "0077", "77"]
+
+
+async def test_both_skus_are_meant_by_a_file_that_states_both(database: Database) -> None:
+    file = "sku;name\n" + "".join(f"F{n};Filler\n" for n in range(600)) + "00123;Mug\n"
+    for table in (file + "123;Cup\n", "sku;name\n00124;Mug\n124;Cup\n"):
+        report = await run(database, table, Mode.VALID)
+        assert report.bad == 0
+    async with database.transaction() as tx:
+        assert {"123", "00123", "124", "00124"} <= set(await reads.product_codes(tx))
+    report = await run(database, "sku;name\n123;Cup\n", Mode.VALID)  # it is there
+    assert (report.bad, report.unchanged) == (0, 1)
+
+
+async def test_a_sku_that_became_a_day_makes_no_product(database: Database) -> None:
+    report = await run(database, "sku;name\n2025-10-01;Mug\n2025-10-01 14:00:00;Mug\n2025-10;Mug\n", Mode.VALID)
+    assert told(report) == {(2, "sku"), (3, "sku")}
+    assert "2025-10-01 is a day: a spreadsheet made it of a SKU." in report.problems[0].text("en")
+
+
+async def test_a_price_of_a_sku_that_lost_its_zeros_is_told_which_one_it_was(database: Database) -> None:
+    await run(database, "sku;name;price\n00123;Mug;9,90\n", Mode.ALL)
+    body = io.BytesIO(b"sku;price\n123;1,00\n124;1,00\n")
+    report = await run_import(database, PriceImport(), body, mode=Mode.VALID)
+    assert [p.text("en") for p in report.problems] == [
+        f"{LOST} {TEXT}",
+        "There is no SKU 124. Import its product first.",
+    ]
 
 
 @pytest.mark.parametrize("format_", list(Format))

@@ -30,7 +30,7 @@ def rows_of(data: bytes, columns: Sequence[Column] = COLUMNS) -> list[tuple[int,
     return [(row.line, dict(row.values), [flaw.at for flaw in row.flaws]) for row in table]
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252", "utf-16"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252", "utf-16", "utf-32"])
 @pytest.mark.parametrize("delimiter", list(";,\t|"))
 @pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
 def test_any_usual_encoding_delimiter_and_line_end_reads_the_same(encoding: str, delimiter: str, newline: str) -> None:
@@ -101,6 +101,34 @@ def test_what_another_program_added_to_a_file_in_another_encoding_spoils_its_own
         "The cell holds characters that cannot be read: A\ufffda\ufffd.",
     ]
     assert second.cells == ["B", "Zo\ufffd", "Azul"]
+
+
+def test_a_letter_of_an_encoding_of_dos_is_told_and_never_replaced_by_a_mark() -> None:
+    # 0x90 is É there, and nothing in Windows-1252; other letters of such a file cannot be told from others.
+    found = rows_of("sku;name\nA;ÉPICO\nB;Pao\n".encode("cp850"))
+    assert found == [(2, {"sku": "A"}, ["name"]), (3, {"sku": "B", "name": "Pao"}, [])]
+
+
+def test_a_comma_before_three_digits_is_not_guessed_where_commas_part_cells_too() -> None:
+    found = rows_of(b'sku,name,price\n"1,200","2,500","1,200"\nB,x,"R$ 1,200"\nC,y,"1,20"\nD,z,"1,200.00"\n')
+    assert found == [
+        (2, {"sku": "1,200", "name": "2,500"}, ["price"]),
+        (3, {"sku": "B", "name": "x"}, ["price"]),
+        (4, {"sku": "C", "name": "y", "price": 120}, []),
+        (5, {"sku": "D", "name": "z", "price": 120000}, []),
+    ]
+    assert rows_of(b"sku;price\nA;1,200\n") == [(2, {"sku": "A", "price": 120}, [])]  # three decimals, as ERPs write
+
+
+def test_the_mark_behind_the_last_row_of_a_file_of_dos_is_no_row() -> None:
+    assert [values for _, values, _ in rows_of(b"sku;name\r\nA;x\r\n\x1a")] == [{"sku": "A", "name": "x"}]
+
+
+def test_a_round_number_that_a_spreadsheet_shortened_is_no_code_either() -> None:
+    assert [(values, flaws) for _, values, flaws in rows_of(b"sku;name\n7E+12;x\n7E12;y\n")] == [
+        ({"name": "x"}, ["sku"]),
+        ({"sku": "7E12", "name": "y"}, []),
+    ]
 
 
 def test_a_number_that_a_spreadsheet_shortened_is_no_code() -> None:

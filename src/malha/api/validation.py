@@ -24,8 +24,9 @@ _INT64 = 2**63
 NUL = N_("This holds a NUL character.")
 
 # What the decoder says of a text that is no JSON, with the byte at which it says so.
-_BROKEN = re.compile(r"(?:JSON is malformed: )?(?P<why>.*?)(?: \(byte (?P<byte>\d+)\))?")
+_BROKEN = re.compile(r"(?:JSON is malformed: )?(?P<why>.*?)(?: - at `.*`)?(?: \(byte (?P<byte>\d+)\))?")
 _WHY = {
+    "Number out of range": N_("it holds a number beyond all measure"),
     "Input data was truncated": N_("it ends before it is complete"),
     "expected '\"'": N_('a quotation mark (") is missing at byte {byte}'),
     "expected ':'": N_("a colon is missing at byte {byte}"),
@@ -36,6 +37,7 @@ _WHY = {
     "invalid escape character in string": N_("there is an escaped character at byte {byte} that is none"),
     "invalid escaped character": N_("there is an escaped character at byte {byte} that is none"),
     "invalid utf-16 surrogate pair": N_("there is half of a character at byte {byte}"),
+    "unexpected end of escaped utf-16 surrogate pair": N_("there is half of a character at byte {byte}"),
     "invalid number": N_("there is a number at byte {byte} that is none"),
     "object keys must be strings": N_("a name at byte {byte} is not in quotation marks"),
     "trailing characters": N_("something follows its end at byte {byte}"),
@@ -96,12 +98,21 @@ def _value(raw: bytes) -> Any:
 def _malformed(raw: bytes, error: Exception) -> MalformedBody:
     if not raw.strip():
         return MalformedBody(reason=Phrase(EMPTY))
-    if isinstance(error, UnicodeDecodeError):
-        return MalformedBody(reason=Phrase(_NOT_UTF8, {"byte": error.start}))
+    if isinstance(error, UnicodeDecodeError):  # which counts from the beginning of one text
+        return MalformedBody(reason=Phrase(_NOT_UTF8, {"byte": _first_stray(raw)}))
     said = _BROKEN.fullmatch(str(error))
     if said is None or said["why"] not in _WHY:  # a decoder that words it anew
         return MalformedBody(reason=str(error))
     return MalformedBody(reason=Phrase(_WHY[said["why"]], {"byte": int(said["byte"] or 0)}))
+
+
+def _first_stray(raw: bytes) -> int:
+    """Return the place of the first byte that is none of UTF-8."""
+    try:
+        raw.decode()
+    except UnicodeDecodeError as error:
+        return error.start
+    return 0
 
 
 def _unstorable(value: Any, at: str) -> Iterator[Flaw]:

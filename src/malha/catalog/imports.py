@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from psycopg.errors import ForeignKeyViolation
 
-from malha.catalog import ownership, reads, rules, service
+from malha.catalog import mangled, ownership, reads, rules, service
 from malha.catalog.model import (
     CategoryDraft,
     MediaDraft,
@@ -177,6 +177,10 @@ class _Group:
                 flaw = Flaw(name, says, N_("Make the rows of a product agree."), {"line": first.line})
                 self.flaws.setdefault(row.line, []).append(flaw)
         self.rows.append(row)
+
+    def has(self, sku: str) -> bool:
+        """Tell whether the product has a SKU already."""
+        return self.product is not None and any(variant.sku == sku for variant in self.product.variants)
 
     def draft(self, rows: Sequence[Row]) -> ProductDraft:
         """Return the product as it would be after these rows."""
@@ -407,6 +411,7 @@ class ProductImport:
         bad: dict[int, list[Flaw]] = {}
         for group in groups.values():
             bad |= group.flaws
+        bad |= await self._mangled(tx, groups)
         drafts: dict[str, ProductDraft] = {}
         there = {code: group.product for code, group in groups.items() if group.product is not None}
         locks = await ownership.locked(tx, list(there.values()))
@@ -436,6 +441,14 @@ class ProductImport:
         for code in drafts:
             _tell_owned(left[code], owned.get(code, []), outcome)
         return drafts
+
+    async def _mangled(self, tx: Tx, groups: Mapping[str, "_Group"]) -> dict[int, list[Flaw]]:
+        """Return by line which new SKUs a spreadsheet made of others; a file that states both means both."""
+        rows = [row for group in groups.values() for row in group.rows if not group.has(row.values["sku"])]
+        found = await mangled.meant(tx, [row.values["sku"] for row in rows])
+        one = {sku: other for sku, other in found.items() if hash(other) not in self._seen}
+        flaws = {row.line: mangled.new(row.values["sku"], one) for row in rows}
+        return {line: [flaw] for line, flaw in flaws.items() if flaw is not None}
 
 
 def _tell_owned(rows: Sequence[Row], flaws: Sequence[Flaw], outcome: Outcome) -> None:
@@ -637,12 +650,12 @@ class PriceImport:
             await service.lock_variants(tx, [row.values["sku"] for row in rows])
         cards = {card.sku: card for card in await reads.by_skus(tx, [row.values["sku"] for row in rows])}
         kept = await ownership.prices_kept(tx, {sku: card.id for sku, card in cards.items()})
+        meant = await mangled.meant(tx, [row.values["sku"] for row in rows if row.values["sku"] not in cards])
         prices: dict[str, int] = {}
         for row in rows:
             sku, price = row.values["sku"], row.values["price"]
             if sku not in cards:
-                flaw = Flaw("sku", N_("There is no SKU {value}."), N_("Import its product first."), {"value": sku})
-                combine(outcome, row.line, [flaw])
+                combine(outcome, row.line, [mangled.unknown(sku, meant)])
                 continue
             flaws = [*self._otherwise(row), *rules.check_zero("price", price, cards[sku].price)]
             if flaws:

@@ -35,6 +35,7 @@ from malha.platform.sheets import Column, Kind
 from malha.platform.text import fold, whole_in
 
 PAGE_SIZE = 50
+NOBODYS = 0  # the id of no channel and of no location
 LISTING = "console-orders"
 MOST_TAGS = 10  # that one list is narrowed to
 # The tabs, in the order of urgency after the two general ones.
@@ -201,18 +202,22 @@ async def reference(tx: Tx) -> Reference:
 
 
 async def wanted_of(tx: Tx, asked: Asked, names: Reference, scope: tuple[int, ...] | None) -> Wanted:
-    """Return the read model's terms: codes become ids, days become instants in the reader's zone."""
+    """Return the read model's terms: codes become ids, days become instants in the reader's zone.
+
+    A channel or location that is not there, or out of sight, has no orders: a saved view would show all of them.
+    """
     zone = ZoneInfo(i18n.current_zone())
     since, until = reads.day_bounds(asked.since, asked.until, zone)
     due = Due(asked.due) if asked.due else None
     days = reads.day_bounds(asked.due_from, asked.due_to, zone)
     promised_since, promised_until = reads.promised_between(due, *days, now(), zone)
-    location = next((id_ for id_, code, _name in names.locations if code == asked.location), None)
+    channel = next((id_ for id_, code, _name in names.channels if code == asked.channel), NOBODYS)
+    location = next((id_ for id_, code, _name in names.locations if code == asked.location), NOBODYS)
     wanted = Wanted(
         view=asked.view,
         statuses=(OrderStatus(asked.status),) if asked.status else (),
-        channel_ids=tuple(id_ for id_, code, _name in names.channels if code == asked.channel),
-        location_id=location,
+        channel_ids=(channel,) if asked.channel else (),
+        location_id=location if asked.location else None,
         scope=scope,
         since=since,
         until=until,

@@ -1,13 +1,16 @@
 """What the pages of products ask across capabilities: products with what their variants sum to, and counts of views."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 import msgspec
 
+from malha.catalog.model import Category
 from malha.platform.db import Tx
 from malha.platform.text import fold, literal
 
 COUNT_LIMIT = 10_000
+NOWHERE = "/"  # no category has this path
 
 # By the trigram index on the variants' text; the rest are filters on a table of some ten thousand rows.
 _CONDITIONS = """
@@ -49,6 +52,13 @@ PRODUCTS_BEFORE = f"""{_ROW} AND p.code < %(place)s::text
 ORDER BY p.code DESC LIMIT %(limit)s::int {_SUMS} ORDER BY p.code DESC
 """
 PRODUCTS_COUNT = f"SELECT count(*)::int FROM (SELECT 1 {_CONDITIONS} LIMIT %(limit)s::int) found"
+
+# By the unique index on SKU: what a view of incomplete products is of. Without an NCM all SKUs of a product lack it.
+LACKING = """
+SELECT v.sku FROM variant v JOIN product p ON p.id = v.product_id
+WHERE v.sku = ANY (%(skus)s::text[]) AND p.active
+  AND (p.ncm IS NULL OR v.active AND NOT v.is_kit AND (v.weight_grams = 0 OR v.gtin IS NULL))
+"""
 
 # One pass over products and their variants.
 VIEW_COUNTS = """
@@ -107,6 +117,11 @@ class ProductPage(msgspec.Struct, frozen=True):
     more_after: bool
 
 
+def path_of(categories: Sequence[Category], code: str) -> str | None:
+    """Return the path of the category that is asked for; None: any. One that is not there has no products."""
+    return next((c.path for c in categories if c.code == code), NOWHERE) if code else None
+
+
 def _params(wanted: Wanted) -> dict[str, object]:
     words = [f"%{literal(word)}%" for word in fold(wanted.search).split()]
     return {"view": wanted.view.value, "words": words or None, "path": wanted.category}
@@ -126,6 +141,11 @@ async def count(tx: Tx, wanted: Wanted) -> int:
     """Return how many products are wanted, counted up to `COUNT_LIMIT` + 1."""
     found: int = await tx.value(PRODUCTS_COUNT, {**_params(wanted), "limit": COUNT_LIMIT + 1})
     return found
+
+
+async def lacking(tx: Tx, skus: Sequence[str]) -> set[str]:
+    """Return which SKUs lack what makes a product incomplete: its NCM, their own weight or GTIN."""
+    return set(await tx.values(LACKING, {"skus": list(skus)}))
 
 
 async def view_counts(tx: Tx) -> dict[View, int]:

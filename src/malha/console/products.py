@@ -139,7 +139,7 @@ async def product_list(request: Request[Any, Any, Any]) -> Response[str]:
     async with web.reading(request) as tx:
         around = await shell.around(tx, request, "products", here=asked.address(after=asked.after, before=asked.before))
         categories = await catalog.categories(tx)
-        path = next((c.path for c in categories if c.code == asked.category), None)
+        path = product_reads.path_of(categories, asked.category)
         wanted = Wanted(view=asked.view, search=asked.q, category=path)
         page = await product_reads.products(tx, wanted, after=asked.after, before=asked.before, size=PAGE_SIZE)
         counts = await product_reads.view_counts(tx)
@@ -325,13 +325,23 @@ COLUMNS = (
 )  # fmt: skip
 
 
+async def _of_view(tx: Tx, view: View, rows: list[VariantRow]) -> list[VariantRow]:
+    """Return which SKUs a view is about."""
+    if view is View.KITS:
+        return [row for row in rows if row.is_kit]
+    if view is View.INCOMPLETE:
+        lacking = await product_reads.lacking(tx, [row.sku for row in rows])
+        return [row for row in rows if row.sku in lacking]
+    return rows
+
+
 @get(export.paths("/products:export"), opt={"permission": "catalog:read"})
 async def product_export(request: Request[Any, Any, Any]) -> Stream:
-    """Send the SKUs of the search and the category as a file; a view narrows it to what is on or off sale."""
+    """Send the SKUs of the search and the category as a file; a view narrows it to those that it is about."""
     asked = asked_of(request.query_params)
     async with web.reading(request) as tx:
-        path = next((c.path for c in await catalog.categories(tx) if c.code == asked.category), None)
-    active = {View.ACTIVE: True, View.INACTIVE: False, View.INCOMPLETE: True}.get(asked.view)
+        path = product_reads.path_of(await catalog.categories(tx), asked.category)
+    active = {View.ACTIVE: True, View.INACTIVE: False}.get(asked.view)
 
     async def pages() -> AsyncIterator[list[VariantRow]]:
         after = ""
@@ -340,7 +350,7 @@ async def product_export(request: Request[Any, Any, Any]) -> Stream:
                 rows = await catalog.variant_page(
                     tx, query=asked.q, category_path=path, active=active, after=after, limit=export.BATCH
                 )
-            yield [row for row in rows if asked.view is not View.KITS or row.is_kit]
+                yield await _of_view(tx, asked.view, rows)
             if len(rows) < export.BATCH:
                 return
             after = rows[-1].sku

@@ -14,7 +14,7 @@ from litestar.response import Response, Stream
 
 from malha.catalog import reads as catalog
 from malha.catalog.model import VariantCard
-from malha.console import balance, export, live, render, shell, stock_view, web
+from malha.console import balance, export, live, product_reads, render, shell, stock_view, web
 from malha.console import stock_reads as page_reads
 from malha.console import stock_words as words
 from malha.console.stock_reads import Place, SkuRow, View, Wanted
@@ -91,13 +91,13 @@ async def wanted_of(tx: Tx, asked: Asked, places: list[Place], *, whole: bool) -
     """Return the read model's terms and the columns; `whole` says that the caller sees all locations."""
     owned = [place for place in places if asked.owner and place.owner == asked.owner] or places
     shown = [place for place in owned if place.code == asked.location] or owned
-    paths = {c.code: c.path for c in await catalog.categories(tx)} if asked.category else {}
+    categories = await catalog.categories(tx) if asked.category else []
     narrowed = len(shown) < len(places)
     wanted = Wanted(
         places=tuple(place.id for place in shown),
         view=asked.view,
         search=asked.q,
-        category=paths.get(asked.category),
+        category=product_reads.path_of(categories, asked.category),
         every=whole and not narrowed and asked.view is View.ALL,
     )
     return wanted, shown

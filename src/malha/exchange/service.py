@@ -447,7 +447,7 @@ async def _keep_flaws(tx: Tx, run_id: UUID, step: Step) -> None:
             "id": run_id,
             "lines": [row.line for row in rows],
             "refused": [row.line in flaws for row in rows],
-            "cells": [as_json([cell.replace("\x00", "")[:4_000] for cell in row.cells]) for row in rows],
+            "cells": [as_json([cell.replace("\x00", "") for cell in row.cells]) for row in rows],
             "problems": [
                 as_json([problem_of(f) for f in (*flaws.get(row.line, ()), *warnings.get(row.line, ()))])
                 for row in rows

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 
 import msgspec
 
+from malha.catalog import mangled
 from malha.catalog import reads as catalog
 from malha.catalog.model import VariantCard
 from malha.inventory import reads, service
@@ -70,9 +71,10 @@ class StockImport:
         cards = {card.sku: card for card in await catalog.by_skus(tx, [row.values["sku"] for row in rows])}
         places = {place.code: place.id for place in await network.locations(tx) if tx.actor.sees(place.id)}
         kept = await network.kept_at(tx, {_named(row) for row in rows if "owner" in row.values})
+        meant = await mangled.meant(tx, [row.values["sku"] for row in rows if row.values["sku"] not in cards])
         good: dict[tuple[int, int], Row] = {}
         for row in rows:
-            flaws = list(_flaws(row, cards, places, kept))
+            flaws = list(_flaws(row, cards, meant, places, kept))
             if flaws:
                 combine(outcome, row.line, flaws)
             else:
@@ -182,13 +184,17 @@ def _named(row: Row) -> tuple[str, str]:
 
 
 def _flaws(
-    row: Row, cards: Mapping[str, VariantCard], places: Mapping[str, int], kept: Mapping[tuple[str, str], str]
+    row: Row,
+    cards: Mapping[str, VariantCard],
+    meant: Mapping[str, str],
+    places: Mapping[str, int],
+    kept: Mapping[tuple[str, str], str],
 ) -> list[Flaw]:
     sku, location = row.values["sku"], row.values["location"]
     flaws = []
     card = cards.get(sku)
     if card is None:
-        flaws.append(Flaw("sku", N_("There is no SKU {value}."), N_("Import its product first."), {"value": sku}))
+        flaws.append(mangled.unknown(sku, meant))
     elif card.is_kit:
         says = N_("{value} is a kit: it has no stock of its own.")
         flaws.append(Flaw("sku", says, N_("State the stock of its components."), {"value": sku}))

@@ -35,10 +35,13 @@ NO_RESULT = "#FORMULA!"  # what stands for a formula of a workbook that nobody w
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")  # noqa: RUF001 -- full-width signs start formulas too
 _NUMBER = re.compile(r"-?[0-9]+(?:[.,][0-9]+)?")
 _STRAY = re.compile("[\udc80-\udcff]")  # a byte that is none of UTF-8, as Python keeps it
-_SHORTENED = re.compile(r"[0-9][.,][0-9]+E\+[0-9]{2}")
+_GROUPED = re.compile(r"(?:R\$)?\s*-?[1-9][0-9]{0,2},[0-9]{3}")
+_NOT_1252 = re.compile(rb"[\x81\x8d\x8f\x90\x9d]")
+_SHORTENED = re.compile(r"[0-9](?:[.,][0-9]+)?E\+[0-9]{2}")
 _BEYOND_ASCII = re.compile("[\x80-\U0010ffff]")
 _SAYS_DELIMITER = re.compile(f"sep=([{re.escape(DELIMITERS)}])", re.IGNORECASE)
 _EMPTY = DELIMITERS + '" '
+_END_OF_FILE = "\x1a"  # as programs of DOS still write it behind the last row
 
 
 # What a formula leaves in a cell when it fails, in English and Portuguese. It is nobody's name, and no empty cell.
@@ -187,7 +190,7 @@ class Table:
                 facts = {"line": line, "last": max(line, self._lines())}
                 yield Row(line, {}, {}, [Flaw("", _why_no_row(error), N_("Check the quotation marks."), facts)])
                 continue
-            if any(cell.strip() for cell in cells):
+            if any(cell.strip() for cell in cells) and cells != [_END_OF_FILE]:
                 yield self._row(line, cells)
 
     def _row(self, line: int, cells: list[str]) -> Row:
@@ -206,7 +209,7 @@ class Table:
                 flaws.append(flaw)
             elif text:
                 try:
-                    values[column.name] = column.parse(text)
+                    values[column.name] = self._parsed(column, text)
                 except BadCell as error:
                     flaws.append(Flaw(column.name, error.says, error.mend, {"value": text[:100], **error.facts}))
             elif column.required and not column.blank:
@@ -218,6 +221,12 @@ class Table:
             elif text and "\x00" not in text:
                 values.setdefault(family, {})[name] = text
         return Row(line, values, texts, flaws, [_readable(cell) for cell in cells[:MAX_COLUMNS]])
+
+    def _parsed(self, column: Column, text: str) -> Any:
+        """Return what a cell holds. Where commas part cells they part thousands, too: 1,200 is as doubtful as 1.200."""
+        if self.delimiter == "," and _GROUPED.fullmatch(text):
+            column.parse(text.replace(",", "."))
+        return column.parse(text)
 
     def skip_to(self, line: int) -> None:
         """Pass over what stands before a line, without looking at it."""
@@ -426,6 +435,8 @@ def _encoding_of(file: BinaryIO) -> tuple[str, bool]:
     """
     file.seek(0)
     start = file.read(4)
+    if start in {codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE}:  # before UTF-16: its mark begins with that one's
+        return "utf-32", False
     if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16", False
     file.seek(0)
@@ -441,10 +452,16 @@ def _encoding_of(file: BinaryIO) -> tuple[str, bool]:
             raise UnreadableTable from None
         if start.startswith(codecs.BOM_UTF8) or _mostly_utf8(file):
             return "utf-8-sig", True
-        return "cp1252", False
+        return "cp1252", _holds_none_of_1252(file)
     if nul:
         raise UnreadableTable
     return "utf-8-sig", False
+
+
+def _holds_none_of_1252(file: BinaryIO) -> bool:
+    """Tell whether there are bytes that are no character of Windows-1252: the file is in yet another encoding."""
+    file.seek(0)
+    return any(_NOT_1252.search(chunk) for chunk in iter(lambda: file.read(_CHUNK), b""))
 
 
 def _mostly_utf8(file: BinaryIO) -> bool:

@@ -357,7 +357,9 @@ async def test_people_get_a_page_where_programs_get_a_problem(own_shop) -> None:
         (b'{"a": "\\x"}', "that is none", "uma sequência de escape inválida"),
         (b'{"a": "\\ud800\\u0041"}', "half of a character", "metade de um caractere"),
         (b"{} {}", "something follows its end at byte", "há algo depois do fim dele, no byte"),
-        (b'{"a": "\xff"}', "it is not UTF-8", "ele não está em UTF-8"),
+        (b'{"a": "\\ud800", "b": 12345678}', "half of a character", "metade de um caractere"),
+        (b'{"a": "b\xff"}', "it is not UTF-8 from byte 8 on", "ele não está em UTF-8 a partir do byte 8"),
+        (b'{"lines": [{"unit_price": 1e999}]}', "a number beyond all measure", "um número fora de qualquer medida"),
         (b"[" * 100_000, "it is nested too deeply", "ele tem níveis demais"),
     ],
 )

@@ -87,6 +87,10 @@ async def test_the_list_finds_products_by_words_category_and_what_they_lack(cata
     assert codes(await page(catalogued, "/products?after=PLATE", owner)) == ["SET", "SHIRT"]
     assert codes(await page(catalogued, "/products?before=SET", owner)) == ["PLATE"]
     assert "No product matches" in await page(catalogued, "/products?q=zzz", owner)
+    # A bookmark of a category that is gone.
+    assert "No product matches" in await page(catalogued, "/products?category=gone", owner)
+    assert len((await page(catalogued, "/products:export.csv?category=gone", owner)).splitlines()) == 1
+    assert "SH-A" not in await page(catalogued, "/stock?category=gone", owner)
 
 
 async def test_a_product_shows_its_variants_and_a_kit_what_it_holds(catalogued: Shop) -> None:
@@ -213,6 +217,17 @@ async def test_the_export_lists_skus(catalogued: Shop) -> None:
     assert [line.split(";")[0] for line in lines[1:]] == ["SET-1"]
     lines = (await page(catalogued, "/products:export.csv?q=camiseta", owner)).splitlines()
     assert lines[1] == "SH-A;Camiseta Pima Anil;SHIRT;Aroeira;moda;7891000315507;49,90;no;On sale"
+
+
+async def test_the_export_of_incomplete_products_has_the_skus_that_lack_something(catalogued: Shop) -> None:
+    owner = await catalogued.session()
+    async with catalogued.database.transaction() as tx:
+        await tx.execute("UPDATE variant SET gtin = '789100031550' || id, weight_grams = 9 WHERE NOT is_kit")
+        await tx.execute("UPDATE product SET ncm = '61091000'")
+        await tx.execute("UPDATE variant SET weight_grams = 0 WHERE sku = 'SH-B'")
+    assert codes(await page(catalogued, "/products?view=incomplete", owner)) == ["SHIRT"]
+    lines = (await page(catalogued, "/products:export.csv?view=incomplete", owner)).splitlines()
+    assert [line.split(";")[0] for line in lines[1:]] == ["SH-B"]
 
 
 async def test_a_kit_is_made_changed_and_counted_by_what_its_components_allow(catalogued: Shop) -> None:

@@ -4,9 +4,12 @@ import re
 
 import httpx
 import pytest
+from test_routing_explained import placed, retailer
 from tests_http import Shop
 
 from malha.identity.model import Role
+
+__all__ = ["retailer"]
 
 LATE = {"list": "orders", "query": "view=late&method=ship&after=abc", "name": "Expressas  atrasadas"}
 
@@ -135,3 +138,16 @@ async def test_a_key_has_no_views_of_its_own(shop: Shop) -> None:
     assert (await shop.http.get("/orders", headers=key)).status_code == 200
     sent = await shop.http.post("/views", data=LATE, headers={**key, "origin": "http://shop.test"})
     assert (sent.status_code, sent.headers["location"]) == (303, "/login")
+
+
+@pytest.mark.parametrize("terms", ["location=GONE", "channel=GONE"])
+async def test_a_view_of_what_is_not_there_any_more_finds_no_orders_and_not_all(retailer: Shop, terms: str) -> None:
+    for _ in range(2):
+        await placed(retailer, ("CAMA", 1))
+    owner = await retailer.session()
+    file = await retailer.http.get("/orders/export.csv?view=all", headers=owner)
+    assert len(file.text.splitlines()) == 3
+    file = await retailer.http.get(f"/orders/export.csv?view=all&{terms}", headers=owner)
+    assert len(file.text.splitlines()) == 1
+    page = (await retailer.http.get(f"/orders?view=all&{terms}", headers=owner)).text
+    assert "<tr" not in page.partition("<tbody")[2].partition("</tbody>")[0]

@@ -7,6 +7,7 @@ are. Undoing an import puts wanted quantities back where nobody stated others si
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Any
 
+from malha.catalog import mangled
 from malha.catalog import reads as catalog
 from malha.inventory.allotments import reads, rules, service, writes
 from malha.inventory.allotments.errors import AllotmentEnded, NotAFence, UnknownAllotment
@@ -101,9 +102,10 @@ class FenceImport:
         fences = {a.code: a for a in await reads.listed(tx, codes)}
         cards = {card.sku: card for card in await catalog.by_skus(tx, [row.values["sku"] for row in rows])}
         places = {place.code: place.id for place in await network.locations(tx)}
+        meant = await mangled.meant(tx, [row.values["sku"] for row in rows if row.values["sku"] not in cards])
         good: dict[str, dict[Key, Row]] = {}
         for row in rows:
-            flaws = _flaws(row, fences, cards, places)
+            flaws = _flaws(row, fences, cards, meant, places)
             if flaws:
                 combine(outcome, row.line, flaws)
             else:
@@ -200,7 +202,11 @@ def _trace(fence: Allotment, key: Key, row: Row, before: int | None, after: int)
 
 
 def _flaws(
-    row: Row, fences: Mapping[str, Allotment], cards: Mapping[str, Any], places: Mapping[str, int]
+    row: Row,
+    fences: Mapping[str, Allotment],
+    cards: Mapping[str, Any],
+    meant: Mapping[str, str],
+    places: Mapping[str, int],
 ) -> list[Flaw]:
     flaws = []
     code, sku, location = (row.values[name] for name in ("allotment", "sku", "location"))
@@ -215,7 +221,7 @@ def _flaws(
         says, mend = N_("Fence {value} has ended."), N_("Create a new fence.")
         flaws.append(Flaw("allotment", says, mend, {"value": code}))
     if card is None:
-        flaws.append(Flaw("sku", N_("There is no SKU {value}."), N_("Import its product first."), {"value": sku}))
+        flaws.append(mangled.unknown(sku, meant))
     elif card.is_kit:
         says = N_("{value} is a kit: it has no stock of its own.")
         flaws.append(Flaw("sku", says, N_("State the stock of its components."), {"value": sku}))

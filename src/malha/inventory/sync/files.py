@@ -174,12 +174,12 @@ class Arriving:
         return self._file, shape
 
     def _loadable(self, table: Table, shape: Shape) -> Shape:
-        """Make the file one that COPY reads: no UTF-16, nothing before the header, no bytes of another encoding."""
+        """Make the file one that COPY reads: no UTF-16 or -32, nothing before the header, no stray bytes."""
         if table.leading or table.damaged:
             made, shape = _made_plain(self._file, shape)
             self._replace(made)
-        elif table.encoding == "utf-16":
-            self._replace(_recoded(self._file))
+        elif table.encoding in {"utf-16", "utf-32"}:
+            self._replace(_recoded(self._file, table.encoding))
             shape = msgspec.structs.replace(shape, trimmed=self._spaces)
         return shape
 
@@ -340,10 +340,10 @@ def _made_plain(file: BinaryIO, shape: Shape) -> tuple[BinaryIO, Shape]:
     return out, made
 
 
-def _recoded(file: BinaryIO) -> BinaryIO:
+def _recoded(file: BinaryIO, encoding: str) -> BinaryIO:
     out: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 -- the caller closes it
     file.seek(0)
-    text = io.TextIOWrapper(file, encoding="utf-16", errors="replace", newline="")
+    text = io.TextIOWrapper(file, encoding=encoding, errors="replace", newline="")
     while piece := text.read(PIECE):
         out.write(piece.encode())
     text.detach()

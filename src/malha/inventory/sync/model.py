@@ -234,7 +234,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def absent_wait(self) -> bool:
-        """Tell whether all is applied but what it does not mention, for rows of it name SKUs that nobody knows."""
+        """Tell whether all is applied but what it does not mention, for rows name what nobody knows."""
         return (self.reason or {}).get("code") == "absent"
 
     @property

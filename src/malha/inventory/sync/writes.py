@@ -114,30 +114,38 @@ WHERE r.snapshot_id = %(id)s::uuid AND r.stated::bigint + r.underway = 0 AND b.o
 
 # What a whole statement does not mention may be what its rows without a known SKU speak of: those of its locations, or
 # everywhere where they name none. Rows that stood as they are in the last statement that was applied are strangers that
-# are known. By the keys of the rows held, few; what is not mentioned is among the rows of the snapshot.
+# are known. A SKU whose row names a location that nobody knows may be at any of them, unless the last one named that
+# location too: a warehouse that is not kept here. By the keys of the rows held, few; what is not mentioned is among the
+# rows of the snapshot.
 KEEP_ABSENT = """
 WITH said AS (
     SELECT h.sku, h.problem, h.location FROM stock_snapshot_held h
     WHERE h.snapshot_id = %(id)s::uuid
       AND h.problem IN ('unreadable', 'key_twice', 'no_result', 'unknown_sku', 'unknown_gtin', 'bad_gtin')
       AND NOT EXISTS (SELECT FROM variant v WHERE v.sku = h.sku)
-), former AS (
-    SELECT h.sku, h.problem, count(*) AS rows FROM stock_snapshot_held h
+), last AS MATERIALIZED (
+    SELECT h.sku, h.problem, h.location FROM stock_snapshot_held h
     WHERE h.snapshot_id = (SELECT id FROM stock_snapshot
                            WHERE source_id = %(source)s::int AND scope = 'whole' AND state = 'applied'
                            ORDER BY seq DESC LIMIT 1)
-    GROUP BY 1, 2
+), former AS (
+    SELECT sku, problem, count(*) AS rows FROM last GROUP BY 1, 2
 ), strange AS (
     SELECT s.sku, s.problem FROM (SELECT sku, problem, count(*) AS rows FROM said GROUP BY 1, 2) s
     LEFT JOIN former f USING (sku, problem)
     WHERE s.rows > coalesce(f.rows, 0)
 ), places AS (
     SELECT DISTINCT p.id FROM said JOIN strange USING (sku, problem) LEFT JOIN location p ON p.code = said.location
+), lost AS (
+    SELECT DISTINCT v.id FROM stock_snapshot_held h LEFT JOIN variant v ON v.sku = h.sku
+    WHERE h.snapshot_id = %(id)s::uuid AND h.problem IN ('unknown_location', 'unknown_owner')
+      AND NOT EXISTS (SELECT FROM last l WHERE l.problem = h.problem AND l.location = h.location)
 )
 UPDATE stock_snapshot_row r SET waits = true
 FROM balance b
 WHERE r.snapshot_id = %(id)s::uuid AND NOT r.mentioned AND b.sku_id = r.sku_id AND b.location_id = r.location_id
-  AND b.on_hand > 0 AND (r.location_id IN (SELECT id FROM places) OR EXISTS (SELECT FROM places WHERE id IS NULL))
+  AND b.on_hand > 0 AND (r.location_id IN (SELECT id FROM places) OR EXISTS (SELECT FROM places WHERE id IS NULL)
+                         OR r.sku_id IN (SELECT id FROM lost) OR EXISTS (SELECT FROM lost WHERE id IS NULL))
 """
 
 # --- applying ---
