@@ -181,6 +181,61 @@ async def test_a_process_killed_while_the_channel_acts_tells_nothing_twice(shop:
     assert set(await shop.values(STATES)) == {"done"}
 
 
+# --- a process that stands still: a paused machine, a stopped process ---
+
+RAN_OUT = "UPDATE channel_op SET taken_until = now() - interval '1 second' WHERE state = 'waiting'"
+
+
+async def taken_by_one_that_stands_still(shop: Linked) -> list[operating.Task]:
+    """What a process took and would send next, were it not stopped until its lease is over."""
+    count, tasks = await operating._begin(shop.runtime, 0)
+    assert count
+    async with shop.database.transaction() as tx:
+        await tx.execute(RAN_OUT)
+    return tasks
+
+
+def sent(shop: Linked, what: str) -> int:
+    return sum(method == "POST" and path == what for method, path, _ in shop.peer.asked)
+
+
+async def test_who_stood_still_for_longer_than_its_lease_does_not_send_what_another_sent(shop: Linked):
+    await queue(shop, parcel())
+    behind = await taken_by_one_that_stands_still(shop)
+    await shop.tell()
+    for task in behind:
+        await task()
+    assert sent(shop, "/shipments") == 1
+    assert await shop.values(STATES) == ["done"]
+    assert await shop.values(OUTCOMES) == ["ok"]
+
+
+async def test_nor_does_it_put_an_old_price_over_a_newer_one(shop: Linked):
+    await price(shop, "A", 100, 1)
+    behind = await taken_by_one_that_stands_still(shop)
+    await price(shop, "A", 300, 2)
+    await shop.tell()
+    assert shop.peer.prices == {"A": (2, 300)}
+    told = sent(shop, "/prices")
+    for task in behind:
+        await task()
+    assert sent(shop, "/prices") == told
+    assert shop.peer.prices == {"A": (2, 300)}
+
+
+async def test_who_stood_still_while_nobody_else_came_goes_on_and_nobody_comes_meanwhile(shop: Linked):
+    await queue(shop, parcel())
+    behind = await taken_by_one_that_stands_still(shop)
+    shop.peer.slow_s = 0.3
+    running = [asyncio.create_task(task()) for task in behind]
+    while not sent(shop, "/shipments"):
+        await asyncio.sleep(0.01)
+    assert await operating.work(shop.runtime, settle_s=0) == 0, "it is under way"
+    await asyncio.gather(*running)
+    assert sent(shop, "/shipments") == 1
+    assert await shop.values(STATES) == ["done"]
+
+
 class Mute(Generic):
     """A peer that can neither be asked nor takes a key once."""
 

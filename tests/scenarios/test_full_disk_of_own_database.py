@@ -2,11 +2,9 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +13,7 @@ import httpx
 import psycopg
 import pytest
 from tests.ports import free_port
+from tests.small_disk import small_disk
 
 PATIENCE_S = 240.0
 SIZE = "400m"
@@ -34,18 +33,8 @@ def eventually(condition, seconds: float = PATIENCE_S):
 
 @pytest.fixture
 def disk() -> Iterator[Path]:
-    """A small disk with nothing on it."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount a small disk")
-    place = Path(tempfile.mkdtemp(prefix="malha-full-"))
-    place.chmod(0o711)  # the server's user passes through
-    made = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE},mode=711", "tmpfs", str(place)], check=False)
-    if made.returncode:
-        place.rmdir()
-        pytest.skip("no disk can be mounted here")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
-    shutil.rmtree(place, ignore_errors=True)
+    with small_disk(SIZE) as place:
+        yield place
 
 
 class Server:

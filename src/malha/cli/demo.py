@@ -63,7 +63,8 @@ def command(
                 raise typer.Exit(_examine(ready))
             _serve(ready, access, seed, traffic=traffic, console=console)
     finally:
-        shutil.rmtree(shared, ignore_errors=True)
+        if shared is not None:
+            shutil.rmtree(shared, ignore_errors=True)
 
 
 def _refuse(settings: Settings, password: str | None, *, leave: bool) -> None:

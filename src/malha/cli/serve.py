@@ -101,7 +101,8 @@ def serve(
             watch = _Watch(ready, server, begun, on_ready)
             return Supervisor(children, watch, before_stop=lambda: _leave(listening, server)).run()
     finally:
-        shutil.rmtree(shared, ignore_errors=True)
+        if shared is not None:
+            shutil.rmtree(shared, ignore_errors=True)
 
 
 def _deaf(child: Child, listening: Listeners) -> Child:

@@ -37,6 +37,17 @@ LOCK_TIMEOUT_MS = 5_000
 IDLE_TIMEOUT_MS = 30_000
 AWAY_S = 3.0  # so long whoever waits for an answer is kept from hearing that the database is away: a restart takes less
 CONNECT_S = 5  # of a server that does not even refuse; libpq's own limit is two minutes
+PATIENT_CONNECT_S = 15  # the same where nobody waits for an answer
+# A machine that vanishes, power, network and all, refuses nothing: without these what was asked of it waits for a
+# quarter of an hour, what listens for two hours, though another machine took its place long ago.
+VANISHED_S = 15
+_UNHEARD: dict[str, int] = {
+    "connect_timeout": PATIENT_CONNECT_S,
+    "tcp_user_timeout": VANISHED_S * 1_000,
+    "keepalives_idle": VANISHED_S * 2 // 3,
+    "keepalives_interval": VANISHED_S // 3,
+    "keepalives_count": 2,
+}
 _SCHEMA_NAME = re.compile(r"^[a-z_][a-z0-9_]{0,50}$")
 
 
@@ -287,8 +298,7 @@ class Database:
             .as_bytes()
         )
         options: dict[str, Any] = {"autocommit": True}
-        said = "connect_timeout" in conninfo_to_dict(url) or "PGCONNECT_TIMEOUT" in os.environ
-        if away_s is not None and not said:
+        if away_s is not None and "connect_timeout" not in _said(url):
             options["connect_timeout"] = CONNECT_S
         self.pool = _Pool(
             session(url), min_size=min_size, max_size=max_size, open=False, kwargs=options, configure=configure
@@ -491,8 +501,19 @@ async def configure(connection: AsyncConnection[Any]) -> None:
 
 
 def session(url: str) -> str:
-    """Return how to connect by a URL: texts travel as UTF-8, whatever role, database or environment say."""
-    return make_conninfo(url, client_encoding="UTF8")
+    """Return how to connect by a URL.
+
+    Texts travel as UTF-8, whatever role, database or environment say. A server that vanished is given up after
+    `VANISHED_S`, unless the URL says otherwise.
+    """
+    said = _said(url)
+    unheard = {name: value for name, value in _UNHEARD.items() if name not in said}
+    return make_conninfo(url, client_encoding="UTF8", **unheard)
+
+
+def _said(url: str) -> set[str]:
+    """Return the names of what a URL, or the environment, says of a connection."""
+    return {*conninfo_to_dict(url), *(("connect_timeout",) if "PGCONNECT_TIMEOUT" in os.environ else ())}
 
 
 __all__ = [

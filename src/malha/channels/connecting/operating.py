@@ -203,6 +203,8 @@ class _Turn:
         # A document is looked up before every attempt but the first: a person may have sent it again.
         if (op.doubtful or (op.kind is OpKind.POST_DOCUMENT and op.attempts > 1)) and not await self._cleared(op, told):
             return
+        if not await self._mine([op]):
+            return
         try:
             result = await self._line.call(lambda: self._tell(op, told))
         except Exception as error:  # noqa: BLE001 -- someone else's code; it is told to a person
@@ -289,7 +291,8 @@ class _Turn:
             for op, push in every
             if push.sku in kept
         ]
-        sent = [(op, push) for op, push in every if push.sku not in kept]
+        mine = await self._mine(ops)
+        sent = [(op, push) for op, push in every if push.sku not in kept and op.key in mine]
         if not sent:
             return ends
         items = [push for _, push in sent]
@@ -316,7 +319,8 @@ class _Turn:
             _End(op, NOT_SENT, ", ".join(e.code for e in each.errors), writes.END_OPS, {"reference": None})
             for op, each in left
         ]
-        sent = [(op, each, each.push) for op, each in both if each.push is not None]
+        mine = await self._mine(ops)
+        sent = [(op, each, each.push) for op, each in both if each.push is not None and op.key in mine]
         if not sent:
             return ends
         items = [push for _, _, push in sent]
@@ -333,6 +337,22 @@ class _Turn:
         if came:
             async with self._db.transaction() as tx:
                 await posting.note(tx, self._line.connection, came)
+
+    async def _mine(self, ops: Sequence[Op]) -> set[UUID]:
+        """Return the keys of what nobody else has taken meanwhile, and keep these as long as sending them may take.
+
+        A process that stood still for longer than its lease, as a paused machine does, would send again what another
+        one sent, or an old price over a newer one.
+        """
+        fence = {"keys": [op.key for op in ops], "attempts": [op.attempts for op in ops]}
+        async with self._db.transaction() as tx:
+            found = set(await tx.values(writes.STILL_MINE, {**fence, "least": LEASE_S / 2}))
+            if len(found) < len(ops):
+                await tx.execute(writes.LOCK_OPS, {"keys": fence["keys"]})
+                found = set(await tx.values(writes.KEEP_OPS, {**fence, "lease": LEASE_S}))
+        if len(found) < len(ops):
+            log.warning("operations_lost", connection=self._line.connection.code, count=len(ops) - len(found))
+        return found
 
     # --- what became of it ---
 

@@ -378,6 +378,18 @@ RETURNING key, connection_id, kind, entity, version, payload, attempts, failures
 """
 # In the order of their keys: two that write what became of the same ones wait for one another, and never both.
 LOCK_OPS = "SELECT FROM channel_op WHERE key = ANY (%(keys)s::uuid[]) ORDER BY key FOR NO KEY UPDATE"
+# Who is about to send reads this first: a process that stood still meanwhile may have lost them. Primary key.
+STILL_MINE = """
+SELECT o.key FROM unnest(%(keys)s::uuid[], %(attempts)s::int[]) AS w(key, attempts) JOIN channel_op o ON o.key = w.key
+WHERE o.attempts = w.attempts AND o.state = 'waiting'
+  AND o.taken_until > clock_timestamp() + make_interval(secs => %(least)s::float8)
+"""
+# Where the lease is nearly over, or is over and nobody has come: nobody does while it lasts anew.
+KEEP_OPS = """
+UPDATE channel_op o SET taken_until = clock_timestamp() + make_interval(secs => %(lease)s::float8)
+FROM unnest(%(keys)s::uuid[], %(attempts)s::int[]) AS w(key, attempts)
+WHERE o.key = w.key AND o.attempts = w.attempts AND o.state = 'waiting' RETURNING o.key
+"""
 # What became of things that were taken, many at once, unless somebody else has them by now.
 _FENCE = "WHERE o.key = w.key AND o.attempts = w.attempts AND o.state = 'waiting' RETURNING o.key"
 END_OPS = (
