@@ -196,3 +196,40 @@ def test_what_is_picked_is_what_was_scanned_and_a_wrong_item_is_told(visit: Visi
     page.get_by_role("button", name="Confirmar separação").first.click()
     expect(dialog.locator("[data-pick-says]")).to_contain_text("continua aqui")
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+LONG = "Cortina de linho Percal Terracota, forro blecaute / 2,6 m"
+CUT = """(where) => {
+    const names = [...document.querySelectorAll(where)];
+    for (const name of names) name.textContent = 'LONG';
+    return names.filter(one => one.scrollWidth > one.clientWidth).length + (names.length ? 0 : 1);
+}""".replace("LONG", LONG)
+
+
+def test_goods_that_are_counted_or_received_are_named_in_full_on_a_phone(
+    visit: Visit, count: int, shelf: list[tuple[int, str, str]]
+) -> None:
+    """Two sizes of one curtain differ in the last word of their names."""
+    page = visit(f"/counts/{count}/count", size=NARROW)
+    assert page.evaluate(CUT, ".m-count-list .m-cell > span") == 0
+    page.goto(page.url.replace(f"counts/{count}/count", "receive"))
+    scan(page, shelf[0][2])
+    name = page.locator("[data-scan-rows] th .m-cell > span")
+    expect(name).to_have_count(1)
+    assert page.evaluate(CUT, "[data-scan-rows] th .m-cell > span") == 0
+    row = page.locator("[data-scan-rows] tr").bounding_box()
+    first = page.locator("[data-scan-rows] .m-qty").first.bounding_box()
+    at = name.bounding_box()
+    assert at is not None
+    assert first is not None
+    assert row is not None
+    assert at["x"] == first["x"], "the name stands where its fields begin"
+
+
+def test_a_field_that_a_phone_is_typed_into_does_not_enlarge_the_page(visit: Visit) -> None:
+    """An iPhone enlarges the page for each field whose letters are smaller than 16 px, and leaves it so."""
+    page = visit("/receive", size=NARROW)
+    small = """() => [...document.querySelectorAll('input:not([type=hidden], [type=checkbox], [type=radio]), select, textarea')]
+        .filter(one => parseFloat(getComputedStyle(one).fontSize) < 16).map(one => one.outerHTML)"""
+    assert page.locator("#content select").count() > 0
+    assert page.evaluate(small) == []
