@@ -27,7 +27,9 @@ def sheets(page: Page) -> int:
     return len(re.findall(rb"/Type\s*/Page\b", page.pdf(format="A4", prefer_css_page_size=True)))
 
 
-@pytest.mark.parametrize("path", ["/orders?view=all", "/fulfillment/pick-list", "/fulfillment", "/counts", "/receipts", "/"])
+@pytest.mark.parametrize(
+    "path", ["/orders?view=all", "/fulfillment/pick-list", "/fulfillment", "/counts", "/receipts", "/"]
+)
 def test_a_page_is_on_paper_as_a_whole_and_alone(visit: Visit, path: str) -> None:
     page = visit(path, theme="dark")
     page.emulate_media(media="print")

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from malha.inventory import service as stock
 from malha.inventory.counts import service as counts
@@ -14,7 +14,7 @@ from malha.platform.db import Actor, Database
 from malha.platform.ids import new_id
 
 from . import seeding
-from .conftest import NARROW, apart, shot, violations
+from .conftest import NARROW, apart, patient, shot, violations
 from .test_goods_moving import scan
 
 Visit = Callable[..., Page]
@@ -93,6 +93,106 @@ def test_a_code_that_was_not_taken_stays_to_be_seen_while_scanning_goes_on(
     page.get_by_role("button", name="Entendi").click()
     expect(page.locator("[data-missed]")).to_be_hidden()
     expect(page.locator("#code")).to_be_focused()
+
+
+@pytest.fixture
+def unwatched(visit: Visit, browser: Any, address: str, session_cookies: list[Any]) -> Any:
+    """Open a page whose network fails: what the browser says of that is no fault."""
+    contexts = []
+
+    def open_(path: str) -> Page:
+        context = browser.new_context(viewport=NARROW, has_touch=True)
+        contexts.append(context)
+        context.add_cookies([*session_cookies, {"name": "malha_language", "value": "pt-BR", "url": address}])
+        page: Page = context.new_page()
+        page.goto(address + path)
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+
+
+def answer_lost(route: Route) -> None:
+    """Let the server do it, and lose what it answers."""
+    route.fetch()
+    route.abort()
+
+
+def test_a_scan_whose_answer_was_lost_is_noted_once(
+    unwatched: Visit, count: int, shelf: list[tuple[int, str, str]]
+) -> None:
+    page = unwatched(f"/counts/{count}/count")
+    page.route("**/scan", answer_lost, times=1)
+    scan(page, shelf[0][2])
+    expect(page.locator("[data-unsent]")).to_contain_text(shelf[0][2])
+    expect(page.locator("[data-missed]")).to_be_hidden()  # who reads that it was not noted scans it again
+    expect(tally(page, shelf[0][1])).to_have_text("1")
+    expect(page.locator("[data-unsent]")).to_be_hidden()
+    scan(page, shelf[0][2])
+    expect(tally(page, shelf[0][1])).to_have_text("2")
+
+
+def test_what_is_added_by_the_button_again_since_no_answer_came_is_added_once(
+    unwatched: Visit, count: int, shelf: list[tuple[int, str, str]]
+) -> None:
+    page = unwatched(f"/counts/{count}/count")
+    page.route("**/scan", answer_lost, times=1)
+    page.locator("#code").fill(shelf[0][2])
+    page.locator("#quantity").fill("7")
+    page.get_by_role("button", name="Incluir").click()
+    expect(page.locator("#scan-slot")).to_contain_text("O servidor não responde")
+    page.get_by_role("button", name="Incluir").click()
+    expect(tally(page, shelf[0][1])).to_have_text("7")
+    page.locator("#code").fill(shelf[0][2])
+    page.locator("#quantity").fill("7")
+    page.get_by_role("button", name="Incluir").click()
+    expect(tally(page, shelf[0][1])).to_have_text("14")  # said anew, it is more
+
+
+def test_scans_without_a_network_outlive_the_page_and_are_part_of_what_is_done(
+    unwatched: Visit, count: int, shelf: list[tuple[int, str, str]]
+) -> None:
+    page = unwatched(f"/counts/{count}/count")
+    scan(page, shelf[0][2])
+    expect(tally(page, shelf[0][1])).to_have_text("1")
+    page.route("**/scan", lambda route: route.abort())
+    for code in (shelf[0][2], shelf[1][2], shelf[0][2]):
+        scan(page, code)
+    expect(page.locator("[data-unsent-codes]")).to_have_text(f"{shelf[0][2]}, {shelf[1][2]}, {shelf[0][2]}")
+    assert not violations(page)
+    shot(page, "count-unsent-narrow")
+    page.get_by_role("button", name="Pronto").click()
+    expect(page.locator("#toasts")).not_to_contain_text("contado")  # not without what is still on its way
+    page.reload()
+    expect(page.locator("[data-unsent]")).to_be_visible()
+    page.unroute("**/scan")
+    expect(tally(page, shelf[0][1])).to_have_text("3")
+    expect(tally(page, shelf[1][1])).to_have_text("1")
+    expect(page.locator("[data-unsent]")).to_be_hidden()
+
+
+def test_who_is_done_while_scans_are_on_their_way_has_counted_them(
+    unwatched: Visit, count: int, shelf: list[tuple[int, str, str]], seeded: str
+) -> None:
+    page = unwatched(f"/counts/{count}/count")
+    scan(page, shelf[0][2])
+    expect(tally(page, shelf[0][1])).to_have_text("1")
+
+    def slowly(route: Route) -> None:
+        page.wait_for_timeout(700)
+        route.continue_()
+
+    page.route("**/scan", slowly)
+    scan(page, shelf[0][2])
+    scan(page, shelf[0][2])
+    page.get_by_role("button", name="Pronto").click()
+    expect(page.locator("#toasts")).to_contain_text("1 SKU contado")
+    with patient(seeded) as connection:
+        counted = connection.execute(
+            "SELECT e.counted - e.set_aside FROM count_entry e JOIN count_task t ON t.id = e.task_id WHERE t.number = %s", (count,)
+        ).fetchall()
+    assert counted == [(3,)]
 
 
 def test_who_takes_a_wrong_scan_away_has_not_counted_that_none_is_there(
