@@ -190,7 +190,8 @@ def test_who_is_done_while_scans_are_on_their_way_has_counted_them(
     expect(page.locator("#toasts")).to_contain_text("1 SKU contado")
     with patient(seeded) as connection:
         counted = connection.execute(
-            "SELECT e.counted - e.set_aside FROM count_entry e JOIN count_task t ON t.id = e.task_id WHERE t.number = %s", (count,)
+            "SELECT e.counted - e.set_aside FROM count_entry e JOIN count_task t ON t.id = e.task_id WHERE t.number = %s",
+            (count,),
         ).fetchall()
     assert counted == [(3,)]
 
