@@ -100,6 +100,22 @@ def test_all_that_the_list_finds_is_tagged_with_its_progress(
     shot(page, f"bulk-list-{language}-{size['width']}-{theme}")
 
 
+def test_a_phone_chooses_all_of_its_page_and_then_all_that_the_list_finds(visit: Visit) -> None:
+    page = visit("/orders?view=all", size=NARROW)
+    whole = page.get_by_role("button", name="Todos desta página")
+    expect(whole).to_be_hidden()
+    page.locator("[data-select-row]").first.check()
+    whole.click()
+    expect(page.locator("[data-bulk-count]")).to_have_text("50")
+    expect(whole).to_be_hidden()
+    everything = page.get_by_role("button", name=re.compile("^Selecionar todos: "))
+    expect(everything).to_be_focused()
+    everything.click()
+    expect(page.locator("[data-bulk-count]")).not_to_have_text("50")
+    shot(page, "bulk-phone-all", whole=False)
+    assert not violations(page)
+
+
 def test_all_of_the_list_is_given_up_with_any_order_of_the_page(visit: Visit) -> None:
     page = visit("/orders?view=all", size=WIDE, language="en")
     choose_all(page, portuguese=False)

@@ -344,8 +344,9 @@ def test_a_pickup_is_handed_over_with_its_code_only(visit: Visit, seeded: str) -
     dialog.get_by_label("Código de retirada").fill("000000" if row[0] != "000000" else "111111")
     dialog.get_by_role("button", name="Entregar ao cliente").click()
     expect(dialog.get_by_role("alert")).to_be_visible()
-    dialog.get_by_label("Código de retirada").fill(row[0])
-    dialog.get_by_role("button", name="Entregar ao cliente").click()
+    expect(dialog.get_by_label("Código de retirada")).to_be_focused()
+    page.keyboard.type(row[0])  # over the wrong one
+    page.keyboard.press("Enter")
     expect(page.get_by_text("Com o cliente")).to_be_visible()
 
 

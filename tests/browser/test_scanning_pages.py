@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from malha.inventory import service as stock
 from malha.inventory.counts import service as counts
@@ -14,7 +14,7 @@ from malha.platform.db import Actor, Database
 from malha.platform.ids import new_id
 
 from . import seeding
-from .conftest import NARROW, apart, shot, violations
+from .conftest import NARROW, apart, patient, shot, violations
 from .test_goods_moving import scan
 
 Visit = Callable[..., Page]
@@ -93,6 +93,107 @@ def test_a_code_that_was_not_taken_stays_to_be_seen_while_scanning_goes_on(
     page.get_by_role("button", name="Entendi").click()
     expect(page.locator("[data-missed]")).to_be_hidden()
     expect(page.locator("#code")).to_be_focused()
+
+
+@pytest.fixture
+def unwatched(visit: Visit, browser: Any, address: str, session_cookies: list[Any]) -> Any:
+    """Open a page whose network fails: what the browser says of that is no fault."""
+    contexts = []
+
+    def open_(path: str) -> Page:
+        context = browser.new_context(viewport=NARROW, has_touch=True)
+        contexts.append(context)
+        context.add_cookies([*session_cookies, {"name": "malha_language", "value": "pt-BR", "url": address}])
+        page: Page = context.new_page()
+        page.goto(address + path)
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+
+
+def answer_lost(route: Route) -> None:
+    """Let the server do it, and lose what it answers."""
+    route.fetch()
+    route.abort()
+
+
+def test_a_scan_whose_answer_was_lost_is_noted_once(
+    unwatched: Visit, count: int, shelf: list[tuple[int, str, str]]
+) -> None:
+    page = unwatched(f"/counts/{count}/count")
+    page.route("**/scan", answer_lost, times=1)
+    scan(page, shelf[0][2])
+    expect(page.locator("[data-unsent]")).to_contain_text(shelf[0][2])
+    expect(page.locator("[data-missed]")).to_be_hidden()  # who reads that it was not noted scans it again
+    expect(tally(page, shelf[0][1])).to_have_text("1")
+    expect(page.locator("[data-unsent]")).to_be_hidden()
+    scan(page, shelf[0][2])
+    expect(tally(page, shelf[0][1])).to_have_text("2")
+
+
+def test_what_is_added_by_the_button_again_since_no_answer_came_is_added_once(
+    unwatched: Visit, count: int, shelf: list[tuple[int, str, str]]
+) -> None:
+    page = unwatched(f"/counts/{count}/count")
+    page.route("**/scan", answer_lost, times=1)
+    page.locator("#code").fill(shelf[0][2])
+    page.locator("#quantity").fill("7")
+    page.get_by_role("button", name="Incluir").click()
+    expect(page.locator("#scan-slot")).to_contain_text("O servidor não responde")
+    page.get_by_role("button", name="Incluir").click()
+    expect(tally(page, shelf[0][1])).to_have_text("7")
+    page.locator("#code").fill(shelf[0][2])
+    page.locator("#quantity").fill("7")
+    page.get_by_role("button", name="Incluir").click()
+    expect(tally(page, shelf[0][1])).to_have_text("14")  # said anew, it is more
+
+
+def test_scans_without_a_network_outlive_the_page_and_are_part_of_what_is_done(
+    unwatched: Visit, count: int, shelf: list[tuple[int, str, str]]
+) -> None:
+    page = unwatched(f"/counts/{count}/count")
+    scan(page, shelf[0][2])
+    expect(tally(page, shelf[0][1])).to_have_text("1")
+    page.route("**/scan", lambda route: route.abort())
+    for code in (shelf[0][2], shelf[1][2], shelf[0][2]):
+        scan(page, code)
+    expect(page.locator("[data-unsent-codes]")).to_have_text(f"{shelf[0][2]}, {shelf[1][2]}, {shelf[0][2]}")
+    assert not violations(page)
+    shot(page, "count-unsent-narrow")
+    page.get_by_role("button", name="Pronto").click()
+    expect(page.locator("#toasts")).not_to_contain_text("contado")  # not without what is still on its way
+    page.reload()
+    expect(page.locator("[data-unsent]")).to_be_visible()
+    page.unroute("**/scan")
+    expect(tally(page, shelf[0][1])).to_have_text("3")
+    expect(tally(page, shelf[1][1])).to_have_text("1")
+    expect(page.locator("[data-unsent]")).to_be_hidden()
+
+
+def test_who_is_done_while_scans_are_on_their_way_has_counted_them(
+    unwatched: Visit, count: int, shelf: list[tuple[int, str, str]], seeded: str
+) -> None:
+    page = unwatched(f"/counts/{count}/count")
+    scan(page, shelf[0][2])
+    expect(tally(page, shelf[0][1])).to_have_text("1")
+
+    def slowly(route: Route) -> None:
+        page.wait_for_timeout(700)
+        route.continue_()
+
+    page.route("**/scan", slowly)
+    scan(page, shelf[0][2])
+    scan(page, shelf[0][2])
+    page.get_by_role("button", name="Pronto").click()
+    expect(page.locator("#toasts")).to_contain_text("1 SKU contado")
+    with patient(seeded) as connection:
+        counted = connection.execute(
+            "SELECT e.counted - e.set_aside FROM count_entry e JOIN count_task t ON t.id = e.task_id WHERE t.number = %s",
+            (count,),
+        ).fetchall()
+    assert counted == [(3,)]
 
 
 def test_who_takes_a_wrong_scan_away_has_not_counted_that_none_is_there(
@@ -196,3 +297,40 @@ def test_what_is_picked_is_what_was_scanned_and_a_wrong_item_is_told(visit: Visi
     page.get_by_role("button", name="Confirmar separação").first.click()
     expect(dialog.locator("[data-pick-says]")).to_contain_text("continua aqui")
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+LONG = "Cortina de linho Percal Terracota, forro blecaute / 2,6 m"
+CUT = """(where) => {
+    const names = [...document.querySelectorAll(where)];
+    for (const name of names) name.textContent = 'LONG';
+    return names.filter(one => one.scrollWidth > one.clientWidth).length + (names.length ? 0 : 1);
+}""".replace("LONG", LONG)
+
+
+def test_goods_that_are_counted_or_received_are_named_in_full_on_a_phone(
+    visit: Visit, count: int, shelf: list[tuple[int, str, str]]
+) -> None:
+    """Two sizes of one curtain differ in the last word of their names."""
+    page = visit(f"/counts/{count}/count", size=NARROW)
+    assert page.evaluate(CUT, ".m-count-list .m-cell > span") == 0
+    page.goto(page.url.replace(f"counts/{count}/count", "receive"))
+    scan(page, shelf[0][2])
+    name = page.locator("[data-scan-rows] th .m-cell > span")
+    expect(name).to_have_count(1)
+    assert page.evaluate(CUT, "[data-scan-rows] th .m-cell > span") == 0
+    row = page.locator("[data-scan-rows] tr").bounding_box()
+    first = page.locator("[data-scan-rows] .m-qty").first.bounding_box()
+    at = name.bounding_box()
+    assert at is not None
+    assert first is not None
+    assert row is not None
+    assert at["x"] == first["x"], "the name stands where its fields begin"
+
+
+def test_a_field_that_a_phone_is_typed_into_does_not_enlarge_the_page(visit: Visit) -> None:
+    """An iPhone enlarges the page for each field whose letters are smaller than 16 px, and leaves it so."""
+    page = visit("/receive", size=NARROW)
+    small = """() => [...document.querySelectorAll('input:not([type=hidden], [type=checkbox], [type=radio]), select, textarea')]
+        .filter(one => parseFloat(getComputedStyle(one).fontSize) < 16).map(one => one.outerHTML)"""
+    assert page.locator("#content select").count() > 0
+    assert page.evaluate(small) == []

@@ -205,3 +205,23 @@ def test_the_night_of_these_pages_follows_the_browser_and_is_that_of_the_console
         page = follow(path, dark=dark, script=True)
         shown = page.evaluate("getComputedStyle(document.documentElement).getPropertyValue('--m-canvas').trim()")
         assert shown == said[1], sheet
+
+
+@pytest.mark.parametrize("condition", [SHIPPED, "status = 'ready'", "status = 'allocated'"])
+def test_a_phone_enlarged_to_twice_its_size_shows_every_name_whole(
+    follow: Follow, link: Callable[[str], str], condition: str
+) -> None:
+    path = link(condition)
+    page = follow(path, size={"width": 195, "height": 422}, script=True)
+    assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
+    names = page.locator(".m-shop-item .m-strong")
+    assert names.count() > 0
+    for name in names.all():
+        box = name.bounding_box()
+        assert box is not None
+        assert box["width"] > 40, "a name that has no room"
+        assert name.evaluate("one => one.scrollWidth <= one.clientWidth")
+    if page.locator("a[href$='/cancel']").count():
+        page.goto(page.url + "/cancel")
+        assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
+    shot(page, f"shopper-enlarged-{len(condition)}")

@@ -24,7 +24,7 @@ from malha.inventory.counts.reads import LineRow, TaskHead, TasksWanted
 from malha.inventory.supply import scanning
 from malha.inventory.sync import reads as sync
 from malha.inventory.sync.model import Drift
-from malha.platform import audit, paging
+from malha.platform import audit, idempotency, paging
 from malha.platform.db import Tx
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_, _, n_
@@ -323,9 +323,16 @@ async def _counting(tx: Tx, request: web.Asking, number: int) -> dict[str, Any]:
     }
 
 
+def _asked(tx: Tx, mark: str, what: str) -> idempotency.Command:
+    return idempotency.command(tx.actor.label, mark, "count-scan", what.encode())
+
+
 @post("/counts/{number:int}/scan", opt={"permission": "stock:count"}, status_code=200)
 async def scan(request: Request[Any, Any, Any], number: FromPath[int]) -> Response[Any]:
-    """Note a scan, or with `set` how many there are; the answer is the sheet drawn anew."""
+    """Note a scan, or with `set` how many there are; the answer is the sheet drawn anew.
+
+    A page that got no answer sends its scan again under the same `scan`: it is noted once.
+    """
     read = filling.filled(await request.form())
     quantity, add = read.maybe_whole("quantity"), not read.flag("set")
     if quantity is not None and quantity < 0:
@@ -338,7 +345,12 @@ async def scan(request: Request[Any, Any, Any], number: FromPath[int]) -> Respon
         amount = quantity if quantity is not None else 1
         if add and read.flag("minus"):
             amount = -amount
-        await service.tally(tx, number, card.id, amount, add=add, bin_=read.text("bin", 80))
+        bin_, mark = read.text("bin", 80), read.text("scan", 60)
+        asked = _asked(tx, mark, f"{number} {card.id} {amount} {add}") if mark else None
+        if asked is None or await idempotency.begin(tx, asked) is None:
+            await service.tally(tx, number, card.id, amount, add=add, bin_=bin_)
+            if asked is not None:
+                await idempotency.keep(tx, asked, idempotency.Reply(200, {}, b""))
         terms = await _counting(tx, request, number)
     if not web.wants_part(request):
         return web.see_other(f"/counts/{number}/count")

@@ -144,6 +144,11 @@ def calendar_day(day_: date) -> str:
     return i18n.written(day_, pattern)
 
 
+def on_paper(instant: datetime) -> str:
+    """Return day and time as a sheet of paper has them, which is read on other days too: `30 Nov 2026, 14:05`."""
+    return f"{i18n.written(local(instant).date(), 'd MMM yyyy')}, {clock(instant)}"
+
+
 def figure(value: int) -> str:
     """Return a whole number for a column of figures: a real minus sign, as wide as the plus."""
     return i18n.number(value).replace("-", "\N{MINUS SIGN}")
@@ -216,6 +221,7 @@ def environment() -> Environment:
         "day": day,
         "promise_text": promise_text,
         "moment": moment,
+        "on_paper": on_paper,
         "span": span,
         "due_text": due_text,
         "lateness": lateness,

@@ -19,6 +19,10 @@ document.addEventListener("htmx:afterSettle", (event) => {
   });
   form.querySelectorAll(".m-field-error").forEach((told) => told.remove());
   mark(form, event.target);
+  // What is read out once more (a pickup code) is written over at once: a customer stands there, and others behind them.
+  const again = event.target.querySelector(".m-form-error:not(:has([data-at]))") && form.querySelector("[data-again]");
+  again?.focus();
+  again?.select();
 });
 
 function mark(form, told) {

@@ -81,6 +81,13 @@ document.addEventListener("click", (event) => {
     $("button:not([hidden])", everything.closest("[data-bulk]"))?.focus();
     return;
   }
+  if (target.closest("[data-bulk-page]")) {
+    const scope = target.closest("[data-select]");
+    $$("[data-select-row]", scope).forEach((box) => { box.checked = true; });
+    paint(scope);
+    $("button:not([hidden])", $("[data-bulk]", scope))?.focus();
+    return;
+  }
   if (target.closest("[data-bulk-clear]")) {
     const scope = target.closest("[data-select]");
     $$("[data-select-row]", scope).forEach((box) => { box.checked = false; });
@@ -214,6 +221,8 @@ const paint = (scope) => {
   const bar = $("[data-bulk]", scope);
   if (!bar) return;
   bar.hidden = chosen.length === 0;
+  const page = $("[data-bulk-page]", bar); // of a phone, whose list has no head with a box for all
+  if (page) page.hidden = chosen.length === rows.length;
   // All that the list finds, beyond this page: offered once all of the page is chosen, and given up with any of it.
   const offer = $("[data-bulk-all]", bar), field = offer?.nextElementSibling;
   if (offer) {

@@ -112,7 +112,44 @@ function keep(form) {
 }
 
 // A count: the field is empty for the next code at once, the sheet is drawn anew after each. Scans come faster than
-// answers: they go one after the other, and none is lost or joined to the next.
+// answers: they go one after the other, and none is lost or joined to the next. One that got no answer may have been noted all
+// the same: it is sent again, as the scan that it was, until there is an answer. It outlives the page, and is noted once.
+const counting = $("[data-count-code]")?.form;
+const unsentPlace = `unsent:${location.pathname}`;
+const unsent = (() => { try { return JSON.parse(sessionStorage.getItem(unsentPlace)) ?? []; } catch { return []; } })();
+const late = new Set(); // which of them were sent once and got no answer
+const FIRST = 2000, LONGEST = 30_000;
+let pause = FIRST, timer = 0;
+const mark = () => [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+const hold = () => {
+  try { sessionStorage.setItem(unsentPlace, JSON.stringify(unsent)); } catch { /* a browser that keeps nothing */ }
+  const box = $("[data-unsent]"), waits = unsent.filter((one) => late.has(one.scan));
+  if (!box) return;
+  $("[data-unsent-codes]", box).textContent = waits.map((one) => one.code.trim()).join(", ");
+  box.hidden = !waits.length;
+};
+const post = (values) => {
+  const headers = JSON.parse(counting.getAttribute("hx-headers"));
+  return window.htmx.ajax("POST", counting.action, { target: "#sheet", swap: "outerHTML", values, headers });
+};
+const queue = (values) => {
+  // A refusal is shown by the page; the next scan goes on.
+  waiting = waiting.then(() => (unsent.includes(values) ? post(values) : null)).catch(() => {});
+};
+const resend = () => {
+  clearTimeout(timer);
+  timer = 0;
+  unsent.filter((one) => late.has(one.scan)).forEach(queue);
+};
+const soon = () => {
+  timer ||= setTimeout(resend, pause);
+  pause = Math.min(pause * 2, LONGEST);
+};
+if (counting) {
+  addEventListener("online", () => { pause = FIRST; resend(); });
+  for (const one of unsent) late.add(one.scan);
+  if (unsent.length) { hold(); soon(); }
+}
 let typed = false; // since what was sent last: the same code again is another scan, whose Enter is on its way
 document.addEventListener("input", ({ target }) => { typed ||= target.matches("[data-count-code]"); });
 document.addEventListener("keydown", (event) => {
@@ -124,15 +161,44 @@ document.addEventListener("keydown", (event) => {
   typed = false;
   form.elements.quantity.value = "1"; // units are of this code, not of the next
   if (!values.code.trim()) return;
-  const headers = JSON.parse(form.getAttribute("hx-headers"));
-  const sent = () => window.htmx.ajax("POST", form.action, { target: "#sheet", swap: "outerHTML", values, headers });
-  waiting = waiting.then(sent).catch(() => {}); // a refusal is shown by the page; the next scan goes on
+  values.scan = mark();
+  unsent.push(values);
+  hold();
+  queue(values);
+});
+// What is sent by a button stays in its field until there is an answer: pressed again, it is the same scan.
+let byHand = null;
+document.addEventListener("htmx:configRequest", ({ detail: { path, parameters } }) => {
+  if (!counting || new URL(path, location.href).href !== counting.action || ["scan", "set"].some((name) => parameters.has(name))) return;
+  const what = JSON.stringify([parameters.code, parameters.quantity, parameters.minus]);
+  if (byHand?.what !== what) byHand = { what, scan: mark() };
+  parameters.scan = byHand.scan;
+});
+// Who is done is done with what is still on its way, too.
+document.addEventListener("htmx:confirm", (event) => {
+  if (!event.target.matches(".m-count-done") || !unsent.length) return;
+  event.preventDefault();
+  resend();
+  waiting.then(() => { if (!unsent.length) $(".m-count-done")?.requestSubmit(); }); // the sheet was drawn anew meanwhile
 });
 document.addEventListener("htmx:afterRequest", (event) => {
   const { xhr, requestConfig } = event.detail, code = $("[data-count-code]");
   if (!code || !requestConfig || new URL(requestConfig.path, location.href).href !== code.form.action) return;
-  const sent = String(requestConfig.parameters.code ?? "").trim();
-  if (!xhr.status || xhr.status >= 400) { if (sent) miss(sent); return; }
+  const { scan } = requestConfig.parameters, sent = String(requestConfig.parameters.code ?? "").trim();
+  const at = unsent.findIndex((one) => one.scan === scan);
+  // Refused for the moment only (it is being noted right now, too many requests) is no answer either.
+  const lost = !xhr.status || xhr.status >= 500 || ["X-Signed-Out", "Retry-After"].some((name) => xhr.getResponseHeader(name) !== null);
+  if (lost) {
+    if (at < 0) return; // the code is still in its field
+    late.add(scan);
+    soon();
+    hold();
+    return;
+  }
+  pause = FIRST;
+  if (at >= 0) { unsent.splice(at, 1); late.delete(scan); hold(); }
+  if (byHand?.scan === scan) byHand = null;
+  if (xhr.status >= 400) { if (sent) miss(sent); return; }
   $("#scan-slot").replaceChildren();
   if (typed || code.value.trim() !== sent) return; // the next one, which is being typed
   code.value = "";
