@@ -9,7 +9,7 @@
   it costs least.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import msgspec
 
@@ -168,14 +168,16 @@ def solve_hard(
 ) -> Hard:
     """Place all that can be placed. `have` gives, per line and position, the units of it that could be served alone."""
     case = _Case(lane, lines, stock, have, charges)
-    costs, planned, exact = _place_whole(case)
-    unplaced: list[tuple[int, int]] = []
-    for n, line in enumerate(lines):
-        if n not in case.sent:
-            exact = False
-            missing = _split(case, n)
-            if missing:
-                unplaced.append((line.line, missing))
+    costs, planned, exact, unplaced = _solve(case)
+    brackets = case.brackets
+    parts = [n for n in range(len(lines)) if not case.where(n)] if unplaced else []
+    if parts and case.shares(range(len(lines))):
+        # Whole lines may have taken what a line in parts needs there, and could come from elsewhere.
+        other = _Case(lane, lines, stock, have, charges)
+        found = _solve(other, parts)
+        brackets |= other.brackets  # who replays it looks at both, too
+        if sum(missing for _, missing in found[-1]) < sum(missing for _, missing in unplaced):
+            case, (costs, planned, exact, unplaced) = other, found
     shipped = [
         (position, case.row(parcel.grams, len(parcel.content)), sorted(parcel.content))
         for position in sorted(case.parcels)
@@ -190,12 +192,31 @@ def solve_hard(
     for position, _, _ in shipped:
         if costs[position] < 0 or not exact:
             costs[position] = total >> SCALE_BITS
-    return Hard(shipped, unplaced, costs, case.brackets, exact)
+    return Hard(shipped, unplaced, costs, brackets | case.brackets, exact)
 
 
-def _place_whole(case: _Case) -> tuple[list[int], int, bool]:
-    """Place every line that some location has in full; return costs by position, the programme's share, exactness."""
-    where = {n: found for n in range(len(case.lines)) if (found := case.where(n))}
+Solved = tuple[list[int], int, bool, list[tuple[int, int]]]
+
+
+def _solve(case: _Case, first: Sequence[int] = ()) -> Solved:
+    """Place an order, some lines in parts before any goes whole; return as `_place_whole`, and what has no place."""
+    missing = {n: _split(case, n) for n in first}
+    costs, planned, exact = _place_whole(case, missing)
+    for n in range(len(case.lines)):
+        if n not in case.sent and n not in missing:
+            missing[n] = _split(case, n)
+    unplaced = [(case.lines[n].line, units) for n, units in sorted(missing.items()) if units]
+    return costs, planned, exact and not missing, unplaced
+
+
+def _place_whole(case: _Case, parted: Collection[int] = ()) -> tuple[list[int], int, bool]:
+    """Place every line that some location has in full; return costs by position, the programme's share, exactness.
+
+    `parted` are lines that went in parts, and took of the stock.
+    """
+    where = {n: found for n in range(len(case.lines)) if n not in parted and (found := case.where(n))}
+    if parted:
+        where = {n: found for n, positions in where.items() if (found := case.still(n, positions))}
     most = most_exact(len(case.lane.klass))
     exact = len(where) <= most
     while where:
