@@ -115,7 +115,7 @@ WHERE r.snapshot_id = %(id)s::uuid AND r.stated::bigint + r.underway = 0 AND b.o
 # What a whole statement does not mention may be what its rows without a known SKU speak of: those of its locations, or
 # everywhere where they name none. Rows that stood as they are in the last statement that was applied are strangers that
 # are known. A SKU whose row names a location that nobody knows may be at any of them, unless the last one named that
-# location too: a warehouse that is not kept here. By the keys of the rows held, few; what is not mentioned is among the
+# location too: a place that is not kept here. By the keys of the rows held, few; what is not mentioned is among the
 # rows of the snapshot.
 KEEP_ABSENT = """
 WITH said AS (
