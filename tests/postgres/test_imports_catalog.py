@@ -231,6 +231,13 @@ async def test_both_skus_are_meant_by_a_file_that_states_both(database: Database
     assert (report.bad, report.unchanged) == (0, 1)
 
 
+async def test_a_cest_that_lost_its_leading_zero_in_a_spreadsheet_has_it_again(database: Database) -> None:
+    report = await run(database, "sku;nome;cest\nA;Bateria;100100\nB;Vela;1001\n", Mode.VALID)
+    assert told(report) == {(3, "cest")}
+    async with database.transaction() as tx:
+        assert (await reads.products_by_code(tx, ["A"]))["A"].cest == "0100100"
+
+
 async def test_a_sku_that_became_a_day_makes_no_product(database: Database) -> None:
     report = await run(database, "sku;name\n2025-10-01;Mug\n2025-10-01 14:00:00;Mug\n2025-10;Mug\n", Mode.VALID)
     assert told(report) == {(2, "sku"), (3, "sku")}

@@ -204,7 +204,7 @@ async def test_a_sku_whose_location_nobody_knows_is_not_emptied_before_a_person_
     assert (waits.state, waits.reason) == (State.WAITING, {"code": "absent", "rows": 1})
     done = await confirmed(database, waits.id)
     assert (done.state, (await on_hand(database))[2, 1]) == (State.APPLIED, 0)
-    # A warehouse that the statement before named too is one that is not kept here; another one is not known.
+    # A location that the statement before named too is one that is not kept here; another one is not known.
     known = file(("S4;L1;10", "S4;LI;10"))
     assert (await state(database, known, seq=2, as_of=hours_ago(4), scope=Scope.WHOLE)).state is State.APPLIED
     assert (await on_hand(database))[4, 1] == 0

@@ -127,8 +127,18 @@ def _urls(text: str) -> list[str]:
 
 def parse_ncm(text: str) -> str:
     """Read an NCM code, also one whose leading zero a spreadsheet took away."""
+    return _filled(text, 8)
+
+
+def parse_cest(text: str) -> str:
+    """Read a CEST code, also one whose leading zero a spreadsheet took away."""
+    return _filled(text, 7)
+
+
+def _filled(text: str, digits: int) -> str:
+    """Return a code of so many digits of which one is missing with a zero in front; any other text as it is."""
     bare = text.strip()
-    return bare.zfill(8) if len(bare) == 7 and bare.isascii() and bare.isdigit() else text
+    return bare.zfill(digits) if len(bare) == digits - 1 and bare.isascii() and bare.isdigit() else text
 
 
 COLUMNS = (
@@ -140,7 +150,7 @@ COLUMNS = (
     Column("brand", ("marca", "vendor")),
     Column("category", ("categoria",)),
     Column("ncm", ("código ncm", "ncm code"), parse=parse_ncm),
-    Column("cest", ("código cest",)),
+    Column("cest", ("código cest",), parse=parse_cest),
     Column("origin", ("origem",), parse=whole),
     Column("gtin", ("ean", "código de barras", "barcode", "gtin/ean", "cean", "variant barcode")),
     Column("weight_grams", ("weight_g", "peso_g", "peso (g)", "weight (g)", "variant grams"), parse=whole),
