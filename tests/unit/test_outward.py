@@ -21,6 +21,7 @@ from malha.platform.outward import (
     OutwardUnreachable,
     inward,
     is_public,
+    never_asked,
     parse_allowed,
 )
 from malha.platform.settings import SettingsError, load
@@ -301,6 +302,26 @@ def test_public_addresses_and_names_are_judged_when_something_is_sent(host: str)
 def test_an_inner_address_that_the_operator_allows_is_taken(allowed: str) -> None:
     assert inward("url", "https://10.0.0.7:8443/in", (allowed,)) == []
     assert inward("url", "https://192.168.0.7:8443/in", (allowed,)) != []
+
+
+@pytest.mark.parametrize(
+    ("url", "allowed", "refused"),
+    [
+        ("http://erp.example/in", (), True),
+        ("http://8.8.8.8/in", (), True),
+        ("http://erp.example/in", ("erp.example:8080",), True),
+        ("http://erp.example/in", ("erp.example",), False),
+        ("http://10.0.0.7/in", ("10.0.0.0/8",), False),
+        ("http://erp.example/in", ("10.0.0.0/8",), False),  # it may lead there: judged when it is asked
+        ("http://8.8.8.8/in", ("10.0.0.0/8",), True),
+        ("https://erp.example/in", (), False),
+    ],
+)
+def test_plain_http_that_can_never_be_asked_is_refused_where_it_is_typed(
+    url: str, allowed: tuple[str, ...], refused: bool
+) -> None:
+    flaws = never_asked("url", url, allowed)
+    assert [(flaw.at, "MALHA_OUTWARD_ALLOW" in flaw.mend) for flaw in flaws] == ([("url", True)] if refused else [])
 
 
 async def test_a_name_server_that_is_silent_keeps_no_other_name_and_no_other_work_waiting(

@@ -20,7 +20,7 @@ from malha.platform.db import Tx
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_
 from malha.platform.ids import new_id
-from malha.platform.outward import inward
+from malha.platform.outward import never_asked
 
 PURPOSE = "stock push"
 MOST_LISTINGS = 10_000
@@ -90,7 +90,7 @@ async def put_push(
     secret, made = draft.secret, None
     if draft.kind is PushKind.WEBHOOK:
         refuse([] if draft.url else [Flaw("url", N_("A webhook needs an address."), N_("Write it like https://…"))])
-        refuse(inward("url", draft.url or "", allowed))
+        refuse(never_asked("url", draft.url or "", allowed))
         if secret is None and not (before and before.has_secret):
             secret = made = secrets.token_urlsafe(32)
         says = N_("A secret has at least {least} characters.")

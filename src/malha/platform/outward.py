@@ -616,6 +616,28 @@ def inward(at: str, url: str, allowed: Sequence[str] | None) -> list[Flaw]:
     return [Flaw(at, refused.says, refused.mend, refused.facts)]
 
 
+def never_asked(at: str, url: str, allowed: Sequence[str] | None) -> list[Flaw]:
+    """Return what is wrong with an address, in field `at`, that will be asked as it stands: `inward`, or plain http.
+
+    Plain http goes to what the operator allows only. A name may lead into a network of theirs, so where one is allowed
+    it is judged when something is sent.
+
+    Raises:
+        OutwardRefused: it is no web address, or holds a user.
+    """
+    flaws = inward(at, url, allowed)
+    scheme, host, port, _path = _taken_apart(url)
+    if flaws or allowed is None or scheme == "https":
+        return flaws
+    known, address = [parse_allowed(entry) for entry in allowed], _literal(host)
+    if any(entry.names(host, port) or (address is not None and entry.holds(address)) for entry in known):
+        return []
+    if address is None and any(entry.network for entry in known):
+        return []
+    refused = OutwardRefused(address=f"http://{host}", why=Word(N_("it is not https")))
+    return [Flaw(at, refused.says, refused.mend, refused.facts)]
+
+
 def server_of(address: str) -> tuple[str, str]:
     """Return how and whom an address asks, to compare it; what cannot be taken apart is a server of its own.
 

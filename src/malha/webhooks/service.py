@@ -18,7 +18,7 @@ from malha.platform.eventlog import Recorded
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_
 from malha.platform.ids import UUID
-from malha.platform.outward import LONGEST, inward
+from malha.platform.outward import LONGEST, never_asked
 from malha.webhooks import catalogue, reads, rendering, rules, writes
 from malha.webhooks.errors import (
     DeliveryBeyond,
@@ -343,7 +343,7 @@ async def _row(tx: Tx, draft: EndpointDraft, allowed: Sequence[str] | None) -> d
     known = {channel.code: channel.id for channel in await network.channels(tx)}
     flaws += [_unknown("channels", code) for code in draft.channels or () if code not in known]
     refuse(flaws)
-    refuse(inward("url", draft.url, allowed))
+    refuse(never_asked("url", draft.url, allowed))
     return {
         "name": draft.name.strip(),
         "url": draft.url,

@@ -108,6 +108,15 @@ async def test_a_name_of_any_network_is_saved(network: Shop, ask: Asked, at: str
     assert saved.status_code in {200, 201}, (at, saved.text)
 
 
+async def test_a_webhook_to_a_plain_http_address_is_refused_at_once_and_not_by_its_first_event(network: Shop) -> None:
+    who = {**await network.key(list(PERMISSIONS)), "accept-language": "pt-BR"}
+    body = {"name": "ERP", "url": "http://erp.example/in", "types": ["order.*"]}
+    refused = await network.http.post("/v1/webhooks", json=body, headers=who)
+    assert refused.status_code == 422, refused.text
+    (wrong,) = refused.json()["errors"]
+    assert (wrong["at"], "não é https" in str(wrong)) == ("/url", True)
+
+
 async def _said(shop: Shop, path: str, form: dict[str, Any]) -> str:
     who = {**await shop.session(), "accept-language": "pt-BR"}
     answer = await shop.http.post(path, data=form, headers=who)
