@@ -19,7 +19,7 @@ from psycopg_pool import PoolTimeout
 from malha.api import errors
 from malha.api.replies import Raw
 from malha.platform import db
-from malha.platform.errors import Busy, DatabaseExhausted, DatabaseFull, DatabaseReadOnly, MalhaError
+from malha.platform.errors import Busy, DatabaseExhausted, DatabaseFull, DatabaseReadOnly, DiskFull, MalhaError
 from malha.platform.flaws import Flaw, Invalid
 from malha.platform.i18n import N_, current_language, translate
 from malha.platform.shapes import REQUIRED, flaw_of, words_of
@@ -142,6 +142,8 @@ def refusal_of(error: BaseException) -> MalhaError:
             found = errors.ConstraintRefused()
         case psycopg.DataError():
             found = errors.ValueRefused()
+        case OSError() if (of_disk := DiskFull.told_by(error)) is not None:
+            found = of_disk
         case _:
             found = errors.Internal()
     return found

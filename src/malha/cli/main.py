@@ -111,11 +111,13 @@ def _sentence(error: BaseException) -> str | None:
     """Return what to tell a person about an error with a known reason; None: it is a defect, show it all."""
     from malha.platform.db import refusal_of  # noqa: PLC0415 -- after the command ran
     from malha.platform.embedded import EmbeddedError  # noqa: PLC0415
-    from malha.platform.errors import MalhaError  # noqa: PLC0415
+    from malha.platform.errors import DiskFull, MalhaError  # noqa: PLC0415
     from malha.platform.i18n import current_language, translate  # noqa: PLC0415
     from malha.platform.settings import SettingsError  # noqa: PLC0415
 
     error = refusal_of(error) or error
+    if not getattr(error, "filename", None):  # where a file is named, that says more
+        error = DiskFull.told_by(error) or error
     if isinstance(error, BaseExceptionGroup):
         sentences = [_sentence(inner) for inner in error.exceptions]
         return sentences[0] if all(sentences) else None

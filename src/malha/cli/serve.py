@@ -81,6 +81,7 @@ def serve(
             _importing() as imported,
             database_of(settings) as (ready, server),
         ):
+            ready.secret()  # one that can be neither read nor kept is refused here, not by each process again and again
             if migrate:
                 applied = migrate_surely(ready, server)
                 if applied:

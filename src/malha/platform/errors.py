@@ -5,7 +5,8 @@ second one that says how to mend it. Both sentences are gettext message ids (`ma
 takes the facts. Expected alternatives are values, never exceptions: an exception aborts the transaction.
 """
 
-from typing import Any, ClassVar
+import errno
+from typing import Any, ClassVar, Self
 
 
 class MalhaError(Exception):
@@ -74,6 +75,22 @@ class DatabaseFull(MalhaError):
     says = "The disk of the database is full: nothing can be stored."
     mend = "Make room on it, then send the same request again. What was acknowledged before is safe."
     retry_after = 30
+
+
+class DiskFull(MalhaError):
+    """A disk of this machine, like that of temporary files, has no room left. The database is not meant."""
+
+    status = 503
+    code = "disk_full"
+    says = "A disk of this machine is full."
+    mend = "Make room on it, also where temporary files are kept (TMPDIR), then do the same again."
+    retry_after = 30
+
+    @classmethod
+    def told_by(cls, error: BaseException) -> Self | None:
+        """Return what an error of the system tells of a disk; None: it tells of something else."""
+        full = isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
+        return cls() if full else None
 
 
 class DatabaseReadOnly(MalhaError):
