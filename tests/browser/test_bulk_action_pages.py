@@ -116,6 +116,30 @@ def test_a_phone_chooses_all_of_its_page_and_then_all_that_the_list_finds(visit:
     assert not violations(page)
 
 
+OBSCURED = """() => {
+    const one = document.activeElement, box = one.getBoundingClientRect();
+    if (!one.closest('[data-rows]')) return '';
+    const at = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
+    return at && (one.contains(at) || at.contains(one)) ? '' : (one.ariaLabel || one.textContent).trim();
+}"""
+
+
+@pytest.mark.parametrize("size", [WIDE, {"width": 683, "height": 384}], ids=["wide", "enlarged"])
+def test_what_the_keyboard_goes_to_is_not_behind_what_can_be_done_with_the_chosen(
+    visit: Visit, size: dict[str, int]
+) -> None:
+    page = visit("/orders?view=all", size=size)
+    page.locator("[data-select-row]").first.check()
+    hidden = []
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        hidden.append(page.evaluate(OBSCURED))
+    for _ in range(45):
+        page.keyboard.press("Shift+Tab")
+        hidden.append(page.evaluate(OBSCURED))
+    assert [name for name in hidden if name] == []
+
+
 def test_all_of_the_list_is_given_up_with_any_order_of_the_page(visit: Visit) -> None:
     page = visit("/orders?view=all", size=WIDE, language="en")
     choose_all(page, portuguese=False)

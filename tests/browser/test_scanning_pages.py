@@ -334,3 +334,29 @@ def test_a_field_that_a_phone_is_typed_into_does_not_enlarge_the_page(visit: Vis
         .filter(one => parseFloat(getComputedStyle(one).fontSize) < 16).map(one => one.outerHTML)"""
     assert page.locator("#content select").count() > 0
     assert page.evaluate(small) == []
+
+
+BEHIND = """() => {
+    const one = document.activeElement;
+    if (!one.closest('form[method=post]') || one.closest('.m-form-foot, .m-top, .m-side') || one.type === 'file') return '';
+    const box = one.getBoundingClientRect(); // a field of many lines may be higher than what is left: where it begins is seen
+    const at = document.elementFromPoint(box.x + box.width / 2, one.matches('textarea') ? box.y + 12 : box.bottom - 3);
+    return at && (one.contains(at) || at.contains(one)) ? '' : one.name || one.id;
+}"""
+
+
+@pytest.mark.parametrize("path", ["/receive", "/counts:new", "/transfers:new"])
+def test_a_field_that_is_entered_stands_above_the_foot_beside_the_keys_of_a_phone(
+    visit: Visit, path: str, shelf: list[tuple[int, str, str]]
+) -> None:
+    page = visit(path, size={"width": 390, "height": 480})
+    if path == "/receive":
+        for at in range(3):
+            scan(page, shelf[at][2])
+        expect(page.locator("[data-scan-rows] tr")).to_have_count(3)
+    page.locator("#content form[method=post] :is(input:not([type=hidden]), select)").first.focus()
+    behind = []
+    for _ in range(24):
+        page.keyboard.press("Tab")
+        behind.append(page.evaluate(BEHIND))
+    assert [name for name in behind if name] == []
