@@ -8,7 +8,8 @@ from spine_rows import a_network, an_order, stock, told
 
 from malha.doctor import CHECKS, Finding, Report, checks, examine, examine_in
 from malha.inventory.closing import care_for_ledger, close_one, make_months
-from malha.platform import outbox
+from malha.platform import clocks, outbox
+from malha.platform.clock import now
 from malha.platform.db import Database, Tx
 from malha.platform.ids import UUID, new_id
 from malha.platform.outbox import Event
@@ -493,6 +494,19 @@ async def test_waiting_events_and_late_subscribers_are_told_and_are_no_drift(dat
     assert {f.check for f in report.findings} == {"outbox_backlog", "subscriber_lag", "holds_not_retired"}
     assert (report.drift, report.notices) == (0, 3)
     assert report.healthy
+
+
+@pytest.mark.parametrize("off", [timedelta(minutes=7), timedelta(seconds=-90)])
+async def test_a_machine_whose_clock_is_off_is_told(
+    database: Database, order: UUID, off: timedelta, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "clock" not in {f.check for f in (await examine(database)).findings}
+    monkeypatch.setattr(clocks, "now", lambda: now() + off)
+    report = await examine(database)
+    (found,) = [f for f in report.findings if f.check == "clock"]
+    assert found.rows[0]["seconds"] == pytest.approx(off.total_seconds(), abs=2)
+    assert report.healthy  # nothing disagrees with anything
+    assert "time server" in found.lines("en")[0]
 
 
 async def test_what_holds_back_the_oldest_transaction_is_named(database: Database, order: UUID) -> None:

@@ -11,6 +11,7 @@ from malha.doctor import allotment_reads, capacity_reads, projection_reads, read
 from malha.flows.subscriptions import SUBSCRIPTIONS
 from malha.ordering.model import CLAIMING, GONE, UnitState
 from malha.ordering.rules import PROGRESS, derive_status
+from malha.platform import clocks
 from malha.platform.db import Statement, Tx
 from malha.platform.i18n import N_, translate
 from malha.platform.money import Money
@@ -105,6 +106,15 @@ class ClosingCheck(Check, frozen=True, kw_only=True):
             if rows is not None and name not in closed
         ]
         return [{**row, "total": len(changed)} for row in changed[:cap]]
+
+
+class ClockCheck(Check, frozen=True, kw_only=True):
+    """This machine's clock against the database's."""
+
+    async def rows(self, tx: Tx, cap: int) -> list[dict[str, Any]]:
+        """Return by how many seconds this machine's clock is off, if by more than it may be."""
+        ahead = await clocks.ahead_s(tx)
+        return [{"seconds": round(ahead, 1), "total": 1}][:cap] if abs(ahead) > clocks.APART_S else []
 
 
 class GapCheck(Check, frozen=True, kw_only=True):
@@ -501,6 +511,14 @@ CHECKS: tuple[Check, ...] = (
         says=N_("Slots whose quota was lowered below what is reserved: {total}"),
         row=N_("{location}, {kind}, {day} at {starts}: {reserved} reserved, the quota is now {quota}."),
         statement=capacity_reads.RESERVED_ABOVE_QUOTA,
+    ),
+    ClockCheck(
+        name="clock",
+        drifts=False,
+        says=N_("This machine's clock is not the database's: orders are stamped, released and late at the wrong time."),
+        row=N_(
+            "It is {seconds} seconds ahead of it (behind, where less than 0). Have both set by a time server (NTP)."
+        ),
     ),
     Check(
         name="oldest_transaction",

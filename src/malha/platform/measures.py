@@ -6,6 +6,7 @@ Import after `metrics.share` (see there): importing this decides where values ar
 import msgspec
 from prometheus_client import Counter, Gauge, Histogram
 
+from malha.platform import clocks
 from malha.platform.db import Tx
 
 EVENT_POSITION = Gauge("malha_event_position", "Last position of the event log.", multiprocess_mode="livemostrecent")
@@ -17,6 +18,11 @@ SUBSCRIBER_LAG = Gauge(
 )
 PARKED_KEYS = Gauge(
     "malha_parked_keys", "Aggregates whose events need attention.", ["subscriber"], multiprocess_mode="livemostrecent"
+)
+CLOCK_AHEAD = Gauge(
+    "malha_clock_ahead_seconds",
+    "How far the worker's clock is ahead of the database's.",
+    multiprocess_mode="livemostrecent",
 )
 JOBS = Counter("malha_jobs", "Background jobs ended.", ["task", "outcome"])
 JOB_SECONDS = Histogram("malha_job_seconds", "Time a background job took.", ["task"])
@@ -43,7 +49,8 @@ class _Subscriber(msgspec.Struct, frozen=True):
 
 
 async def measure_events(tx: Tx) -> None:
-    """Set the gauges of the event log and of everybody who reads it."""
+    """Set the gauges of the event log, of everybody who reads it, and of the clock."""
+    CLOCK_AHEAD.set(await clocks.ahead_s(tx))
     log = await tx.one(_Log, MEASURE_LOG)
     EVENT_POSITION.set(log.position)
     OUTBOX_WAITING.set(log.waiting)
