@@ -288,7 +288,9 @@ class Orders(RuleBasedStateMachine):
                     standing = await payments.standing(tx, order_id)
                     assert standing.payable >= 0
                     assert 0 <= standing.refunded <= standing.captured
-                    assert standing.refund_due == max(0, standing.captured - standing.refunded - standing.payable)
+                    assert 0 <= standing.charged_back <= standing.captured
+                    back = standing.refunded + standing.charged_back
+                    assert standing.refund_due == max(0, standing.captured - back - standing.payable)
             report = await examine(self.database)
             assert report.healthy, [f.lines("en") for f in report.findings if f.drifts]
 

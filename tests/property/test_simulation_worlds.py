@@ -93,6 +93,7 @@ def rules_over(content: Content, places) -> Rules:
         location_ids={f"L{p.id}": p.id for p in places},
         tariff=Tariff([]),
         active_services=list,
+        offered_services=list,
     )  # fmt: skip
     groups = {state: [f"L{p.id}" for p in places if p.state == state] for state in STATES}
     return Rules(1, content, known, groups)  # type: ignore[arg-type]  # the fields it reads
