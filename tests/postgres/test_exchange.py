@@ -117,6 +117,27 @@ async def test_of_rows_that_state_other_units_of_the_same_stock_the_last_one_cou
     )
 
 
+async def test_a_table_that_was_exported_undoes_no_sale_when_it_is_sent_back(database, world):
+    exported = b"".join([p async for p in kinds.export(Kind.STOCK, Format.CSV, database, ANA)]).decode("utf-8-sig")
+    meanwhile = "sku;location;on_hand\n" + "".join(f"SKU-{n};DC;1\n" for n in range(2, 6))
+    await do(database, await upload(database, Kind.STOCK, meanwhile.encode()), apply=True)
+    # Who sends it back counted SKU-3, keeps one of SKU-4 back, and means SKU-5 as it is written.
+    changed = (
+        exported.replace("SKU-3;DC;3;", "SKU-3;DC;2;")
+        .replace("SKU-4;DC;3;0;", "SKU-4;DC;3;1;")
+        .replace("SKU-5;DC;3;0;;3", "SKU-5;DC;3;0;;")
+    )
+    run = await do(database, await upload(database, Kind.STOCK, changed.encode()), apply=True)
+    assert (run.changed, run.unchanged, run.bad, run.warned) == (3, 2, 0, 2)
+    async with database.transaction() as tx:
+        there = await tx.tuples("SELECT v.sku, b.on_hand, b.safety FROM balance b JOIN variant v ON v.id = b.sku_id")
+        told = [service.said(row, "en", run.mapping) for row in await reads.flaws(tx, run.id)]
+    assert sorted(there) == [
+        ("SKU-1", 3, 0), ("SKU-2", 1, 0), ("SKU-3", 2, 0), ("SKU-4", 1, 1), ("SKU-5", 3, 0),
+    ]  # fmt: skip
+    assert told[0].startswith("on_hand: On hand is 1 by now. The line says what it said when it was exported")
+
+
 async def test_what_a_person_says_headings_mean_is_remembered_for_files_like_that(database, world):
     table = b"a,b,c\nSKU-1,DC,4\n"
     mapping = {"a": "sku", "b": "location", "c": "on_hand"}
@@ -339,7 +360,7 @@ async def test_people_see_their_own_imports_and_write_only_where_they_may(databa
     run = await do(database, run_id, apply=True, actor=narrow)
     assert (run.created, run.bad) == (1, 1)
     exported = b"".join([p async for p in kinds.export(Kind.STOCK, Format.CSV, database, narrow)]).decode("utf-8-sig")
-    assert exported.splitlines() == ["sku;location;on_hand;safety;owner", "SKU-1;S1;4;0;"]
+    assert exported.splitlines() == ["sku;location;on_hand;safety;owner;exported_on_hand", "SKU-1;S1;4;0;;4"]
     with pytest.raises(NeedsEverywhere):
         await upload(database, Kind.PRICES, b"sku;price\nSKU-1;1,00\n", actor=narrow)
     everywhere = msgspec.structs.replace(narrow, locations=None)

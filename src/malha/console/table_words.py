@@ -36,6 +36,7 @@ COLUMNS: dict[str, str] = {
     "option3_value": N_("Option 3, value"),
     "location": N_("Location"),
     "on_hand": N_("On hand"),
+    "exported_on_hand": N_("On hand when exported"),
     "allotment": N_("Allotment"),
     "quantity": N_("Quantity"),
     "safety": N_("Safety stock"),

@@ -116,7 +116,7 @@ async def file_of(
 
 
 WHOLE = {
-    Kind.STOCK: ("on_hand", "safety"),
+    Kind.STOCK: ("on_hand", "safety", "exported_on_hand"),
     Kind.ALLOTMENTS: ("quantity",),
     Kind.SAFETY_RULES: ("amount",),
     Kind.AHEAD_POLICIES: ("cap", "horizon_days", "handling_days"),

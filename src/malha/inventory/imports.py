@@ -1,7 +1,9 @@
 """Stock from a table, one row per SKU and location, and back.
 
 A row states what is physically there; the ledger gets the difference, so the same file twice changes nothing the second
-time. Of repeated pairs the last row counts, and is told where it says something else. Undoing an import counts back by
+time. A row that was exported and says what it said then is left as it is: what moved meanwhile, a sale say, would be
+undone by a table that was sent back for other rows. Of repeated pairs the last row counts, and is told where it says
+something else. Undoing an import counts back by
 movements of its own, where nothing moved since and nobody's order rests on the units: the ledger is never edited.
 """
 
@@ -23,6 +25,7 @@ from malha.platform.i18n import N_
 from malha.platform.imports import IN_USE, TOUCHED, Left, Outcome, Trace, combine
 from malha.platform.tabular import BadCell, Column, Row, whole
 
+EXPORTED = "exported_on_hand"  # what a row said when it was exported
 SKUS_AT_ONCE = 500
 MAX_SEEN = 2_000_000
 
@@ -51,6 +54,7 @@ COLUMNS = (
     ),
     Column("safety", ("segurança", "estoque de segurança", "safety stock", "buffer"), parse=units),
     Column("owner", ("dono", "dono dos produtos", "consignante", "consignor")),
+    Column(EXPORTED, ("físico ao exportar", "saldo exportado", "on hand when exported"), parse=units),
 )
 
 
@@ -85,7 +89,8 @@ class StockImport:
         stated: dict[tuple[int, int], tuple[int, int]] = {}
         for key, row in good.items():
             was = standing.get(key, (0, 0))
-            stated[key] = (row.values["on_hand"], row.values.get("safety", was[1]))
+            stated[key] = (_stated(row, was[0]), row.values.get("safety", was[1]))
+            combine(outcome, row.line, _moved(row, was[0]), warning=True)
             outcome.created += key not in standing
             outcome.unchanged += key in standing and stated[key] == was
             outcome.changed += key in standing and stated[key] != was
@@ -171,6 +176,22 @@ async def _standing(tx: Tx, keys: Sequence[tuple[int, int]], *, lock: bool) -> d
     return {key: stands for key, stands in locked.items() if key in there or stands != (0, 0)}
 
 
+def _stated(row: Row, there: int) -> int:
+    """Return how many units are there by a row, of which `there` are by now."""
+    on_hand: int = row.values["on_hand"]
+    return there if row.values.get(EXPORTED) == on_hand else on_hand
+
+
+def _moved(row: Row, there: int) -> list[Flaw]:
+    """Return that a row which says what it said when it was exported does not say what is there by now."""
+    on_hand = row.values["on_hand"]
+    if row.values.get(EXPORTED) != on_hand or on_hand == there:
+        return []
+    says = N_("On hand is {units} by now. The line says what it said when it was exported, so that stays.")
+    mend = N_("To set it all the same, empty its cell of what was there at the export.")
+    return [Flaw("on_hand", says, mend, {"units": there})]
+
+
 def _trace(key: tuple[int, int], row: Row, before: tuple[int, int], after: tuple[int, int]) -> Trace:
     def told(stock: tuple[int, int]) -> dict[str, int]:
         return {"on_hand": stock[0], "safety": stock[1]}
@@ -227,6 +248,6 @@ async def stock_pages(database: Database, actor: Actor) -> AsyncIterator[list[li
         after = found[-1].sku
         balances.sort(key=lambda a: (skus[a.sku_id], places[a.location_id]))
         yield [
-            [skus[a.sku_id], places[a.location_id], a.on_hand, a.safety, owners.get(a.location_id, "")]
+            [skus[a.sku_id], places[a.location_id], a.on_hand, a.safety, owners.get(a.location_id, ""), a.on_hand]
             for a in balances
         ]
