@@ -180,7 +180,7 @@ async def test_prices_of_one_call_end_in_one_transaction(shop: Linked):
     shop.peer.refuses["C"] = "not sold here"
     async with counting(shop) as db:
         assert await operating.work(shop.runtime) == 3
-        assert db.opened == 4  # what is due, what of it is taken, a token, what became of it
+        assert db.opened == 5  # what is due, what of it is taken, a token, whether it is still ours, what became of it
     assert shop.peer.prices == {"A": (1, 100), "B": (1, 200)}
     assert sorted(await shop.rows("SELECT entity, state FROM channel_op")) == [
         ("price:A", "done"),

@@ -144,8 +144,9 @@ def calendar_day(day_: date) -> str:
     return i18n.written(day_, pattern)
 
 
-def on_paper(instant: datetime) -> str:
-    """Return day and time as a sheet of paper has them, which is read on other days too: `30 Nov 2026, 14:05`."""
+def read_at() -> str:
+    """Return day and time of this page as a sheet of paper has them, read on other days too: `30 Nov 2026, 14:05`."""
+    instant = now()
     return f"{i18n.written(local(instant).date(), 'd MMM yyyy')}, {clock(instant)}"
 
 
@@ -221,7 +222,7 @@ def environment() -> Environment:
         "day": day,
         "promise_text": promise_text,
         "moment": moment,
-        "on_paper": on_paper,
+        "read_at": read_at,
         "span": span,
         "due_text": due_text,
         "lateness": lateness,
