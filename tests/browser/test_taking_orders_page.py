@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import psycopg
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import APIResponse, Error, Page, Route, expect
 
 from .conftest import NARROW, WIDE, patient, shot, violations
 
@@ -217,6 +218,37 @@ def slots(seeded: str) -> Iterator[None]:
             " WHERE (r.location_id, r.kind, r.day, r.starts) = (s.location_id, s.kind, s.day, s.starts))"
         )
         connection.execute(bump)
+
+
+def test_a_slot_that_is_chosen_while_an_answer_is_under_way_stays_chosen(visit: Visit, slots: None) -> None:
+    page = visit("/orders/new", language="pt-BR")
+    page.locator("#f-channel").select_option("site")
+    add(page, "SKU, GTIN ou parte do nome", "felpa")
+    expect(page.locator("[data-line]")).to_have_count(1)
+    page.locator("#f-postal_code").fill("01310-100")
+    slot = page.get_by_label("Horário de entrega")
+    expect(slot.locator("option").nth(2)).to_be_attached()
+    page.wait_for_load_state("networkidle")
+    under_way: list[tuple[Route, APIResponse]] = []
+
+    def hold(route: Route) -> None:
+        if under_way:
+            route.continue_()
+        else:
+            under_way.append((route, route.fetch()))
+
+    page.route("**/orders/new/offers", hold)
+    page.get_by_label("Pix, a pagar").check()
+    page.wait_for_timeout(1_500)
+    [(route, answer)] = under_way
+    slot.select_option(index=1)
+    value = slot.input_value()
+    with suppress(Error):  # nobody waits for it any more
+        route.fulfill(response=answer)
+    page.wait_for_timeout(1_500)
+    page.wait_for_load_state("networkidle")
+    assert value
+    assert slot.input_value() == value
 
 
 def test_a_slot_that_fills_while_the_form_is_open_is_told_and_stays_chosen_until_another_one_is(

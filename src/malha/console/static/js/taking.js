@@ -6,7 +6,11 @@ const $$ = (selector, from = document) => [...from.querySelectorAll(selector)];
 const form = $("[data-taking]");
 const lines = $("#lines");
 
-const ask = () => document.body.dispatchEvent(new Event("offers"));
+// An answer to what was asked before would draw anew what was just chosen, and lose it: it is not waited for any more.
+const ask = () => {
+  window.htmx?.trigger("#offers", "htmx:abort");
+  document.body.dispatchEvent(new Event("offers"));
+};
 const listOf = (input) => document.getElementById(input.getAttribute("aria-controls"));
 const optionsOf = (input) => $$("[role=option]", listOf(input));
 const pick = (input, next) => {
