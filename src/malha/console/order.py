@@ -114,6 +114,11 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         return [hold for hold in self.holds if hold.resolved_at is None]
 
     @property
+    def came_to(self) -> int:
+        """Return what the order comes to, or came to before it was cancelled, in centavos."""
+        return reads.came_to(self.header)
+
+    @property
     def owed(self) -> int:
         """Return how much of the order nobody paid, whatever tenders promise, in centavos."""
         captured = self.paid.captured if self.paid else 0

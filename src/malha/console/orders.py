@@ -311,7 +311,7 @@ def _row_view(row: OrderRow, due: datetime | None, waiting: payments.Waiting | N
         where=_where(row, waiting),
         due="" if closed or deadline is None else render.due_text(deadline, promise=due is None, state=row.state),
         due_class="" if closed or deadline is None else render.lateness(deadline),
-        total=row.total if row.status == OrderStatus.CANCELLED else row.total - row.cancelled_total,
+        total=reads.came_to(row),
         currency=row.currency,
     )
 

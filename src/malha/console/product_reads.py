@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from enum import StrEnum
+from typing import LiteralString
 
 import msgspec
 
@@ -12,8 +13,14 @@ from malha.platform.text import fold, literal
 COUNT_LIMIT = 10_000
 NOWHERE = "/"  # no category has this path
 
+
+def _lacks(of: LiteralString) -> LiteralString:
+    """Return the condition that a variant, its columns named with `of` in front, lacks a weight or GTIN of its own."""
+    return f"{of}active AND NOT {of}is_kit AND ({of}weight_grams = 0 OR {of}gtin IS NULL)"
+
+
 # By the trigram index on the variants' text; the rest are filters on a table of some ten thousand rows.
-_CONDITIONS = """
+_CONDITIONS: LiteralString = f"""
 FROM product p
 LEFT JOIN category c ON c.id = p.category_id
 WHERE (%(words)s::text[] IS NULL OR p.id IN (
@@ -24,8 +31,7 @@ WHERE (%(words)s::text[] IS NULL OR p.id IN (
         WHEN 'inactive' THEN NOT p.active
         WHEN 'kits' THEN EXISTS (SELECT FROM variant k WHERE k.product_id = p.id AND k.is_kit)
         WHEN 'incomplete' THEN p.active AND (p.ncm IS NULL OR EXISTS (
-            SELECT FROM variant w WHERE w.product_id = p.id AND w.active AND NOT w.is_kit
-            AND (w.weight_grams = 0 OR w.gtin IS NULL)))
+            SELECT FROM variant w WHERE w.product_id = p.id AND {_lacks("w.")}))
         ELSE true END
 """
 _ROW = f"""
@@ -54,21 +60,21 @@ ORDER BY p.code DESC LIMIT %(limit)s::int {_SUMS} ORDER BY p.code DESC
 PRODUCTS_COUNT = f"SELECT count(*)::int FROM (SELECT 1 {_CONDITIONS} LIMIT %(limit)s::int) found"
 
 # By the unique index on SKU: what a view of incomplete products is of. Without an NCM all SKUs of a product lack it.
-LACKING = """
+LACKING: LiteralString = f"""
 SELECT v.sku FROM variant v JOIN product p ON p.id = v.product_id
 WHERE v.sku = ANY (%(skus)s::text[]) AND p.active
-  AND (p.ncm IS NULL OR v.active AND NOT v.is_kit AND (v.weight_grams = 0 OR v.gtin IS NULL))
+  AND (p.ncm IS NULL OR {_lacks("v.")})
 """
 
 # One pass over products and their variants.
-VIEW_COUNTS = """
+VIEW_COUNTS: LiteralString = f"""
 SELECT count(*)::int, count(*) FILTER (WHERE p.active)::int, count(*) FILTER (WHERE NOT p.active)::int,
        count(*) FILTER (WHERE v.some_kit)::int,
        count(*) FILTER (WHERE p.active AND (p.ncm IS NULL OR v.some_lack))::int
 FROM product p
 LEFT JOIN (
     SELECT product_id, bool_or(is_kit) AS some_kit,
-           bool_or(active AND NOT is_kit AND (weight_grams = 0 OR gtin IS NULL)) AS some_lack
+           bool_or({_lacks("")}) AS some_lack
     FROM variant GROUP BY product_id
 ) v ON v.product_id = p.id
 """

@@ -49,7 +49,6 @@ from malha.platform import settings as configuration
 from malha.platform.address import Address
 from malha.platform.clock import now
 from malha.platform.db import Database, Tx
-from malha.platform.i18n import DEFAULT_ZONE
 from malha.platform.ids import UUID
 from malha.platform.money import Money
 from malha.platform.outward import Outward
@@ -392,7 +391,7 @@ async def facts_of(
 async def _zone(tx: Tx, header: orders.Header) -> str:
     """Return by whose calendar days are told: where the order goes, else the retailer's."""
     state = (header.ship_to or {}).get("state", "")
-    return STATE_ZONES.get(state) or (await retailer.current(tx)).timezone or DEFAULT_ZONE
+    return STATE_ZONES.get(state) or (await retailer.zone(tx)).key
 
 
 async def _days_told(

@@ -179,13 +179,17 @@ async def _standing(tx: Tx, keys: Sequence[tuple[int, int]], *, lock: bool) -> d
 def _stated(row: Row, there: int) -> int:
     """Return how many units are there by a row, of which `there` are by now."""
     on_hand: int = row.values["on_hand"]
-    return there if row.values.get(EXPORTED) == on_hand else on_hand
+    return there if _as_exported(row) else on_hand
+
+
+def _as_exported(row: Row) -> bool:
+    """Tell whether a row says what it said when it was exported."""
+    return bool(row.values.get(EXPORTED) == row.values["on_hand"])
 
 
 def _moved(row: Row, there: int) -> list[Flaw]:
     """Return that a row which says what it said when it was exported does not say what is there by now."""
-    on_hand = row.values["on_hand"]
-    if row.values.get(EXPORTED) != on_hand or on_hand == there:
+    if not _as_exported(row) or row.values["on_hand"] == there:
         return []
     says = N_("On hand is {units} by now. The line says what it said when it was exported, so that stays.")
     mend = N_("To set it all the same, empty its cell of what was there at the export.")

@@ -143,6 +143,11 @@ class Page(msgspec.Struct, frozen=True):
     next: Place | None
 
 
+def came_to(order: "OrderRow | Header") -> int:
+    """Return what an order comes to without what was cancelled, in centavos; one that is, what it came to."""
+    return order.total if order.status == OrderStatus.CANCELLED else order.total - order.cancelled_total
+
+
 class Header(msgspec.Struct, frozen=True, kw_only=True):
     """An order's own facts, with the names of what it refers to."""
 

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Protocol
 
 import msgspec
 
@@ -60,6 +61,25 @@ class Secured(msgspec.Struct, frozen=True):
     def suffices(self) -> bool:
         """Tell whether nothing waits for money."""
         return self.enough or self.waived
+
+
+class WentBack(Protocol):
+    """What was taken, of a tender or an order, and what of it went back."""
+
+    @property
+    def captured(self) -> int:
+        """Return what was taken, in centavos."""
+        ...
+
+    @property
+    def refunded(self) -> int:
+        """Return what we gave back."""
+        ...
+
+    @property
+    def charged_back(self) -> int:
+        """Return what the customer fetched back through their bank, refunded or not."""
+        ...
 
 
 class Sums(msgspec.Struct, frozen=True):

@@ -7,6 +7,7 @@ from typing import Any, LiteralString
 import msgspec
 
 from malha.network import reads as network
+from malha.payments import rules
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
 from malha.platform.text import fold, whole_in
@@ -27,12 +28,12 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def refundable(self) -> int:
         """Return what can still be given back."""
-        return max(self.captured - self.refunded - self.charged_back, 0)
+        return rules.kept(self)
 
     @property
     def lost(self) -> int:
         """Return what went back twice: refunded, and charged back."""
-        return max(self.refunded + self.charged_back - self.captured, 0)
+        return rules.lost(self)
 
 
 class TenderRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +57,7 @@ class TenderRow(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def refundable(self) -> int:
         """Return what can still be given back on this tender."""
-        return max(self.captured - self.refunded - self.charged_back, 0)
+        return rules.kept(self)
 
     @property
     def missing(self) -> int:

@@ -17,7 +17,7 @@ from malha.payments.errors import (
     RefundedTooMuch,
     VoidedTooMuch,
 )
-from malha.payments.model import FactKind, PaymentState, Sums, Tender, TenderKind
+from malha.payments.model import FactKind, PaymentState, Sums, Tender, TenderKind, WentBack
 from malha.platform.errors import MalhaError
 from malha.platform.money import Money
 
@@ -166,14 +166,19 @@ def is_taken_back(payable: int, covered: int, sums: Sums) -> bool:
     return covered <= 0 or covered + sums.refunded < payable
 
 
+def kept(of: WentBack) -> int:
+    """Return what we have of it still, in centavos; it can be given back."""
+    return max(of.captured - of.refunded - of.charged_back, 0)
+
+
+def lost(of: WentBack) -> int:
+    """Return what went back twice in centavos, refunded and charged back: the bank is to be told."""
+    return max(of.refunded + of.charged_back - of.captured, 0)
+
+
 def refund_due(payable: int, sums: Sums) -> int:
     """Return what is to be given back in centavos: what we have beyond what is payable."""
-    return max(0, sums.captured - sums.refunded - sums.charged_back - max(payable, 0))
-
-
-def lost(sums: Sums) -> int:
-    """Return what went back twice in centavos, refunded and charged back: the bank is to be told."""
-    return max(0, sums.refunded + sums.charged_back - sums.captured)
+    return max(0, kept(sums) - max(payable, 0))
 
 
 def shares_of_refund(due: int, tenders: Sequence[Tender]) -> list[tuple[int, int]]:
@@ -182,7 +187,7 @@ def shares_of_refund(due: int, tenders: Sequence[Tender]) -> list[tuple[int, int
     The last that can give all of it alone; else those that can give the most first. `due` is at most what is captured
     and did not go back.
     """
-    left = {t.position: max(t.sums.captured - t.sums.refunded - t.sums.charged_back, 0) for t in tenders}
+    left = {t.position: kept(t.sums) for t in tenders}
     alone = [position for position, most in left.items() if most >= due > 0]
     if alone:
         return [(alone[-1], due)]

@@ -169,13 +169,12 @@ def solve_hard(
     """Place all that can be placed. `have` gives, per line and position, the units of it that could be served alone."""
     case = _Case(lane, lines, stock, have, charges)
     costs, planned, exact, unplaced = _solve(case)
-    brackets = case.brackets
     parts = [n for n in range(len(lines)) if not case.where(n)] if unplaced else []
     if parts and case.shares(range(len(lines))):
         # Whole lines may have taken what a line in parts needs there, and could come from elsewhere.
         other = _Case(lane, lines, stock, have, charges)
+        other.brackets = case.brackets  # who replays it looks at both, too
         found = _solve(other, parts)
-        brackets |= other.brackets  # who replays it looks at both, too
         if sum(missing for _, missing in found[-1]) < sum(missing for _, missing in unplaced):
             case, (costs, planned, exact, unplaced) = other, found
     shipped = [
@@ -192,7 +191,7 @@ def solve_hard(
     for position, _, _ in shipped:
         if costs[position] < 0 or not exact:
             costs[position] = total >> SCALE_BITS
-    return Hard(shipped, unplaced, costs, brackets | case.brackets, exact)
+    return Hard(shipped, unplaced, costs, case.brackets, exact)
 
 
 Solved = tuple[list[int], int, bool, list[tuple[int, int]]]

@@ -384,14 +384,17 @@ SELECT o.key FROM unnest(%(keys)s::uuid[], %(attempts)s::int[]) AS w(key, attemp
 WHERE o.attempts = w.attempts AND o.state = 'waiting'
   AND o.taken_until > clock_timestamp() + make_interval(secs => %(least)s::float8)
 """
+# Unless somebody else has them by now.
+_FENCE = "WHERE o.key = w.key AND o.attempts = w.attempts AND o.state = 'waiting' RETURNING o.key"
 # Where the lease is nearly over, or is over and nobody has come: nobody does while it lasts anew.
-KEEP_OPS = """
+KEEP_OPS = (
+    """
 UPDATE channel_op o SET taken_until = clock_timestamp() + make_interval(secs => %(lease)s::float8)
 FROM unnest(%(keys)s::uuid[], %(attempts)s::int[]) AS w(key, attempts)
-WHERE o.key = w.key AND o.attempts = w.attempts AND o.state = 'waiting' RETURNING o.key
 """
-# What became of things that were taken, many at once, unless somebody else has them by now.
-_FENCE = "WHERE o.key = w.key AND o.attempts = w.attempts AND o.state = 'waiting' RETURNING o.key"
+    + _FENCE
+)
+# What became of things that were taken, many at once.
 END_OPS = (
     """
 UPDATE channel_op o SET state = 'done', taken_until = NULL, sending = false, doubtful = false, cause = NULL,
