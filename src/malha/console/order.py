@@ -701,6 +701,8 @@ def _mending(facts: Facts, hold: HoldRow) -> Step | None:
 
 def _lacking(hold: HoldRow) -> str:
     """Return the parts of an address that a hold says are missing, in the reader's language; empty: it says none."""
+    if hold.kind != HoldKind.ADDRESS:  # of a payment it is an amount that is missing
+        return ""
     return ", ".join(_(words.LACKING[part]) for part in hold.detail.get("missing", ()) if part in words.LACKING)
 
 
