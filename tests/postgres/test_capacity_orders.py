@@ -99,11 +99,11 @@ async def test_an_order_with_a_slot_has_its_place_is_promised_its_end_and_begun_
     assert await shop.tuples(TAKEN) == [(NINE, 0, 1)]
 
 
-async def test_an_order_without_a_slot_is_as_it_was(shop: Shop) -> None:
+async def test_an_order_without_a_slot_takes_none_and_is_promised_when_it_is_ready(shop: Shop) -> None:
     placed = await shop.submit(1)
     ((promised, release, _),) = await shop.tuples(HEADER, id=placed.id)
-    assert (promised, placed.holds) == (None, [])
-    assert release <= now()  # type: ignore[operator]
+    assert placed.holds == []
+    assert release <= now() < promised  # type: ignore[operator]
     assert await shop.tuples("SELECT 1 FROM capacity_slot") == []
 
 

@@ -16,7 +16,7 @@ import psycopg
 import pytest
 
 import malha
-from malha.platform import embedded
+from malha.platform import buffers, embedded
 from malha.platform.embedded import OWN_UID, VOLATILE, EmbeddedError, EmbeddedPostgres
 from malha.platform.processes import descendants, is_alive
 
@@ -417,3 +417,23 @@ def test_another_user_runs_one_of_their_own_and_nobody_elses(home: Path) -> None
         owner.process.send_signal(signal.SIGTERM)
         owner.process.wait(30)
         assert not is_alive(server_pid)
+
+
+def test_what_it_keeps_of_its_pages_follows_its_data_at_every_start(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def kept(server: EmbeddedPostgres) -> str:
+        with psycopg.connect(server.url) as connection:
+            [(buffers_,)] = connection.execute("SHOW shared_buffers").fetchall()
+        return str(buffers_)
+
+    mine = {"fsync": "off", "full_page_writes": "off"}
+    with EmbeddedPostgres(home, settings=mine) as server:
+        assert kept(server) == "96MB"
+    monkeypatch.setattr(buffers, "SMALL", 1 << 20)
+    monkeypatch.setattr(buffers, "LEAST", 32 << 20)
+    monkeypatch.setattr(buffers, "data_bytes", lambda place: (640 << 20) if place == server.pgdata else 0)
+    with EmbeddedPostgres(home, settings=mine) as server:
+        assert kept(server) == "160MB"
+    with EmbeddedPostgres(home, settings=mine | {"shared_buffers": "48MB"}) as server:  # somebody said so
+        assert kept(server) == "48MB"

@@ -53,7 +53,7 @@ def test_an_empty_variable_counts_as_not_set() -> None:
         ("MALHA_RETAILER", "Loja Azul", "Use lower-case letters, digits and underscores, like loja_azul."),
         ("MALHA_PUBLIC_URL", "oms.example.com", "Write it with its scheme"),
         ("MALHA_CURRENCY", "R$", "Use a code of three capital letters, like BRL."),
-        ("MALHA_POSTGRES_SHARED_BUFFERS", "lots", "Write a number and a unit, like 128MB."),
+        ("MALHA_POSTGRES_SHARED_BUFFERS", "lots", "Write auto, or a number and a unit, like 128MB."),
         ("MALHA_CONFIG", "/no/such.toml", "MALHA_CONFIG is '/no/such.toml', but there is no such file."),
         ("DATABASE_URL", "mysql://u:hunter2@h/x", "DATABASE_URL is (not shown), which cannot be used. Only PostgreSQL"),
     ],

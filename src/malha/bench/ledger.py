@@ -155,15 +155,26 @@ def ledger(rows: int, say: Say) -> Iterator[tuple[Ledger, dict[str, Any]]]:
             _write(url, found, say)
             say("Closing the months that are over")
             asyncio.run(_close(url))
+            made = time.monotonic() - begun
+            say("Starting the server again: what it keeps of its pages follows its data")
+            postgres.stop()
+            url = postgres.start()
             figures = {
                 "ledger_rows": sum(month.rows for month in found),
                 "ledger_rows_wanted": wanted,
                 "ledger_partitions": len(found),
-                "ledger_made_s": round(time.monotonic() - begun, 1),
+                "ledger_made_s": round(made, 1),
+                "ledger_shared_buffers_mb": _shared_buffers(url),
             }
             yield Ledger(Ground(home, url), found), figures
         finally:
             postgres.stop()
+
+
+def _shared_buffers(url: str) -> int:
+    with psycopg.connect(url) as connection:
+        row = connection.execute("SELECT pg_size_bytes(current_setting('shared_buffers')) >> 20").fetchone()
+    return int(row[0]) if row else 0
 
 
 def _write(url: str, found: list[Month], say: Say) -> None:

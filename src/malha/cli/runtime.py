@@ -18,7 +18,7 @@ import msgspec
 
 from malha.platform import i18n, logs
 from malha.platform.embedded import EmbeddedPostgres, make_own, server_at
-from malha.platform.settings import PREFIX, Settings, load
+from malha.platform.settings import BY_DATA, PREFIX, Settings, load
 
 RECOVERY_PATIENCE_S = 300.0
 _RECOVERS = re.compile("starting up|shutting down|recovery mode|not yet accepting")  # the server's own words
@@ -35,10 +35,11 @@ def embedded(settings: Settings, more: Mapping[str, str] = MappingProxyType({}))
     base = load().data_dir
     if base in settings.data_dir.parents:  # a directory within Malha's own, like the demo's
         make_own(base)
+    kept = settings.postgres_shared_buffers
     return EmbeddedPostgres(
         settings.data_dir,
         settings={
-            "shared_buffers": settings.postgres_shared_buffers,
+            **({} if kept == BY_DATA else {"shared_buffers": kept}),
             "max_connections": str(settings.postgres_max_connections),
             **more,
         },

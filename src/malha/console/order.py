@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 from zlib import crc32
+from zoneinfo import ZoneInfo
 
 import msgspec
 from litestar import Request, get
@@ -46,7 +47,7 @@ from malha.ordering.model import (
     Unit,
     UnitState,
 )
-from malha.ordering.promised_days import ends_at
+from malha.ordering.promised_days import ends_at, is_by_day
 from malha.ordering.reads import Header, HoldRow, LineRow, NoteRow, UnitRow
 from malha.payments import reads as payments
 from malha.payments import service as paying
@@ -461,15 +462,21 @@ def _promise(facts: Facts) -> str:
     present = facts.header.promised_at
     if present is None:
         return ""
-    state = _state_of(facts)
     last = facts.header.complete_at
-    says = _("Promised for {day}.", day=render.promise_text(present, state))
+    says = _("Promised for {day}.", day=_promised_for(facts, present))
     if last and last > present:
-        says += " " + _("All of it is promised for {day}.", day=render.promise_text(last, state))
+        says += " " + _("All of it is promised for {day}.", day=_promised_for(facts, last))
     first = facts.first_promise
     if not first or first == present:
         return says
-    return f"{says} {_('First for {day}.', day=render.promise_text(first, state))}"
+    return f"{says} {_('First for {day}.', day=_promised_for(facts, first))}"
+
+
+def _promised_for(facts: Facts, at: datetime) -> str:
+    """Return the day a promise means, as people say it; of what is fetched, the hour."""
+    if facts.header.method == "pickup" and not is_by_day(at, ZoneInfo(i18n.current_zone())):
+        return render.moment(at)
+    return render.promise_text(at, _state_of(facts))
 
 
 def _state_of(facts: Facts) -> str | None:
@@ -486,7 +493,7 @@ def _slips(facts: Facts) -> str:
     why = _(SLIP_WORDS[Slip(slip.reason)])
     if slip.expected_at is None:
         return _("It cannot keep that day, and no other can be said: {why}.", why=why)
-    return _("Its plan comes to {day}: {why}.", day=render.promise_text(slip.expected_at, _state_of(facts)), why=why)
+    return _("Its plan comes to {day}: {why}.", day=_promised_for(facts, slip.expected_at), why=why)
 
 
 def _late(facts: Facts) -> Answer:  # noqa: PLR0911 -- a table of cases, one sentence each

@@ -1,6 +1,7 @@
 """Promises that slip, on screen: orders whose plan cannot keep their day, and the button that promises another."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, ClassVar
 
 from litestar import Request, get, post
@@ -11,6 +12,7 @@ from malha.flows import promises_slip
 from malha.fulfillment import slip_reads as reads
 from malha.fulfillment import slipping
 from malha.fulfillment.slip_reads import SlipRow
+from malha.platform import i18n
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_, _, n_
 from malha.platform.ids import id_in
@@ -40,6 +42,23 @@ def asked_of(query: Mapping[str, str]) -> Asked:
     """Return what an address asks."""
     reason = query.get("reason", "")
     return Asked(reason=reason if reason in set(Slip) else "", after=query.get("after", "")[:80])
+
+
+def said(row: SlipRow, at: datetime) -> str:
+    """Return a day as it is promised or expected; of what is fetched, the hour."""
+    if row.method == "pickup":
+        return render.moment(at)
+    return render.calendar_day(render.promised_day(at, row.to_state))
+
+
+def lateness(row: SlipRow) -> str:
+    """Return how late an order would be, as people say it: `2` days; of what is fetched on its day `3 h`."""
+    days = days_late(row)
+    if days is None or row.expected_at is None:
+        return ""
+    if row.method == "pickup" and not days:
+        return render.span(row.expected_at - row.promised_at)
+    return i18n.number(days)
 
 
 def days_late(row: SlipRow) -> int | None:
@@ -74,7 +93,16 @@ async def slipping_page(request: Request[Any, Any, Any]) -> Response[str]:
     ]
     page = {
         "asked": asked,
-        "rows": [(row, _(SLIP_WORDS[Slip(row.reason)]), days_late(row)) for row in shown],
+        "rows": [
+            (
+                row,
+                _(SLIP_WORDS[Slip(row.reason)]),
+                said(row, row.promised_at),
+                row.expected_at and said(row, row.expected_at),
+                lateness(row),
+            )
+            for row in shown
+        ],
         "views": [(word, asked.address(reason=key), n, key == asked.reason) for key, word, n in views],
         "total": total,
         "dated": dated,
@@ -86,7 +114,7 @@ async def slipping_page(request: Request[Any, Any, Any]) -> Response[str]:
         "whole": scope is None,
     }
     template = "promises/slipping_body.html" if web.wants_part(request) else "promises/slipping.html"
-    return render.html(template, shell=around, may=around.may, page=page, promised_day=render.promised_day)
+    return render.html(template, shell=around, may=around.may, page=page)
 
 
 @post(PATH, opt={"permission": CHANGE}, status_code=200)

@@ -1,14 +1,15 @@
 """Why this date: what a promise was made of, as it is drawn."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
 
 import msgspec
 
 from malha.console import render
 from malha.platform import i18n
 from malha.platform.i18n import _, n_
-from malha.promising.reads import MadeOf, MadeParcel
+from malha.promising.reads import MadeAtPickup, MadeOf, MadeParcel
 
 
 class Parcel(msgspec.Struct, frozen=True):
@@ -31,6 +32,7 @@ class WhyDate(msgspec.Struct, frozen=True, kw_only=True):
     subtitle: str
     headline: str
     sentences: list[str]
+    ready: list[tuple[str, str]]  # of what is fetched: what, when
     parcels: list[Parcel]
     supply: list[str]
 
@@ -46,6 +48,14 @@ def drawn(found: Sequence[MadeOf], names: Mapping[int, str]) -> WhyDate | None:
     if made.parcels:
         sentences.append(
             _("Days under way are working days of {state}: no Saturday, no Sunday, no holiday.", state=made.to_state)
+        )
+    if made.ready is not None and made.ready.late_days:
+        sentences.append(
+            n_(
+                "The location was learned to be late by {n} working day.",
+                "The location was learned to be late by {n} working days.",
+                made.ready.late_days,
+            )
         )
     if learned and made.level is not None and made.version is not None:
         sentences.append(
@@ -65,6 +75,7 @@ def drawn(found: Sequence[MadeOf], names: Mapping[int, str]) -> WhyDate | None:
         subtitle=_("worked out {time}", time=render.moment(made.decided_at)),
         headline=_headline(made, several=several),
         sentences=sentences,
+        ready=[] if made.ready is None else _ready(made.ready),
         parcels=[_parcel(parcel, made.arrives, names) for parcel in made.parcels],
         supply=[
             _(
@@ -78,7 +89,25 @@ def drawn(found: Sequence[MadeOf], names: Mapping[int, str]) -> WhyDate | None:
     )
 
 
+def _ready(ready: MadeAtPickup) -> list[tuple[str, str]]:
+    """Return the steps to the hour at which goods are ready, on the location's clock."""
+    steps = [(_("Fetched at"), ready.location_name or ready.location)]
+    if ready.there_at is not None:
+        steps.append((_("All of it is there"), _clock(ready.there_at, ready.timezone)))
+    steps.append((_("Released until"), ready.cut_off.strftime("%H:%M")))
+    if ready.late_days:
+        steps.append((_("Work is due"), _clock(ready.due_at, ready.timezone)))
+    return [*steps, (_("Ready"), _clock(ready.ready_at, ready.timezone))]
+
+
+def _clock(at: datetime, zone: str) -> str:
+    there = at.astimezone(ZoneInfo(zone))
+    return f"{render.calendar_day(there.date())}, {there:%H:%M}"
+
+
 def _headline(made: MadeOf, *, several: bool) -> str:
+    if made.ready is not None:
+        return _headline_of_pickup(made, _clock(made.ready.ready_at, made.ready.timezone))
     if made.arrives is None:
         return _("The date comes from goods that are on order.")
     if made.stated:
@@ -88,6 +117,14 @@ def _headline(made: MadeOf, *, several: bool) -> str:
     if several:
         return _("The last parcel arrives {day}: that is the date.", day=render.calendar_day(made.arrives))
     return _("The parcel arrives {day}: that is the date.", day=render.calendar_day(made.arrives))
+
+
+def _headline_of_pickup(made: MadeOf, ready: str) -> str:
+    if made.stated:
+        return _("The channel promised the date. Ours would have been {day}.", day=ready)
+    if made.supply:
+        return _("What is there is ready {day}; the rest has days of its own.", day=ready)
+    return _("The goods are ready {day}: that is the date.", day=ready)
 
 
 def _parcel(parcel: MadeParcel, arrives: date | None, names: Mapping[int, str]) -> Parcel:

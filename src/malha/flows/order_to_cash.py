@@ -14,7 +14,7 @@ import structlog
 from psycopg.errors import DeadlockDetected
 
 from malha.capacity import picking
-from malha.fulfillment import giving_back, pickups, reslotting, short_reads, shut
+from malha.fulfillment import giving_back, pickups, reslotting, short_reads, shut, slipping
 from malha.fulfillment import service as fulfillment
 from malha.intake import awaiting, replanning, ruled, supplying
 from malha.inventory.ahead import reads as ahead_reads
@@ -73,8 +73,14 @@ async def settle_work(tx: Tx, events: list[Recorded]) -> None:
 
 
 async def release_again(tx: Tx, events: list[Recorded]) -> None:
-    """What a location gave back has another place, or no hold keeps it any more: it goes on without a second window."""
+    """What a location gave back has another place, or no hold keeps it any more: it goes on without a second window.
+
+    Who paid too late for the day that was promised is promised another.
+    """
     await fulfillment.release_again(tx, _orders(events))
+    resolved = [(event.id, event.facts()) for event in events if event.type == "order.hold_resolved"]
+    paid = {UUID(id_) for id_, of in resolved if of["kind"] == HoldKind.PAYMENT and not of.get("forced")}
+    await slipping.promise_paid(tx, paid)
 
 
 async def follow_goods(tx: Tx, events: list[Recorded]) -> None:
@@ -102,6 +108,7 @@ async def place_again(tx: Tx, events: list[Recorded]) -> None:
             await replanning.place_units(tx, order_id, locked=True)
         if order_id in moved | mapped | paid_late | freed:
             await _say_what_is_short(tx, order_id)
+    await slipping.promise_paid(tx, paid_late.intersection(wanted))
 
 
 async def _say_what_is_short(tx: Tx, order_id: UUID) -> None:

@@ -43,6 +43,7 @@ from malha.ordering import reads as orders
 from malha.ordering import rules as ordering_rules
 from malha.ordering import service as ordering
 from malha.ordering.model import GONE, HoldKind, OrderStatus, UnitState
+from malha.ordering.promised_days import is_by_day
 from malha.ordering.tracking import tracking_address
 from malha.platform import jobs, mail, signing
 from malha.platform import settings as configuration
@@ -358,7 +359,8 @@ async def facts_of(
     zone = ZoneInfo(await _zone(tx, header))
     pickup = await _pickup(tx, order_id, event, zone)
     replaced = _replaced(event)
-    days = await _days_told(tx, order_id, header, event, zone)
+    hours = header.method == "pickup"
+    days = [_said(at, zone, hours=hours) for at in await _promises_told(tx, order_id, header, event)]
     # Nothing is said of an amount when the substitute costs what the customer had agreed to.
     amount = (event.get("amount") or None) if replaced else event.get("amount")
     keys = signing.keys_of(settings)
@@ -368,9 +370,9 @@ async def facts_of(
         customer_name=rules.first_name(header.buyer_name),
         order_total=Money(header.total - header.cancelled_total, currency),
         order_date=header.placed_at.astimezone(zone).date(),
-        promised_day=_day(event.get("promised_at"), zone) or max(days, default=None),
-        first_day=min(days) if not event.get("promised_at") and len(set(days)) > 1 else None,
-        former_day=_day(event.get("former_at"), zone),
+        promised_day=_day(event.get("promised_at"), zone, hours=hours) or (days[-1] if days else None),
+        first_day=days[0] if days and not event.get("promised_at") and days[0] != days[-1] else None,
+        former_day=_day(event.get("former_at"), zone, hours=hours),
         promise_reason=str(event.get("why", "")),
         tracking_address=tracking_address(keys, settings.address, order_id, at=now(), to=to),
         items=tuple(item(n, row.quantity - gone[n]) for n, row in rows.items() if row.quantity > gone[n]),
@@ -394,26 +396,30 @@ async def _zone(tx: Tx, header: orders.Header) -> str:
     return STATE_ZONES.get(state) or (await retailer.zone(tx)).key
 
 
-async def _days_told(
-    tx: Tx, order_id: UUID, header: orders.Header, event: Mapping[str, Any], zone: ZoneInfo
-) -> list[date]:
-    """Return the promised days of what a message is of: of the parcels that an event names, else of all to come."""
+async def _promises_told(tx: Tx, order_id: UUID, header: orders.Header, event: Mapping[str, Any]) -> list[datetime]:
+    """Return the promises of what a message is of, soonest first: of parcels an event names, else of all to come."""
     first = header.promised_at
     own = await orders.line_promises(tx, order_id) if first is not None else {}
     if first is None or not own:
-        return [] if first is None else [first.astimezone(zone).date()]
+        return [] if first is None else [first]
     living = [u for u in await orders.units(tx, order_id) if u.state != UnitState.CANCELLED]
     told = {str(event.get("shipment_id")), *(str(s.get("id")) for s in event.get("shipments") or ())}
     sent = [u for u in living if str(u.shipment_id) in told - {"None"}]
     left = [u for u in living if u.state not in GONE]
-    return [own.get(u.line, first).astimezone(zone).date() for u in sent or left or living]
+    return sorted(own.get(u.line, first) for u in sent or left or living)
 
 
-def _day(said: object, zone: ZoneInfo) -> date | None:
-    """Return the day of an instant, as an event or a row says it."""
+def _day(said: object, zone: ZoneInfo, *, hours: bool) -> date | None:
+    """Return the day of an instant, as an event or a row says it; see `_said`."""
     if isinstance(said, str):
         said = datetime.fromisoformat(said)
-    return said.astimezone(zone).date() if isinstance(said, datetime) else None
+    return _said(said, zone, hours=hours) if isinstance(said, datetime) else None
+
+
+def _said(promised_at: datetime, zone: ZoneInfo, *, hours: bool) -> date:
+    """Return what is said of a promise: its day; with `hours` (it is fetched) the hour as well, if it is for one."""
+    there = promised_at.astimezone(zone)
+    return there if hours and not is_by_day(promised_at, zone) else there.date()
 
 
 def _replaced(event: Mapping[str, Any]) -> list[tuple[int, int, int]]:

@@ -8,18 +8,24 @@ from malha.platform.db import Tx
 from malha.platform.ids import UUID
 from malha.promising.slipping import Part, Slip
 
+# Sent to a state that is known, or fetched without a slot: who has one comes in it, whatever calendars say.
+_WATCHED = """
+      o.status NOT IN ('ready', 'shipped', 'delivered', 'cancelled')
+      AND CASE o.method WHEN 'ship' THEN o.ship_state IS NOT NULL ELSE NOT EXISTS (
+          SELECT FROM capacity_reservation r
+          WHERE r.order_id = o.id AND r.state = 'confirmed' AND r.kind = 'pickup') END
+"""
+
 # A page of orders by the partial index on promises, the soonest first, each unit that has not left with its work and
 # with what the newest decision made of its location (a few rows by primary key). An order that somebody holds for
 # anything but a shortage is left out: nobody knows when it goes on, and it is looked at again once it does. Units that
 # wait for supply follow it (`intake.supplying`).
-PARTS = """
+_PARTS = """
 WITH page AS MATERIALIZED (
-    SELECT o.id, o.promised_at, o.release_after, o.ship_state, o.service_id
+    SELECT o.id, o.promised_at, o.release_after, CASE WHEN o.method = 'ship' THEN o.ship_state END AS to_state,
+           o.service_id, CASE WHEN o.method = 'pickup' THEN o.pickup_location_id END AS pickup
     FROM sales_order o
-    WHERE o.promised_at > now() AND o.status NOT IN ('ready', 'shipped', 'delivered', 'cancelled')
-      AND o.method = 'ship' AND o.ship_state IS NOT NULL
-      AND (%(orders)s::uuid[] IS NULL OR o.id = ANY (%(orders)s::uuid[]))
-      AND (%(after)s::timestamptz IS NULL OR (o.promised_at, o.id) > (%(after)s::timestamptz, %(behind)s::uuid))
+    WHERE o.promised_at IS NOT NULL AND {watched} AND {asked}
     ORDER BY o.promised_at, o.id LIMIT %(most)s::int
 ), part AS (
     SELECT p.id, u.location_id, u.fulfillment_id, coalesce(l.promised_at, p.promised_at) AS promised_at,
@@ -32,7 +38,7 @@ WITH page AS MATERIALIZED (
                       WHERE h.order_id = p.id AND h.resolved_at IS NULL AND h.kind <> 'shortage')
     GROUP BY 1, 2, 3, 4
 )
-SELECT part.id AS order_id, part.promised_at, p.release_after, p.ship_state AS to_state, part.lines, part.units,
+SELECT part.id AS order_id, part.promised_at, p.release_after, p.to_state, p.pickup, part.lines, part.units,
        part.location_id AS location, part.fulfillment_id IS NOT NULL AS released, f.due_at,
        coalesce(leg.service, f.service_id, p.service_id) AS service, leg.grams, leg.leaves, leg.days,
        coalesce(leg.learned, false) AS learned,
@@ -55,13 +61,23 @@ LEFT JOIN LATERAL (
 ) made ON true
 ORDER BY p.promised_at, p.id
 """
+PARTS = _PARTS.replace("{watched}", _WATCHED).replace(
+    "{asked}",
+    """o.promised_at > now()
+      AND (%(after)s::timestamptz IS NULL OR (o.promised_at, o.id) > (%(after)s::timestamptz, %(behind)s::uuid))""",
+)
+# By primary key.
+PARTS_OF = _PARTS.replace("{watched}", _WATCHED).replace(
+    "{asked}",
+    """o.id = ANY (%(orders)s::uuid[])
+      AND o.promised_at > CASE WHEN %(over)s::boolean THEN '-infinity' ELSE now() END""",
+)
 
 # The key the next page begins behind: the last order of this one, whether any of it is left to send or not.
-LAST_OF_PAGE = """
+LAST_OF_PAGE = f"""
 SELECT o.promised_at, o.id FROM (
     SELECT o.promised_at, o.id FROM sales_order o
-    WHERE o.promised_at > now() AND o.status NOT IN ('ready', 'shipped', 'delivered', 'cancelled')
-      AND o.method = 'ship' AND o.ship_state IS NOT NULL
+    WHERE o.promised_at > now() AND {_WATCHED}
       AND (%(after)s::timestamptz IS NULL OR (o.promised_at, o.id) > (%(after)s::timestamptz, %(behind)s::uuid))
     ORDER BY o.promised_at, o.id LIMIT %(most)s::int
 ) o ORDER BY o.promised_at DESC, o.id DESC LIMIT 1
@@ -71,8 +87,8 @@ SELECT o.promised_at, o.id FROM (
 # there is enough, found by the order (LIMIT keeps the planner from hashing all units).
 SLIPPING = """
 SELECT s.order_id, o.number, c.name AS channel, s.found_at, s.promised_at, s.expected_at, s.lines::int[] AS lines,
-       s.reason, l.code AS location, l.name AS location_name, o.buyer_name, o.ship_state AS to_state,
-       o.total, o.currency,
+       s.reason, l.code AS location, l.name AS location_name, o.buyer_name, o.method,
+       CASE WHEN o.method = 'ship' THEN o.ship_state END AS to_state, o.total, o.currency,
        (SELECT count(DISTINCT made_at)::int FROM order_promise p
         WHERE p.order_id = s.order_id AND p.made_by = 'system') AS told
 FROM promise_slip s
@@ -101,6 +117,12 @@ WHERE s.order_id = ANY (%(orders)s::uuid[]) AND (%(scope)s::int[] IS NULL OR (
 """
 
 # By primary key.
+STATED = """
+SELECT order_id FROM routing_decision
+WHERE order_id = ANY (%(orders)s::uuid[]) AND attempt = 1 AND (promise ->> 'stated')::boolean
+"""
+
+# By primary key.
 SLIP_OF = "SELECT promised_at, expected_at, reason FROM promise_slip WHERE order_id = %(order_id)s::uuid"
 
 
@@ -118,6 +140,7 @@ class SlipRow(msgspec.Struct, frozen=True, kw_only=True):
     location: str | None
     location_name: str | None
     buyer_name: str | None
+    method: str
     to_state: str | None
     total: int
     currency: str
@@ -136,17 +159,17 @@ Place = tuple[datetime, UUID]
 
 
 async def parts(
-    tx: Tx, *, orders: list[UUID] | None = None, after: Place | None = None, most: int
+    tx: Tx, *, orders: list[UUID] | None = None, after: Place | None = None, most: int, over: bool = False
 ) -> tuple[list[Part], Place | None]:
     """Return what has not left of the orders that are promised for a day to come, a page of orders at a time.
 
-    The second is where the next page begins behind; None: there is none.
+    The second is where the next page begins behind; None: there is none. `over`: of the named `orders` those too whose
+    promise is over.
     """
-    at, behind = after or (None, None)
-    asked = {"orders": orders, "after": at, "behind": behind, "most": most}
-    rows = await tx.all(Part, PARTS, asked)
     if orders is not None:
-        return rows, None
+        return await tx.all(Part, PARTS_OF, {"orders": orders, "most": most, "over": over}), None
+    at, behind = after or (None, None)
+    rows = await tx.all(Part, PARTS, {"after": at, "behind": behind, "most": most})
     last = await tx.tuples(LAST_OF_PAGE, {"after": at, "behind": behind, "most": most})
     return rows, ((last[0][0], last[0][1]) if last else None)
 
@@ -170,6 +193,11 @@ async def counts(tx: Tx, scope: tuple[int, ...] | None) -> dict[Slip, tuple[int,
 async def slip_of(tx: Tx, order_id: UUID) -> OneSlip | None:
     """Return how an order cannot keep its day; None: nobody found that it cannot."""
     return await tx.maybe(OneSlip, SLIP_OF, {"order_id": order_id})
+
+
+async def stated(tx: Tx, orders: list[UUID]) -> set[UUID]:
+    """Return those of some orders whose day their channel stated, as far as that was kept."""
+    return set(await tx.values(STATED, {"orders": orders}))
 
 
 async def seen(tx: Tx, orders: list[UUID], scope: tuple[int, ...] | None) -> list[UUID]:

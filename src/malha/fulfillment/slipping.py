@@ -136,6 +136,27 @@ async def promise_many(tx: Tx, orders: Iterable[UUID]) -> int:
     return done
 
 
+async def promise_paid(tx: Tx, order_ids: Iterable[UUID]) -> set[UUID]:
+    """Promise orders anew that were paid too late for their day, over or not; return those. Locks them.
+
+    What was shown counted on the money at once. A day that a channel stated stays: its customer knows that one.
+    """
+    wanted = sorted(await ordering.lock_orders(tx, order_ids))
+    parts, _ = await reads.parts(tx, orders=wanted, most=len(wanted), over=True) if wanted else ([], None)
+    found = [] if not parts else _judged(parts, await reference_in(tx), await tx.now())
+    done: set[UUID] = set()
+    keep = await reads.stated(tx, [slip.order_id for slip in found]) if found else set()
+    for slip in found:
+        day = slip.expected_at
+        if day is None or slip.order_id in keep:
+            continue
+        await promises.repromise(tx, slip.order_id, day, reason=PromiseReason.PAID_LATE, lines=slip.lines)
+        done.add(slip.order_id)
+    if done:
+        await tx.execute(writes.DROP_SLIPS, {"orders": sorted(done)})
+    return done
+
+
 def _judged(parts: Sequence[Part], reference: Reference, at: datetime) -> list[Slipping]:
     """Return what cannot be in time, one for each order, in the order of the parts."""
     found: dict[UUID, Slipping] = {}
@@ -153,8 +174,10 @@ def _now(part: Part, reference: Reference, at: datetime) -> Now | None:
     if part.location is None:
         return Now(None, 0)
     index = reference.network.index.get(part.location)
-    if index is None or (part.service is None and part.days is None):
+    if index is None or (part.pickup is None and part.service is None and part.days is None):
         return None
+    if part.pickup is not None:
+        return _ready(part, reference, index, at)
     calendar = reference.calendars[index]
     today = calendar.local(at).date()
     if part.due_at is not None:
@@ -169,15 +192,50 @@ def _now(part: Part, reference: Reference, at: datetime) -> Now | None:
     return None if days is None else Now(leaves, days, shut=shut, overdue=overdue)
 
 
-def _unreleased(part: Part, reference: Reference, index: int, at: datetime) -> tuple[date | None, bool]:
-    """Return the day goods leave that nobody was asked for yet, and whether that is because their location is shut."""
-    place, calendar = reference.details[index], reference.calendars[index]
+def _ready(part: Part, reference: Reference, index: int, at: datetime) -> Now | None:
+    """Return when what is fetched is ready; None where it is brought from elsewhere, or still has its day.
+
+    Work that waits to be asked for may be what fills a slot of its day: it is judged by days.
+    """
+    network, calendar = reference.network, reference.calendars[index]
+    there = network.index.get(part.pickup or 0)
+    if there is None or network.places[there].home != network.places[index].home:
+        return None
+    shut = False
+    if part.due_at is not None:
+        ready = part.due_at if part.due_at > at else calendar.due_at(at, part.units)
+    else:
+        start, shut = _start(part, reference, index, at)
+        leaves = None if start is None else calendar.claimed_day(start, part.units)
+        if leaves is not None and part.promised_at > at and leaves <= calendar.local(part.promised_at).date():
+            return None
+        ready = None if leaves is None else calendar.closing_on(leaves)
+    if ready is None:
+        return Now(None, 0, shut=shut)
+    day = calendar.local(ready).date()
+    spare = ready if not part.told else calendar.closing_on(calendar.shifted(day, part.told))
+    overdue = part.due_at is not None and part.due_at <= at
+    return Now(day, 0, shut=shut, overdue=overdue, ready_at=ready, spare_at=spare)
+
+
+def _start(part: Part, reference: Reference, index: int, at: datetime) -> tuple[datetime | None, bool]:
+    """Return from when a location can be asked for goods, and whether it is shut until then; None: nobody knows."""
+    place = reference.details[index]
     start = max(at, part.release_after)
     if place.status == LocationStatus.CLOSED or (place.status == LocationStatus.PAUSED and place.paused_until is None):
         return None, True
     if place.status == LocationStatus.PAUSED and place.paused_until is not None:
         start = max(start, place.paused_until)
-    shut = place.status != LocationStatus.ACTIVE or (part.leaves is not None and not calendar.is_open_on(part.leaves))
+    return start, place.status != LocationStatus.ACTIVE
+
+
+def _unreleased(part: Part, reference: Reference, index: int, at: datetime) -> tuple[date | None, bool]:
+    """Return the day goods leave that nobody was asked for yet, and whether that is because their location is shut."""
+    calendar = reference.calendars[index]
+    start, shut = _start(part, reference, index, at)
+    if start is None:
+        return None, True
+    shut = shut or (part.leaves is not None and not calendar.is_open_on(part.leaves))
     return calendar.claimed_day(start, part.units), shut
 
 
@@ -186,7 +244,7 @@ def _days(part: Part, reference: Reference, index: int, at: datetime, leaves: da
 
     A promise by learned days is not measured by the tariff: turning learning off must not tell everybody.
     """
-    if part.service is None or leaves is None:
+    if part.service is None or part.to_state is None or leaves is None:
         return part.days or 0
     if part.learned:
         start = max(at, part.release_after)

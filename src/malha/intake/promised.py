@@ -39,6 +39,7 @@ from malha.promising.model import (
     LineDay,
     Made,
     MadeLeg,
+    MadeReady,
     MadeSupply,
     NotPromised,
     Options,
@@ -205,7 +206,7 @@ def made_of(
     last = max((leg.arrives for leg in legs), default=None)
     # What arrives before the last parcel has a better chance than its own day says: nobody is told that one.
     legs = [leg if leg.arrives == last else msgspec.structs.replace(leg, foretold=None, said=None) for leg in legs]
-    supply = [MadeSupply(line=c.line, expected=c.eta, not_before=c.not_before, days=c.days) for c in claims]
+    supply = _supply_of(claims)
     if not legs and not supply:
         return None
     by = learned if any(leg.learned for leg in legs) else None
@@ -216,6 +217,52 @@ def made_of(
         supply=supply,
         version=None if by is None else by.version,
         level=None if by is None else by.level,
+        stated=stated,
+    )
+
+
+def _supply_of(claims: Iterable[NewClaim]) -> list[MadeSupply]:
+    return [MadeSupply(line=c.line, expected=c.eta, not_before=c.not_before, days=c.days) for c in claims]
+
+
+def ready_of(
+    plan: Plan,
+    reference: Reference,
+    index: int,
+    released_at: datetime,
+    claims: Sequence[NewClaim] = (),
+    *,
+    line_of: Mapping[int, int] | None = None,
+    stated: bool = False,
+) -> Made | None:
+    """Return what the ready time of a plan at the place it is fetched at, and of claims on supply, is made of.
+
+    None: nothing of it is planned, or somebody never opens. See `ready_at`, and `made_of` for `line_of`.
+    """
+    supply, ready = _supply_of(claims), None
+    units = sum(units for _, _, units in plan.assignments)
+    at = _all_there_at(plan, reference, index, released_at) if units else None
+    when = None if at is None else _ready_at(reference, index, at, units)
+    if at is not None and when is not None:
+        ready = MadeReady(
+            location=reference.network.location_ids[index],
+            lines=sorted({line if line_of is None else line_of[line] for line, _, _ in plan.assignments}),
+            cut_off=reference.calendars[index].cut_off,
+            there_at=at if at > released_at else None,
+            due_at=when.due_at,
+            late_days=when.late_days,
+            ready_at=when.ready_at,
+        )
+    if ready is None and not supply:
+        return None
+    learned = in_use(reference, released_at) if ready is not None and ready.late_days else None
+    return Made(
+        released_at=released_at,
+        to_state="",
+        ready=ready,
+        supply=supply,
+        version=None if learned is None else learned.version,
+        level=None if learned is None else learned.level,
         stated=stated,
     )
 
@@ -233,7 +280,8 @@ def ready_at(plan: Plan, reference: Reference, index: int, released_at: datetime
     place opens, and is made ready as work of that day; all of an order at once.
     """
     at = _all_there_at(plan, reference, index, released_at)
-    return None if at is None else _ready_at(reference, index, at, units)
+    found = None if at is None else _ready_at(reference, index, at, units)
+    return None if found is None else found.ready_at
 
 
 def _all_there_at(plan: Plan, reference: Reference, index: int, released_at: datetime) -> datetime | None:
@@ -428,19 +476,30 @@ def collections(
     return found
 
 
-def _ready_at(reference: Reference, index: int, released: datetime, units: int) -> datetime | None:
+class _Ready(NamedTuple):
+    """When work is due at a location, the working days it was learned to be late, and when it is ready by both."""
+
+    due_at: datetime
+    late_days: int
+    ready_at: datetime
+
+
+def _ready_at(reference: Reference, index: int, released: datetime, units: int) -> _Ready | None:
     """Return when work is ready to be fetched: when it is due, or days later at a location that was learned to be late.
 
     None: the location never works.
     """
     calendar = reference.calendars[index]
     due, learned = calendar.due_at(released, units), in_use(reference, released)
-    if due is None or learned is None:
-        return due
+    if due is None:
+        return None
+    if learned is None:
+        return _Ready(due, 0, due)
     day = calendar.local(due).date()
     place = reference.network.location_ids[index]
     late = learned.late_days(place, day, reference.waiting_there(place, released))
-    return due if late == 0 else calendar.closing_on(calendar.shifted(day, late))
+    ready = due if late == 0 else calendar.closing_on(calendar.shifted(day, late))
+    return None if ready is None else _Ready(due, late, ready)
 
 
 def delivery_by(

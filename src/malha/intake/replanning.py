@@ -6,6 +6,7 @@ supply (`inventory.ahead`), then balances.
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 
 import msgspec
 
@@ -34,6 +35,7 @@ from malha.platform.brazil import STATES
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
 from malha.promising.making import stored
+from malha.promising.model import Made
 from malha.routing import reads as routing_reads
 from malha.routing import rules as routing
 from malha.routing import service as decisions
@@ -186,7 +188,7 @@ async def _place_from_stock(
         raise RuntimeError(f"order {order.number}: a plan on locked balances was refused: {short}")
     attempt = await decisions.next_attempt(tx, order_id)
     released = max(await tx.now(), order.release_after)
-    made = promised.made_of(plan, reference, released, target, line_of=numbers)
+    made = _made_of(order, plan, reference, released, numbers)
     await _keep(tx, order, decisions.Decision(str(order_id), attempt, plan, None if made is None else stored(made)))
     moved = await ordering.move_units(
         tx,
@@ -202,6 +204,16 @@ async def _place_from_stock(
         ),
     )
     return moved, plan.basis.bound
+
+
+def _made_of(
+    order: Order, plan: Plan, reference: Reference, released: datetime, numbers: Mapping[int, int]
+) -> Made | None:
+    """Return what the date of a plan is made of; `numbers` are the order's lines by those of the plan."""
+    fetched_at = reference.network.index.get(order.pickup_location_id or 0)
+    if order.method == "pickup" and fetched_at is not None:
+        return promised.ready_of(plan, reference, fetched_at, released, line_of=numbers)
+    return promised.made_of(plan, reference, released, target_of(order), line_of=numbers)
 
 
 async def _keep(tx: Tx, order: Order, decision: decisions.Decision) -> None:

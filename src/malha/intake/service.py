@@ -835,14 +835,21 @@ def _promises(
     if stated is not None:
         own = {n: at for n, at in own.items() if at > stated}
         return stated, _line_days(order, stated, own)
+    pickup = _fetched_at(order, reference)
     travels = plan is not None and plan.lead_days is not None
-    if plan is not None and (own or travels) and not _uncovered(plan, covers):
+    fetched = pickup is not None and order.slot is None  # one whose slot was gone waits for somebody to find another
+    if plan is not None and (own or travels or fetched) and not _uncovered(plan, covers):
         arrives = None if made is None else max([leg.arrives for leg in made.legs], default=None)
-        place = reference.network.index.get(reference.locations.get(order.pickup_location or "", 0))
-        pickup = place if order.method == "pickup" else None
         own = offering.days_of(plan, covers, reference, released_at, to_state, pickup, arrives) or own
     soonest = min(own.values(), default=None)
     return soonest, {} if soonest is None else _line_days(order, soonest, own)
+
+
+def _fetched_at(order: NewOrder, reference: Reference) -> int | None:
+    """Return the index of the place an order is fetched at; None: it is sent, or nobody knows that place."""
+    if order.method != "pickup":
+        return None
+    return reference.network.index.get(reference.locations.get(order.pickup_location or "", 0))
 
 
 def _is_brought(order: NewOrder, plan: Plan | None) -> bool:
@@ -870,9 +877,14 @@ def _zone_of(order: NewOrder, reference: Reference) -> str:
 def _made_of(
     order: NewOrder, plan: Plan, covers: Sequence[NewClaim], reference: Reference, released_at: datetime
 ) -> Made | None:
-    """Return what the date of an order is made of; None where nothing travels."""
+    """Return what the date of an order is made of; None where no date can be said."""
     stated = order.promised_at is not None
     claims = [*(expected(covers) if covers else ()), *dropping.supply_of(plan, released_at)]
+    pickup = _fetched_at(order, reference)
+    if pickup is not None:
+        if order.slot is not None:  # the slot's end is its date
+            return None
+        return offering.ready_of(plan, reference, pickup, released_at, claims, stated=stated)
     return offering.made_of(plan, reference, released_at, _state_of(order), claims, stated=stated)
 
 

@@ -435,7 +435,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     customer_name: str
     order_total: Money
     order_date: date
-    promised_day: date | None  # by which all is there that the message is of
+    promised_day: date | None  # by which all is there that the message is of; with the hour where one was promised
     tracking_address: str
     first_day: date | None = None  # of the first items, where that is sooner
     former_day: date | None = None

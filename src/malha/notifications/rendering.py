@@ -5,7 +5,7 @@ every placeholder is empty is left out, so one text serves orders with and witho
 """
 
 from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -42,6 +42,7 @@ PROMISE_REASONS = {
     "stock_sooner": N_("The goods reach us sooner than expected."),
     "carrier_late": N_("The carrier needs more time than expected."),
     "capacity": N_("We have more orders than usual and need a little longer."),
+    "paid_late": N_("We count from the day on which your payment reached us."),
     "customer_asked": N_("You asked for it."),
 }
 
@@ -157,7 +158,8 @@ def filled_up(real: Facts, made_up: Facts, kind: Kind) -> Facts:
 
 def _words(facts: Facts, look: Look) -> dict[str, str]:
     def day(value: date | None) -> str:
-        return i18n.date(value) if value else ""
+        said = i18n.date(value) if value else ""
+        return f"{said}, {value:%H:%M}" if isinstance(value, datetime) else said
 
     return {
         "customer_name": facts.customer_name,

@@ -182,6 +182,7 @@ class PromiseReason(StrEnum):
     STOCK_SOONER = "stock_sooner"
     CARRIER_LATE = "carrier_late"
     CAPACITY = "capacity"
+    PAID_LATE = "paid_late"
     CUSTOMER_ASKED = "customer_asked"
     OTHER = "other"
 
@@ -191,6 +192,7 @@ PROMISE_REASON_WORDS: dict[PromiseReason, str] = {
     PromiseReason.STOCK_SOONER: N_("Goods arrive sooner"),
     PromiseReason.CARRIER_LATE: N_("The carrier is late"),
     PromiseReason.CAPACITY: N_("More work than hands"),
+    PromiseReason.PAID_LATE: N_("Paid later than counted on"),
     PromiseReason.CUSTOMER_ASKED: N_("The customer asked for it"),
     PromiseReason.OTHER: N_("Another reason"),
 }

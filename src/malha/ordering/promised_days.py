@@ -8,7 +8,7 @@ An order whose lines come on several days has two of them: `sales_order.promised
 kept, by which it is sorted, found late and watched; and the day by which all of it is there (`complete_at`).
 """
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta, tzinfo
 from typing import LiteralString
 
 _STORED = time(23, 59, 59)
@@ -18,6 +18,11 @@ _GOES_ON = timedelta(hours=3)
 def ends_at(promised_at: datetime) -> datetime:
     """Return the instant at which a promise is over."""
     return promised_at + _GOES_ON if promised_at.astimezone(UTC).time() == _STORED else promised_at
+
+
+def is_by_day(promised_at: datetime, zone: tzinfo) -> bool:
+    """Tell whether a promise is for a day, and not for an hour of it; `zone` is that of where the goods go."""
+    return ends_at(promised_at) != promised_at or promised_at.astimezone(zone).time() == _STORED
 
 
 def ends(promised_at: LiteralString) -> LiteralString:

@@ -38,8 +38,8 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
 
+from malha.platform import buffers
 from malha.platform.processes import die_with_parent, is_alive, working_directory
-from malha.platform.settings import SHARED_BUFFERS
 
 ROLE = DATABASE = "malha"
 # Outside what Debian, systemd and useradd hand out; no account of this name needs to exist.
@@ -60,11 +60,9 @@ OnWait = Callable[[str], None]
 _BASE: dict[str, str] = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
-    "shared_buffers": SHARED_BUFFERS,
     "superuser_reserved_connections": "3",
     "maintenance_work_mem": "64MB",
     "work_mem": "8MB",
-    "effective_cache_size": "512MB",
     "random_page_cost": "1.1",
     # A crash of one of its processes ends the server, and the owner starts it anew: PostgreSQL 18.6, recovering in
     # place, can wait for ever when a second process dies meanwhile, or when it is told to shut down.
@@ -93,6 +91,7 @@ _SINCE_18 = {"io_method": "sync"}
 ARCHIVE_EVERY = "60s"
 # For tests: nothing survives a crash of the machine, everything survives a kill -9 of the server.
 VOLATILE: Mapping[str, str] = {
+    "shared_buffers": "96MB",  # a proof of a large backup runs beside the shop
     "fsync": "off",
     "full_page_writes": "off",
     "autovacuum_naptime": "1min",
@@ -542,7 +541,7 @@ class EmbeddedPostgres:
 
     def _write_configuration(self, sockets: Path, major: int) -> None:
         """Write what the server reads at its start. People's own tuning goes to postgres.local.conf, which is kept."""
-        values = {**_BASE, **(_SINCE_18 if major >= 18 else {}), **self._settings}
+        values = {**_BASE, **(_SINCE_18 if major >= 18 else {}), **self._memory(), **self._settings}
         if self._archive is not None:
             values |= {
                 "archive_mode": "on",
@@ -561,6 +560,12 @@ class EmbeddedPostgres:
         self._publish("postgres.hba.conf", ["local all all peer map=malha", "local replication all peer map=malha"])
         account = pwd.getpwuid(os.geteuid()).pw_name
         self._publish("postgres.ident.conf", [f'malha "{account}" {ROLE}'])
+
+    def _memory(self) -> dict[str, str]:
+        """Return what its memory is unless somebody says otherwise: it follows the data (`buffers`)."""
+        kept = buffers.fitting(buffers.data_bytes(self.pgdata), buffers.memory_bytes()) >> 20
+        # What the system's own cache holds besides is for the planner: nothing is taken for it.
+        return {"shared_buffers": f"{kept}MB", "effective_cache_size": f"{max(512, 2 * kept)}MB"}
 
     def _publish(self, name: str, lines: list[str]) -> None:
         fresh = self.home / f"{name}.new"

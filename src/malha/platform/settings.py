@@ -29,8 +29,8 @@ CONFIG_NAME = "malha.toml"
 NOT_SETTINGS = re.compile(r"^MALHA_(CONFIG$|COMPILED$|TEST_)")
 SECRET_FIELDS = frozenset({"secret_key", "secret_key_previous", "database_url", "smtp_url"})
 SECRET_LENGTH = 32
-SHARED_BUFFERS = "96MB"  # of the embedded database, where nobody says otherwise
-MEMORY_SIZE = re.compile(r"^[1-9][0-9]*(kB|MB|GB)$")
+BY_DATA = "auto"
+MEMORY_SIZE = re.compile(r"^([1-9][0-9]*(kB|MB|GB)|auto)$")
 
 
 class SettingsError(ValueError):
@@ -259,10 +259,10 @@ class Settings(Struct, frozen=True, kw_only=True):
         str,
         Meta(
             pattern=MEMORY_SIZE.pattern,
-            description="Memory the embedded database keeps for its pages, like `1GB`. The default is for small shops "
-            "and machines; a quarter of a dedicated machine is a good value.",
+            description="Memory the embedded database keeps for its pages, like `1GB`. `auto` follows its data at each "
+            "start: 96 MB below 1 GB, then a quarter of it, at most a quarter of the machine (or container) and 4 GB.",
         ),
-    ] = SHARED_BUFFERS
+    ] = BY_DATA
     wal_archive: Annotated[
         Path | None,
         Meta(
@@ -307,7 +307,7 @@ _MEND = {
     "currency": "Use a code of three capital letters, like BRL.",
     "data_dir": "Name a directory.",
     "timezone": "Use a name like America/Sao_Paulo.",
-    "postgres_shared_buffers": "Write a number and a unit, like 128MB.",
+    "postgres_shared_buffers": "Write auto, or a number and a unit, like 128MB.",
     "database_url": "Write it like postgresql://user:password@host:5432/name.",
     "bounce_address": "Write it like bounces@loja.example.",
     "outward_allow": "Separate hosts or networks by commas, like sms.intern.example:8080,10.2.0.0/16.",

@@ -154,12 +154,25 @@ class MadeSupply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     days: int
 
 
+class MadeReady(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """When goods are ready where they are fetched, and what that is made of."""
+
+    location: int  # id
+    lines: list[int]
+    cut_off: time  # of the location, on its clock
+    there_at: datetime | None = None  # from when all of it is there, where some of it is brought from elsewhere
+    due_at: datetime  # the end of the day, or of the picking slot, in which work is done
+    late_days: int = 0  # working days of the location it was learned to be late
+    ready_at: datetime
+
+
 class Made(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a decision's date is made of, as it is stored with it."""
 
     released_at: datetime  # from when the order could be released
     to_state: str
     legs: list[MadeLeg] = []
+    ready: MadeReady | None = None  # of what is fetched
     supply: list[MadeSupply] = []
     version: int | None = None  # of the learned days, where any leg went by them
     level: float | None = None  # the share of promises to keep that they were learned for

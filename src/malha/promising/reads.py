@@ -1,14 +1,16 @@
 """Learned days that are in force, and what the dates of an order are made of."""
 
+from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 
 import msgspec
 
 from malha.platform.db import Tx
+from malha.platform.i18n import DEFAULT_ZONE
 from malha.platform.ids import UUID
 from malha.promising.foretelling import LearnedDays
 from malha.promising.making import read_made
-from malha.promising.model import MadeSupply
+from malha.promising.model import MadeReady, MadeSupply
 from malha.promising.queues import Queue
 
 STALE = timedelta(hours=48)  # after which learned days are not used: nobody has looked at deliveries since
@@ -60,7 +62,8 @@ WHERE d.order_id = %(order_id)s::uuid AND d.promise IS NOT NULL ORDER BY d.attem
 """
 
 # By primary key, a handful each.
-PLACES = "SELECT id, code, name FROM location WHERE id = ANY(%(ids)s::int[])"
+_GONE = "", "", DEFAULT_ZONE
+PLACES = "SELECT id, code, name, timezone FROM location WHERE id = ANY(%(ids)s::int[])"
 SERVICES = "SELECT id, code, name FROM service WHERE id = ANY(%(ids)s::int[])"
 
 
@@ -87,12 +90,31 @@ class MadeParcel(msgspec.Struct, frozen=True, kw_only=True):
     arrives: date
 
 
+class MadeAtPickup(msgspec.Struct, frozen=True, kw_only=True):
+    """When goods are ready where they are fetched: when work is due there, and `late_days` later where it was learned.
+
+    `cut_off` is the location's then, on its clock. `there_at`: from when all of it is there, where some of it is
+    brought from elsewhere; null where it is all there.
+    """
+
+    location: str
+    location_name: str
+    lines: list[int]
+    cut_off: time
+    there_at: datetime | None
+    due_at: datetime
+    late_days: int
+    ready_at: datetime
+    timezone: str
+
+
 class MadeOf(msgspec.Struct, frozen=True, kw_only=True):
     """What the date of one decision was made of. The first decision made the promise; later ones say what they come to.
 
     `level` is the share of promises that learned days are to keep, `version` which of them were in force. `stated`: the
     channel promised a day of its own, and this is what ours would have been. `hidden` parcels leave locations that are
-    not the asker's.
+    not the asker's. `ready`: of an order that is fetched, unless that is at a location that is not the asker's;
+    `to_state` is empty then.
     """
 
     attempt: int
@@ -101,6 +123,7 @@ class MadeOf(msgspec.Struct, frozen=True, kw_only=True):
     to_state: str
     arrives: date | None
     parcels: list[MadeParcel]
+    ready: MadeAtPickup | None
     supply: list[MadeSupply]
     version: int | None
     level: float | None
@@ -167,7 +190,8 @@ async def made_of(tx: Tx, order_id: UUID) -> list[MadeOf]:
     legs = [leg for _, _, made in rows for leg in made.legs]
     if not rows:
         return []
-    places = {id_: (code, name) for id_, code, name in await tx.tuples(PLACES, {"ids": [leg.location for leg in legs]})}
+    wanted = [leg.location for leg in legs] + [made.ready.location for _, _, made in rows if made.ready is not None]
+    places = {id_: (code, name, zone) for id_, code, name, zone in await tx.tuples(PLACES, {"ids": wanted})}
     asked = [leg.service for leg in legs if leg.service is not None]
     services = {id_: (code, name) for id_, code, name in await tx.tuples(SERVICES, {"ids": asked})}
     found = []
@@ -176,7 +200,7 @@ async def made_of(tx: Tx, order_id: UUID) -> list[MadeOf]:
         for leg in made.legs:
             if not tx.actor.sees(leg.location):
                 continue
-            code, name = places.get(leg.location, ("", ""))
+            code, name, _zone = places.get(leg.location, _GONE)
             service, service_name = services.get(leg.service or 0, (None, None))
             parcels.append(
                 MadeParcel(
@@ -189,8 +213,19 @@ async def made_of(tx: Tx, order_id: UUID) -> list[MadeOf]:
         found.append(
             MadeOf(
                 attempt=attempt, decided_at=at, released_at=made.released_at, to_state=made.to_state,
-                arrives=max((leg.arrives for leg in made.legs), default=None), parcels=parcels, supply=made.supply,
+                arrives=max((leg.arrives for leg in made.legs), default=None), parcels=parcels,
+                ready=_ready(tx, made.ready, places), supply=made.supply,
                 version=made.version, level=made.level, stated=made.stated, hidden=len(made.legs) - len(parcels),
             )
         )  # fmt: skip
     return found
+
+
+def _ready(tx: Tx, ready: MadeReady | None, places: Mapping[int, tuple[str, str, str]]) -> MadeAtPickup | None:
+    if ready is None or not tx.actor.sees(ready.location):
+        return None
+    code, name, zone = places.get(ready.location, _GONE)
+    return MadeAtPickup(
+        location=code, location_name=name, lines=ready.lines, cut_off=ready.cut_off, there_at=ready.there_at,
+        due_at=ready.due_at, late_days=ready.late_days, ready_at=ready.ready_at, timezone=zone,
+    )  # fmt: skip

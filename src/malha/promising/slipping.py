@@ -1,4 +1,7 @@
-"""Promises that cannot be kept any more by the plan as it stands: what a parcel comes to now, and why. Pure."""
+"""Promises that cannot be kept any more by the plan as it stands: what a parcel comes to now, and why. Pure.
+
+A parcel is promised for a day; what is fetched, by the hour it is ready.
+"""
 
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -45,12 +48,14 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     """Units of an order that have not left: those of one location and piece of work, with one promise.
 
     `leaves`, `days`, `learned`, `service` and `grams` are what the newest decision made of them; None: not kept.
+    `pickup` is where they are fetched; None: they are sent to `to_state`.
     """
 
     order_id: UUID
     promised_at: datetime
     release_after: datetime
-    to_state: str
+    to_state: str | None
+    pickup: int | None = None
     lines: list[int]
     location: int | None
     released: bool
@@ -67,30 +72,43 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Now(msgspec.Struct, frozen=True):
-    """What a part comes to now: the day it leaves (None: none can be said) and its business days under way."""
+    """What a part comes to now: the day it leaves (None: none can be said) and its business days under way.
+
+    Of what is fetched also when it is ready, and what would be said of it with a working day to spare for each time
+    that the system said another one before.
+    """
 
     leaves: date | None
     days: int
     shut: bool = False  # its location is closed or paused, or does not work on the day that was meant
     overdue: bool = False  # its day to leave is over
+    ready_at: datetime | None = None
+    spare_at: datetime | None = None
 
 
 class Slipping(msgspec.Struct, frozen=True, kw_only=True):
-    """An order that cannot keep its day. `arrives` None: no day can be said before somebody finds it a place."""
+    """An order that cannot keep its day. `arrives` None: no day can be said before somebody finds it a place.
+
+    `ready_at` and `spare_at` are those of `Now`, of what is fetched; `arrives` is the day of it.
+    """
 
     order_id: UUID
     promised_at: datetime  # of the lines that cannot be in time, the soonest
     arrives: date | None
+    ready_at: datetime | None = None
+    spare_at: datetime | None = None
     lines: list[int]
     reason: Slip
     location: int | None
     told: int
     told_at: datetime | None
-    to_state: str
+    to_state: str | None
 
     @property
     def expected_at(self) -> datetime | None:
-        """Return the end of the day it arrives."""
+        """Return the end of the day it arrives, or when it is ready to be fetched."""
+        if self.ready_at is not None:
+            return self.ready_at
         return None if self.arrives is None else rules.end_of(self.arrives, self.to_state)
 
 
@@ -98,6 +116,8 @@ def judge(part: Part, now: Now) -> Slipping | None:
     """Return how a part cannot be in time; None: it can, or a little doubt is no news."""
     if now.leaves is None:
         return _slipping(part, None, Slip.NO_PLACE if part.location is None else Slip.CLOSED)
+    if part.pickup is not None:
+        return _judge_ready(part, now)
     arrives = rules.arrival([Leg(now.leaves, now.days)], part.to_state)
     if arrives is None:
         return None
@@ -108,6 +128,14 @@ def judge(part: Part, now: Now) -> Slipping | None:
     if reason is Slip.CARRIER and part.learned and late < LEAST_LEARNED:
         return None
     return _slipping(part, arrives, reason)
+
+
+def _judge_ready(part: Part, now: Now) -> Slipping | None:
+    """Return how goods are not ready in time: by the hour, as they are promised."""
+    if now.ready_at is None or now.ready_at <= part.promised_at:
+        return None
+    slip = _slipping(part, now.leaves, _why(part, now))
+    return msgspec.structs.replace(slip, ready_at=now.ready_at, spare_at=now.spare_at)
 
 
 def _slipping(part: Part, arrives: date | None, reason: Slip) -> Slipping:
@@ -142,10 +170,10 @@ def together(one: Slipping, other: Slipping) -> Slipping:
 
     Where a part has no day, the order has none.
     """
-    if one.arrives is None or other.arrives is None:
-        last = one if one.arrives is None else other
+    if one.expected_at is None or other.expected_at is None:
+        last = one if one.expected_at is None else other
     else:
-        last = one if one.arrives >= other.arrives else other
+        last = one if one.expected_at >= other.expected_at else other
     return msgspec.structs.replace(
         last, lines=sorted({*one.lines, *other.lines}), promised_at=min(one.promised_at, other.promised_at)
     )
@@ -164,6 +192,8 @@ def may_tell(slip: Slipping, at: datetime, quiet: timedelta) -> bool:
 
 def new_day(slip: Slipping) -> datetime | None:
     """Return the promise to make: a working day to spare for each that the system made anew before."""
+    if slip.ready_at is not None:
+        return slip.spare_at
     if slip.arrives is None:
         return None
     return rules.end_of(add_business_days(slip.arrives, slip.told, f"BR-{slip.to_state}"), slip.to_state)

@@ -6,6 +6,7 @@ needs: no name in full, no address, nothing about how the retailer works.
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import msgspec
 from markupsafe import Markup
@@ -17,6 +18,7 @@ from malha.network.model import WEEKDAYS
 from malha.ordering.model import GONE, STOPPING_HOLDS, WAITING, HoldKind, UnitState
 from malha.ordering.model import Line as SoldLine
 from malha.ordering.model import Unit as SoldUnit
+from malha.ordering.promised_days import is_by_day
 from malha.platform import i18n
 from malha.platform.i18n import N_, _, n_
 from malha.platform.ids import UUID
@@ -289,11 +291,19 @@ def _headline(facts: _Facts) -> tuple[str, str]:  # noqa: C901, PLR0911 -- one l
         says = _("First items ready by {day}", day=day) if pickup else _("First items by {day}", day=day)
         return says, f"{last} {_progress(facts)}"
     if order.method == "pickup":
-        return _("Ready for pickup by {day}", day=day), _progress(facts)
+        return _("Ready for pickup by {day}", day=_with_hour(facts, day)), _progress(facts)
     today = render.local(facts.at).date()
     if facts.promised_day == today:
         return _("Arrives today"), _progress(facts)
     return _("Arrives by {day}", day=day), _progress(facts)
+
+
+def _with_hour(facts: _Facts, day: str) -> str:
+    """Return a promised day with the hour by which goods are ready, where one was promised."""
+    at = facts.days(facts.living)[0]
+    place = next((place for place in facts.order.places if place.id == facts.order.pickup_location_id), None)
+    zone = ZoneInfo(place.timezone if place else i18n.current_zone())
+    return day if is_by_day(at, zone) else f"{day}, {at.astimezone(zone):%H:%M}"
 
 
 def _arrived(facts: _Facts) -> tuple[str, str]:
