@@ -20,6 +20,26 @@ OTHERWISE = {
     "idle_session_timeout": "1min",
     "synchronous_commit": "off",
     "search_path": "pg_temp",
+    "default_transaction_deferrable": "on",
+    "timezone": "Asia/Tokyo",
+    "datestyle": "SQL, DMY",
+    "intervalstyle": "sql_standard",
+    "bytea_output": "escape",
+    "extra_float_digits": "-3",
+    "standard_conforming_strings": "off",
+    "transform_null_equals": "on",
+    "array_nulls": "off",
+}
+# What statements say and what comes of them as text, which is kept, compared and read again.
+SAID = {
+    "SELECT '2031-02-03 04:05:06+00'::timestamptz::text": "2031-02-03 04:05:06+00",
+    "SELECT '2031-02-03'::date::text": "2031-02-03",
+    "SELECT interval '26 hours'::text": "26:00:00",
+    r"SELECT '\x41ff'::bytea::text": r"\x41ff",
+    "SELECT to_jsonb(array[0.1::float8 + 0.2::float8])::text": "[0.30000000000000004]",
+    r"SELECT regexp_replace('123.456.789-09', '\D', '', 'g')": "12345678909",
+    "SELECT (x.a = NULL)::text FROM (VALUES (NULL::int)) AS x (a)": None,
+    "SELECT array_to_string('{NULL,a}'::text[], ',', '-')": "-,a",
 }
 
 
@@ -49,6 +69,13 @@ async def test_what_others_set_for_a_database_is_not_what_malha_works_with(set_o
         assert await tx.value("SELECT json_build_object('said', %(said)s::text)", {"said": "Avó é 3 € — ok"}) == {
             "said": "Avó é 3 € — ok"
         }
+
+
+async def test_what_statements_say_means_the_same_whatever_others_set(set_otherwise: str) -> None:
+    async with Database(set_otherwise) as database:
+        for statement, told in SAID.items():
+            async with database.transaction() as tx:
+                assert await tx.value(statement) == told, statement
 
 
 async def test_jobs_are_taken_as_they_were_given_whatever_others_set(set_otherwise: str) -> None:

@@ -493,7 +493,7 @@ def planned(
 
 async def _covering(tx: Tx, reference: Reference, taker: Taker, cards: Sequence[Card], now: datetime) -> Covering:
     """Read what is open of the supply of goods that the channel may sell ahead; nearly always nothing is asked."""
-    covering = Covering(reference.network, now)
+    covering = Covering(reference.network, reference.day_of(now))
     if reference.sells_ahead:
         for card in cards:
             covering.add(card, taker.channel_id)
@@ -526,7 +526,8 @@ async def check(
     found: dict[int, int] = {}
     for line, _, quantity in plan.assignments:
         found[line] = found.get(line, 0) + quantity
-    ahead = {one.line: (one.units, dropping.leaves_on([one], now)) for one in dropping.dropped_in(plan)}
+    known = reference.snapshot
+    ahead = {one.line: (one.units, dropping.leaves_on([one], known, now)) for one in dropping.dropped_in(plan)}
     ahead |= {n: (units, last_day(claims, n)) for n, units in by_line(claims).items()}
     return found, ahead, cut
 

@@ -46,7 +46,7 @@ async def wait_for_supply(
     before = _covered(standing.claims)
     most = lines if isinstance(lines, Mapping) else dict.fromkeys(lines, MOST)
     await supplying.cover(tx, order, rows, units, reference, target, standing, anyway=most)
-    await supplying.promise_anew(tx, order)
+    await supplying.promise_anew(tx, order, reference)
     await replanning.place_units(tx, order_id, reference, locked=True)  # lifts the hold when nothing is short
     return _covered(await ahead.claims_of(tx, order_id)) - before
 
@@ -65,7 +65,7 @@ def foresee(
     taker: Taker,
 ) -> list[NewClaim]:
     """Return what an order could claim of supply within caps, units by line; nothing is taken."""
-    covering = Covering(reference.network, now)
+    covering = Covering(reference.network, reference.day_of(now))
     covering.stand([(s.id, s.sku_id, s.location_id, s.eta, s.expected, s.promised) for s in supply], [])
     lines = {line: Wanted(units) for line, units in wanted.items()}
     if allotting is None:

@@ -7,7 +7,6 @@ the order has units wins. What is decided here is checked again by the condition
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple, Protocol
-from zoneinfo import ZoneInfo
 
 import msgspec
 from psycopg import AsyncCursor
@@ -16,7 +15,6 @@ from malha.inventory.ahead import service as ahead
 from malha.inventory.ahead.model import NewClaim, Policy, SupplyLine
 from malha.inventory.ahead.rules import policy_for, reaches
 from malha.platform.db import Tx
-from malha.platform.i18n import DEFAULT_ZONE
 from malha.promising.rules import end_of, there_on
 from malha.routing import rules as routing
 from malha.routing.model import Network, Plan, Request, RequestLine, parts_of
@@ -73,9 +71,9 @@ class Covering:
 
     __slots__ = ("_asked", "carriage", "claims", "lines", "network", "policies", "room", "skus", "today")
 
-    def __init__(self, network: Network, instant: datetime) -> None:
+    def __init__(self, network: Network, today: date) -> None:
         self.network = network
-        self.today = instant.astimezone(ZoneInfo(DEFAULT_ZONE)).date()
+        self.today = today  # by the retailer's calendar
         self._asked: tuple[AsyncCursor[Any], AsyncCursor[Any]] | None = None
         self.skus: set[int] = set()
         self.policies: set[int] = set()

@@ -8,7 +8,6 @@ from malha.inventory.ahead.model import NewClaim
 from malha.inventory.vendors.model import DropLine, NewDrop
 from malha.network.calendar import add_business_days
 from malha.network.snapshot import NetworkSnapshot
-from malha.platform.i18n import DEFAULT_ZONE
 from malha.platform.ids import UUID
 from malha.routing.model import Plan, RequestLine, parts_of
 from malha.routing.ruling.dropping import Vendors
@@ -29,7 +28,7 @@ def units_in(plan: Plan | None) -> dict[int, int]:
     return {one.line: one.units for one in dropped_in(plan)}
 
 
-def supply_of(plan: Plan | None, at: datetime) -> list[NewClaim]:
+def supply_of(plan: Plan | None, known: NetworkSnapshot, at: datetime) -> list[NewClaim]:
     """Return what vendors send as the date of an order is made of it: like goods that come on the day they leave."""
     if plan is None or not dropped_in(plan):
         return []
@@ -42,7 +41,7 @@ def supply_of(plan: Plan | None, at: datetime) -> list[NewClaim]:
             location_id=one.location,
             supply_id=None,
             quantity=one.units,
-            eta=leaves_on([one], at),
+            eta=leaves_on([one], known, at),
             days=one.days,
             not_before=None,
             policy_id=None,
@@ -53,9 +52,10 @@ def supply_of(plan: Plan | None, at: datetime) -> list[NewClaim]:
     ]
 
 
-def leaves_on(asked: Sequence[Dropped], at: datetime) -> date:
-    """Return the day by which units that are asked of a vendor now are to leave it."""
-    return add_business_days(_day(at), max(one.lead_days for one in asked))
+def leaves_on(asked: Sequence[Dropped], known: NetworkSnapshot, at: datetime) -> date:
+    """Return the day by which units that are asked of one vendor at an instant are to leave it, by the clock there."""
+    zone = ZoneInfo(known.locations[asked[0].location].timezone)
+    return add_business_days(at.astimezone(zone).date(), max(one.lead_days for one in asked))
 
 
 def waiting(
@@ -69,17 +69,27 @@ def waiting(
 
 
 def asked(
-    plan: Plan, order_id: UUID, rules: Rules | None, at: datetime, line_of: Mapping[int, int] | None = None
+    plan: Plan,
+    order_id: UUID,
+    rules: Rules | None,
+    known: NetworkSnapshot,
+    at: datetime,
+    line_of: Mapping[int, int] | None = None,
 ) -> list[NewDrop]:
     """Return the drop-ship orders of a plan, one for each vendor; most plans have none.
 
     `line_of` says which line of the order a line of the plan is, where they differ.
     """
-    return [] if rules is None else _drops_of(plan, order_id, rules.vendors, at, line_of)
+    return [] if rules is None else _drops_of(plan, order_id, rules.vendors, known, at, line_of)
 
 
 def _drops_of(
-    plan: Plan, order_id: UUID, vendors: Vendors, at: datetime, line_of: Mapping[int, int] | None
+    plan: Plan,
+    order_id: UUID,
+    vendors: Vendors,
+    known: NetworkSnapshot,
+    at: datetime,
+    line_of: Mapping[int, int] | None,
 ) -> list[NewDrop]:
     by_vendor: dict[int, list[Dropped]] = {}
     for one in dropped_in(plan):
@@ -96,7 +106,7 @@ def _drops_of(
                 wanted[number, part.sku_id] = DropLine(
                     number, part.sku_id, units, 0, 0, part.unit_cost, part.vendor_sku
                 )
-        found.append(NewDrop(order_id, location, leaves_on(asked, at), [wanted[key] for key in sorted(wanted)]))
+        found.append(NewDrop(order_id, location, leaves_on(asked, known, at), [wanted[key] for key in sorted(wanted)]))
     return found
 
 
@@ -106,7 +116,3 @@ def _parts(line: RequestLine, number: int, one: Dropped, vendors: Vendors) -> li
         offer = next(offer for offer in vendors.offers[sku] if offer.location_id == one.location)
         found.append(DropLine(number, sku, one.units * per, 0, 0, offer.cost, offer.vendor_sku))
     return found
-
-
-def _day(at: datetime) -> date:
-    return at.astimezone(ZoneInfo(DEFAULT_ZONE)).date()

@@ -147,7 +147,7 @@ class PromisePages:
         free = {part: shelf.column for part, shelf in zip(wish.card.stocked, shelves, strict=True)}
 
         taker = Taker(wish.channel.id, wish.customer_group)
-        covering = Covering(reference.network, now)
+        covering = Covering(reference.network, reference.day_of(now))
         if any(shelf.to_come.lines for shelf in shelves):
             covering.add(wish.card, wish.channel.id)
             by_part = dict(zip(wish.card.stocked, (shelf.to_come for shelf in shelves), strict=True))
@@ -168,7 +168,7 @@ class PromisePages:
     def _item(self, reference: Reference, wish: Wish, planner: availability.Planner, now: datetime) -> bytes:
         taker = Taker(wish.channel.id, wish.customer_group)
         wanted = [(wish.card, wish.quantity)]
-        released = promised.released_at(wish.channel, [wish.card], now)
+        released = promised.released_at(reference, wish.channel, [wish.card], now)
         return _item_of(
             wish.sku,
             promised.deliveries(

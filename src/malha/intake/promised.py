@@ -26,7 +26,7 @@ from malha.network.places import locate
 from malha.network.tariff import distance_km
 from malha.platform.brazil import STATES
 from malha.platform.db import Tx
-from malha.platform.i18n import DEFAULT_ZONE, current_language, translate
+from malha.platform.i18n import current_language, translate
 from malha.platform.ids import UUID
 from malha.promising import rules
 from malha.promising.foretelling import Foretold, LearnedDays
@@ -324,15 +324,15 @@ def days_of(
         pickup: The index of the place it is fetched at.
         arrives: The day on which what travels from stock is there, where that is known.
     """
-    zone = DEFAULT_ZONE if pickup is None else reference.details[pickup].timezone
-    days = promised([*claims, *dropping.supply_of(plan, released_at)], to_state, zone)
+    zone = reference.zone.key if pickup is None else reference.details[pickup].timezone
+    days = promised([*claims, *dropping.supply_of(plan, reference.snapshot, released_at)], to_state, zone)
     if not plan.assignments:
         return days
     if pickup is not None:
         at = ready_at(plan, reference, pickup, released_at, sum(units for _, _, units in plan.assignments))
     else:
         day = arrives or promise_of(plan, reference, released_at, to_state)
-        at = None if day is None else rules.end_of(day, to_state)
+        at = None if day is None else rules.end_of(day, to_state, zone)
     if at is None:
         return None
     for line, _, _ in plan.assignments:
@@ -386,7 +386,7 @@ async def options(
     taker = Taker(channel.id, customer_group)
     cards = [card for card, _ in wanted]
     planner = await availability.planner(tx, reference, taker, cards, now, postal_code, value)
-    released = released_at(channel, cards, now)
+    released = released_at(reference, channel, cards, now)
     fetched = collections(
         planner, reference, channel, taker, wanted, released, nearest(reference, channel, postal_code), id_=id_
     )
@@ -412,15 +412,15 @@ async def _with_slots(tx: Tx, reference: Reference, fetched: Sequence[Collection
     ]
 
 
-def released_at(channel: Channel, cards: Sequence[Card], now: datetime) -> datetime:
+def released_at(reference: Reference, channel: Channel, cards: Sequence[Card], now: datetime) -> datetime:
     """Return when an order placed now would be released: after its channel's delay and a pre-order's release day."""
     at = now + timedelta(minutes=channel.release_delay_minutes)
-    today = now.astimezone(ZoneInfo(DEFAULT_ZONE)).date()
+    today = reference.day_of(now)
     for card in cards:
         for stated in (card.ahead, *card.parts_ahead.values()):
             policy = policy_for(stated, channel.id, today) if stated else None
             if policy is not None and policy.release_on is not None:
-                at = max(at, datetime.combine(policy.release_on, time(), ZoneInfo(DEFAULT_ZONE)).astimezone(UTC))
+                at = max(at, reference.midnight(policy.release_on))
     return at
 
 
@@ -514,7 +514,7 @@ def delivery_by(
     if uncovered(plan.unplaced, dropping.units_in(plan) | by_line(found.claims)):
         return None
     legs = legs_of(plan, reference, released, to_state) if plan.assignments else []
-    sent = dropping.supply_of(plan, released)
+    sent = dropping.supply_of(plan, reference.snapshot, released)
     waits = [*found.claims, *sent]
     if legs is None or not (legs or waits):
         return None
@@ -532,10 +532,10 @@ def delivery_by(
         leaves=max([leg.leaves for leg in legs] + [_leaves_on(one, to_state) for one in waits]),
         transit_days=max([leg.transit_days for leg in legs] + [one.transit for one in waits]),
         learned=not waits and all(leg.learned for leg in legs),
-        arrives=rules.day_promised(last, to_state),
+        arrives=rules.day_promised(last, to_state, reference.zone.key),
         promised_at=min(days.values()),
         complete_at=last,
-        lines=_line_days(days, to_state, DEFAULT_ZONE),
+        lines=_line_days(days, to_state, reference.zone.key),
         ahead=_sold_ahead(found.claims),
     )
 

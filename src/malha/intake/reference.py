@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import cast
+from zoneinfo import ZoneInfo
 
 import msgspec
 import structlog
@@ -30,6 +31,7 @@ from malha.inventory.allotments.model import Allotments
 from malha.inventory.counts import reads as counts
 from malha.inventory.counts.reads import NOT_FROZEN, Frozen
 from malha.network import reads as network
+from malha.network import retailer
 from malha.network.calendar import Calendar
 from malha.network.model import Channel, LocationStatus
 from malha.network.snapshot import NetworkSnapshot
@@ -108,6 +110,7 @@ class Reference:
         "traits",
         "waiting",
         "waiting_at",
+        "zone",
     )
 
     def __init__(
@@ -123,7 +126,9 @@ class Reference:
         rules: Rules | None = None,
         frozen: Frozen = NOT_FROZEN,
         picking: Mapping[int, pick.Picking] | None = None,
+        zone: ZoneInfo,
     ) -> None:
+        self.zone = zone  # the retailer's
         self.picking = picking or {}  # by location, of those that state picking slots
         self.snapshot = snapshot
         self.rules = rules  # None: no order is asked about rules
@@ -171,6 +176,14 @@ class Reference:
         if prices is None or prices.until is None or prices.until > datetime.now(UTC):
             return prices
         return None
+
+    def day_of(self, at: datetime) -> date:
+        """Return which day of the retailer's calendar an instant is on."""
+        return at.astimezone(self.zone).date()
+
+    def midnight(self, day: date) -> datetime:
+        """Return the instant (UTC) at which a day of the retailer's calendar begins."""
+        return datetime(day.year, day.month, day.day, tzinfo=self.zone).astimezone(UTC)
 
     async def _learn_loads(self, tx: Tx, now: datetime) -> None:
         """Read how much of their days locations with a limit have given away."""
@@ -529,7 +542,7 @@ async def _read(tx: Tx, cards: dict[str, Card]) -> Reference:
     rules = await ruling.in_force(tx, snapshot)
     found = Reference(
         snapshot, cards, in_force, prices, learned=learned, sells_ahead=sells_ahead, terms=terms, rules=rules,
-        frozen=frozen, picking=picking,
+        frozen=frozen, picking=picking, zone=await retailer.zone(tx),
     )  # fmt: skip
     await found.learn_work(tx)
     return found

@@ -91,7 +91,7 @@ async def place_units(
         under = await ruled.of_order(tx, reference, order, lines, units)
         units, bound = await _place_from_stock(tx, order, lines, units, reference, target, standing, under)
         units = await supplying.cover(tx, order, lines, units, reference, target, standing)
-    await supplying.promise_anew(tx, order)
+    await supplying.promise_anew(tx, order, reference)
     still = _still(lines, supplying.uncovered(units, await supplying.covered(tx, order_id)))
     if not still:
         await ordering.lift_holds(tx, [order_id], HoldKind.SHORTAGE, "placed")
@@ -174,7 +174,8 @@ async def _place_from_stock(
     moves = moves_of(plan)
     await supplying.let_go(tx, units, moves, standing)
     numbers = {n: wish.line for n, wish in wishes.items()}
-    await _ask_vendors(tx, dropping.asked(plan, order_id, reference.rules, await tx.now(), numbers), standing)
+    asked = dropping.asked(plan, order_id, reference.rules, reference.snapshot, await tx.now(), numbers)
+    await _ask_vendors(tx, asked, standing)
     moves += _to_vendors(dropped, wishes, waiting, moves)
     sku_of = {(u.line, u.part): u.sku_id for u in waiting}
     claims = [

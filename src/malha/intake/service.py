@@ -12,9 +12,8 @@ backorder or an explicit refusal, as the channel's policy says. Retrying a submi
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import msgspec
 from psycopg import AsyncCursor
@@ -60,7 +59,6 @@ from malha.platform.address import Address
 from malha.platform.brazil import STATES, normalise_document, normalise_email, normalise_phone
 from malha.platform.db import Actor, Tx
 from malha.platform.errors import MalhaError
-from malha.platform.i18n import DEFAULT_ZONE
 from malha.platform.idempotency import KeyReused
 from malha.platform.ids import UUID, new_id
 from malha.promising.making import stored
@@ -261,7 +259,7 @@ def _covering(
     fresh: Sequence[tuple[int, Submission]], reference: Reference, skus: dict[str, Any], instant: datetime
 ) -> Covering:
     """Return what of a batch may be sold ahead of the goods, by the channels that sell it."""
-    covering = Covering(reference.network, instant)
+    covering = Covering(reference.network, reference.day_of(instant))
     if reference.sells_ahead:
         for _, submission in fresh:
             channel = reference.channels[submission.order.channel]
@@ -423,11 +421,11 @@ def _plan_one(
             stock_of = _added(batch.allotting.wanted(request, plan), by_balance(at_hand(covers)))
             batch.allotting.take(order_id, taker, stock_of, batch.free, by_balance(expected(covers)))
         batch.covering.take(covers)
-        batch.drops += dropping.asked(plan, order_id, reference.rules, instant)
+        batch.drops += dropping.asked(plan, order_id, reference.rules, reference.snapshot, instant)
     holds |= _pay(batch, submission, channel.id)
     id_text = str(order_id)
     now = instant.isoformat()
-    released = _release_after(submission, channel, instant, batch.covering, skus)
+    released = _release_after(submission, channel, instant, batch.covering, reference, skus)
     released = released if _is_brought(order, plan) else seat.not_before(released, submission, reference)
     # A clock that goes wrong would keep its order at the head of every list, and out of every day, until then.
     placed_at = order.placed_at.isoformat() if order.placed_at and order.placed_at < instant else now
@@ -563,14 +561,19 @@ def _waits_as(channel: Channel, plan: Plan | None) -> UnitState:
 
 
 def _release_after(
-    submission: Submission, channel: Channel, instant: datetime, covering: Covering, skus: dict[str, Any]
+    submission: Submission,
+    channel: Channel,
+    instant: datetime,
+    covering: Covering,
+    reference: Reference,
+    skus: dict[str, Any],
 ) -> datetime:
     """Return from when an order may be released: after its channel's delay, and not before a pre-order's release."""
     at = instant if submission.release_now else instant + timedelta(minutes=channel.release_delay_minutes)
     for line in submission.order.lines if covering.skus else ():
         for policy in covering.parts(skus[line.sku], channel.id).values() if line.sku in skus else ():
             if policy.release_on is not None:
-                at = max(at, datetime.combine(policy.release_on, time(), ZoneInfo(DEFAULT_ZONE)).astimezone(UTC))
+                at = max(at, reference.midnight(policy.release_on))
     return at
 
 
@@ -831,7 +834,7 @@ def _promises(
     wait get their own. `made` is what the plan's date is made of, where anything travels.
     """
     to_state, zone = _state_of(order), _zone_of(order, reference)
-    own = promised([*covers, *dropping.supply_of(plan, released_at)], to_state, zone)
+    own = promised([*covers, *dropping.supply_of(plan, reference.snapshot, released_at)], to_state, zone)
     if stated is not None:
         own = {n: at for n, at in own.items() if at > stated}
         return stated, _line_days(order, stated, own)
@@ -869,9 +872,9 @@ def _state_of(order: NewOrder) -> str | None:
 
 
 def _zone_of(order: NewOrder, reference: Reference) -> str:
-    """Return the time zone of where an order is fetched; the usual one of others."""
+    """Return the time zone of where an order is fetched; the retailer's, of others."""
     index = reference.network.index.get(reference.locations.get(order.pickup_location or "", 0))
-    return DEFAULT_ZONE if index is None else reference.details[index].timezone
+    return reference.zone.key if index is None else reference.details[index].timezone
 
 
 def _made_of(
@@ -879,7 +882,7 @@ def _made_of(
 ) -> Made | None:
     """Return what the date of an order is made of; None where no date can be said."""
     stated = order.promised_at is not None
-    claims = [*(expected(covers) if covers else ()), *dropping.supply_of(plan, released_at)]
+    claims = [*(expected(covers) if covers else ()), *dropping.supply_of(plan, reference.snapshot, released_at)]
     pickup = _fetched_at(order, reference)
     if pickup is not None:
         if order.slot is not None:  # the slot's end is its date

@@ -62,7 +62,7 @@ async def of_delivery(
     cards = [card for card, _ in wanted]
     taker = Taker(channel.id)
     planner = await availability.planner(tx, reference, taker, cards, now, postal_code, value)
-    released = promised.released_at(channel, cards, now)
+    released = promised.released_at(reference, channel, cards, now)
     basket = availability.basket_request(id_, taker, wanted, to_state=to_state, pickup=None)
     ready: dict[int, datetime] = {}
     for index, _kilometres in near:

@@ -9,7 +9,6 @@ queues it stands in. Doing it twice changes nothing.
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from types import MappingProxyType
-from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -36,7 +35,6 @@ from malha.ordering.events import OrderAwaitsSupply, OrderSupplied
 from malha.ordering.model import WAITING, Line, Move, Order, PromiseReason, Unit, UnitState
 from malha.ordering.rules import whole_units
 from malha.platform.db import Tx
-from malha.platform.i18n import DEFAULT_ZONE
 from malha.platform.ids import UUID
 from malha.routing import reads as routing_reads
 from malha.routing.model import Request, RequestLine, parts_of
@@ -74,7 +72,7 @@ async def stand(
     skus = waiting_skus(units)
     policies: dict[int, Policy] = {}
     if skus and reference.sells_ahead:
-        today = (await tx.now()).astimezone(ZoneInfo(DEFAULT_ZONE)).date()
+        today = reference.day_of(await tx.now())
         for sku, rows in (await reads.policies(tx, skus)).items():
             policy = policy_for(rows, order.channel_id, today)
             if policy is not None:
@@ -223,7 +221,7 @@ async def cover(
         under=standing.within,
     )
     now = await tx.now()
-    covering = Covering(reference.network, now)
+    covering = Covering(reference.network, reference.day_of(now))
     covering.skus = {line.sku_id for line in request.lines if not line.components} | parts | {c.sku_id for c in lost}
     covering.policies = {p.id for w in wanted.values() for p in (w.policy, *(w.parts or {}).values()) if p is not None}
     await covering.ask(tx, lock=True, behind_balances=True)
@@ -414,7 +412,7 @@ def uncovered(units: Sequence[Unit], covered: Mapping[tuple[int, int], int]) -> 
     return sorted(short, key=lambda u: (u.line, u.part))
 
 
-async def promise_anew(tx: Tx, order: Order) -> None:
+async def promise_anew(tx: Tx, order: Order, reference: Reference) -> None:
     """Promise lines for another day whose supply is expected on another day than their promise was made from.
 
     Later always; sooner only where the promise came from supply: a channel that promised a later day keeps it.
@@ -429,12 +427,12 @@ async def promise_anew(tx: Tx, order: Order) -> None:
         if any(c.told is None for c in claims) or max(_day(c) for c in claims) != max(_told(c) for c in claims)
     }
     now = await tx.now()
-    today = now.astimezone(ZoneInfo(DEFAULT_ZONE)).date()  # a day that is over says nothing about when goods come
+    today = reference.day_of(now)  # a day that is over says nothing about when goods come
     changed = {line: claims for line, claims in changed.items() if max(_day(c) for c in claims) >= today}
     if not changed:
         return
     former, days = await promises.standing(tx, order.id)
-    to_state, zone = await _where(tx, order)
+    to_state, zone = await _where(tx, order, reference)
     groups: dict[tuple[datetime, PromiseReason], list[int]] = {}
     for line, claims in changed.items():
         at = max(promise_of(_day(c), c.days, c.not_before, to_state, zone) for c in claims)
@@ -447,13 +445,13 @@ async def promise_anew(tx: Tx, order: Order) -> None:
     await ahead.note_told(tx, order.id, changed)
 
 
-async def _where(tx: Tx, order: Order) -> tuple[str | None, str]:
-    """Return the state an order goes to, None where it is fetched, and the time zone it is fetched in."""
+async def _where(tx: Tx, order: Order, reference: Reference) -> tuple[str | None, str]:
+    """Return the state an order goes to, None where it is fetched, and the time zone there, else the retailer's."""
     if order.method != "pickup":
-        return (order.ship_to or {}).get("state"), DEFAULT_ZONE
+        return (order.ship_to or {}).get("state"), reference.zone.key
     at = order.pickup_location_id
     places = {} if at is None else await network.locations_by_id(tx, [at])
-    return None, places[at].timezone if at in places else DEFAULT_ZONE
+    return None, places[at].timezone if at in places else reference.zone.key
 
 
 def _reason(claims: Sequence[SupplyClaim], at: datetime, before: datetime | None) -> PromiseReason | None:

@@ -13,7 +13,7 @@ from malha.network import reads, rules, writes
 from malha.network.colour import DARK_SURFACE, readable, text_on
 from malha.network.model import Logo, Retailer, RetailerDraft
 from malha.network.service import refuse_limited
-from malha.platform import audit
+from malha.platform import audit, revisions
 from malha.platform.db import Tx
 from malha.platform.errors import Conflict
 from malha.platform.flaws import refuse
@@ -57,6 +57,8 @@ async def change(tx: Tx, draft: RetailerDraft, version: int) -> Retailer:
         raise Conflict(what=Word(N_("Retailer")), key=before.name)
     after = await current(tx)
     await audit.record(tx, action="change", entity="retailer", entity_id="retailer", before=before, after=after)
+    if after.timezone != before.timezone:  # whoever takes orders keeps the network, and the zone with it
+        await revisions.bump(tx, reads.REVISION)
     return after
 
 

@@ -484,12 +484,15 @@ def _away(said: str) -> PoolTimeout:
 
 # A role, a database or a server may have these otherwise, for other programs. A statement that reads much is not cut
 # off where the doctor, a migration or the closing of a month needs it; a lock that is taken first is taken before
-# anything is seen; what is acknowledged is stored. What a server does not know is left out.
+# anything is seen; what is acknowledged is stored; days, numbers and bytes that become texts there, and backslashes and
+# NULL in statements, are what they are everywhere else. What a server does not know is left out.
 _OWN_SETTINGS = """
 SELECT CASE WHEN current_setting(name, true) IS NOT NULL THEN set_config(name, value, false) END
 FROM (VALUES ('timezone', 'UTC'), ('default_transaction_isolation', 'read committed'),
              ('idle_in_transaction_session_timeout', %(idle)s::text), ('statement_timeout', '0'),
-             ('transaction_timeout', '0'), ('idle_session_timeout', '0'),
+             ('transaction_timeout', '0'), ('idle_session_timeout', '0'), ('datestyle', 'ISO, MDY'),
+             ('intervalstyle', 'postgres'), ('bytea_output', 'hex'), ('extra_float_digits', '1'),
+             ('standard_conforming_strings', 'on'), ('transform_null_equals', 'off'), ('array_nulls', 'on'),
              ('synchronous_commit', coalesce(nullif(current_setting('synchronous_commit'), 'off'), 'on'))
      ) AS own (name, value)
 """
