@@ -53,7 +53,7 @@ async def take_up(tx: Tx, work_id: UUID) -> Desk:
     if work_id not in found:
         raise WorkNotFound(key=work_id)
     order = await ordering.lock_order(tx, found[work_id])
-    work = _work(await tx.one(Work, writes.LOCK_WORK, {"ids": [work_id]}))
+    work = await tx.one(Work, writes.LOCK_WORK, {"ids": [work_id]})
     if not tx.actor.sees(work.location_id):
         raise WorkNotFound(key=work_id)
     units = (await ordering.units_of(tx, [order.id]))[order.id]
@@ -69,7 +69,7 @@ async def lock_work(tx: Tx, work_ids: Iterable[UUID], *, skip_busy: bool = False
     found = await tx.tuples(writes.ORDERS_OF, {"ids": wanted})
     orders = await ordering.lock_orders(tx, {order_id for _, order_id in found}, skip_busy=skip_busy)
     rows = await tx.all(Work, writes.LOCK_WORK, {"ids": sorted(id_ for id_, owner in found if owner in orders)})
-    return [_work(row) for row in rows if tx.actor.sees(row.location_id)]
+    return [row for row in rows if tx.actor.sees(row.location_id)]
 
 
 def about(work: Work) -> dict[str, Any]:
@@ -103,17 +103,12 @@ def living(units: Iterable[Unit], work_id: UUID) -> list[Unit]:
 
 async def lock_open(tx: Tx, order_ids: Iterable[UUID]) -> list[Work]:
     """Lock the open work of locked orders."""
-    rows = await tx.all(Work, writes.LOCK_OPEN_WORK, {"orders": sorted(set(order_ids))})
-    return [_work(row) for row in rows]
-
-
-def _work(row: Work) -> Work:
-    return msgspec.structs.replace(row, state=WorkState(row.state))
+    return await tx.all(Work, writes.LOCK_OPEN_WORK, {"orders": sorted(set(order_ids))})
 
 
 async def add(tx: Tx, columns: Mapping[str, Sequence[object]]) -> list[Work]:
     """Write new work and return it."""
-    return [_work(row) for row in await tx.all(Work, writes.ADD_WORK, columns)]
+    return await tx.all(Work, writes.ADD_WORK, columns)
 
 
 async def restate(

@@ -12,7 +12,9 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import datetime
-from typing import Any, LiteralString, Self, TypeVar
+from enum import StrEnum
+from types import UnionType
+from typing import Any, LiteralString, Self, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 from psycopg import AsyncConnection, AsyncCursor, OperationalError, errors, sql
@@ -29,6 +31,9 @@ from malha.platform.ids import UUID
 set_json_loads(msgspec.json.decode)
 
 T = TypeVar("T")
+_EITHER = (Union, UnionType)
+_Words = dict[str, tuple[Mapping[Any, StrEnum], bool]]
+_WORDS: dict[type[Any], _Words] = {}  # by the class of rows
 Params = Mapping[str, Any] | Sequence[Any]
 Statement = LiteralString | sql.Composed
 
@@ -241,7 +246,40 @@ class Tx:
 
 def _builder(into: type[T], cursor: AsyncCursor[Any]) -> Callable[[Sequence[Any]], T]:
     names = [column.name for column in cursor.description or ()]
-    return lambda row: into(**dict(zip(names, row, strict=True)))
+    told = _words_of(into)
+    words = [(name, *told[name]) for name in names if name in told]
+    if not words:
+        return lambda row: into(**dict(zip(names, row, strict=True)))
+
+    def build(row: Sequence[Any]) -> T:
+        facts = dict(zip(names, row, strict=True))
+        for name, members, several in words:
+            said = facts[name]
+            if several:
+                facts[name] = said and [members.get(one, one) for one in said]
+            else:
+                facts[name] = members.get(said, said)
+        return into(**facts)
+
+    return build
+
+
+def _words_of(into: type[Any]) -> _Words:
+    """Return what the database calls the members of each field that is one of few words, and whether it is a list.
+
+    A word that a newer version wrote, and this one does not know, stays the text it is.
+    """
+    if into in _WORDS:
+        return _WORDS[into]
+    found: _Words = {}
+    for name, hint in get_type_hints(into).items():
+        for kind in get_args(hint) if get_origin(hint) in _EITHER else (hint,):
+            several = get_origin(kind) is list
+            word = get_args(kind)[0] if several else kind
+            if isinstance(word, type) and issubclass(word, StrEnum):
+                found[name] = {member.value: member for member in word}, several
+    _WORDS[into] = found
+    return found
 
 
 async def in_turn(work: Callable[[], Awaitable[T]], tries: int) -> T:

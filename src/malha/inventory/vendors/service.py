@@ -134,16 +134,12 @@ async def queue_asks(tx: Tx, drops: Sequence[NewDrop]) -> list[DropEvent]:
 
 async def open_of(tx: Tx, order_ids: Collection[UUID]) -> list[Drop]:
     """Lock and return what vendors are still to send of locked orders."""
-    return [_read(drop) for drop in await tx.all(Drop, writes.LOCK_OPEN, {"orders": sorted(order_ids)})]
+    return await tx.all(Drop, writes.LOCK_OPEN, {"orders": sorted(order_ids)})
 
 
 async def lock(tx: Tx, id_: UUID) -> Drop:
     """Lock and return a drop-ship order whose order is locked."""
-    return _read(await tx.one(Drop, writes.LOCK_DROP, {"id": id_}))
-
-
-def _read(row: Drop) -> Drop:
-    return msgspec.structs.replace(row, state=DropState(row.state))  # a row has its text
+    return await tx.one(Drop, writes.LOCK_DROP, {"id": id_})
 
 
 async def give_up(tx: Tx, drops: Sequence[Drop], left: Mapping[Wish, int], lines: Collection[tuple[UUID, int]]) -> None:
