@@ -7,6 +7,7 @@ import pytest
 
 from malha.capacity import service as capacity
 from malha.capacity.model import Kind, Template
+from malha.flows import order_to_cash
 from malha.flows.subscriptions import SUBSCRIPTIONS
 from malha.fulfillment import service as fulfillment
 from malha.fulfillment import slip_reads, slipping
@@ -254,3 +255,15 @@ async def test_an_order_that_a_person_lets_go_unpaid_keeps_its_day(counter: Coun
         await service.resolve_hold(tx, order_id, HoldKind.PAYMENT, resolution="known customer", force=True)
     await drain(counter.database, SUBSCRIPTIONS)
     assert await counter.promise(order_id) == promised
+
+
+async def test_who_pays_after_the_goods_were_let_go_is_promised_another_hour_once_they_have_a_place(
+    counter: Counter,
+) -> None:
+    order_id = await counter.order(**UNPAID)
+    await counter.run(*A_WEEK_AGO, "UPDATE payment_deadline SET due_at = now() - interval '1 minute'")
+    assert await order_to_cash.watch_payments(counter.database) == 1
+    await counter.pay(order_id)
+    ready = await ready_time(counter)
+    assert await counter.made_anew(order_id) == [("paid_late", ready)]
+    assert await counter.late() == 0

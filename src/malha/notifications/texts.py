@@ -60,16 +60,16 @@ _MAIL: dict[Kind, dict[str, tuple[str, str]]] = {
         "pt-BR": (
             "Seu pedido #{order_number} está atrasado",
             (
-                "Pedimos desculpas: o pedido **#{order_number}**, previsto para **{promised_day}**, ainda não saiu por "
-                "completo. Estamos tratando disso e avisaremos assim que ele estiver a caminho.\n\n"
+                "Pedimos desculpas: o pedido **#{order_number}**, previsto para **{promised_day}**, está atrasado. "
+                "Estamos tratando disso e avisaremos assim que ele sair, ou estiver pronto para retirar.\n\n"
                 "Se preferir cancelar ou tiver dúvidas, responda a este e-mail.\n\n{items}\n\n{track_button}"
             ),
         ),
         "en": (
             "Your order #{order_number} is late",
             (
-                "We are sorry: your order **#{order_number}**, promised for **{promised_day}**, has not left completely. "
-                "We are on it, and will write as soon as it is on its way.\n\n"
+                "We are sorry: your order **#{order_number}**, promised for **{promised_day}**, is late. "
+                "We are on it, and will write as soon as it is on its way, or ready to be collected.\n\n"
                 "If you would rather cancel it, or have a question, just answer this e-mail.\n\n{items}\n\n{track_button}"
             ),
         ),
@@ -262,7 +262,7 @@ _SHORT: dict[Kind, dict[str, str]] = {
         "en": "{retailer}: your order #{order_number} is on hold. {hold_reason}",
     },
     Kind.LATE: {
-        "pt-BR": "{retailer}: seu pedido #{order_number}, previsto para {promised_day}, está atrasado. Pedimos desculpas; avisaremos da entrega.",
+        "pt-BR": "{retailer}: seu pedido #{order_number}, previsto para {promised_day}, está atrasado. Pedimos desculpas; avisaremos assim que sair ou estiver pronto.",
         "en": "{retailer}: your order #{order_number}, promised for {promised_day}, is late. We are sorry and will keep you informed.",
     },
     Kind.REPROMISED: {
