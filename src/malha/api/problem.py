@@ -134,6 +134,8 @@ def refusal_of(error: BaseException) -> MalhaError:
             found = _of_framework(error)
         case pg.DeadlockDetected() | pg.SerializationFailure() | pg.LockNotAvailable():
             found = Busy()
+        case pg.CheckViolation() if db.is_moved_apart(error):
+            found = Busy()
         case psycopg.Error() if (of_database := db.refusal_of(error)) is not None:
             found = of_database
         case PoolTimeout() | psycopg.OperationalError() | psycopg.InterfaceError():

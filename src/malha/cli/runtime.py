@@ -10,7 +10,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import MappingProxyType
 from typing import Any
 
@@ -105,7 +105,24 @@ async def migrated(settings: Settings) -> list[str]:
 
     url = settings.database_url or ""
     applied = await migrate.migrate(url, settings.retailer)
-    return [*applied, *(f"jobs: {name}" for name in await jobs.install(url))]
+    jobs_applied = await jobs.install(url)
+    await _make_months(settings)
+    return [*applied, *(f"jobs: {name}" for name in jobs_applied)]
+
+
+async def _make_months(settings: Settings) -> None:
+    """Make the partitions of the ledger's present months before anybody writes to it; usually they are all there.
+
+    What is written while one is made may have to be sent again. Of a ledger that is in use the worker makes them.
+    """
+    from malha.inventory import closing  # noqa: PLC0415 -- as above
+    from malha.platform.db import Database  # noqa: PLC0415
+    from malha.platform.errors import Busy  # noqa: PLC0415
+
+    async with Database(settings.database_url or "", settings.retailer, max_size=1) as db:
+        with suppress(Busy):
+            async with db.transaction() as tx:
+                await closing.make_months(tx, await tx.now())
 
 
 def export(settings: Settings) -> None:

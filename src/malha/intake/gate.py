@@ -33,7 +33,7 @@ from malha.intake.errors import KeyMissing, Overloaded, Unavailable, Unprocessab
 from malha.intake.model import NewOrder, Outcome, Placed, Submission, TakenBy
 from malha.intake.reference import Cache
 from malha.intake.service import Moved, place_orders
-from malha.platform.db import SYSTEM, Actor, Database, refusal_of, takes_nothing
+from malha.platform.db import SYSTEM, Actor, Database, is_moved_apart, refusal_of, takes_nothing
 from malha.platform.errors import Busy, MalhaError
 from malha.platform.idempotency import InFlight, refuse_key
 from malha.platform.ids import new_id
@@ -363,7 +363,7 @@ class Gate:
             except (errors.DataError, errors.IntegrityError) as error:
                 # What belongs to an order that another process wrote meanwhile has no order of its own: once more,
                 # after that it is found.
-                if lock or not isinstance(error, errors.ForeignKeyViolation):
+                if not is_moved_apart(error) and (lock or not isinstance(error, errors.ForeignKeyViolation)):
                     raise _Offence(error.sqlstate) from error
                 lock = True
             except PoolTimeout as error:  # the pool has waited as long as a caller should: away, or far too busy

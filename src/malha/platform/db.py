@@ -107,6 +107,14 @@ def _refusal_in(state: str) -> MalhaError | None:
     return DatabaseExhausted() if state.startswith("53") else None
 
 
+def is_moved_apart(error: BaseException) -> bool:
+    """Tell whether a row was on its way to a partition that its month has left meanwhile: it finds its place next time.
+
+    No constraint that anybody wrote is violated then, so none is named.
+    """
+    return isinstance(error, errors.CheckViolation) and error.diag.constraint_name is None
+
+
 def takes_nothing(error: BaseException) -> bool:
     """Tell whether the database stores nothing at all now, whatever it is: its disk is full, or it is read-only."""
     return isinstance(refusal_of(error), DatabaseFull | DatabaseReadOnly)
@@ -175,6 +183,10 @@ class Tx:
             await cursor.execute(statement, params)
         except errors.LockNotAvailable as error:
             raise Busy from error
+        except errors.CheckViolation as error:
+            if is_moved_apart(error):
+                raise Busy from error
+            raise
         return cursor
 
     async def execute(self, statement: Statement, params: Params = ()) -> int:
@@ -567,6 +579,7 @@ __all__ = [
     "Statement",
     "Tx",
     "configure",
+    "is_moved_apart",
     "session",
     "where",
 ]
