@@ -461,15 +461,19 @@ def _promise(facts: Facts) -> str:
     present = facts.header.promised_at
     if present is None:
         return ""
-    state = _state_of(facts)
     last = facts.header.complete_at
-    says = _("Promised for {day}.", day=render.promise_text(present, state))
+    says = _("Promised for {day}.", day=_day_of(facts, present))
     if last and last > present:
-        says += " " + _("All of it is promised for {day}.", day=render.promise_text(last, state))
+        says += " " + _("All of it is promised for {day}.", day=_day_of(facts, last))
     first = facts.first_promise
     if not first or first == present:
         return says
-    return f"{says} {_('First for {day}.', day=render.promise_text(first, state))}"
+    return f"{says} {_('First for {day}.', day=_day_of(facts, first))}"
+
+
+def _day_of(facts: Facts, promised_at: datetime) -> str:
+    """Say the day a promise means where the order goes or is fetched."""
+    return render.promise_text(promised_at, _state_of(facts), facts.header.pickup_zone)
 
 
 def _state_of(facts: Facts) -> str | None:
@@ -486,7 +490,7 @@ def _slips(facts: Facts) -> str:
     why = _(SLIP_WORDS[Slip(slip.reason)])
     if slip.expected_at is None:
         return _("It cannot keep that day, and no other can be said: {why}.", why=why)
-    return _("Its plan comes to {day}: {why}.", day=render.promise_text(slip.expected_at, _state_of(facts)), why=why)
+    return _("Its plan comes to {day}: {why}.", day=_day_of(facts, slip.expected_at), why=why)
 
 
 def _late(facts: Facts) -> Answer:  # noqa: PLR0911 -- a table of cases, one sentence each
@@ -1008,6 +1012,7 @@ async def names_of(tx: Tx, facts: Facts) -> timeline.Names:
         people=await page_reads.actor_names(tx, sorted(actors)),
         currency=facts.header.currency,
         state=_state_of(facts),
+        fetched_in=facts.header.pickup_zone,
     )
 
 
