@@ -32,7 +32,7 @@ from malha.api.work import Services
 from malha.console import assets, render, routes
 from malha.intake.gate import IN_FLIGHT, Gate
 from malha.intake.pages import PromisePages
-from malha.platform import logs
+from malha.platform import i18n, logs
 from malha.platform import settings as configuration
 from malha.platform.db import AWAY_S, Database
 from malha.platform.errors import MalhaError
@@ -163,6 +163,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         SettingsError: a setting is wrong, or no database is named (`malha serve` starts the embedded one and names it).
     """
     settings = settings or _own_settings()
+    i18n.settle(settings.timezone)
     app = bare_app(settings)
     _warm(app)
     return furnish(app, settings)

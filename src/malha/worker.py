@@ -67,7 +67,7 @@ from malha.payments import (
     claims,
     giving_back,  # noqa: F401 -- declares its job
 )
-from malha.platform import idempotency, jobs, measures, sequencer, subscribers
+from malha.platform import i18n, idempotency, jobs, measures, sequencer, subscribers
 from malha.platform.db import Database, Tx
 from malha.platform.sequencer import rest
 from malha.platform.settings import Settings
@@ -153,6 +153,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
     """Run everything that runs beside the web processes until `stop` is set."""
     if settings.database_url is None:
         raise ValueError("the worker needs a database URL")
+    i18n.settle(settings.timezone)
     size = settings.worker_pool_size
     async with (
         Database(settings.database_url, settings.retailer, min_size=2, max_size=size) as database,

@@ -4,11 +4,13 @@ Its own counts where goods are sold ahead of their arrival; a vendor's, where a 
 """
 
 from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 from ahead_world import Shop, a_shop
 
+from malha.app import create_app
 from malha.flows import order_to_cash
 from malha.intake import dropping, promised, service
 from malha.intake.errors import OutOfStock
@@ -17,9 +19,13 @@ from malha.inventory.ahead.model import Mode
 from malha.network import retailer
 from malha.network.model import RetailerDraft
 from malha.network.reads import snapshot
+from malha.platform import i18n
 from malha.platform.db import Database, Tx
 from malha.platform.i18n import DEFAULT_ZONE
-from malha.routing.ruling.model import Dropped
+from malha.platform.settings import Settings
+from malha.routing.ruling import reads as ruling
+from malha.routing.ruling.model import Content, Dropped
+from malha.simulation import service as simulations
 from malha.testing.builders import in_days
 
 LATE, EARLY = time(23, 30), time(0, 30)
@@ -133,3 +139,23 @@ async def test_a_vendor_has_its_days_from_today_by_the_clock_there(database: Dat
     at = datetime(2031, 1, 2, 23, 30, tzinfo=ZoneInfo(RIO_BRANCO))
     assert at.weekday() == 3
     assert dropping.leaves_on(asked, known, at) == at.date() + timedelta(days=1)
+
+
+async def test_who_reads_moves_no_day_of_a_retailer_that_states_no_zone(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rules of routing, simulations and lists of orders are of the installation's days then, for everybody."""
+    await a_shop(database)
+    for installation in DEFAULT_ZONE, MANAUS:
+        monkeypatch.setitem(i18n._usual, "zone", installation)
+        with i18n.speaking("en", "Asia/Tokyo"):
+            async with database.transaction() as tx:
+                rules = await ruling.compiled(tx, 0, Content(runs=[]), await snapshot(tx))
+                said = {(await retailer.zone(tx)).key, await simulations.zone_of(tx), str(rules._zone)}
+        assert said == {installation}
+
+
+def test_an_installation_says_its_zone_once_for_its_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(i18n._usual, "zone", DEFAULT_ZONE)
+    create_app(Settings(data_dir=tmp_path, database_url="postgresql://nobody@127.0.0.1:1/x", timezone=RIO_BRANCO))
+    assert i18n.usual_zone() == RIO_BRANCO

@@ -146,6 +146,20 @@ def test_a_promised_day_ends_where_the_retailer_is():
     assert got([rule], an_order(note="2026-12-24")).order.promised_at == datetime(2026, 12, 25, 2, 59, 59, tzinfo=UTC)
 
 
+@pytest.mark.parametrize(
+    ("to", "ends"),
+    [
+        ({"ship_to": ExtAddress(state="AC")}, datetime(2026, 12, 25, 4, 59, 59, tzinfo=UTC)),
+        ({"ship_to": ExtAddress(state="am ")}, datetime(2026, 12, 25, 3, 59, 59, tzinfo=UTC)),
+        ({"ship_to": ExtAddress(state="AC"), "pickup_location": "S1"}, datetime(2026, 12, 25, 2, 59, 59, tzinfo=UTC)),
+        ({"ship_to": None}, datetime(2026, 12, 25, 2, 59, 59, tzinfo=UTC)),
+    ],
+)
+def test_a_promised_day_ends_where_the_goods_go(to, ends):
+    rule = FieldRule(to="promised_on", source="note", form=Form.YEAR_FIRST)
+    assert got([rule], an_order(note="2026-12-24", **to)).order.promised_at == ends
+
+
 def test_what_fails_says_which_rule_and_why_and_leaves_the_order_as_it_was():
     order = an_order(attributes={"cpf": "111.111.111-11", "store": "9", "long": "x" * 501})
     rules = [

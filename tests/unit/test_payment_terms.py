@@ -4,8 +4,10 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from malha.network.calendar import TABLE_YEARS, holidays_of
 from malha.payments.terms import ANY, Awaited, Term, check_term, clearing_day, due_of, term_for
 
+SAME_EACH_YEAR = {(1, 1), (4, 21), (5, 1), (9, 7), (10, 12), (11, 2), (11, 15), (11, 20), (12, 25)}
 ZONE = "America/Sao_Paulo"
 NOON = datetime(2026, 11, 26, 15, tzinfo=UTC)  # a Thursday
 TERMS = [
@@ -39,10 +41,25 @@ def test_a_pix_lives_for_minutes_or_as_long_as_its_code_says_and_a_little_longer
         (date(2026, 11, 28), date(2026, 12, 2)),  # Saturday: paid on Monday
         (date(2026, 12, 24), date(2026, 12, 29)),  # over Christmas, a Friday
         (date(2026, 12, 31), date(2027, 1, 5)),  # over New Year
+        (date(2027, 2, 5), date(2027, 2, 11)),  # Friday before Carnival: Ash Wednesday, Thursday
+        (date(2027, 2, 8), date(2027, 2, 12)),  # Carnival's Monday: paid on Ash Wednesday
+        (date(2027, 5, 26), date(2027, 5, 31)),  # over Corpus Christi, a Thursday
+        (date(2028, 2, 25), date(2028, 3, 2)),  # Carnival's Tuesday is the leap day
     ],
 )
 def test_money_of_a_boleto_arrives_two_business_days_after_it_could_be_paid(due, arrived):
     assert clearing_day(due, 2) == arrived
+
+
+@pytest.mark.parametrize("year", TABLE_YEARS)
+def test_banks_keep_carnival_and_corpus_christi_by_the_easter_that_good_friday_has(year):
+    (good_friday,) = [day for day in holidays_of("BR", year) if (day.month, day.day) not in SAME_EACH_YEAR]
+    easter = good_friday + timedelta(days=2)
+    for after in (-48, -47, 60):
+        day = easter + timedelta(days=after)
+        assert clearing_day(day, 0) > day, day
+    ash_wednesday = easter - timedelta(days=46)
+    assert clearing_day(ash_wednesday, 0) == ash_wednesday
 
 
 def test_a_boleto_is_waited_for_until_the_end_of_the_day_its_money_may_arrive():

@@ -2,7 +2,6 @@
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Meta
@@ -31,7 +30,7 @@ from malha.ordering.model import (
 from malha.ordering.reads import Due, Place, Sort, View, Wanted
 from malha.payments import reads as payments_reads
 from malha.payments import service as payments
-from malha.platform import brazil, i18n, paging
+from malha.platform import brazil, paging
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_
 from malha.platform.ids import UUID
@@ -363,7 +362,7 @@ async def wanted_of(work: Work, asked: OrdersAsked) -> Wanted | None:
     place = None if asked.location is None else await network.location_by_code(work.tx, asked.location)
     if (asked.channel is not None and not channels) or (asked.location is not None and place is None):
         return None
-    zone = ZoneInfo((await retailer.current(work.tx)).timezone or i18n.current_zone())
+    zone = await retailer.zone(work.tx)
     since, until = reads.promised_between(
         asked.promised, asked.promised_since, asked.promised_until, await work.tx.now(), zone
     )

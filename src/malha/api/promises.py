@@ -2,7 +2,6 @@
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Meta
@@ -17,7 +16,7 @@ from malha.fulfillment.slip_reads import SlipRow
 from malha.network import reads as network
 from malha.network import retailer
 from malha.ordering import reads as ordering
-from malha.platform import i18n, paging
+from malha.platform import paging
 from malha.platform.brazil import STATES
 from malha.platform.clock import now
 from malha.platform.flaws import Flaw, refuse
@@ -77,8 +76,7 @@ def _of(sum_: Sum) -> dict[str, int | float | None]:
 async def _wanted(
     work: Work, since: date | None, until: date | None, location: str | None, service: str | None, to_state: str | None
 ) -> outcomes.Wanted:
-    named = (await retailer.current(work.tx)).timezone or i18n.current_zone()
-    zone = ZoneInfo(named)
+    zone = await retailer.zone(work.tx)
     last = until or now().astimezone(zone).date()
     first = since or last - timedelta(days=USUAL_DAYS - 1)
     flaws = []
@@ -95,7 +93,7 @@ async def _wanted(
     return outcomes.Wanted(
         since=from_ or datetime.min.replace(tzinfo=UTC),
         until=to or datetime.max.replace(tzinfo=UTC),
-        zone=named,
+        zone=zone.key,
         scope=work.actor.fixed_scope,
         location_id=(await place_of(work, location)).id if location else None,
         service_id=services[service] if service else None,

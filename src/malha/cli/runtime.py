@@ -144,6 +144,7 @@ def runtime(*, migrate: bool = True, role: str = "cli", **overrides: Any) -> Ite
     settings = load(**overrides)
     logs.configure(settings.log_level, settings.log_format, role=role)
     i18n.use(settings.language, settings.timezone)
+    i18n.settle(settings.timezone)
     with database_of(settings) as (ready, server):
         if migrate:
             applied = migrate_surely(ready, server)

@@ -31,7 +31,6 @@ from malha.fulfillment.bulk_model import Act as BulkAct
 from malha.fulfillment.errors import CodeLocked, WorkNotFound, WrongCode
 from malha.fulfillment.model import Content, Parcel, RejectReason, Short, Tracking
 from malha.intake import replanning, substituting
-from malha.network.places import zone_of
 from malha.network.rules import MOST_PICKUP_DAYS
 from malha.ordering import details, promises, reads, replacing, rules, slots
 from malha.ordering import service as ordering
@@ -240,10 +239,8 @@ async def _leave_slot(tx: Tx, order_id: UUID, form: Form) -> str:
 
 
 async def _zone_of(tx: Tx, order_id: UUID) -> ZoneInfo:
-    """Return by whose days an order is promised: where it goes, else the reader's."""
-    order = await ordering.lock_order(tx, order_id)
-    state = (order.ship_to or {}).get("state", "")
-    return zone_of(state, i18n.current_zone())
+    """Return by whose days an order is promised: where it goes or is fetched, else the reader's."""
+    return await promises.zone_promised(tx, await ordering.lock_order(tx, order_id), i18n.current_zone())
 
 
 async def _map(tx: Tx, order_id: UUID, form: Form) -> str:

@@ -473,10 +473,11 @@ def _promise(facts: Facts) -> str:
 
 
 def _promised_for(facts: Facts, at: datetime) -> str:
-    """Return the day a promise means, as people say it; of what is fetched, the hour."""
-    if facts.header.method == "pickup" and not is_by_day(at, ZoneInfo(i18n.current_zone())):
+    """Return the day a promise means where the order goes or is fetched, as people say it; or the hour, if it is one."""
+    fetched_in = facts.header.pickup_zone
+    if fetched_in is not None and not is_by_day(at, ZoneInfo(fetched_in)):
         return render.moment(at)
-    return render.promise_text(at, _state_of(facts))
+    return render.promise_text(at, _state_of(facts), fetched_in)
 
 
 def _state_of(facts: Facts) -> str | None:
@@ -1015,6 +1016,7 @@ async def names_of(tx: Tx, facts: Facts) -> timeline.Names:
         people=await page_reads.actor_names(tx, sorted(actors)),
         currency=facts.header.currency,
         state=_state_of(facts),
+        fetched_in=facts.header.pickup_zone,
     )
 
 

@@ -52,14 +52,17 @@ def span(length: timedelta) -> str:
     return f"{days} d {hours} h" if hours and days < 4 else f"{days} d"
 
 
-def promised_day(at: datetime, state: str | None) -> date:
-    """Return the day a promise means: by the clock of the state the goods go to, else the reader's."""
-    return rules.day_promised(at, state, i18n.current_zone())
+def promised_day(at: datetime, state: str | None, fetched_in: str | None = None) -> date:
+    """Return the day a promise means: by the clock of the state the goods go to, or the zone they are fetched in.
+
+    Of others it is the reader's.
+    """
+    return rules.day_promised(at, None if fetched_in else state, fetched_in or i18n.current_zone())
 
 
-def promise_text(at: datetime, state: str | None) -> str:
+def promise_text(at: datetime, state: str | None, fetched_in: str | None = None) -> str:
     """Return the day a promise means, as people say it."""
-    return i18n.day(promised_day(at, state), local(now()).date())
+    return i18n.day(promised_day(at, state, fetched_in), local(now()).date())
 
 
 def lateness(due: datetime) -> str:

@@ -28,6 +28,7 @@ class Names(msgspec.Struct, frozen=True, kw_only=True):
     people: Mapping[str, str] = {}
     currency: str = "BRL"
     state: str | None = None  # the order goes to; None: it is fetched, or there is none
+    fetched_in: str | None = None  # the time zone it is fetched in
 
     def place(self, facts: Facts, key: str = "location_id") -> str:
         """Return the name of the one location in the facts, or nothing."""
@@ -251,13 +252,13 @@ def _repromised(facts: Facts, names: Names) -> tuple[str, str]:
     reason = _(PROMISE_REASON_WORDS[PromiseReason(why)]) if why in set(PromiseReason) else why
     title = _("Promised for another day")
     if promised:
-        title = _("Promised for {day}", day=render.promise_text(promised, names.state))
+        title = _("Promised for {day}", day=render.promise_text(promised, names.state, names.fetched_in))
     return title, _joined(part, _it_was(facts, "former_at", names), reason)
 
 
 def _it_was(facts: Facts, key: str, names: Names) -> str:
     at = _instant(facts.get(key))
-    return _("it was {day}", day=render.promise_text(at, names.state)) if at else ""
+    return _("it was {day}", day=render.promise_text(at, names.state, names.fetched_in)) if at else ""
 
 
 def _details(facts: Facts, _names: Names) -> tuple[str, str]:

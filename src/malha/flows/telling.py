@@ -391,9 +391,9 @@ async def facts_of(
 
 
 async def _zone(tx: Tx, header: orders.Header) -> str:
-    """Return by whose calendar days are told: where the order goes, else the retailer's."""
+    """Return by whose calendar days are told: where the order goes or is fetched, else the retailer's."""
     state = (header.ship_to or {}).get("state", "")
-    return STATE_ZONES.get(state) or (await retailer.zone(tx)).key
+    return header.pickup_zone or STATE_ZONES.get(state) or (await retailer.zone(tx)).key
 
 
 async def _promises_told(tx: Tx, order_id: UUID, header: orders.Header, event: Mapping[str, Any]) -> list[datetime]:

@@ -4,7 +4,6 @@ from datetime import date
 
 from malha.fulfillment import service
 from malha.fulfillment.bulk_model import FINAL, Act, Wish
-from malha.network.places import zone_of
 from malha.ordering import details, promises, rules
 from malha.ordering import service as ordering
 from malha.ordering.errors import TooManyTags
@@ -54,7 +53,7 @@ async def carry_out(tx: Tx, order_id: UUID, wish: Wish, seen: int | None) -> Non
         case Act.HOLD:
             await ordering.place_hold(tx, order_id, HoldKind.MANUAL, note=wish.reason)
         case Act.PROMISE if wish.day and wish.because:
-            zone = zone_of((order.ship_to or {}).get("state", ""), wish.zone or DEFAULT_ZONE)
+            zone = await promises.zone_promised(tx, order, wish.zone or DEFAULT_ZONE)
             until = rules.end_of_day(wish.day, zone)
             await promises.repromise(tx, order_id, until, reason=wish.because, note=wish.note)
         case Act.TAGS:

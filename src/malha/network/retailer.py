@@ -17,7 +17,7 @@ from malha.platform import audit, revisions
 from malha.platform.db import Tx
 from malha.platform.errors import Conflict
 from malha.platform.flaws import refuse
-from malha.platform.i18n import DEFAULT_ZONE, N_, Word
+from malha.platform.i18n import N_, Word, usual_zone
 
 
 async def current(tx: Tx) -> Retailer:
@@ -26,8 +26,8 @@ async def current(tx: Tx) -> Retailer:
 
 
 async def zone(tx: Tx) -> ZoneInfo:
-    """Return the time zone of the retailer, Brazil's where it states none."""
-    return ZoneInfo((await current(tx)).timezone or DEFAULT_ZONE)
+    """Return the time zone of the retailer, the installation's where it states none: never that of who asks."""
+    return ZoneInfo((await current(tx)).timezone or usual_zone())
 
 
 async def day_of(tx: Tx, at: datetime) -> date:

@@ -7,7 +7,10 @@ from it. When all of it is there is the last day of its lines (`promised_days.co
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
+from malha.network import reads as network
+from malha.network.places import zone_of
 from malha.ordering import promise_writes as writes
 from malha.ordering import rules
 from malha.ordering import service as ordering
@@ -109,6 +112,15 @@ def _by_former_day(
     if len(days) == 1 and chosen is None:
         return [(before, None) for before in days]
     return sorted(days.items())
+
+
+async def zone_promised(tx: Tx, order: Order, otherwise: str) -> ZoneInfo:
+    """Return by whose clock a promised day of an order ends: of where it is fetched, or goes; else another zone's."""
+    if order.method != "pickup":
+        return zone_of((order.ship_to or {}).get("state"), otherwise)
+    at = order.pickup_location_id
+    places = {} if at is None else await network.locations_by_id(tx, [at])
+    return ZoneInfo(places[at].timezone if at in places else otherwise)
 
 
 async def standing(tx: Tx, order_id: UUID) -> tuple[datetime | None, dict[int, datetime]]:

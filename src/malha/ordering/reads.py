@@ -171,6 +171,7 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     service: str | None
     carrier: str | None
     pickup_location: str | None
+    pickup_zone: str | None  # the time zone it is fetched in
     merge_location: str | None  # where its goods come together before they are shipped
     customer_id: UUID | None
     buyer_name: str
@@ -370,7 +371,8 @@ GROUP BY o.status
 HEADER = f"""
 SELECT o.id, o.number, o.external_id, o.channel_id, c.code AS channel_code, c.name AS channel, c.kind AS channel_kind,
        o.placed_at, o.received_at, o.currency, o.status, o.items_total, o.discount_total, o.shipping_total, o.total,
-       o.cancelled_total, o.method, s.name AS service, s.carrier, p.name AS pickup_location, m.name AS merge_location,
+       o.cancelled_total, o.method, s.name AS service, s.carrier, p.name AS pickup_location,
+       CASE o.method WHEN 'pickup' THEN p.timezone END AS pickup_zone, m.name AS merge_location,
        k.customer_id, o.buyer_name, o.buyer_document, o.buyer_email, o.buyer_phone, o.ship_to, o.promised_at,
        {complete_at("o")} AS complete_at, o.release_after, o.seq
 FROM sales_order o

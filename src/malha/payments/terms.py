@@ -1,23 +1,26 @@
 """How long an order keeps its stock while it waits for money: pure rules over terms and tenders.
 
 A PIX code lives for minutes. A boleto is paid until the end of its due date and reaches the bank business days later
-(Brazil's national holidays are none). What says nothing itself lives as long as the retailer's term for it.
+(neither Brazil's national holidays are, nor what banks alone keep, as Carnival). What says nothing itself lives as long
+as the retailer's term for it.
 """
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 import msgspec
 
-from malha.network.calendar import add_business_days, is_holiday
+from malha.network.calendar import is_holiday
 from malha.payments.model import TenderKind
 from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_
 
 ANY = "*"
-BANKS = "BR"  # the calendar banks keep
+BANKS = "BR"  # the holidays that banks share with everybody
 SATURDAY = 5
+_DAY = timedelta(days=1)
 KINDS = (
     TenderKind.PIX,
     TenderKind.BOLETO,
@@ -99,10 +102,34 @@ def clearing_day(due: date, days: int) -> date:
 
     A due date on a weekend or holiday is paid on the next business day, by the banks' rule for boletos.
     """
-    day = due
-    while day.weekday() >= SATURDAY or is_holiday(BANKS, day):
-        day += timedelta(days=1)
-    return add_business_days(day, days, BANKS)
+    day = _bank_day(due)
+    for _ in range(days):
+        day = _bank_day(day + _DAY)
+    return day
+
+
+def _bank_day(day: date) -> date:
+    """Return the first day from this one on on which banks work."""
+    while day.weekday() >= SATURDAY or is_holiday(BANKS, day) or day in _closed_in(day.year):
+        day += _DAY
+    return day
+
+
+@lru_cache(maxsize=16)
+def _closed_in(year: int) -> frozenset[date]:
+    """Return the days on which banks alone do not work: Carnival's Monday and Tuesday, and Corpus Christi."""
+    easter = _easter(year)
+    return frozenset({easter - 48 * _DAY, easter - 47 * _DAY, easter + 60 * _DAY})
+
+
+def _easter(year: int) -> date:
+    """Return Easter Sunday of a year, by Gauss and Butcher."""
+    golden, (century, rest) = year % 19, divmod(year, 100)
+    leaps, odd = divmod(century, 4)
+    moon = (19 * golden + century - leaps - (century - (century + 8) // 25 + 1) // 3 + 15) % 30
+    week = (32 + 2 * odd + 2 * (rest // 4) - moon - rest % 4) % 7
+    month, day = divmod(moon + week - 7 * ((golden + 11 * moon + 22 * week) // 451) + 114, 31)
+    return date(year, month, day + 1)
 
 
 def check_term(term: Term) -> Iterable[Flaw]:

@@ -47,6 +47,7 @@ _WORD_ENDS = re.compile(r"-feira|\.(?=\s|$|,)")
 
 _language: ContextVar[str] = ContextVar("language", default=DEFAULT)
 _zone: ContextVar[str] = ContextVar("zone", default=DEFAULT_ZONE)
+_usual = {"zone": DEFAULT_ZONE}
 
 
 def current_language() -> str:
@@ -57,6 +58,16 @@ def current_language() -> str:
 def current_zone() -> str:
     """Return the reader's time zone by its IANA name."""
     return _zone.get()
+
+
+def usual_zone() -> str:
+    """Return the time zone of this installation: that of a retailer who states none, whoever reads."""
+    return _usual["zone"]
+
+
+def settle(zone: str) -> None:
+    """State the time zone of this installation, for all of the process and its children."""
+    _usual["zone"] = zone
 
 
 def use(language: str, zone: str | None = None) -> None:
@@ -343,9 +354,11 @@ __all__ = [
     "n_",
     "number",
     "percent",
+    "settle",
     "speaking",
     "time",
     "translate",
     "use",
+    "usual_zone",
     "written",
 ]

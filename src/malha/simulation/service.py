@@ -21,7 +21,7 @@ from malha.network import reads as network
 from malha.network import retailer
 from malha.network.service import refuse_limited
 from malha.network.snapshot import NetworkSnapshot
-from malha.platform import arrays, audit, i18n, jobs
+from malha.platform import arrays, audit, jobs
 from malha.platform.days import is_far
 from malha.platform.db import Database, Tx
 from malha.platform.flaws import Flaw, refuse
@@ -244,7 +244,7 @@ def _unknown(at: str, says: str, code: str) -> Flaw:
 
 async def zone_of(tx: Tx) -> str:
     """Return the time zone in which days of simulations are meant: the retailer's."""
-    return (await retailer.current(tx)).timezone or i18n.current_zone()
+    return (await retailer.zone(tx)).key
 
 
 async def span_of(tx: Tx, draft: Draft, known: NetworkSnapshot) -> Span:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from enum import StrEnum
 from typing import Annotated, Any, NamedTuple
-from zoneinfo import ZoneInfo
 
 import msgspec
 import regex
@@ -18,6 +17,7 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from malha.channels.contract import ExtAddress, ExtLine, ExtOrder
+from malha.network.places import zone_of
 from malha.platform.brazil import mask_document, mask_email, mask_phone, normalise_document, normalise_phone
 from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_
@@ -222,7 +222,7 @@ def names_of(orders: Sequence[ExtOrder]) -> list[str]:
 
 
 def apply(rules: Sequence[FieldRule], order: ExtOrder, zone: str) -> Applied:
-    """Return what an order gets by rules; `zone` is where a promised day ends."""
+    """Return what an order gets by rules; `zone` is where a promised day ends of what goes to no state."""
     if not rules:
         return Applied(order=order)
     got: dict[tuple[str, int | None], list[Given]] = {}
@@ -437,7 +437,10 @@ def _changed(order: ExtOrder, given: Sequence[Given], zone: str) -> Applied:
         changes["ship_to"] = ExtAddress(**ship_to)
     if "promised_on" in one:
         day = date.fromisoformat(one["promised_on"])
-        changes["promised_at"] = datetime.combine(day, time(23, 59, 59), ZoneInfo(zone)).astimezone(UTC)
+        to = changes.get("ship_to", order.ship_to)
+        is_fetched = changes.get("pickup_location", order.pickup_location)
+        ends_in = zone_of(None if to is None or is_fetched else to.state.strip().upper(), zone)
+        changes["promised_at"] = datetime.combine(day, time(23, 59, 59), ends_in).astimezone(UTC)
     return Applied(
         order=replace(order, **changes) if changes else order,
         details=_details(given, one) or None,

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Mapping
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -11,7 +10,6 @@ from malha.inventory.vendors import reads as vendors
 from malha.network import reads as network
 from malha.network import retailer
 from malha.network.snapshot import NetworkSnapshot
-from malha.platform import i18n
 from malha.platform.db import Tx
 from malha.routing.ruling.model import Content, RuleSet, Standing, Status, Traits
 from malha.routing.ruling.planning import NOWHERE, Rules
@@ -130,7 +128,7 @@ async def compiled(
 ) -> Rules:
     """Return a rule set as it would decide over a network. A draft has the number 0. `twins`: see `Rules`."""
     groups = {group.code: group.locations for group in await network.location_groups(tx)}
-    zone = ZoneInfo((await retailer.current(tx)).timezone or i18n.current_zone())
+    zone = await retailer.zone(tx)
     return Rules(number, content, known, groups, zone, twins)
 
 
