@@ -95,6 +95,9 @@ async def test_an_apology_is_recorded_as_one_and_what_was_cancelled_is_still_to_
     assert "Reembolsado como cortesia" in shown
     assert "Reembolso registrado, como cortesia" in shown
     assert await listed(retailer, key) == {order["number"]: 10_000}
+    file = await retailer.http.get("/refunds-due:export.csv", headers=owner)
+    *_, refunded, favour, due = file.text.strip().splitlines()[-1].split(";")
+    assert (refunded, favour, due) == ("15,00", "15,00", "100,00")
     paid = (await retailer.http.get(f"{at}/payments", headers=key)).json()
     assert (paid["standing"]["favour"], [e["favour"] for e in paid["entries"]]) == (1_500, [False, True])
     no_word = await retailer.http.post(f"{page}/payment", data={**form, "favour": ""}, headers=owner)
