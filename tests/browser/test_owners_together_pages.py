@@ -145,7 +145,14 @@ def test_one_walk_fetches_what_all_owners_of_a_site_have_to_send(visit: Visit, s
     page.locator("select[name=location]").select_option(OWNED)
     expect(rows.filter(has_not_text="Barro e Cia")).to_have_count(0)
     page.locator("select[name=location]").select_option("")
-    page.get_by_role("button", name=re.compile(r"Assumir \d+ atendimentos")).click()
+    take = page.get_by_role("button", name=re.compile(r"Assumir \d+ atendimentos"))
+    take.click()
+    asked = page.get_by_role("dialog", name=re.compile(r"Assumir \d+ atendimentos\?"))
+    asked.get_by_role("button", name="Voltar").click()
+    page.reload()
+    take.click()  # nothing was taken before somebody said yes
+    assert violations(page) == []
+    asked.get_by_role("button", name="Assumir").click()
     expect(page.get_by_text(re.compile(r"^\d+ atendimentos são seus"))).to_be_visible()
     expect(page.get_by_role("button", name="Assumir")).to_have_count(0)
     assert violations(page) == []

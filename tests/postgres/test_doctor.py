@@ -200,7 +200,7 @@ INJECTED = {
     ),
     "payment_ledger": (
         "UPDATE order_payment SET captured = 8600",
-        "Order 1: authorised R$87.00, ledger R$87.00; captured R$86.00, ledger R$87.00; refunded R$1.00, ledger R$1.00; voided R$0.00, ledger R$0.00; charged back R$0.00, ledger R$0.00.",
+        "Order 1: authorised R$87.00, ledger R$87.00; captured R$86.00, ledger R$87.00; refunded R$1.00, ledger R$1.00; voided R$0.00, ledger R$0.00; charged back R$0.00, ledger R$0.00; as a favour R$0.00, ledger R$0.00.",
     ),
     "tender_limits": (
         "WITH e AS (UPDATE payment_entry SET amount = 9000 WHERE kind = 'refunded') UPDATE order_payment SET refunded = 9000",

@@ -18,6 +18,7 @@ from malha.payments.errors import (
     CapturedTooMuch,
     ChargedBackTooMuch,
     FactDiffers,
+    NotAFavour,
     RefundedTooMuch,
     TenderNotFound,
     VoidedTooMuch,
@@ -216,6 +217,68 @@ async def test_a_cancel_leaves_a_refund_due_until_it_is_recorded(database):
         await ordering.cancel(tx, order_id, reason="all")
         standing = await service.standing(tx, order_id)
         assert (standing.payable, standing.refund_due, standing.state) == (0, 850, "partially_refunded")
+
+
+@pytest.mark.parametrize("favour_first", [True, False])
+async def test_a_favour_takes_nothing_off_what_is_due_for_a_cancel_before_it_or_after(database, favour_first):
+    async with database.transaction() as tx:
+        world = await a_network(tx)
+        sku = await a_product(tx, world, "A", stock={"DC": 5})
+        order_id = await an_order(tx, world, [Sold(sku, 4, price=250)], paid="captured")
+        apology = msgspec.structs.replace(a_fact("refunded", 100, "sorry"), favour=True)
+        if favour_first:
+            assert (await service.record_fact(tx, order_id, apology)).refund_due == 0
+        await ordering.cancel(tx, order_id, reason="one less", wishes=[CancelWish(1, 1)])
+        await service.restate(tx, [order_id])
+        if not favour_first:
+            assert (await service.record_fact(tx, order_id, apology)).refund_due == 250
+        standing = await service.standing(tx, order_id)
+        assert (standing.payable, standing.refunded, standing.favour, standing.refund_due) == (750, 100, 100, 250)
+        assert [row.refund_due for row in await payment_reads.refunds_due(tx)] == [250]
+        order = await ordering.lock_order(tx, order_id)
+        assert (await service.secured(tx, {order_id: order}))[order_id].enough
+        assert await service.record_given_back(tx, order_id, "back", seen=250) == 250
+        assert (await service.standing(tx, order_id)).refund_due == 0
+        await ordering.cancel(tx, order_id, reason="all")
+        await service.restate(tx, [order_id])
+        assert (await service.standing(tx, order_id)).refund_due == 650  # no more than is left of it
+        assert await service.record_given_back(tx, order_id, "rest") == 650
+        assert (await service.standing(tx, order_id)).state == "refunded"
+        assert await sums_agree(tx)
+    async with database.snapshot() as tx:
+        assert not (await examine_in(tx)).findings
+
+
+async def test_a_refund_is_no_favour_afterwards_and_nothing_else_is_one(database):
+    async with database.transaction() as tx:
+        world = await a_network(tx)
+        order_id = await an_order(tx, world, 1, paid="pending")
+        paid = a_fact("captured", 1000)
+        with pytest.raises(Invalid):
+            await service.record_fact(tx, order_id, msgspec.structs.replace(paid, favour=True))
+        await service.record_fact(tx, order_id, paid)
+        back, sorry = a_fact("refunded", 100, "1"), msgspec.structs.replace(a_fact("refunded", 50, "2"), favour=True)
+        await service.record_fact(tx, order_id, back)
+        with pytest.raises(NotAFavour):
+            await service.record_fact(tx, order_id, msgspec.structs.replace(back, favour=True))
+        # Who tells a favour again without the word changes nothing: a channel tells of refunds, and knows no favours.
+        assert not (await service.record_fact(tx, order_id, sorry)).repeated
+        told = await service.record_fact(tx, order_id, msgspec.structs.replace(sorry, favour=False))
+        assert (told.repeated, told.favour, told.refunded) == (True, 50, 150)
+
+
+async def test_most_of_what_was_paid_given_back_as_a_favour_holds_nothing_up(database):
+    async with database.transaction() as tx:
+        world = await a_network(tx)
+        order_id = await an_order(tx, world, 1, paid="captured")
+        await service.record_fact(tx, order_id, msgspec.structs.replace(a_fact("refunded", 900, "1"), favour=True))
+        await service.settle_holds(tx, [order_id])
+        assert not (await ordering.open_holds(tx, [order_id]))[order_id]
+        await service.record_fact(tx, order_id, a_fact("refunded", 50, "2"))
+        await service.settle_holds(tx, [order_id])
+        assert set((await ordering.open_holds(tx, [order_id]))[order_id]) == {
+            HoldKind.PAYMENT
+        }  # 50 more than was said to be one
 
 
 async def test_what_was_refunded_may_be_charged_back_and_is_told_as_lost(database):

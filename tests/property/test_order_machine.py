@@ -166,10 +166,16 @@ class Orders(RuleBasedStateMachine):
         else:
             self.act(lambda tx: ordering.resolve_hold(tx, self.orders[n], kind))
 
-    @rule(kind=st.sampled_from(list(FactKind)), amount=st.integers(1, 2_400))
-    def money(self, kind, amount):
+    @rule(kind=st.sampled_from(list(FactKind)), amount=st.integers(1, 2_400), favour=st.booleans())
+    def money(self, kind, amount, favour):
         self.refunds += 1
-        fact = Fact(position=1, kind=kind, amount=amount, reference=str(self.refunds))
+        fact = Fact(
+            position=1,
+            kind=kind,
+            amount=amount,
+            reference=str(self.refunds),
+            favour=favour and kind is FactKind.REFUNDED,
+        )
 
         async def act(tx):
             await payments.record_fact(tx, self.orders[0], fact)
@@ -290,7 +296,9 @@ class Orders(RuleBasedStateMachine):
                     assert 0 <= standing.refunded <= standing.captured
                     assert 0 <= standing.charged_back <= standing.captured
                     back = standing.refunded + standing.charged_back
-                    assert standing.refund_due == max(0, standing.captured - back - standing.payable)
+                    assert 0 <= standing.favour <= standing.refunded
+                    owed = max(standing.payable - standing.favour, 0)
+                    assert standing.refund_due == max(0, standing.captured - back - owed)
             report = await examine(self.database)
             assert report.healthy, [f.lines("en") for f in report.findings if f.drifts]
 

@@ -70,6 +70,23 @@ def test_the_derived_state_agrees_with_the_money(total, cancelled, tenders):
     assert not (due and rules.lost(sums))
 
 
+@given(st.integers(0, 100), st.integers(0, 100), st.integers(0, 100), st.integers(0, 100), st.integers(0, 100))
+def test_a_favour_changes_nothing_of_what_is_due_but_that_no_more_goes_back_than_there_is(total, off, back, given_, by):
+    """Whatever was cancelled and given back for it: with a favour beside it as much is due, as far as it is ours."""
+    payable, back = max(total - off, 0), min(back, total)
+    without = Sums(captured=total, refunded=back)
+    favour = min(given_, total - back)
+    with_it = without.plus(FactKind.REFUNDED, favour, favour=True)
+    due = rules.refund_due(payable, with_it)
+    assert rules.kept(with_it) >= due >= min(rules.refund_due(payable, without), rules.kept(with_it))
+    if favour <= payable <= total - back:
+        assert due == rules.refund_due(payable, without)
+    charged = with_it.plus(FactKind.CHARGED_BACK, min(by, total))
+    assert 0 <= rules.refund_due(payable, charged) <= rules.kept(charged)
+    for kind in set(FactKind) - {FactKind.REFUNDED}:
+        assert with_it.plus(kind, 1, favour=True).favour == favour
+
+
 def test_only_before_release_waits_for_the_money():
     assert rules.is_payable_enough(100, 100, PaymentPolicy.BEFORE_RELEASE)
     assert not rules.is_payable_enough(100, 99, PaymentPolicy.BEFORE_RELEASE)

@@ -33,13 +33,17 @@ class AddTender(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
 
 class RecordFact(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What happened on a tender. With the tender and the kind, `reference` is the fact's natural key."""
+    """What happened on a tender. With the tender and the kind, `reference` is the fact's natural key.
+
+    `favour`: a refund that is due for nothing that was cancelled, as an apology is.
+    """
 
     position: Annotated[int, Meta(ge=1, le=1_000)]
     kind: FactKind
     amount: Centavos
     reference: Reference
     occurred_at: Instant | None = None
+    favour: bool = False
 
 
 class PaymentView(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,8 +112,9 @@ async def record_payment(work: Work, order_id: UUID, data: RecordFact) -> Standi
 
     The same fact again answers the same (`repeated: true`) and changes nothing; with another amount it is refused, and
     so is a PIX that is recorded on an order of another channel. No tender gives back more than it took, but a bank may
-    charge back what was refunded before: it is recorded, and `lost` says what went back twice. A payment hold is lifted
-    when enough is secured.
+    charge back what was refunded before: it is recorded, and `lost` says what went back twice. A refund that is a
+    `favour` takes nothing off `refund_due`, whether it comes before a cancel or after it; it is no other refund than
+    the one that was recorded under its reference. A payment hold is lifted when enough is secured.
     """
     await open_order(work, order_id)
     fact = Fact(
@@ -118,6 +123,7 @@ async def record_payment(work: Work, order_id: UUID, data: RecordFact) -> Standi
         amount=data.amount,
         reference=data.reference,
         occurred_at=data.occurred_at,
+        favour=data.favour,
     )
     return await service.record_fact(work.tx, order_id, fact)
 

@@ -192,6 +192,7 @@ FIELDS = {
     "expected": N_("Expected"),
     "expires_at": N_("Ends"),
     "failures": N_("Failures"),
+    "favour": N_("As a favour"),
     "fields": N_("Fields"),
     "files": N_("Files"),
     "filters": N_("Filters"),

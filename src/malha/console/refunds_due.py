@@ -29,7 +29,7 @@ COLUMNS = (
     Column(N_("Order"), Kind.WHOLE), Column(N_("Channel order")), Column(N_("Channel"), width=24),
     Column(N_("Placed at"), Kind.MOMENT, 18), Column(N_("Currency")), Column(N_("Total"), Kind.MONEY),
     Column(N_("Cancelled"), Kind.MONEY), Column(N_("Captured"), Kind.MONEY), Column(N_("Refunded"), Kind.MONEY),
-    Column(N_("To give back"), Kind.MONEY),
+    Column(N_("As a favour"), Kind.MONEY), Column(N_("To give back"), Kind.MONEY),
 )  # fmt: skip
 
 
@@ -151,7 +151,7 @@ async def refunds_due_export(request: Request[Any, Any, Any]) -> Stream:
     )
 
     def cells(row: RefundDue) -> list[Any]:
-        money = [row.total, row.cancelled_total, row.captured, row.refunded, row.refund_due]
+        money = [row.total, row.cancelled_total, row.captured, row.refunded, row.favour, row.refund_due]
         return [row.number, row.external_id, row.channel, row.placed_at, row.currency, *money]
 
     return export.send(request, "refunds-due", COLUMNS, pages, cells)

@@ -335,6 +335,10 @@ def _payment(title: str) -> "_Say":
     return say
 
 
+def _refunded(facts: Facts, names: Names) -> tuple[str, str]:
+    return _payment(N_("Refund recorded, as a favour") if facts.get("favour") else N_("Refund recorded"))(facts, names)
+
+
 def _instant(said: object) -> datetime | None:
     try:
         return datetime.fromisoformat(said) if isinstance(said, str) else None
@@ -367,7 +371,7 @@ SENTENCES: dict[str, tuple[_Say, str, str]] = {
     "payment.tender_added": (_payment(N_("Tender added")), "cash", "plain"),
     "payment.authorised": (_payment(N_("Payment authorised")), "cash", "done"),
     "payment.captured": (_payment(N_("Payment captured")), "cash", "done"),
-    "payment.refunded": (_payment(N_("Refund recorded")), "receipt-refund", "plain"),
+    "payment.refunded": (_refunded, "receipt-refund", "plain"),
     "payment.charged_back": (_payment(N_("Charged back by the customer's bank")), "receipt-refund", "fail"),
     "payment.voided": (_payment(N_("Authorisation voided")), "cash-off", "plain"),
     "payment.declined": (_payment(N_("Payment declined")), "cash-off", "fail"),

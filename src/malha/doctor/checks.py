@@ -351,13 +351,14 @@ CHECKS: tuple[Check, ...] = (
         row=N_(
             "Order {number}: authorised {authorised}, ledger {ledger_authorised}; captured {captured}, ledger "
             "{ledger_captured}; refunded {refunded}, ledger {ledger_refunded}; voided {voided}, ledger "
-            "{ledger_voided}; charged back {charged_back}, ledger {ledger_charged_back}."
+            "{ledger_voided}; charged back {charged_back}, ledger {ledger_charged_back}; as a favour {favour}, ledger "
+            "{ledger_favour}."
         ),
         statement=reads.PAYMENT_IS_NOT_LEDGER,
         amounts=tuple(
             f"{of}{kind}"
             for of in ("", "ledger_")
-            for kind in ("authorised", "captured", "refunded", "voided", "charged_back")
+            for kind in ("authorised", "captured", "refunded", "voided", "charged_back", "favour")
         ),
     ),
     Check(

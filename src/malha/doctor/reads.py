@@ -239,7 +239,8 @@ WITH entries AS (
            coalesce(sum(e.amount) FILTER (WHERE e.kind = 'captured'), 0)::bigint AS captured,
            coalesce(sum(e.amount) FILTER (WHERE e.kind = 'refunded'), 0)::bigint AS refunded,
            coalesce(sum(e.amount) FILTER (WHERE e.kind = 'voided'), 0)::bigint AS voided,
-           coalesce(sum(e.amount) FILTER (WHERE e.kind = 'charged_back'), 0)::bigint AS charged_back
+           coalesce(sum(e.amount) FILTER (WHERE e.kind = 'charged_back'), 0)::bigint AS charged_back,
+           coalesce(sum(e.amount) FILTER (WHERE e.kind = 'refunded' AND e.favour), 0)::bigint AS favour
     FROM tender t JOIN payment_entry e ON e.tender_id = t.id
     GROUP BY t.order_id
 )
@@ -248,14 +249,15 @@ SELECT o.number, coalesce(p.authorised, 0) AS authorised, coalesce(e.authorised,
        coalesce(p.refunded, 0) AS refunded, coalesce(e.refunded, 0) AS ledger_refunded,
        coalesce(p.voided, 0) AS voided, coalesce(e.voided, 0) AS ledger_voided,
        coalesce(p.charged_back, 0) AS charged_back, coalesce(e.charged_back, 0) AS ledger_charged_back,
+       coalesce(p.favour, 0) AS favour, coalesce(e.favour, 0) AS ledger_favour,
        count(*) OVER () AS total
 FROM order_payment p
 FULL JOIN entries e ON e.order_id = p.order_id
 JOIN sales_order o ON o.id = coalesce(p.order_id, e.order_id)
 WHERE (coalesce(p.authorised, 0), coalesce(p.captured, 0), coalesce(p.refunded, 0), coalesce(p.voided, 0),
-       coalesce(p.charged_back, 0))
+       coalesce(p.charged_back, 0), coalesce(p.favour, 0))
    <> (coalesce(e.authorised, 0), coalesce(e.captured, 0), coalesce(e.refunded, 0), coalesce(e.voided, 0),
-       coalesce(e.charged_back, 0))
+       coalesce(e.charged_back, 0), coalesce(e.favour, 0))
 ORDER BY o.number
 LIMIT %(cap)s::int
 """
@@ -269,10 +271,12 @@ WITH news AS (
     UNION SELECT key FROM parked_key WHERE subscriber = 'order_payments'
 )
 SELECT o.number, p.refund_due,
-       greatest(p.captured - p.refunded - p.charged_back - greatest(o.total - o.cancelled_total, 0), 0) AS due,
+       greatest(p.captured - p.refunded - p.charged_back - greatest(o.total - o.cancelled_total - p.favour, 0), 0)
+           AS due,
        count(*) OVER () AS total
 FROM order_payment p JOIN sales_order o ON o.id = p.order_id
-WHERE p.refund_due <> greatest(p.captured - p.refunded - p.charged_back - greatest(o.total - o.cancelled_total, 0), 0)
+WHERE p.refund_due
+   <> greatest(p.captured - p.refunded - p.charged_back - greatest(o.total - o.cancelled_total - p.favour, 0), 0)
   AND NOT EXISTS (SELECT FROM news WHERE key = 'order:' || o.id)
 ORDER BY o.number
 LIMIT %(cap)s::int

@@ -30,6 +30,7 @@ from malha.platform.ids import UUID
 from malha.platform.money import Money
 
 AT_ONCE = 100
+DIGITS = 6  # of a code
 _encode = msgspec.json.Encoder().encode
 
 
@@ -40,7 +41,7 @@ async def give_code(tx: Tx, work_id: UUID) -> datetime:
 
 async def give_codes(tx: Tx, work_ids: Sequence[UUID]) -> dict[UUID, datetime]:
     """Give each piece of locked work a new code, as `give_code`."""
-    codes = [f"{secrets.randbelow(10**6):06d}" for _ in work_ids]
+    codes = [f"{secrets.randbelow(10**DIGITS):0{DIGITS}d}" for _ in work_ids]
     return dict(await tx.tuples(writes.SET_PICKUP_CODES, {"ids": list(work_ids), "codes": codes}))
 
 

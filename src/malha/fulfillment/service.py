@@ -387,6 +387,8 @@ async def pickup_code(tx: Tx, work_id: UUID) -> str:
 async def hand_over(tx: Tx, work_id: UUID, *, code: str, received_by: str) -> HandOver:
     """Hand the goods to who shows the code. A wrong code is counted: commit the transaction, then refuse.
 
+    What has not as many digits as a code is a slip of who typed it: asked for again, it is not counted.
+
     Raises:
         WrongState: nothing waits for a customer here.
         CodeLocked: too many wrong codes were shown; a new one is needed.
@@ -394,9 +396,14 @@ async def hand_over(tx: Tx, work_id: UUID, *, code: str, received_by: str) -> Ha
         DocumentRequired: the document of the goods was cancelled a moment ago.
         OrderStopped: a hold says that nothing leaves.
         LocationFrozen, ZoneFrozen: everything at the location, or some of this, is being counted.
-        Invalid: nobody is named as collecting.
+        Invalid: nobody is named as collecting, or the code is not whole.
     """
-    refuse([] if received_by.strip() else [Flaw("received_by", N_("Write who collects the goods."))])
+    shown = "".join(code.split())
+    flaws = [] if received_by.strip() else [Flaw("received_by", N_("Write who collects the goods."))]
+    if len(shown) != pickups.DIGITS:
+        says = N_("Type the whole code: it has {digits} digits.")
+        flaws.append(Flaw("code", says, facts={"digits": pickups.DIGITS}))
+    refuse(flaws)
     desk = await take_up(tx, work_id)
     desk.need(WorkState.READY)
     if desk.work.pickup_expired_at is not None and desk.work.pickup_until is not None:
@@ -405,8 +412,7 @@ async def hand_over(tx: Tx, work_id: UUID, *, code: str, received_by: str) -> Ha
         raise CodeLocked
     await _open_gate(tx, desk)
     await refuse_frozen(tx, {(u.sku_id, desk.work.location_id) for u in desk.units})
-    shown = "".join(code.split()).encode()
-    if not hmac.compare_digest(shown, (desk.work.pickup_code or "").encode()):
+    if not hmac.compare_digest(shown.encode(), (desk.work.pickup_code or "").encode()):
         await tx.execute(writes.COUNT_MISS, {"id": work_id})
         left = CODE_ATTEMPTS - desk.work.pickup_misses - 1
         await ordering.record(tx, PickupRefused(**_about(desk), attempts_left=left))

@@ -1690,6 +1690,7 @@ CREATE TABLE order_payment (
     voided bigint DEFAULT 0 NOT NULL,
     refund_due bigint DEFAULT 0 NOT NULL,
     charged_back bigint DEFAULT 0 NOT NULL,
+    favour bigint DEFAULT 0 NOT NULL,
     CONSTRAINT order_payment_pkey PRIMARY KEY (order_id)
 );
 
@@ -1937,6 +1938,7 @@ CREATE TABLE payment_entry (
     occurred_at timestamp with time zone NOT NULL,
     recorded_at timestamp with time zone DEFAULT now() NOT NULL,
     actor text DEFAULT 'system'::text NOT NULL,
+    favour boolean DEFAULT false NOT NULL,
     CONSTRAINT payment_entry_pkey PRIMARY KEY (id),
     CONSTRAINT payment_entry_tender_id_kind_reference_key UNIQUE (tender_id, kind, reference),
     CONSTRAINT payment_entry_amount_check CHECK ((amount > 0)),

@@ -92,6 +92,15 @@ class VoidedTooMuch(MalhaError):
     mend = "Refund what was captured."
 
 
+class NotAFavour(MalhaError):
+    """A refund was recorded as what was due, and is now told as a favour."""
+
+    status = 409
+    code = "refund_not_a_favour"
+    says = "The refund {reference} was recorded as what was due, not as a favour."
+    mend = "If it was another refund, use its own reference."
+
+
 class NoRefundDue(MalhaError):
     """Money is given back that we have beyond what is payable."""
 

@@ -31,9 +31,11 @@ class PaymentCaptured(PaymentEvent, frozen=True, kw_only=True):
 
 
 class PaymentRefunded(PaymentEvent, frozen=True, kw_only=True):
-    """Money went back to the customer."""
+    """Money went back to the customer. A `favour` is nothing of what was due for what was cancelled."""
 
     TYPE: ClassVar[str] = "payment.refunded"
+
+    favour: bool = False
 
 
 class PaymentChargedBack(PaymentEvent, frozen=True, kw_only=True):

@@ -90,17 +90,20 @@ class Sums(msgspec.Struct, frozen=True):
     refunded: int = 0
     voided: int = 0
     charged_back: int = 0
+    favour: int = 0  # of what was refunded: what was given beyond what was due
 
     @property
     def covered(self) -> int:
         """Return the money one tender secures: captured, or still authorised for capture, less what went back."""
         return max(max(self.authorised - self.voided, self.captured) - self.refunded - self.charged_back, 0)
 
-    def plus(self, kind: FactKind, amount: int) -> "Sums":
-        """Return the sums after one more fact; a decline moves nothing."""
+    def plus(self, kind: FactKind, amount: int, *, favour: bool = False) -> "Sums":
+        """Return the sums after one more fact; a decline moves nothing, and only a refund is a favour."""
         if kind is FactKind.DECLINED:
             return self
-        return msgspec.structs.replace(self, **{kind.value: getattr(self, kind.value) + amount})
+        given = amount if favour and kind is FactKind.REFUNDED else 0
+        moved = {kind.value: getattr(self, kind.value) + amount, "favour": self.favour + given}
+        return msgspec.structs.replace(self, **moved)
 
 
 class Tender(msgspec.Struct, frozen=True):
@@ -145,10 +148,14 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True):
     amount: int
     reference: str
     occurred_at: datetime | None = None
+    favour: bool = False  # a refund that was due for nothing: an apology, the freight
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
-    """How an order's payment stands, in centavos. `refund_due` is what is to be given back for what was cancelled."""
+    """How an order's payment stands, in centavos. `refund_due` is what is to be given back for what was cancelled.
+
+    `favour` is what of `refunded` was given beyond that, and takes nothing off it.
+    """
 
     state: PaymentState
     payable: int
@@ -157,6 +164,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     refunded: int
     voided: int
     charged_back: int
+    favour: int
     refund_due: int
     lost: int  # refunded and charged back: it went back twice
     repeated: bool = False  # the fact had been recorded before; nothing changed

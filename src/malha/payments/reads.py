@@ -74,6 +74,7 @@ class EntryRow(msgspec.Struct, frozen=True, kw_only=True):
     reference: str
     occurred_at: datetime
     actor: str
+    favour: bool  # a refund that was not due
 
 
 class Waiting(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,7 +113,7 @@ WHERE t.order_id = %(id)s::uuid
 GROUP BY t.id ORDER BY t.position
 """
 ENTRIES = """
-SELECT e.tender_id, e.kind, e.amount, e.reference, e.occurred_at, e.actor
+SELECT e.tender_id, e.kind, e.amount, e.reference, e.occurred_at, e.actor, e.favour
 FROM tender t JOIN payment_entry e ON e.tender_id = t.id
 WHERE t.order_id = %(id)s::uuid ORDER BY e.occurred_at, e.recorded_at
 """
@@ -145,7 +146,7 @@ WHERE p.refund_due > 0
        OR c.id = ANY (%(channels)s::int[]))"""
 REFUNDS_DUE: LiteralString = f"""
 SELECT o.id AS order_id, o.number, o.external_id, c.code AS channel_code, c.name AS channel, o.placed_at, o.currency,
-       o.total, o.cancelled_total, p.captured, p.refunded, p.refund_due
+       o.total, o.cancelled_total, p.captured, p.refunded, p.favour, p.refund_due
 {DUE}
   AND (%(after)s::uuid IS NULL OR p.order_id < %(after)s::uuid)
 ORDER BY p.order_id DESC LIMIT %(limit)s::int
@@ -173,6 +174,7 @@ class RefundDue(msgspec.Struct, frozen=True, kw_only=True):
     cancelled_total: int
     captured: int
     refunded: int
+    favour: int  # of `refunded`: it takes nothing off what is due
     refund_due: int
 
 

@@ -137,6 +137,7 @@ def _added(sums: Sequence[Sums]) -> Sums:
         refunded=sum(s.refunded for s in sums),
         voided=sum(s.voided for s in sums),
         charged_back=sum(s.charged_back for s in sums),
+        favour=sum(s.favour for s in sums),
     )
 
 
@@ -149,10 +150,10 @@ def is_favour(payable: int, covered: int, sums: Sums) -> bool:
     """Tell whether what lacks of an order's money was given back to a customer who had paid: its freight, an apology.
 
     That holds nothing up. Half of what is payable, or more, may be a chargeback or a cancel that is yet to be told: a
-    person decides.
+    person decides, unless it was recorded as the favour it is.
     """
     missing = payable - covered
-    return 0 < missing <= sums.refunded and 2 * missing < payable
+    return 0 < missing <= sums.refunded and (missing <= sums.favour or 2 * missing < payable)
 
 
 def is_taken_back(payable: int, covered: int, sums: Sums) -> bool:
@@ -177,8 +178,12 @@ def lost(of: WentBack) -> int:
 
 
 def refund_due(payable: int, sums: Sums) -> int:
-    """Return what is to be given back in centavos: what we have beyond what is payable."""
-    return max(0, kept(sums) - max(payable, 0))
+    """Return what is to be given back in centavos: what we have beyond what is payable.
+
+    A favour is money that the customer need not have paid, as far as something is payable: it takes nothing off what
+    is due for what is cancelled, before it or after.
+    """
+    return max(0, kept(sums) - max(payable - sums.favour, 0))
 
 
 def shares_of_refund(due: int, tenders: Sequence[Tender]) -> list[tuple[int, int]]:

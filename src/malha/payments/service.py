@@ -20,6 +20,7 @@ from malha.payments import rules, writes
 from malha.payments.errors import (
     FactDiffers,
     NoRefundDue,
+    NotAFavour,
     PaymentElsewhere,
     PaymentElsewhereUnseen,
     ReferenceTaken,
@@ -109,6 +110,7 @@ async def record_tenders(tx: Tx, rows: Sequence[NewTender], payable: Mapping[UUI
                 "references": [row.reference or "intake" for _, row, _ in facts],
                 "times": [row.occurred_at for _, row, _ in facts],
                 "actor": tx.actor.label,
+                "favour": False,
             },
         )
     tenders: dict[UUID, list[Tender]] = {}
@@ -233,14 +235,18 @@ async def record_fact(tx: Tx, order_id: UUID, fact: Fact, *, told: bool = False)
     a shop parts what was bought and paid at once. For the same reason a program may record it on both.
 
     Raises:
+        Invalid: what is called a favour is no refund.
         PaymentElsewhere: the payment is recorded on another order, and no channel told it of this one.
         TenderNotFound: the order has no tender at this position.
         FactDiffers: the fact was recorded with another amount.
+        NotAFavour: the refund was recorded as one of what was due.
         AuthorisedTooMuch, CapturedTooMuch, RefundedTooMuch, ChargedBackTooMuch, VoidedTooMuch: the tender cannot have
             it.
     """
     order = await ordering.lock_order(tx, order_id)
     _check_amount(fact.amount)
+    if fact.favour and fact.kind is not FactKind.REFUNDED:
+        refuse([Flaw("favour", N_("Only what is refunded is a favour."))])
     if not told:
         _check_reference(fact.reference)
     fact = msgspec.structs.replace(fact, reference=rules.named(fact.reference) or "")
@@ -249,8 +255,10 @@ async def record_fact(tx: Tx, order_id: UUID, fact: Fact, *, told: bool = False)
     if tender is None:
         raise TenderNotFound(number=order.number, position=fact.position)
     key = {"tender_id": tender.id, "kind": fact.kind.value, "reference": fact.reference}
-    recorded: int | None = await tx.value(writes.FIND_ENTRY, key)
-    if recorded is not None:
+    if known := await tx.tuples(writes.FIND_ENTRY, key):
+        [(recorded, favour)] = known
+        if fact.favour and not favour:
+            raise NotAFavour(reference=fact.reference)
         if recorded != fact.amount:
             raise FactDiffers(
                 reference=fact.reference,
@@ -271,11 +279,14 @@ async def record_fact(tx: Tx, order_id: UUID, fact: Fact, *, told: bool = False)
             "references": [fact.reference],
             "times": [fact.occurred_at],
             "actor": tx.actor.label,
+            "favour": fact.favour,
         },
     )
     tenders = (await _tenders_of(tx, [order_id]))[order_id]
     state = rules.state_of(order.total, order.payable, tenders)
-    await tx.execute(writes.MOVE_SUMS, _sums({order_id: (state, Sums().plus(fact.kind, fact.amount))}))
+    await tx.execute(
+        writes.MOVE_SUMS, _sums({order_id: (state, Sums().plus(fact.kind, fact.amount, favour=fact.favour))})
+    )
     await tx.execute(writes.MARK_REFUND_DUE, {"orders": [order_id]})
     event = _EVENTS[fact.kind](
         id=order_id,
@@ -286,6 +297,8 @@ async def record_fact(tx: Tx, order_id: UUID, fact: Fact, *, told: bool = False)
         reference=fact.reference,
         state=state.value,
     )
+    if isinstance(event, PaymentRefunded):
+        event = msgspec.structs.replace(event, favour=fact.favour)
     await ordering.record(tx, event)
     return _standing(order, tenders, state)
 
@@ -380,6 +393,7 @@ def _standing(order: Order, tenders: Sequence[Tender], state: PaymentState) -> S
         refunded=sums.refunded,
         voided=sums.voided,
         charged_back=sums.charged_back,
+        favour=sums.favour,
         refund_due=rules.refund_due(order.payable, sums),
         lost=rules.lost(sums),
     )

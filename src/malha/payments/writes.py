@@ -14,31 +14,34 @@ JOIN sales_order o ON o.id = w.order_id
 
 # The ledger, append only. The unique index on the natural key is the last word on "once".
 ADD_ENTRIES = """
-INSERT INTO payment_entry (id, tender_id, kind, amount, reference, occurred_at, actor)
-SELECT w.id, w.tender_id, w.kind, w.amount, w.reference, coalesce(w.occurred_at, now()), %(actor)s::text
+INSERT INTO payment_entry (id, tender_id, kind, amount, reference, occurred_at, actor, favour)
+SELECT w.id, w.tender_id, w.kind, w.amount, w.reference, coalesce(w.occurred_at, now()), %(actor)s::text,
+       %(favour)s::boolean
 FROM unnest(%(ids)s::uuid[], %(tenders)s::uuid[], %(kinds)s::text[], %(amounts)s::bigint[], %(references)s::text[],
             %(times)s::timestamptz[]) AS w(id, tender_id, kind, amount, reference, occurred_at)
 """
 
 # Sums move by differences, in the transaction of the entries that moved them; the state is derived by the caller.
 MOVE_SUMS = """
-INSERT INTO order_payment (order_id, state, authorised, captured, refunded, voided, charged_back)
+INSERT INTO order_payment (order_id, state, authorised, captured, refunded, voided, charged_back, favour)
 SELECT * FROM unnest(%(orders)s::uuid[], %(states)s::text[], %(authorised)s::bigint[], %(captured)s::bigint[],
-                     %(refunded)s::bigint[], %(voided)s::bigint[], %(charged_back)s::bigint[])
+                     %(refunded)s::bigint[], %(voided)s::bigint[], %(charged_back)s::bigint[], %(favour)s::bigint[])
 ON CONFLICT (order_id) DO UPDATE
 SET state = excluded.state, authorised = order_payment.authorised + excluded.authorised,
     captured = order_payment.captured + excluded.captured, refunded = order_payment.refunded + excluded.refunded,
     voided = order_payment.voided + excluded.voided,
-    charged_back = order_payment.charged_back + excluded.charged_back
+    charged_back = order_payment.charged_back + excluded.charged_back, favour = order_payment.favour + excluded.favour
 """
 
 # `rules.refund_due`, by primary keys, under the orders' locks; an order of which it stays what it was is not written.
 MARK_REFUND_DUE = """
 UPDATE order_payment p
-SET refund_due = greatest(p.captured - p.refunded - p.charged_back - greatest(o.total - o.cancelled_total, 0), 0)
+SET refund_due = greatest(
+    p.captured - p.refunded - p.charged_back - greatest(o.total - o.cancelled_total - p.favour, 0), 0)
 FROM sales_order o
 WHERE p.order_id = ANY (%(orders)s::uuid[]) AND o.id = p.order_id
-  AND p.refund_due <> greatest(p.captured - p.refunded - p.charged_back - greatest(o.total - o.cancelled_total, 0), 0)
+  AND p.refund_due
+   <> greatest(p.captured - p.refunded - p.charged_back - greatest(o.total - o.cancelled_total - p.favour, 0), 0)
 """
 
 # A few rows per order, by the unique index on (order_id, position). Read under the order's lock.
@@ -49,6 +52,7 @@ SELECT t.order_id, t.id, t.position, t.kind, t.amount,
        coalesce(sum(e.amount) FILTER (WHERE e.kind = 'refunded'), 0)::bigint,
        coalesce(sum(e.amount) FILTER (WHERE e.kind = 'voided'), 0)::bigint,
        coalesce(sum(e.amount) FILTER (WHERE e.kind = 'charged_back'), 0)::bigint,
+       coalesce(sum(e.amount) FILTER (WHERE e.kind = 'refunded' AND e.favour), 0)::bigint,
        coalesce((array_agg(e.kind ORDER BY e.occurred_at DESC, e.recorded_at DESC, e.id DESC))[1] = 'declined', false)
 FROM tender t LEFT JOIN payment_entry e ON e.tender_id = t.id
 WHERE t.order_id = ANY (%(orders)s::uuid[])
@@ -95,7 +99,7 @@ WHERE c.reference = ANY (%(references)s::text[])
 
 # A tender has a few. Older ones may have spaces around their reference.
 FIND_ENTRY = """
-SELECT amount FROM payment_entry
+SELECT amount, favour FROM payment_entry
 WHERE tender_id = %(tender_id)s::uuid AND kind = %(kind)s::text AND btrim(reference) = %(reference)s::text
 ORDER BY id LIMIT 1
 """

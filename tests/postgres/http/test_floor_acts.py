@@ -44,13 +44,14 @@ async def page(shop: Shop, who: dict[str, str], number: int) -> str:
 
 
 async def test_after_five_wrong_codes_the_page_says_so_and_a_lead_gives_a_new_one(shop: Shop) -> None:
-    work, number, _code, _world = await a_pickup(shop)
+    work, number, code, _world = await a_pickup(shop)
+    wrong = f"{(int(code) + 1) % 10**6:06d}"
     counter, lead = await shop.session(Role.STORE_ASSOCIATE), await shop.session(Role.STORE_LEAD)
     assert "dlg-hand-" in await page(shop, counter, number)
     for left in (4, 3, 2, 1):
-        said = await send(shop, counter, f"/orders/{number}/hand-over", 403, work=work, code="0", received_by="Ana")
+        said = await send(shop, counter, f"/orders/{number}/hand-over", 403, work=work, code=wrong, received_by="Ana")
         assert f"Attempts left: {left}." in said
-    said = await send(shop, counter, f"/orders/{number}/hand-over", 403, work=work, code="0", received_by="Ana")
+    said = await send(shop, counter, f"/orders/{number}/hand-over", 403, work=work, code=wrong, received_by="Ana")
     assert "give the customer a new code" in said  # not: read it again
     shown = await page(shop, counter, number)
     assert "Too many wrong pickup codes were shown." in shown

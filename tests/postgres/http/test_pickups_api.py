@@ -69,6 +69,11 @@ async def a_pickup_that_is_ready(shop: Shop) -> tuple[str, str]:
         return f"/v1/fulfillments/{work.id}/hand-over", await service.pickup_code(tx, work.id)
 
 
+def another_than(code: str) -> str:
+    """A whole code that is not this one."""
+    return f"{(int(code) + 1) % 10**6:06d}"
+
+
 async def test_a_till_whose_answer_was_lost_asks_again_and_hears_that_the_goods_were_handed_over(shop: Shop) -> None:
     hand_over, code = await a_pickup_that_is_ready(shop)
     till = {**await shop.key(["fulfillment:work"]), "idempotency-key": "till-7"}
@@ -89,11 +94,26 @@ async def test_a_wrong_code_counts_although_it_is_refused_and_leaves_the_key_of_
     till = {**await shop.key(["fulfillment:work"]), "idempotency-key": "till-8"}
     left = []
     for _ in range(2):
-        wrong = await shop.http.post(hand_over, json={"code": "0", "received_by": "Ana"}, headers=till)
+        wrong = await shop.http.post(hand_over, json={"code": another_than(code), "received_by": "Ana"}, headers=till)
         assert (wrong.status_code, wrong.json()["code"]) == (403, "wrong_pickup_code")
         left.append(wrong.json()["facts"]["left"])
     assert left == [4, 3]
     right = await shop.http.post(hand_over, json={"code": code, "received_by": "Ana"}, headers=till)
+    assert right.status_code == 200
+
+
+async def test_a_part_of_a_code_is_asked_for_again_whole_and_is_no_wrong_try(shop: Shop) -> None:
+    hand_over, code = await a_pickup_that_is_ready(shop)
+    till = await shop.key(["fulfillment:work"])
+    for part in ("12", code[:5], f"{code}0", " "):
+        asked = await shop.http.post(hand_over, json={"code": part, "received_by": "Ana"}, headers=till)
+        assert asked.status_code == 422, asked.text
+        assert [(flaw["at"], flaw["says"]) for flaw in asked.json()["errors"]] == [
+            ("/code", "Type the whole code: it has 6 digits.")
+        ]
+    wrong = await shop.http.post(hand_over, json={"code": another_than(code), "received_by": "Ana"}, headers=till)
+    assert (wrong.status_code, wrong.json()["facts"]["left"]) == (403, 4)
+    right = await shop.http.post(hand_over, json={"code": f"{code[:3]} {code[3:]}", "received_by": "Ana"}, headers=till)
     assert right.status_code == 200
 
 

@@ -7,9 +7,11 @@ from typing import Any
 from test_routing_explained import retailer
 from tests_http import Shop
 
+from malha.flows.subscriptions import SUBSCRIPTIONS
 from malha.identity.model import PERMISSIONS, Role
 from malha.payments import giving_back
 from malha.platform import jobs
+from malha.platform.subscribers import drain
 
 __all__ = ["retailer"]
 
@@ -74,6 +76,41 @@ async def test_what_was_paid_too_much_is_told_everywhere_and_holds_nothing(retai
     assert given.status_code in {200, 201}, given.text
     assert await listed(retailer, key) == {twice["number"]: 10_000}
     assert "a devolver</b>" not in (await http.get(f"/orders/{later['number']}", headers=owner)).text
+
+
+async def test_an_apology_is_recorded_as_one_and_what_was_cancelled_is_still_to_be_given_back(retailer: Shop) -> None:
+    key = await retailer.key(EVERYTHING)
+    owner = {**await retailer.session(), "accept-language": "pt-BR"}
+    order = await sold(retailer, key, "sorry", 20_000, quantity=2)
+    at, page = f"/v1/orders/{order['id']}", f"/orders/{order['number']}"
+    await retailer.http.post(
+        f"{at}/cancel", json={"reason": "one less", "lines": [{"line": 1, "quantity": 1}]}, headers=key
+    )
+    form = {"position": "1", "kind": "refunded", "amount": "15,00", "reference": "frete", "favour": "1"}
+    said = await retailer.http.post(f"{page}/payment", data=form, headers=owner)
+    assert said.status_code == 303, said.text
+    await drain(retailer.database, SUBSCRIPTIONS)
+    shown = (await retailer.http.get(page, headers=owner)).text
+    assert "R$\xa0100,00 a devolver" in shown
+    assert "Reembolsado como cortesia" in shown
+    assert "Reembolso registrado, como cortesia" in shown
+    assert await listed(retailer, key) == {order["number"]: 10_000}
+    file = await retailer.http.get("/refunds-due:export.csv", headers=owner)
+    *_, refunded, favour, due = file.text.strip().splitlines()[-1].split(";")
+    assert (refunded, favour, due) == ("15,00", "15,00", "100,00")
+    paid = (await retailer.http.get(f"{at}/payments", headers=key)).json()
+    assert (paid["standing"]["favour"], [e["favour"] for e in paid["entries"]]) == (1_500, [False, True])
+    no_word = await retailer.http.post(f"{page}/payment", data={**form, "favour": ""}, headers=owner)
+    assert no_word.status_code == 303  # the same again
+    wrong = {"position": 1, "kind": "captured", "amount": 1, "reference": "x", "favour": True}
+    refused = await retailer.http.post(f"{at}/payments", json=wrong, headers=key)
+    assert (refused.status_code, refused.json()["errors"][0]["at"]) == (422, "/favour")
+    given = {"position": "1", "kind": "refunded", "amount": "100,00", "reference": "um"}
+    await retailer.http.post(f"{page}/payment", data=given, headers=owner)
+    assert await listed(retailer, key) == {}
+    late = {"position": 1, "kind": "refunded", "amount": 10_000, "reference": "um", "favour": True}
+    refused = await retailer.http.post(f"{at}/payments", json=late, headers=key)
+    assert (refused.status_code, refused.json()["code"]) == (409, "refund_not_a_favour")
 
 
 async def test_what_went_back_twice_is_told_on_the_page_of_its_order(retailer: Shop) -> None:
