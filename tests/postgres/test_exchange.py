@@ -173,6 +173,19 @@ async def test_refused_rows_come_back_as_a_file_to_mend_and_send_again(database,
         ]  # fmt: skip
 
 
+async def test_a_refused_row_comes_back_with_what_it_has_beyond_the_header(database, world):
+    table = "sku;preço\nSKU-1;1;200,00\nSKU-2;doze\nSKU-3;x; ;\n".encode()
+    run_id = await upload(database, Kind.PRICES, table)
+    assert (await do(database, run_id, apply=True)).bad == 3
+    pages = [page async for page in service.refused_pages(database, ANA, run_id, "en", "wrong")]
+    (_, first, second, third) = [row for page in pages for row in page]
+    assert (first[:2], first[3:]) == (["SKU-1", "1"], ["200,00"])
+    assert "has 3 cells for 2 columns" in first[2]
+    assert (len(second), len(third)) == (3, 3)
+    again = b"".join([piece async for piece in as_csv(service.refused_pages(database, ANA, run_id, "en", "wrong"))])
+    assert (await do(database, await upload(database, Kind.PRICES, again), apply=True)).bad == 3
+
+
 async def test_refused_rows_come_back_whole_however_long_their_texts_are(database, world):
     long = "Descrição longa. " * 900
     table = f"sku;nome;descrição;preço\nSKU-1;Um;{long};doze\n".encode()

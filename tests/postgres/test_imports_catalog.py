@@ -220,6 +220,31 @@ async def test_a_sku_that_lost_its_zeros_in_a_spreadsheet_makes_no_second_produc
         assert await reads.product_codes(tx) == ["00123", "0077", "77"]
 
 
+async def test_a_sku_that_a_spreadsheet_took_for_a_number_makes_no_second_product(database: Database) -> None:
+    await run(database, "sku;name\n12E3;Mug\n5e2;Plate\n", Mode.ALL)
+    report = await run(database, "sku;name\n12000;Mug\n500;Plate\n120;Bowl\n1200;Cup\n", Mode.VALID)
+    assert (told(report), report.created) == ({(2, "sku"), (3, "sku")}, 2)
+    assert (
+        report.problems[0]
+        .text("en")
+        .startswith("There is no SKU 12000, but 12E3: a spreadsheet took it for a number. Format the column as text")
+    )
+
+
+async def test_a_code_of_a_product_that_a_spreadsheet_mangled_makes_no_second_product(database: Database) -> None:
+    await run(database, "product;sku;name\n00777;00777-P;Mug\n12E3;12E3-P;Cup\n", Mode.ALL)
+    rows = "777;00777-G;Mug\n12000;12E3-G;Cup\n2026-10-01;X-P;Bowl\n778;778-P;Plate\n"
+    report = await run(database, f"product;sku;name\n{rows}", Mode.VALID)
+    assert (told(report), report.created) == ({(2, "product"), (3, "product"), (4, "product")}, 1)
+    assert [problem.text("en").partition(" Format")[0] for problem in report.problems] == [
+        "There is no product 777, but 00777: a spreadsheet took the zeros in front.",
+        "There is no product 12000, but 12E3: a spreadsheet took it for a number.",
+        "2026-10-01 is a day: a spreadsheet made it of a code.",
+    ]
+    both = await run(database, "product;sku;name\n00777;00777-M;Mug\n777;777-P;Other\n", Mode.VALID)
+    assert (both.bad, both.created) == (0, 2)
+
+
 async def test_both_skus_are_meant_by_a_file_that_states_both(database: Database) -> None:
     file = "sku;name\n" + "".join(f"F{n};Filler\n" for n in range(600)) + "00123;Mug\n"
     for table in (file + "123;Cup\n", "sku;name\n00124;Mug\n124;Cup\n"):

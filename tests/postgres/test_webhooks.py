@@ -315,8 +315,9 @@ async def test_what_fails_is_tried_again_under_the_same_id_and_its_attempts_are_
         ({}, b"<html>" + b"x" * (1 << 21)),
         ({"content-encoding": "br"}, b"\x1b\x00\xf8"),
         ({"content-encoding": "gzip"}, b"?"),
+        ({"content-length": 50}, b"half"),
     ],
-    ids=["a page of two megabytes", "packed", "packed badly"],
+    ids=["a page of two megabytes", "packed", "packed badly", "half of an answer"],
 )
 async def test_an_answer_of_200_is_a_delivery_whatever_comes_with_it(shop, sink, more, body):
     """It used to be sent again for days, to a server that had taken it each time."""

@@ -14,7 +14,7 @@ from msgspec import Meta
 
 from malha.api.errors import MalformedBody
 from malha.api.problem import problem_of
-from malha.api.validation import Body
+from malha.api.validation import TWICE, Body
 from malha.platform import audit, paging
 from malha.platform.flaws import Invalid
 from malha.platform.ids import UUID, new_id
@@ -153,3 +153,27 @@ def test_an_audit_row_holds_only_what_differs_and_no_personal_value(
     for side in (old, new):
         assert all(value in {None, audit.CHANGED, "", 0} for name, value in side.items() if name in {"name", "email"})
     assert audit.difference(before, before) == ({}, {})
+
+
+@pytest.mark.parametrize(
+    ("raw", "at"),
+    [
+        (b'{"lines": [{"sku": "a", "quantity": 1, "quantity": 2}]}', "/lines/0/quantity"),
+        (b'{"lines": [{"sku": "a", "quantity": 1}], "lines": [{"sku": "a", "quantity": 1}]}', "/lines"),
+        (b'{"lines": [{"sku": "a:b", "\\u0073ku": "b", "quantity": 1}]}', "/lines/0/sku"),
+        (b'{"lines": [{"sku": "\\u003a", "quantity": 1, "quantity": 2}]}', "/lines/0/quantity"),
+        (b'{"lines": [{"sku": "a", "quantity": 1}], "tags": {"x/y": 1, "x/y": 1}}', "/tags/x~1y"),
+    ],
+)
+def test_a_name_that_is_stated_twice_is_refused_where_it_stands(raw, at):
+    """The last one won, and the other was lost without a word."""
+    with pytest.raises(Invalid) as refused:
+        body.read(raw)
+    assert [(f"/{flaw.at}", flaw.says) for flaw in refused.value.flaws] == [(at, TWICE)]
+
+
+@given(json_values)
+def test_no_body_that_states_each_name_once_is_refused_for_one_that_is_twice(value):
+    sheet = {"lines": [{"sku": "a", "quantity": 1, "note": json.dumps(value)}], "tags": {"a:b": 1, "a": 1}}
+    for raw in (json.dumps(sheet), json.dumps(sheet, indent=1), json.dumps(sheet).replace("a:b", "a\\u003ab")):
+        assert body.read(raw.encode()).tags == {"a:b": 1, "a": 1}

@@ -109,6 +109,28 @@ def test_a_letter_of_an_encoding_of_dos_is_told_and_never_replaced_by_a_mark() -
     assert found == [(2, {"sku": "A"}, ["name"]), (3, {"sku": "B", "name": "Pao"}, [])]
 
 
+WORDS = ["Calça", "São", "Açúcar", "Não", "CALÇA", "ALGODÃO", "PÃO", "Café", "CAFÉ", "Órgão", "AÇÃO", "Tênis", "Você"]
+OF_BOTH = ["Água", "ÁGUA", "ÚTIL", "TÊNIS", "Ações", "Índigo", "Vovô", "à", "É"]  # no letter says which of the two
+
+
+@given(st.lists(st.sampled_from(WORDS), min_size=1, max_size=5), st.lists(st.sampled_from(OF_BOTH), max_size=2))
+def test_words_are_read_as_programs_of_dos_write_them_and_as_those_of_windows_do(words: list[str], more: list[str]):
+    """Each letter of a file of DOS used to be another sign: `Cal‡a`, and the products were called so."""
+    name = " ".join((*words, *more))
+    for encoding in ("cp850", "cp1252"):
+        table = open_table(io.BytesIO(f"Código;Nome;Preço\nA;{name};12,90\n".encode(encoding)), COLUMNS)
+        assert table.encoding == encoding
+        assert [row.values for row in table] == [{"sku": "A", "name": name, "price": 1290}]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Camisa\xa0azul", "“Bom”… – 5º", "Jäger Müller", "Ærø Søren", "10m² 40µm ½", "€5 £3", "D’Água", "nota‡", "AÇO"],
+)
+def test_signs_of_windows_are_no_letters_of_dos(text: str) -> None:
+    assert rows_of(f"sku;name\nA;{text}\n".encode("cp1252")) == [(2, {"sku": "A", "name": text}, [])]
+
+
 def test_a_comma_before_three_digits_is_not_guessed_where_commas_part_cells_too() -> None:
     found = rows_of(b'sku,name,price\n"1,200","2,500","1,200"\nB,x,"R$ 1,200"\nC,y,"1,20"\nD,z,"1,200.00"\n')
     assert found == [

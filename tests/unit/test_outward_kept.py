@@ -111,6 +111,34 @@ async def test_of_an_answer_whose_status_counts_the_beginning_is_returned_and_th
         assert (answer.body, sink.connections) == (b"y" * 100, 3)
 
 
+@pytest.mark.parametrize("ends", [True, False], ids=["breaks off", "drips"])
+async def test_an_answer_of_which_only_the_status_counts_may_break_off_or_drip(ends):
+    talking = []
+
+    async def talk(reader, writer):
+        talking.append(writer)
+        await reader.readuntil(b"\r\n\r\n{}")
+        writer.write(b"HTTP/1.1 202 Accepted\r\ncontent-length: 50\r\n\r\nhalf")
+        while not ends and not reader.at_eof():
+            await asyncio.sleep(0.05)
+        writer.close()
+        await writer.wait_closed()
+        talking.remove(writer)
+
+    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/x"
+    async with server, Kept(Outward(("127.0.0.1/32",), timeout_s=5)) as kept:
+        began = asyncio.get_running_loop().time()
+        for _ in range(2):  # neither waits for the next request
+            answer = await kept.send("POST", url, body=b"{}", again=True, cut=True, rest_s=0.2)
+            assert (answer.status, answer.body) == (202, b"half")
+        assert asyncio.get_running_loop().time() - began < 5
+        if ends:
+            with pytest.raises(OutwardUnanswered):
+                await kept.send("POST", url, body=b"{}", again=True, cut=True)
+        await until(lambda: not talking)
+
+
 async def test_what_must_not_be_sent_twice_goes_over_a_new_connection_each_time():
     async with webhook_sink() as sink, Kept(HERE) as kept:
         for _ in range(3):

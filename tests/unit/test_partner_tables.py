@@ -76,6 +76,22 @@ def test_a_file_of_an_old_spreadsheet_is_read_as_such_and_another_encoding_as_th
     assert "".join(tables.decoded(io.BytesIO(ACCENTS + b"\xe9"), "latin-1")).endswith("é")
 
 
+@pytest.mark.parametrize(
+    ("body", "where"),
+    [
+        ("sku;nome\n1;Calça\n2;São\n".encode("cp850"), "2, 0x87"),
+        (b"sku;nome\n1;caf\xe9\n2;\x90PICO\n", "3, 0x90"),
+        ("sku;nome\n1;São\n".encode("utf-16")[:-1], "2, truncated data"),
+    ],
+    ids=["of DOS", "nothing in Windows-1252", "UTF-16 that is cut off"],
+)
+def test_a_file_whose_letters_cannot_be_told_is_held_with_where_it_is(body: bytes, where: str) -> None:
+    """They were other signs, or marks for lost ones, and the file was taken."""
+    with pytest.raises(Invalid) as caught:
+        list(tables.decoded(io.BytesIO(body), "utf-8"))
+    assert (caught.value.code, caught.value.why) == ("other_encoding", where)
+
+
 def read(text: str, kind: str = "adjustments") -> list[Any]:
     return list(tables.rows(kind, io.BytesIO(text.encode()), STYLE, most=10))
 
@@ -108,6 +124,15 @@ def test_the_rows_to_mend_are_those_that_were_named():
     text = "reference;location;sku;quantity\n1;DC;A;2\n2;DC;B;um\n3;DC;C;3\n"
     back = tables.mended(io.BytesIO(text.encode()), {3: "no number"}, STYLE).decode()
     assert back.splitlines() == ["reference;location;sku;quantity;error", "2;DC;B;um;no number"]
+
+
+def test_a_row_to_mend_keeps_what_it_has_beyond_the_header():
+    text = "reference;location;sku;quantity\n1;DC;A;1;200\n"
+    back = tables.mended(io.BytesIO(text.encode()), {2: "too many"}, STYLE)
+    assert back.decode().splitlines()[1] == "1;DC;A;1;too many;200"
+    again = tables.mended(io.BytesIO(back), {2: "too many"}, STYLE)
+    assert again == back
+    assert [row.problem for row in tables.rows("adjustments", io.BytesIO(back), STYLE, most=9)] == ["too_many_cells"]
 
 
 @pytest.mark.parametrize(

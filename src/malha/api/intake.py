@@ -137,7 +137,7 @@ async def _refuse_reuse(work: Work, data: bytes) -> None:
 def _items(data: bytes) -> list[bytes]:
     data = data.removeprefix(MARK)
     if data.lstrip()[:1] == b"[":
-        return [bytes(raw) for raw in Body(list[msgspec.Raw]).read(data)]
+        return [bytes(raw) for raw in Body(list[msgspec.Raw], whole=False).read(data)]
     return [line for line in data.splitlines() if line.strip()]
 
 

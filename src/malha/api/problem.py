@@ -22,7 +22,7 @@ from malha.platform import db
 from malha.platform.errors import Busy, DatabaseExhausted, DatabaseFull, DatabaseReadOnly, DiskFull, MalhaError
 from malha.platform.flaws import Flaw, Invalid
 from malha.platform.i18n import N_, current_language, translate
-from malha.platform.shapes import REQUIRED, flaw_of, words_of
+from malha.platform.shapes import REQUIRED, flaw_of, with_choices, words_of
 
 MEDIA_TYPE = "application/problem+json"
 _log = structlog.get_logger("malha.http")
@@ -178,6 +178,16 @@ def _parameter_flaw(entry: Any) -> Flaw:
     return Flaw(name if told.get("source") == "body" else f"?{name}", flaw.says, facts=flaw.facts)
 
 
+def _with_choices(refusal: Invalid, scope: Mapping[str, Any]) -> Invalid:
+    """Return a refusal of parameters that says of each what it may be."""
+    handler = scope.get("route_handler")
+    operation = handler.opt.get("operation") if handler is not None else None
+    if operation is None:
+        return refusal
+    kinds = {f"?{name}": parameter.annotation for name, parameter in operation.parameters.items()}
+    return Invalid([with_choices(flaw, kinds.get(flaw.at)) for flaw in refusal.flaws])
+
+
 def answer_problem(request: Request[Any, Any, Any], error: Exception) -> Raw:
     """Answer an exception of any kind as a problem; the exception handler of the API."""
     return answer_refusal(request, told(request, error), error)
@@ -188,6 +198,8 @@ def told(request: Request[Any, Any, Any], error: Exception) -> MalhaError:
     scope = cast("dict[str, Any]", request.scope)
     path, request_id = scope["path"], str(scope.get("request_id", ""))
     refusal = _of_address(error, scope) or refusal_of(error)
+    if isinstance(error, ValidationException) and isinstance(refusal, Invalid):
+        refusal = _with_choices(refusal, scope)
     if refusal.code == errors.Unavailable.code and request.app.state.services.is_without_room:
         refusal = DatabaseFull()  # its server is gone, and could not say so
     match refusal:

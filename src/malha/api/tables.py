@@ -110,7 +110,7 @@ async def import_products(work: Work, data: bytes, mode: Mode = Mode.PREVIEW, na
 
     `mode=preview` checks every row and writes nothing, `all` writes all rows or none, `valid` writes the good ones. The
     file is CSV, or an Excel workbook (XLSX) of which the first sheet is read. Headers may be English or Portuguese, the
-    delimiter `;`, `,`, tab or `|`, the encoding UTF-8, UTF-16 or Windows-1252. Empty cells leave what is there.
+    delimiter `;`, `,`, tab or `|`, the encoding UTF-8, UTF-16, Windows-1252 or Cp850. Empty cells leave what is there.
     `option:Cor` and `attribute:Tecido` name options and attributes; a category may be a path like `Moda > Camisetas`;
     `components` makes a kit: `SKU-1:2 | SKU-2:1`.
 

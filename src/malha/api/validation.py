@@ -3,6 +3,7 @@
 A good body costs one decode; what is wrong with a bad one says `malha.platform.shapes`.
 """
 
+import json
 import re
 from collections.abc import Iterator
 from datetime import date
@@ -14,14 +15,17 @@ from malha.api.errors import MalformedBody
 from malha.platform.days import is_far
 from malha.platform.flaws import Flaw, Invalid
 from malha.platform.i18n import N_, Phrase
-from malha.platform.shapes import NO_YEAR, NO_YEAR_MEND, TOO_BIG, flaws_in, joined
+from malha.platform.shapes import MAX_FLAWS, NO_YEAR, NO_YEAR_MEND, TOO_BIG, flaws_in, joined
 
 MARK = b"\xef\xbb\xbf"  # that Windows programs put before UTF-8
 _DIGITS = re.compile(rb"\d{19}")
 # What begins like a day before 1900 or after 2999, or has a digit or a dash that is written otherwise.
 _FAR = re.compile(rb'"(?:0\d|1[0-8]|[3-9]\d)\d\d-\d\d-\d\d|\\u00[23]')
 _INT64 = 2**63
+_encode = msgspec.json.Encoder().encode
 NUL = N_("This holds a NUL character.")
+TWICE = N_("This is stated twice.")
+TWICE_MEND = N_("Say which is meant: one would be taken, and the other lost without a word.")
 
 # What the decoder says of a text that is no JSON, with the byte at which it says so.
 _BROKEN = re.compile(r"(?:JSON is malformed: )?(?P<why>.*?)(?: - at `.*`)?(?: \(byte (?P<byte>\d+)\))?")
@@ -50,10 +54,14 @@ _TOO_DEEP = N_("it is nested too deeply")
 
 
 class Body:
-    """A strict JSON decoder of one type, built once per operation."""
+    """A strict JSON decoder of one type, built once per operation.
 
-    def __init__(self, kind: Any) -> None:
+    `whole`: False where its items are bodies of their own, each read and refused for itself.
+    """
+
+    def __init__(self, kind: Any, *, whole: bool = True) -> None:
         self.kind = kind
+        self._whole = whole
         self._decode = msgspec.json.Decoder(kind).decode
 
     def read(self, raw: bytes) -> Any:
@@ -75,11 +83,17 @@ class Body:
             raise Invalid(flaws_in(_value(raw), self.kind, str(error))) from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise _malformed(raw, error) from None
+        if not self._whole:
+            return value
         # Searches of the raw bytes are cheap; a hit may still be harmless, so the value itself decides.
         if b"\\u0000" in raw or _DIGITS.search(raw):
             unstorable = list(_unstorable(msgspec.json.decode(raw), ""))
             if unstorable:
                 raise Invalid(unstorable)
+        if _may_repeat(raw):
+            repeated = list(_repeated(_pairs(raw), ""))
+            if repeated:
+                raise Invalid(repeated[:MAX_FLAWS])
         if _FAR.search(raw):
             far = list(_far(value, ""))
             if far:
@@ -130,6 +144,41 @@ def _unstorable(value: Any, at: str) -> Iterator[Flaw]:
     elif isinstance(value, list):
         for i, item in enumerate(value):
             yield from _unstorable(item, joined(at, i))
+
+
+def _may_repeat(raw: bytes) -> bool:
+    """Tell whether an object may state a name twice, of which decoding keeps the last.
+
+    What was kept has fewer colons then, unless some are escaped in the text. It costs 4 microseconds with an order of
+    five lines; a reader in Python, which sees each name, takes three times as long.
+    """
+    if b"\\u003" in raw:
+        return True
+    try:
+        return raw.count(b":") > _encode(msgspec.json.decode(raw)).count(b":")
+    except msgspec.DecodeError:  # a number that only its own type can hold
+        return True
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """Names and values of an object, as they stand in the text."""
+
+
+def _pairs(raw: bytes) -> Any:
+    return json.loads(raw, object_pairs_hook=_Pairs, parse_int=str, parse_float=str)
+
+
+def _repeated(value: Any, at: str) -> Iterator[Flaw]:
+    if isinstance(value, _Pairs):
+        seen: set[str] = set()
+        for name, item in value:
+            if name in seen:
+                yield Flaw(joined(at, name), TWICE, TWICE_MEND)
+            seen.add(name)
+            yield from _repeated(item, joined(at, name))
+    elif isinstance(value, list):
+        for i, item in enumerate(value):
+            yield from _repeated(item, joined(at, i))
 
 
 def _far(value: Any, at: str) -> Iterator[Flaw]:

@@ -299,7 +299,8 @@ class ProductImport:
     def __init__(self, allowed: Sequence[str] | None = None, stands: service.Stands | None = None) -> None:
         self.allowed = allowed
         self.stands = stands
-        self._seen: dict[int, int] = {}  # hash of a SKU -> its line: the one thing that grows with the file
+        self._seen: dict[int, int] = {}  # hash of a SKU -> its line: this and the next grow with the file
+        self._codes: set[int] = set()  # hashes of products' codes that it states
         self._categories: set[str] = set()
 
     async def handle(self, tx: Tx, rows: Sequence[Row], *, apply: bool, turn: int) -> Outcome:
@@ -347,6 +348,7 @@ class ProductImport:
         first = self._seen.get(key, row.line)
         if len(self._seen) < MAX_SEEN:
             self._seen.setdefault(key, row.line)
+            self._codes.add(hash(row.values.get("product")))
         return first
 
     async def recall(self, tx: Tx, rows: Sequence[Row]) -> None:  # noqa: ARG002
@@ -453,11 +455,20 @@ class ProductImport:
         return drafts
 
     async def _mangled(self, tx: Tx, groups: Mapping[str, "_Group"]) -> dict[int, list[Flaw]]:
-        """Return by line which new SKUs a spreadsheet made of others; a file that states both means both."""
+        """Return by line which new SKUs and products a spreadsheet made of others; who states both means both."""
         rows = [row for group in groups.values() for row in group.rows if not group.has(row.values["sku"])]
         found = await mangled.meant(tx, [row.values["sku"] for row in rows])
         one = {sku: other for sku, other in found.items() if hash(other) not in self._seen}
         flaws = {row.line: mangled.new(row.values["sku"], one) for row in rows}
+        codes = [code for code, group in groups.items() if group.product is None]
+        whole = {
+            c: other for c, other in (await mangled.meant_codes(tx, codes)).items() if hash(other) not in self._codes
+        }
+        for code in codes:
+            wrong = mangled.new_code(code, whole)
+            for row in groups[code].rows if wrong is not None else ():
+                if row.values["sku"] != code:  # else the SKU is told
+                    flaws[row.line] = flaws.get(row.line) or wrong
         return {line: [flaw] for line, flaw in flaws.items() if flaw is not None}
 
 

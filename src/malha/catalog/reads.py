@@ -72,6 +72,8 @@ PRODUCTS_OF_SKUS = """
 SELECT v.sku, p.code FROM variant v JOIN product p ON p.id = v.product_id WHERE v.sku = ANY(%(skus)s::text[])
 """
 
+KNOWN_CODES = "SELECT code FROM product WHERE code = ANY(%(codes)s::text[])"
+
 # Read whole, for exports only.
 OPTION_NAMES = """
 SELECT DISTINCT o FROM product p, jsonb_array_elements_text(p.options) AS o ORDER BY 1
@@ -276,6 +278,11 @@ async def prices(tx: Tx, *, after: str = "", limit: int = 1_000) -> list[tuple[s
 async def products_of_skus(tx: Tx, skus: Sequence[str]) -> dict[str, str]:
     """Return the code of the product each existing SKU belongs to."""
     return dict(await tx.tuples(PRODUCTS_OF_SKUS, {"skus": list(skus)}))
+
+
+async def known_codes(tx: Tx, codes: Sequence[str]) -> set[str]:
+    """Return which of some codes are those of products."""
+    return set(await tx.values(KNOWN_CODES, {"codes": list(codes)}))
 
 
 async def option_names(tx: Tx) -> list[str]:

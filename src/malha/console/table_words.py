@@ -105,6 +105,7 @@ STATES: dict[State, Sign] = {
     State.UNDONE: Sign(N_("Undone"), "back", "back"),
 }
 ENCODINGS = {
-    "utf-8-sig": "UTF-8", "utf-16": "UTF-16", "utf-32": "UTF-32", "cp1252": "Windows-1252", "xlsx": "Excel (XLSX)",
+    "utf-8-sig": "UTF-8", "utf-16": "UTF-16", "utf-32": "UTF-32", "cp1252": "Windows-1252", "cp850": "DOS (Cp850)",
+    "xlsx": "Excel (XLSX)",
 }  # fmt: skip
 DELIMITERS = {";": N_("semicolon"), ",": N_("comma"), "\t": N_("tab"), "|": N_("vertical bar")}

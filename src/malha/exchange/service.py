@@ -481,7 +481,10 @@ def said(row: RefusedRow, language: str, mapping: Mapping[str, str]) -> str:
 async def refused_pages(
     database: Database, actor: Actor, run_id: UUID, language: str, title: str
 ) -> AsyncIterator[list[list[object]]]:
-    """Yield the refused rows as they were sent, header first, with what is wrong in a last column: a file to mend."""
+    """Yield the refused rows as they were sent, header first, with what is wrong in a last column: a file to mend.
+
+    What a row has beyond the header stands behind that column: it is the row's, and is refused until it is mended.
+    """
     async with database.transaction(actor) as tx:
         run = await reads.run(tx, run_id)
     yield [[*run.header, title]]
@@ -493,7 +496,14 @@ async def refused_pages(
             return
         after = found[-1].line
         width = len(run.header)
-        yield [[*(row.cells + [""] * width)[:width], said(row, language, run.mapping)] for row in found]
+        yield [_to_mend(row.cells, width, said(row, language, run.mapping)) for row in found]
+
+
+def _to_mend(cells: Sequence[str], width: int, wrong: str) -> list[object]:
+    beyond = list(cells[width:])
+    while beyond and not beyond[-1].strip():
+        beyond.pop()
+    return [*cells[:width], *[""] * (width - len(cells)), wrong, *beyond]
 
 
 async def forget(tx: Tx) -> None:

@@ -175,7 +175,7 @@ class Gate:
             Overloaded: the queue is full.
         """
         external_id = order.external_id or idempotency_key
-        if external_id is None:
+        if external_id is None or not external_id.strip():  # all orders without a name would be one
             raise KeyMissing(count=1, problems=[{"at": "/external_id", "says": KeyMissing.says}])
         if idempotency_key is not None:
             refuse_key(idempotency_key)

@@ -319,11 +319,15 @@ class Kept:
         body: bytes | None = None,
         again: bool = False,
         cut: bool = False,
+        rest_s: float | None = None,
     ) -> Answer:
         """Send one request and return the answer; see `Outward.send`.
 
         `cut`: the status is what counts. Of an answer that is larger than the limit its beginning is returned, and
         nothing of one that cannot be unpacked; both end the connection.
+
+        `rest_s`: nothing that follows the status counts. It is waited for so long at the most, and what came of it
+        until then, or until it broke off, is returned.
 
         `again`: the same request twice does no harm. Only such a one goes over a connection that waited: where the
         other side turns out to have closed it, the request is sent once more, over a new one. Others get a new one at
@@ -361,20 +365,27 @@ class Kept:
 
         origin = (scheme, host, port)
         try:
-            async with self._room, asyncio.timeout(timeout):
+            async with self._room, asyncio.timeout(timeout + (rest_s or 0.0)):
                 waiting = await self._waiting(origin) if again else None
                 if waiting is not None:
                     try:
-                        return await self._exchange(origin, waiting, request(), waited=True, cut=cut)
+                        return await self._exchange(origin, waiting, request(), waited=True, cut=cut, rest_s=rest_s)
                     except _ClosedMeanwhile:
                         sent = False
-                return await self._exchange(origin, self._new(origin), request(), cut=cut)
+                return await self._exchange(origin, self._new(origin), request(), cut=cut, rest_s=rest_s)
         except _KEPT_FAILURES as error:
             kind = OutwardUnanswered if sent else OutwardUnreachable
             raise kind(host=host, answer=_said(error)) from None
 
     async def _exchange(
-        self, origin: _Origin, kept: "_Open", request: httpcore.Request, *, waited: bool = False, cut: bool = False
+        self,
+        origin: _Origin,
+        kept: "_Open",
+        request: httpcore.Request,
+        *,
+        waited: bool = False,
+        cut: bool = False,
+        rest_s: float | None = None,
     ) -> Answer:
         connection = kept.connection
         whole = False
@@ -384,7 +395,7 @@ class Kept:
             except _CLOSED as error:  # before any of an answer
                 raise _ClosedMeanwhile if waited else error from None
             try:
-                answer, whole = await self._read(origin[1], response, cut=cut)
+                answer, whole = await self._read(origin[1], response, cut=cut, rest_s=rest_s)
             finally:
                 await response.aclose()
         finally:
@@ -401,7 +412,9 @@ class Kept:
         mine = len(self._idle.get(origin, ()))
         return mine < self._most_of_one and sum(map(len, self._idle.values())) < self._most_idle
 
-    async def _read(self, host: str, response: httpcore.Response, *, cut: bool) -> tuple[Answer, bool]:
+    async def _read(
+        self, host: str, response: httpcore.Response, *, cut: bool, rest_s: float | None
+    ) -> tuple[Answer, bool]:
         """Return an answer, and whether all of it was read."""
         said = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
         if 300 <= response.status < 400:
@@ -410,11 +423,19 @@ class Kept:
         if cut and packing.strip().lower() not in _READ:
             return Answer(response.status, said, b""), False
         read = _Body(host, response.status, packing, self._outward.limit, cut=cut)
-        async for piece in response.aiter_stream():
-            read.take(piece)
-            if read.is_over:
-                return Answer(response.status, said, bytes(read.data[: self._outward.limit])), False
-        return Answer(response.status, said, bytes(read.data)), True
+        whole = False
+        try:
+            async with asyncio.timeout(rest_s):
+                async for piece in response.aiter_stream():
+                    read.take(piece)
+                    if read.is_over:
+                        break
+                else:
+                    whole = True
+        except _KEPT_FAILURES:
+            if rest_s is None:
+                raise
+        return Answer(response.status, said, bytes(read.data[: self._outward.limit])), whole
 
     async def _waiting(self, origin: _Origin) -> "_Open | None":
         """Return a connection that waits and may be used, the one that was used last; None if there is none."""

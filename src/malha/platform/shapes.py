@@ -158,9 +158,7 @@ def _walk(value: Any, kind: Any, at: str, add: Callable[[Flaw], None]) -> None:
 
 def _flaw(error: msgspec.ValidationError, kind: Any, at: str) -> Flaw:
     """Return a flaw for an error of msgspec; where a type refused the value by itself, with what it said."""
-    flaw = flaw_of(str(error), at)
-    if flaw.says == NOT_ONE_OF and 0 < len(known := _choices(kind)) <= MAX_CHOICES:
-        return Flaw(flaw.at, NOT_ONE_OF, USE_ONE, {**flaw.facts, "known": ", ".join(known)})
+    flaw = with_choices(flaw_of(str(error), at), kind)
     why = error.__cause__
     if flaw.says != NOT_VALID or not isinstance(why, ValueError | TypeError) or not str(why):
         return flaw
@@ -182,10 +180,22 @@ def _plain(kind: Any) -> Any:
             return kind
 
 
+def with_choices(flaw: Flaw, kind: Any) -> Flaw:
+    """Return a flaw with what the value may be, where it is none of a few possible ones; else as it is."""
+    if flaw.says == NOT_ONE_OF and 0 < len(known := _choices(kind)) <= MAX_CHOICES:
+        return Flaw(flaw.at, NOT_ONE_OF, USE_ONE, {**flaw.facts, "known": ", ".join(known)})
+    return flaw
+
+
 def _choices(kind: Any) -> list[str]:
-    """Return what a value of an enumeration or of literals may be, in their order."""
-    if get_origin(kind) is Literal:
+    """Return what a value of an enumeration or of literals may be, in their order; of a list, its items."""
+    origin = get_origin(kind)
+    if origin is Literal:
         return [str(value) for value in get_args(kind)]
+    if origin is Annotated:
+        return _choices(get_args(kind)[0])
+    if origin in {Union, types.UnionType, list}:
+        return [choice for part in get_args(kind) for choice in _choices(part)]
     return [str(member.value) for member in kind] if isinstance(kind, type) and issubclass(kind, Enum) else []
 
 

@@ -37,6 +37,16 @@ _NUMBER = re.compile(r"-?[0-9]+(?:[.,][0-9]+)?")
 _STRAY = re.compile("[\udc80-\udcff]")  # a byte that is none of UTF-8, as Python keeps it
 _GROUPED = re.compile(r"(?:R\$)?\s*-?[1-9][0-9]{0,2},[0-9]{3}")
 _NOT_1252 = re.compile(rb"[\x81\x8d\x8f\x90\x9d]")
+# Letters of Portuguese as programs of DOS write them (Cp850), inside words, and as Windows does. Each is a sign there,
+# or nothing, where it is a letter here; what is a letter in both, or stands beside words too, counts not.
+_OF_DOS = re.compile(
+    rb"[A-Za-z][\x82\x83\x88\xa1-\xa3\x90\xb5-\xb7](?![0-9])|[A-Za-z][\x80\x87](?=[A-Za-z\x80-\xff])"
+    rb"|[A-Za-z]\xc6(?=[a-z])|[BCDFGHJKMPQSTVXZ]\xc7(?=O)"  # `ÃO` after a consonant behind which no `Ç` stands
+)
+_OF_WINDOWS = re.compile(
+    rb"[A-Za-z][\xc0-\xc3\xc9\xca\xcd\xd3\xd4\xda\xe1\xe3\xe7\xea\xed\xf3-\xf5\xfa]|[a-z]\xe9"
+    rb"|[\xc1\xc2\xc9\xca\xcd\xd3\xd4\xda\xe1\xea\xed\xf3\xf4\xfa][A-Za-z]"
+)
 _SHORTENED = re.compile(r"[0-9](?:[.,][0-9]+)?E\+[0-9]{2}")
 _BEYOND_ASCII = re.compile("[\x80-\U0010ffff]")
 _SAYS_DELIMITER = re.compile(f"sep=([{re.escape(DELIMITERS)}])", re.IGNORECASE)
@@ -431,7 +441,8 @@ def _encoding_of(file: BinaryIO) -> tuple[str, bool]:
     """Return the encoding, and whether some bytes are none of it.
 
     By its mark; UTF-8 if all of it is, or if most letters beyond ASCII are: of a file that was cut off, or put together
-    of two, the cells that are spoiled are told. Else Windows-1252, which old spreadsheets write.
+    of two, the cells that are spoiled are told. Else Windows-1252, which old spreadsheets write, unless more letters
+    inside words are what programs of DOS write there (Cp850): `Calça` would be `Cal‡a`.
     """
     file.seek(0)
     start = file.read(4)
@@ -452,10 +463,21 @@ def _encoding_of(file: BinaryIO) -> tuple[str, bool]:
             raise UnreadableTable from None
         if start.startswith(codecs.BOM_UTF8) or _mostly_utf8(file):
             return "utf-8-sig", True
+        if _is_of_dos(file):
+            return "cp850", False  # in which each byte is a character
         return "cp1252", _holds_none_of_1252(file)
     if nul:
         raise UnreadableTable
     return "utf-8-sig", False
+
+
+def _is_of_dos(file: BinaryIO) -> bool:
+    """Tell whether more letters beyond ASCII are where Cp850 has those of Portuguese than where Windows-1252 does."""
+    file.seek(0)
+    balance = 0
+    for chunk in iter(lambda: file.read(_CHUNK), b""):
+        balance += len(_OF_DOS.findall(chunk)) - len(_OF_WINDOWS.findall(chunk))
+    return balance > 0
 
 
 def _holds_none_of_1252(file: BinaryIO) -> bool:

@@ -33,7 +33,8 @@ from malha.webhooks.model import APART_AFTER, Due, Endpoint, EndpointState, Outc
 
 log = structlog.get_logger(__name__)
 
-TIMEOUT_S = 10.0  # until an answer is there, in full or up to the limit
+TIMEOUT_S = 10.0  # until an answer begins
+REST_S = 2.0  # for what follows its status
 ANSWER_LIMIT = 64 << 10
 LEASE_S = 60.0
 CONCURRENCY = 16  # requests under way to one endpoint
@@ -93,7 +94,7 @@ class Sending:
             "webhook-signature": signature_of(keys, id_, timestamp, body),
         }
         # The id tells the same again; of the answer the status counts, whatever page comes with it.
-        return await self.kept.send("POST", url, headers=headers, body=body, again=True, cut=True)
+        return await self.kept.send("POST", url, headers=headers, body=body, again=True, cut=True, rest_s=REST_S)
 
 
 def sending_of(settings: Settings) -> Sending:

@@ -75,6 +75,18 @@ async def test_what_the_api_did_says_how_long_it_took_and_what_it_refused_does_n
         assert "server-timing" not in (await shop.http.get(path)).headers, path
 
 
+async def test_a_parameter_that_is_none_of_its_values_is_refused_with_what_it_may_be(shop) -> None:
+    headers = await shop.key(["orders:read"])
+    for name, mend in (
+        ("sort", "Use one of newest, oldest, due."),
+        ("status", "Use one of placed, awaiting_payment, "),
+    ):
+        refused = await shop.http.get(f"/v1/orders?{name}=zzz", headers={**headers, "accept-language": "en"})
+        (error,) = refused.json()["errors"]
+        assert (refused.status_code, error["at"]) == (422, f"?{name}")
+        assert error["mend"].startswith(mend)
+
+
 async def test_a_refusal_is_the_same_problem_in_the_readers_language(shop) -> None:
     english = await shop.http.get("/v1/people", headers={"accept-language": "en-GB,fr;q=0.9"})
     assert english.status_code == 401

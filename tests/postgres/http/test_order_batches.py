@@ -49,3 +49,25 @@ async def test_the_key_of_a_batch_names_it_and_no_other(sold: Shop) -> None:
     assert (long.status_code, long.json()["code"]) == (422, "idempotency_key_unusable")
     unnamed = await sold.http.post("/v1/orders:batch", content=batch("1", "3"), headers=sold.headers)
     assert (unnamed.json()["accepted"], unnamed.json()["duplicates"]) == (1, 1)
+
+
+async def test_orders_whose_external_id_is_blank_are_not_taken_for_one(sold: Shop) -> None:
+    """The second one was answered as the first: a purchase that happened to be the same was lost."""
+    for _ in range(2):
+        (order,) = json.loads(batch("  "))
+        alone = await sold.http.post("/v1/orders", json=order, headers=sold.headers)
+        assert (alone.status_code, alone.json()["code"]) == (422, "natural_key_missing"), alone.text
+        assert alone.json()["errors"][0]["at"] == "/external_id"
+    answer = await sold.http.post("/v1/orders:batch", content=batch("1", " "), headers=sold.headers)
+    assert [result["status"] for result in answer.json()["results"]] == [201, 422]
+
+
+async def test_what_is_wrong_inside_an_order_is_refused_for_that_order_alone(sold: Shop) -> None:
+    orders = [json.dumps(each).encode() for each in json.loads(batch("1", "2", "3"))]
+    orders[1] = orders[1][:-1] + b', "channel": "web"}'
+    orders[2] = orders[2][:-1] + b', "customer": {"name": "Ana\\u0000"}}'
+    for sent in (b"[" + b",".join(orders) + b"]", b"\n".join(orders)):
+        answer = await sold.http.post("/v1/orders:batch", content=sent, headers=sold.headers)
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["accepted"] + answer.json()["duplicates"] == 1
+        assert [r["problem"]["errors"][0]["at"] for r in answer.json()["results"][1:]] == ["/channel", "/customer/name"]

@@ -71,6 +71,7 @@ FILES = {
     "utf-16": ("sku\tlocal\tsaldo\nS1\tL1\t13\nS2\tL1\t6\n".encode("utf-16"), "text/csv"),
     "utf-32": ("sku;local;saldo\nS1;L1;13\nS2;L1;6\n".encode("utf-32"), "text/csv"),
     "dos": ("sku;local;saldo;obs\r\nS1;L1;13;ÉPICO\r\nS2;L1;6;x\r\n\x1a".encode("cp850"), "text/csv"),
+    "words of dos": ("código;depósito;físico;descrição\nS1;L1;13;pão\nS2;L1;6;mãe\n".encode("cp850"), "text/csv"),
     "windows": ("código;depósito;físico;descrição\nS1;L1;13;pão\nS2;L1;6;mãe\n".encode("cp1252"), "text/csv"),
     "blank lines first": (b"sep=;\n;;\nsku;local;saldo\nS1;L1;13\nS2;L1;6\n", "text/csv"),
     "cut off within a letter": ("sku;local;saldo;obs\nS1;L1;13;pão\nS2;L1;6;mã".encode()[:-1], "text/csv"),

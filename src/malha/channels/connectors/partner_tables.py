@@ -29,6 +29,17 @@ HEAD, PIECE = 4_096, 1 << 16
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")  # noqa: RUF001 -- full-width signs start formulas too
 _STRAY = re.compile("[\udc80-\udcff]")  # a byte that is none of UTF-8, as Python keeps it
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
+_NOT_1252 = re.compile(rb"[\x81\x8d\x8f\x90\x9d]")
+# Letters of Portuguese as programs of DOS write them (Cp850), inside words, and as Windows does. Each is a sign there,
+# or nothing, where it is a letter here; what is a letter in both, or stands beside words too, counts not.
+_OF_DOS = re.compile(
+    rb"[A-Za-z][\x82\x83\x88\xa1-\xa3\x90\xb5-\xb7](?![0-9])|[A-Za-z][\x80\x87](?=[A-Za-z\x80-\xff])"
+    rb"|[A-Za-z]\xc6(?=[a-z])|[BCDFGHJKMPQSTVXZ]\xc7(?=O)"  # `ÃO` after a consonant behind which no `Ç` stands
+)
+_OF_WINDOWS = re.compile(
+    rb"[A-Za-z][\xc0-\xc3\xc9\xca\xcd\xd3\xd4\xda\xe1\xe3\xe7\xea\xed\xf3-\xf5\xfa]|[a-z]\xe9"
+    rb"|[\xc1\xc2\xc9\xca\xcd\xd3\xd4\xda\xe1\xea\xed\xf3\xf4\xfa][A-Za-z]"
+)
 _DAY_FIRST = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})(?:[ T]+(\d{1,2}):(\d{2})(?::(\d{2}))?)?")
 _CURRENCY = re.compile(r"^(R\$|BRL|US\$|\$|€)\s*")
 # What begins with a nought is in no thousands: 0.500 is a half, whatever is decimal.
@@ -130,15 +141,17 @@ def decoded(body: BinaryIO, encoding: str) -> Iterator[str]:
     """Yield a file as lines of text: as its mark says, as UTF-8 if all of it is, else as the partner writes.
 
     Of a partner who writes UTF-8, old spreadsheets' Windows-1252 is read too; a file that is UTF-8 but for a few bytes
-    is not: read so, every accent of it would be another one.
+    is not: read so, every accent of it would be another one. Nor is one with letters as programs of DOS write them.
 
     Raises:
-        Invalid: it is no text, has a line beyond all measure, or is cut off or put together of two (`stray_byte`).
+        Invalid: it is no text, has a line beyond all measure, is cut off or put together of two (`stray_byte`), or is
+            in an encoding of DOS or yet another one (`other_encoding`).
     """
     body.seek(0)
     head = body.read(HEAD)
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         how = "utf-16"
+        _refuse_broken(body, how)
     elif b"\x00" in head:
         raise Invalid("it is no text", code="no_table")
     elif _is_utf8(body):
@@ -148,9 +161,48 @@ def decoded(body: BinaryIO, encoding: str) -> Iterator[str]:
         if stray is not None:
             raise Invalid(stray, code="stray_byte")
         how = "cp1252"
+        _refuse_other(body)
     else:
         how = encoding
     return _lines(body, codecs.getincrementaldecoder(how)("replace"))
+
+
+def _refuse_broken(body: BinaryIO, encoding: str) -> None:
+    """Refuse a file in UTF-16 that is cut off, or holds halves of characters.
+
+    Raises:
+        Invalid: it is such a one.
+    """
+    body.seek(0)
+    decoder, line, piece = codecs.getincrementaldecoder(encoding)(), 1, b"-"
+    try:
+        while piece:
+            piece = body.read(PIECE)
+            line += decoder.decode(piece, final=not piece).count("\n")
+    except UnicodeDecodeError as error:
+        raise Invalid(f"{line}, {error.reason}", code="other_encoding") from None
+
+
+def _refuse_other(body: BinaryIO) -> None:
+    """Refuse a file that is not Windows-1252 either, with its first line and byte that says so.
+
+    Raises:
+        Invalid: it holds a byte that is nothing there, or more letters are as DOS writes them than as Windows does.
+    """
+    body.seek(0)
+    balance, other = 0, ""
+    line = 1
+    while text := body.readline(MOST_LINE):
+        nothing, of_dos = _NOT_1252.search(text), _OF_DOS.findall(text)
+        if nothing:
+            raise Invalid(f"{line}, 0x{nothing[0][0]:02X}", code="other_encoding")
+        if of_dos:
+            balance += len(of_dos)
+            other = other or f"{line}, 0x{of_dos[0][1]:02X}"
+        balance -= len(_OF_WINDOWS.findall(text))
+        line += 1
+    if balance > 0:
+        raise Invalid(other, code="other_encoding")
 
 
 def _is_utf8(body: BinaryIO) -> bool:
@@ -405,7 +457,9 @@ def mended(body: BinaryIO, errors: Mapping[int, str], style: Style) -> bytes:
             dropped = [n for n, cell in enumerate(cells) if fold(cell) == ERROR_COLUMN]
             continue
         if line in errors:
-            texts = [undo(cell) for n, cell in enumerate(cells) if n not in dropped][: len(header)]
-            bad.append([*texts, *[""] * (len(header) - len(texts)), errors[line]])
+            texts = [undo(cell) for n, cell in enumerate(cells) if n not in dropped]
+            width = len(header)
+            # What is beyond the header is the row's, too: it stands behind, and is refused until it is mended.
+            bad.append([*texts[:width], *[""] * (width - len(texts)), errors[line], *texts[width:]])
     whole_file: list[list[object]] = [[*[""] * len(header), errors[0]]] if 0 in errors else []
     return written([*header, ERROR_COLUMN], whole_file + bad, style)

@@ -65,6 +65,9 @@ FILE_PROBLEMS: Mapping[str, str] = {
     "no_table": N_("The file is no CSV table."),
     "empty": N_("The file is empty."),
     "stray_byte": N_("The file is UTF-8 but for a byte in line {value}. Write all of it as UTF-8, and send it again."),
+    "other_encoding": N_(
+        "Line {value} holds a letter that is neither UTF-8 nor Windows-1252. Write it as UTF-8, and send it again."
+    ),
     "missing_columns": N_("Columns are missing: {value}."),
     "too_many_rows": N_("The file has too many rows. Send it in parts."),
     "too_large": N_("The file is too large. Send it in parts."),

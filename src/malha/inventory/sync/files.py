@@ -174,11 +174,11 @@ class Arriving:
         return self._file, shape
 
     def _loadable(self, table: Table, shape: Shape) -> Shape:
-        """Make the file one that COPY reads: no UTF-16 or -32, nothing before the header, no stray bytes."""
+        """Make the file one that COPY reads: no UTF-16, -32 or Cp850, nothing before the header, no stray bytes."""
         if table.leading or table.damaged:
             made, shape = _made_plain(self._file, shape)
             self._replace(made)
-        elif table.encoding in {"utf-16", "utf-32"}:
+        elif table.encoding in {"utf-16", "utf-32", "cp850"}:
             self._replace(_recoded(self._file, table.encoding))
             shape = msgspec.structs.replace(shape, trimmed=self._spaces)
         return shape
