@@ -473,7 +473,7 @@ def _promise(facts: Facts) -> str:
 
 
 def _promised_for(facts: Facts, at: datetime) -> str:
-    """Return the day a promise means where the order goes or is fetched, as people say it; or the hour, if it is one."""
+    """Return the day a promise means where the order goes or is fetched, as people say it, or its hour."""
     fetched_in = facts.header.pickup_zone
     if fetched_in is not None and not is_by_day(at, ZoneInfo(fetched_in)):
         return render.moment(at)
