@@ -61,6 +61,20 @@ def metrics() -> list[Metric]:
     return sorted(found)
 
 
+def _of_rounds(call: ast.Call) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """Yield the lines that `platform.rounds` writes for whoever calls it: event, level, facts."""
+    if not isinstance(call.func, ast.Name) or call.func.id not in {"Rounds", "tell"}:
+        return
+    said = {str(keyword.arg): _text(keyword.value) for keyword in call.keywords}
+    facts = tuple(name for name in said if name not in {"waits", "failed"})
+    if call.func.id == "Rounds" and said.get("waits") and said.get("failed"):
+        yield str(said["waits"]), "warning", ("error", *facts)
+        yield str(said["failed"]), "error", (*facts, "exception")
+    elif call.func.id == "tell" and len(call.args) > 1 and (event := _text(call.args[1])):
+        yield event, "warning", ("error", *facts)
+        yield event, "error", (*facts, "exception")
+
+
 def lines() -> list[Line]:
     """Return every line of the log, by event."""
     found = set()
@@ -77,6 +91,7 @@ def lines() -> list[Line]:
             level = "error" if function.attr == "exception" else function.attr
             facts = [str(keyword.arg) for keyword in call.keywords if keyword.arg and keyword.arg != "exc_info"]
             found.add((event, level, tuple(facts + ["exception"] * (function.attr == "exception")), module))
+        found.update((event, level, facts, module) for event, level, facts in _of_rounds(call))
     return [Line(event, level, list(facts), module) for event, level, facts, module in sorted(found)]
 
 

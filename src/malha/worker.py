@@ -13,8 +13,6 @@ from functools import partial
 
 import msgspec
 import structlog
-from psycopg import OperationalError
-from psycopg_pool import PoolTimeout
 
 from malha.catalog.pictures import service as pictures
 from malha.channels import pushing, sending
@@ -69,6 +67,7 @@ from malha.payments import (
 )
 from malha.platform import i18n, idempotency, jobs, measures, sequencer, subscribers
 from malha.platform.db import Database, Tx
+from malha.platform.rounds import Rounds
 from malha.platform.sequencer import rest
 from malha.platform.settings import Settings
 from malha.platform.supervision import end_soon
@@ -203,13 +202,10 @@ async def _run_connections(runtime: Runtime, stop: asyncio.Event) -> None:
 
 async def _repeat(db: Database, chore: Chore, stop: asyncio.Event, later_s: float = 0.0) -> None:
     await rest(stop, chore.first_s + later_s)
+    rounds = Rounds(log, waits="chore_waits", failed="chore_failed", chore=chore.name)
     while not stop.is_set():
-        try:
+        with rounds:
             await do_once(db, chore, stop)
-        except (OperationalError, PoolTimeout) as error:  # the database is away: it will be back
-            log.warning("chore_waits", chore=chore.name, error=str(error))
-        except Exception:  # a chore is done again; the worker's other work goes on
-            log.exception("chore_failed", chore=chore.name)
         await rest(stop, chore.every_s)
 
 

@@ -8,6 +8,7 @@ from rich.console import Console
 from spine_rows import a_network, stock
 
 from malha.cli import doctor
+from malha.doctor import CHECKS, examine
 from malha.platform.db import Database
 from malha.platform.i18n import speaking
 
@@ -47,3 +48,25 @@ async def test_json_has_rows_and_sentences(database: Database, capsys: pytest.Ca
     assert told["findings"][1]["rows"] == [
         {"says": "SKU-1 at CD01: held 2, by active holds 0.", "sku": "SKU-1", "location": "CD01", "held": 2, "holds": 0}
     ]
+
+
+async def test_each_check_is_told_before_it_reads(database: Database) -> None:
+    """On a large database a check may take minutes; whoever waits sees which one it is."""
+    told: list[tuple[str, int, int]] = []
+    await examine(database, progress=lambda *at: told.append(at))
+    assert told == [(check.name, n, len(CHECKS)) for n, check in enumerate(CHECKS)]
+
+
+async def test_the_check_at_hand_is_shown_beside_the_report_and_not_in_it(
+    database: Database, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # a terminal, as far as the bar can tell
+    with speaking("pt-BR"):
+        assert await doctor.run(database) == 0
+    shown = capsys.readouterr()
+    assert "Examinando" in shown.err
+    assert "Examinando" not in shown.out
+    assert await doctor.run(database, as_json=True) == 0
+    shown = capsys.readouterr()
+    assert shown.err == ""
+    assert json.loads(shown.out)["healthy"] is True

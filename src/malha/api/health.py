@@ -8,6 +8,7 @@ import msgspec
 from litestar import Request, get
 from litestar.exceptions import NotFoundException
 from litestar.types import ASGIApp
+from psycopg import OperationalError
 from psycopg_pool import PoolTimeout
 
 from malha.api.replies import Raw
@@ -63,7 +64,10 @@ def _cause(services: Services, error: Exception) -> str:
             return "disk_full"
         case DatabaseExhausted():
             return "exhausted"
-    return "disk_full" if services.is_without_room else type(error).__name__
+    if services.is_without_room:
+        return "disk_full"
+    # Nobody answers, or not in time: which class of the driver met it is for the log.
+    return "away" if isinstance(error, PoolTimeout | OperationalError | TimeoutError) else type(error).__name__
 
 
 async def _migrations(tx: Tx) -> str:

@@ -22,6 +22,7 @@ from malha.channels.model import Change, Taken
 from malha.intake.reference import Reference, reference_in
 from malha.platform import arrays
 from malha.platform.db import Database, Tx
+from malha.platform.rounds import Rounds, tell
 from malha.platform.sequencer import rest
 from malha.platform.subscribers import Recorded
 
@@ -326,15 +327,14 @@ async def run_pushes(db: Database, senders: Senders, stop: asyncio.Event) -> Non
     A channel that takes its time holds up no other: rounds go on with those that are free.
     """
     under_way: set[asyncio.Task[int]] = set()
+    rounds = Rounds(log, waits="pushes_wait", failed="pushes_failed")
     while not stop.is_set():
-        try:
+        active, turns = True, list[_Turn]()
+        with rounds:
             async with db.transaction() as tx:
                 due = await reads.due(tx)
             turns = await _begin(db, senders, due) if due else []
             active = bool(turns or under_way) or await _anybody_hears(db)
-        except Exception:  # the next round tries again; the worker's other work goes on
-            log.exception("pushes_failed")
-            active, turns = True, []
         for turn in turns:
             if turn.updates:
                 task = asyncio.create_task(_hand_over_surely(db, turn))
@@ -350,8 +350,8 @@ async def run_pushes(db: Database, senders: Senders, stop: asyncio.Event) -> Non
 async def _hand_over_surely(db: Database, turn: _Turn) -> int:
     try:
         return await _hand_over(db, turn)
-    except Exception:  # the database may be away; the lease runs out, and it is told again
-        log.exception("push_not_recorded", channel=turn.taken.channel)
+    except Exception as error:  # noqa: BLE001 -- told; the lease runs out, and the channel is told again
+        tell(log, "push_not_recorded", error, channel=turn.taken.channel)
         return 0
 
 

@@ -7,7 +7,7 @@ import msgspec
 import typer
 from rich.console import Console
 
-from malha.cli.runtime import runtime
+from malha.cli.runtime import progress_bar, runtime
 from malha.doctor import Report, examine
 from malha.platform import migrate
 from malha.platform.db import Database
@@ -32,7 +32,9 @@ async def _examine(settings: Settings, *, as_json: bool) -> int:
 
 async def run(db: Database, *, as_json: bool = False, console: Console | None = None) -> int:
     """Examine the retailer, tell what was found, and return the exit code."""
-    report = await examine(db)
+    # On a large database some checks read for minutes: which one it is, is told on standard error meanwhile.
+    with progress_bar(_("Examining"), quiet=as_json) as progress:
+        report = await examine(db, progress=progress)
     if as_json:
         print(msgspec.json.encode(to_json(report)).decode())
     else:

@@ -11,7 +11,7 @@ import psycopg
 from malha.cli.runtime import migrated, progress_bar
 from malha.doctor import examine
 from malha.platform.backup import RETAILER_SCHEMAS, Backup
-from malha.platform.db import Database
+from malha.platform.db import Database, patient
 from malha.platform.embedded import VOLATILE, EmbeddedPostgres
 from malha.platform.errors import MalhaError
 from malha.platform.i18n import _
@@ -70,7 +70,7 @@ def prove_base(place: Path, *, quiet: bool = False) -> None:
 
 def retailers_in(url: str) -> list[str]:
     """Return the schemas of the retailers in a database."""
-    with psycopg.connect(url) as connection:
+    with psycopg.connect(patient(url)) as connection:
         return [name for (name,) in connection.execute(RETAILER_SCHEMAS)]
 
 

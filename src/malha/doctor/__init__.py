@@ -4,7 +4,7 @@
 means that two things that must agree do not, or that an event was not digested: `malha doctor` then exits non-zero.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from time import monotonic
 
 import msgspec
@@ -15,6 +15,7 @@ from malha.platform.db import Database, Tx
 __all__ = ["CAP", "CHECKS", "Check", "Finding", "Report", "examine", "examine_in"]
 
 CAP = 20  # rows named per check
+Progress = Callable[[str, int, int], None]  # which check is at hand, how many are done, of how many
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -31,16 +32,29 @@ class Report(msgspec.Struct, frozen=True):
         return not self.drift
 
 
-async def examine(db: Database, *, cap: int = CAP, checks: Sequence[Check] = CHECKS) -> Report:
+def _silent(_check: str, _done: int, _of: int) -> None:
+    pass
+
+
+async def examine(
+    db: Database, *, cap: int = CAP, checks: Sequence[Check] = CHECKS, progress: Progress = _silent
+) -> Report:
     """Run all checks in one snapshot; at most `cap` rows are named per check, all are counted."""
     async with db.snapshot() as tx:
-        return await examine_in(tx, cap=cap, checks=checks)
+        return await examine_in(tx, cap=cap, checks=checks, progress=progress)
 
 
-async def examine_in(tx: Tx, *, cap: int = CAP, checks: Sequence[Check] = CHECKS) -> Report:
+async def examine_in(
+    tx: Tx, *, cap: int = CAP, checks: Sequence[Check] = CHECKS, progress: Progress = _silent
+) -> Report:
     """As `examine`, in the caller's snapshot."""
     begun = monotonic()
-    findings = [finding for check in checks if (finding := await check.run(tx, cap)).total]
+    findings = []
+    for done, check in enumerate(checks):
+        progress(check.name, done, len(checks))
+        finding = await check.run(tx, cap)
+        if finding.total:
+            findings.append(finding)
     return Report(
         drift=sum(f.total for f in findings if f.drifts),
         notices=sum(f.total for f in findings if not f.drifts),

@@ -29,6 +29,7 @@ from malha.platform import jobs
 from malha.platform.db import Database, Tx
 from malha.platform.errors import Busy
 from malha.platform.ids import UUID
+from malha.platform.rounds import Rounds
 from malha.platform.sequencer import rest
 from malha.platform.subscribers import Recorded
 
@@ -347,11 +348,10 @@ def _count(reasons: Sequence[str]) -> dict[str, int]:
 
 async def run_release(db: Database, stop: asyncio.Event) -> None:
     """Release what is due every few seconds until `stop` is set; a failed round is logged and tried again."""
+    rounds = Rounds(log, waits="release_waits", failed="release_failed")
     while not stop.is_set():
-        try:
+        made = 0
+        with rounds:
             made = await release_due(db)
-        except Exception:  # the next round tries again; the worker's other work goes on
-            log.exception("release_failed")
-            made = 0
         if made < RELEASE_AT_ONCE:  # a full round is followed by the next at once
             await rest(stop, RELEASE_EVERY_S)

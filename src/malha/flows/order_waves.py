@@ -15,6 +15,7 @@ from psycopg_pool import PoolTimeout
 from malha.intake.moving import MoveRefused, Outcome, move_together
 from malha.platform.db import Database, takes_nothing
 from malha.platform.errors import Busy
+from malha.platform.rounds import Rounds
 from malha.platform.sequencer import rest
 from malha.routing import wave_reads, waves
 from malha.routing.solving import ask
@@ -37,14 +38,11 @@ async def run_waves(db: Database, stop: asyncio.Event, *, wanted: bool, least: i
     if not wanted:
         return
     await rest(stop, FIRST_S)
+    rounds = Rounds(log, waits="wave_waits", failed="wave_failed")
     while not stop.is_set():
-        try:
+        with rounds:  # orders stay where they are
             if await _worth_it(db):
                 await make_wave(db, least, stop)
-        except (OperationalError, PoolTimeout) as error:  # the database is away: it will be back
-            log.warning("wave_waits", error=str(error))
-        except Exception:  # orders stay where they are
-            log.exception("wave_failed")
         await rest(stop, EVERY_S)
 
 

@@ -96,6 +96,16 @@ BY_IMPORT: Final[LiteralString] = """coalesce(after ->> 'import', after ->> 'und
   AND split_part(coalesce(after ->> 'import', after ->> 'undone_import'), ' ', 1) = {}::text"""
 
 
+# Entries of a time lie among the identifiers of that time: without this, those of a past month were found by walking
+# back through all that came since. A change is written at most a day after its transaction began, whose time it bears.
+_BEFORE_ID: Final[LiteralString] = """id < coalesce((
+    SELECT a.id FROM audit a WHERE a.at >= {}::timestamptz + interval '1 day' ORDER BY a.at LIMIT 1
+), 9223372036854775807)"""
+_SINCE_ID: Final[LiteralString] = """id > coalesce((
+    SELECT a.id FROM audit a WHERE a.at < {}::timestamptz - interval '1 day' ORDER BY a.at DESC LIMIT 1
+), 0)"""
+
+
 class Entry(msgspec.Struct, frozen=True):
     """One change."""
 
@@ -325,6 +335,8 @@ async def search(
             "id = ANY ({}::bigint[])": None if wanted.ids is None else list(wanted.ids),
             "at >= {}::timestamptz": wanted.since,
             "at < {}::timestamptz": wanted.until,
+            _SINCE_ID: wanted.since,
+            _BEFORE_ID: wanted.until,
             "id < {}::bigint": older_than,
             "id > {}::bigint": newer_than,
         }

@@ -25,6 +25,7 @@ import psycopg
 from psycopg import Connection, sql
 
 import malha
+from malha.platform.db import patient
 from malha.platform.embedded import version_of
 from malha.platform.errors import MalhaError
 from malha.platform.i18n import N_, Phrase, Word
@@ -196,7 +197,7 @@ def make_backup(
 
 def _fill(directory: Path, settings: Settings, made_at: datetime, progress: Progress) -> Manifest:
     url = settings.database_url or ""
-    with psycopg.connect(url) as connection:
+    with psycopg.connect(patient(url)) as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.read_only = True
         # Both end a transaction that waits for pg_dump, which is this one's work.

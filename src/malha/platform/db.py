@@ -46,12 +46,23 @@ PATIENT_CONNECT_S = 15  # the same where nobody waits for an answer
 # A machine that vanishes, power, network and all, refuses nothing: without these what was asked of it waits for a
 # quarter of an hour, what listens for two hours, though another machine took its place long ago.
 VANISHED_S = 15
+STALLED_S = 300  # so long a server may take nothing of a restore, its disk behind: the kernel tells that from no other
 _UNHEARD: dict[str, int] = {
     "connect_timeout": PATIENT_CONNECT_S,
     "tcp_user_timeout": VANISHED_S * 1_000,
     "keepalives_idle": VANISHED_S * 2 // 3,
     "keepalives_interval": VANISHED_S // 3,
     "keepalives_count": 2,
+}
+# The same the other way round: of a client whose machine vanished the server keeps the session, its locks and what it
+# is at for two hours. It gives it up after a minute. Whoever is only slow to read an answer is not gone: so much later
+# than here. Looking after the client while a statement runs is not what every server's system knows.
+_UNHEARD_THERE = {
+    "tcp_keepalives_idle": "30",
+    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "60000",
+    "client_connection_check_interval": "15s",
 }
 _SCHEMA_NAME = re.compile(r"^[a-z_][a-z0-9_]{0,50}$")
 
@@ -546,11 +557,22 @@ FROM (VALUES ('timezone', 'UTC'), ('default_transaction_isolation', 'read commit
              ('synchronous_commit', coalesce(nullif(current_setting('synchronous_commit'), 'off'), 'on'))
      ) AS own (name, value)
 """
+# What role, database or server say themselves of clients that vanish holds.
+_CLIENT_SETTINGS = """
+SELECT set_config(s.name, own.value, false)
+FROM unnest(%(names)s::text[], %(values)s::text[]) AS own (name, value) JOIN pg_catalog.pg_settings s USING (name)
+WHERE s.source = 'default'
+"""
 
 
 async def configure(connection: AsyncConnection[Any]) -> None:
     """Give a connection the settings that Malha's statements rely on, whatever others said for its role."""
     await connection.execute(_OWN_SETTINGS, {"idle": str(IDLE_TIMEOUT_MS)})
+    if connection.info.host.startswith("/") or not connection.info.host:
+        return  # a socket of this machine: it ends with its process
+    own = {"names": list(_UNHEARD_THERE), "values": list(_UNHEARD_THERE.values())}
+    with suppress(errors.InvalidParameterValue):  # the server's system does not know one of them
+        await connection.execute(_CLIENT_SETTINGS, own)
 
 
 def session(url: str) -> str:
@@ -559,9 +581,20 @@ def session(url: str) -> str:
     Texts travel as UTF-8, whatever role, database or environment say. A server that vanished is given up after
     `VANISHED_S`, unless the URL says otherwise.
     """
+    return make_conninfo(url, client_encoding="UTF8", **_unsaid(url, _UNHEARD))
+
+
+def patient(url: str) -> str:
+    """Return how a program that moves all data connects by a URL: to back up, to restore, to compare.
+
+    As `session`, but a server that takes nothing more for a while is not given up: it may be writing what it was sent.
+    """
+    return make_conninfo(url, **_unsaid(url, {**_UNHEARD, "tcp_user_timeout": STALLED_S * 1_000}))
+
+
+def _unsaid(url: str, values: Mapping[str, int]) -> dict[str, int]:
     said = _said(url)
-    unheard = {name: value for name, value in _UNHEARD.items() if name not in said}
-    return make_conninfo(url, client_encoding="UTF8", **unheard)
+    return {name: value for name, value in values.items() if name not in said}
 
 
 def _said(url: str) -> set[str]:
@@ -580,6 +613,7 @@ __all__ = [
     "Tx",
     "configure",
     "is_moved_apart",
+    "patient",
     "session",
     "where",
 ]

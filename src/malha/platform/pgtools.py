@@ -16,6 +16,7 @@ from typing import Any
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from malha.platform.db import patient
 from malha.platform.embedded import version_of, wheel_install
 from malha.platform.errors import MalhaError
 
@@ -97,7 +98,7 @@ def run_tool(
     Raises:
         ToolFailed: it ended with an error, or said one that is not harmless.
     """
-    parts: dict[str, Any] = conninfo_to_dict(url)
+    parts: dict[str, Any] = conninfo_to_dict(patient(url))
     password = parts.pop("password", None)
     environment = {**os.environ, "LC_ALL": "C.UTF-8", "PGAPPNAME": f"malha {program.name}"}
     if password is not None:

@@ -21,6 +21,7 @@ import psycopg
 
 import malha
 from malha.platform.backup import CONFIGURATION, KEY, BackupPlaceTaken, BackupPlaceUnusable, NoBackup, write_private
+from malha.platform.db import patient
 from malha.platform.embedded import EmbeddedError, EmbeddedPostgres, give_tree, version_of
 from malha.platform.errors import MalhaError
 from malha.platform.pgtools import ToolFailed, find_tool, run_tool
@@ -144,7 +145,7 @@ def make_base(settings: Settings, destination: Path) -> Path:
     """
     url = settings.database_url or ""
     began = datetime.now(UTC)
-    with psycopg.connect(url, autocommit=True) as connection:
+    with psycopg.connect(patient(url), autocommit=True) as connection:
         row = connection.execute(ARCHIVER).fetchone()
         major = connection.info.server_version // 10_000
     on, archive, failing, wal = row or (False, None, False, None)
@@ -309,7 +310,7 @@ def _copy(data: Path, server: EmbeddedPostgres) -> None:
 
 def _reached(url: str, at: datetime) -> datetime:
     """Return when the last transaction was committed that is there now; without one, the moment itself."""
-    with psycopg.connect(url, autocommit=True) as connection:
+    with psycopg.connect(patient(url), autocommit=True) as connection:
         row = connection.execute("SELECT pg_is_in_recovery(), pg_last_xact_replay_timestamp()").fetchone()
     return row[1] if row and row[1] is not None else at
 

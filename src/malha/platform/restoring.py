@@ -25,6 +25,7 @@ from malha.platform.backup import (
     count_rows,
     write_private,
 )
+from malha.platform.db import patient
 from malha.platform.errors import MalhaError
 from malha.platform.pgtools import find_tool, needs_tls, run_tool
 
@@ -93,7 +94,7 @@ def restore_backup(found: Backup, url: str, *, replace: bool = False, progress: 
     strangers = sorted({name for names in manifest.migrations.values() for name in names} - known)
     if strangers:
         raise migrate.DatabaseNewer(names=", ".join(strangers))
-    with psycopg.connect(url, autocommit=True) as connection:
+    with psycopg.connect(patient(url), autocommit=True) as connection:
         migrate.check_server(connection.info)
         major = max(connection.info.server_version, manifest.postgres) // 10_000
         tool = find_tool("pg_restore", major, tls=needs_tls(url))

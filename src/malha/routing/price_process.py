@@ -7,11 +7,10 @@ import asyncio
 import time
 
 import structlog
-from psycopg import OperationalError
-from psycopg_pool import PoolTimeout
 
 from malha.platform import jobs
 from malha.platform.db import Database
+from malha.platform.rounds import Rounds
 from malha.platform.sequencer import rest
 from malha.routing import price_reads, prices, pricing_wishes
 from malha.routing.solving import ask
@@ -27,16 +26,13 @@ MODULE = "malha.routing.pricing"
 async def run_prices(db: Database, stop: asyncio.Event, *, wanted: bool) -> None:
     """Renew prices again and again until `stop` is set; where they are not wanted, take them out of force."""
     await rest(stop, FIRST_S if wanted else 0.0)
+    rounds = Rounds(log, waits="stock_prices_wait", failed="stock_prices_failed")
     while not stop.is_set():
-        try:
+        with rounds:  # orders are planned by themselves meanwhile
             if not wanted or not await pricing_wishes.is_wanted(db):
                 await withdraw(db)
             elif not await _fresh(db):
                 await renew(db, stop)
-        except (OperationalError, PoolTimeout) as error:  # the database is away: it will be back
-            log.warning("stock_prices_wait", error=str(error))
-        except Exception:  # orders are planned by themselves meanwhile
-            log.exception("stock_prices_failed")
         await rest(stop, EVERY_S)
 
 

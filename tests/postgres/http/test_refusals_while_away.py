@@ -49,6 +49,7 @@ async def test_programs_and_people_hear_within_moments_and_pages_try_again_by_th
     assert (part.status_code, "refresh" in part.headers) == (503, False)
     assert (shopper.status_code, shopper.headers["refresh"]) == (503, "5")
     assert ready.status_code == 503
+    assert ready.json()["checks"] == {"database": "away", "migrations": "unknown"}
 
 
 async def test_the_gate_gives_a_batch_back_at_once_and_takes_orders_when_the_database_is_back(shop: Any) -> None:

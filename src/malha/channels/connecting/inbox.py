@@ -37,6 +37,7 @@ from malha.intake.gate import Gate
 from malha.platform import retrying
 from malha.platform.db import Database, Tx, takes_nothing
 from malha.platform.errors import DatabaseFull, DatabaseReadOnly, MalhaError
+from malha.platform.rounds import Rounds, tell
 from malha.platform.sequencer import rest
 
 log = structlog.get_logger(__name__)
@@ -254,12 +255,11 @@ async def run(runtime: Runtime, gate: Gate, stop: asyncio.Event) -> None:
 
 
 async def _run_told(runtime: Runtime, gate: Gate, stop: asyncio.Event) -> None:
+    rounds = Rounds(log, waits="inbox_waits", failed="inbox_round_failed")
     while not stop.is_set():
-        try:
+        done = 0
+        with rounds:
             done = await _handle_told(runtime, gate)
-        except Exception:  # the database may be away: it will be back
-            log.exception("inbox_round_failed")
-            done = 0
         if not done:
             await rest(stop, IDLE_S)
 
@@ -267,12 +267,11 @@ async def _run_told(runtime: Runtime, gate: Gate, stop: asyncio.Event) -> None:
 async def _run_hints(runtime: Runtime, gate: Gate, stop: asyncio.Event) -> None:
     """Read hints again at their peers. One that takes its time holds up only its own place of `AT_ONCE`."""
     under_way: set[asyncio.Task[None]] = set()
+    rounds = Rounds(log, waits="hints_wait", failed="inbox_round_failed")
     while not stop.is_set():
-        try:
+        hints: Sequence[Callable[[], Awaitable[None]]] = ()
+        with rounds:
             hints = await _begin_hints(runtime, gate, AT_ONCE - len(under_way))
-        except Exception:  # as above
-            log.exception("inbox_round_failed")
-            hints = []
         for hint in hints:
             task = asyncio.create_task(_surely(hint))
             under_way.add(task)
@@ -287,5 +286,5 @@ async def _run_hints(runtime: Runtime, gate: Gate, stop: asyncio.Event) -> None:
 async def _surely(hint: Callable[[], Awaitable[None]]) -> None:
     try:
         await hint()
-    except Exception:  # the database may be away: the lease runs out, and it is handled again
-        log.exception("hint_not_recorded")
+    except Exception as error:  # noqa: BLE001 -- told; the lease runs out, and it is handled again
+        tell(log, "hint_not_recorded", error)

@@ -53,6 +53,7 @@ from malha.platform import retrying
 from malha.platform.db import Database, Tx
 from malha.platform.errors import MalhaError
 from malha.platform.ids import UUID
+from malha.platform.rounds import Rounds, tell
 from malha.platform.sequencer import rest
 
 log = structlog.get_logger(__name__)
@@ -504,12 +505,11 @@ async def run(runtime: Runtime, stop: asyncio.Event) -> None:
     A peer that takes its time holds up no other, and one operation no other of its connection: what ends makes room.
     """
     under_way: set[asyncio.Task[None]] = set()
+    rounds = Rounds(log, waits="operations_wait", failed="operation_round_failed")
     while not stop.is_set():
-        try:
+        count, tasks = 0, list[Task]()
+        with rounds:
             count, tasks = await _begin(runtime, SETTLE_S)
-        except Exception:  # the database may be away: it will be back
-            log.exception("operation_round_failed")
-            count, tasks = 0, []
         for task in tasks:
             doing = asyncio.create_task(_surely(task))
             under_way.add(doing)
@@ -525,5 +525,5 @@ async def run(runtime: Runtime, stop: asyncio.Event) -> None:
 async def _surely(task: Task) -> None:
     try:
         await task()
-    except Exception:  # the database may be away: the lease runs out, and what is doubtful is looked up
-        log.exception("operation_not_recorded")
+    except Exception as error:  # noqa: BLE001 -- told; the lease runs out, and what is doubtful is looked up
+        tell(log, "operation_not_recorded", error)

@@ -27,6 +27,7 @@ from malha.channels.connecting.model import Status
 from malha.channels.connecting.runtime import Runtime
 from malha.channels.connecting.turns import Reading
 from malha.channels.contract import Capability, CatalogSource, ExtProduct, Retryable
+from malha.platform.rounds import Rounds
 from malha.platform.sequencer import rest
 
 log = structlog.get_logger(__name__)
@@ -119,8 +120,9 @@ async def ensure(runtime: Runtime) -> None:
 async def run(runtime: Runtime, stop: asyncio.Event) -> None:
     """Read catalogues when they are due until `stop` is set; a failed round is logged and tried again."""
     ensuring, caring = turns.Every(turns.ENSURE_S), turns.Every(CARE_EVERY_S)
+    rounds = Rounds(log, waits="reading_products_waits", failed="reading_products_failed")
     while not stop.is_set():
-        try:
+        with rounds:
             if ensuring.due():
                 await ensure(runtime)
             await turns.work(runtime, STREAM, read, stop)
@@ -128,6 +130,4 @@ async def run(runtime: Runtime, stop: asyncio.Event) -> None:
             await mastering.work(runtime, stop)
             if caring.due():
                 await care(runtime)
-        except Exception:  # the database may be away: it will be back
-            log.exception("reading_products_failed")
         await rest(stop, turns.IDLE_S)

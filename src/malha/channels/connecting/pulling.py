@@ -17,6 +17,7 @@ from malha.channels.contract import ChannelError, ExtOrder, OrderSource, Page, R
 from malha.channels.partners import filing
 from malha.platform import retrying
 from malha.platform.errors import MalhaError
+from malha.platform.rounds import Rounds
 from malha.platform.sequencer import rest
 
 log = structlog.get_logger(__name__)
@@ -141,9 +142,8 @@ async def _fail(runtime: Runtime, connection: Linked, turn: Turn, why: str, afte
 
 async def run(runtime: Runtime, stop: asyncio.Event) -> None:
     """Read streams until `stop` is set; a failed round is logged and tried again."""
+    rounds = Rounds(log, waits="reading_waits", failed="reading_round_failed")
     while not stop.is_set():
-        try:
+        with rounds:
             await work(runtime)
-        except Exception:  # the database may be away: it will be back
-            log.exception("reading_round_failed")
         await rest(stop, IDLE_S)

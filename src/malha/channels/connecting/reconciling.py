@@ -19,6 +19,7 @@ from malha.channels.contract import ChannelError, DaySummary, DocumentSink, Inbo
 from malha.platform.clock import now
 from malha.platform.db import Tx
 from malha.platform.errors import MalhaError
+from malha.platform.rounds import Rounds
 from malha.platform.sequencer import rest
 
 log = structlog.get_logger(__name__)
@@ -171,9 +172,8 @@ def _hint(dedup: str, id_: str) -> InboxEvent:
 async def run(runtime: Runtime, stop: asyncio.Event) -> None:
     """Compare every few hours until `stop` is set."""
     await rest(stop, FIRST_S)
+    rounds = Rounds(log, waits="comparing_waits", failed="comparing_failed")
     while not stop.is_set():
-        try:
+        with rounds:
             await compare_all(runtime)
-        except Exception:  # the database may be away: it will be back
-            log.exception("comparing_failed")
         await rest(stop, EVERY_S)

@@ -22,6 +22,7 @@ from malha.channels.connecting.turns import Reading
 from malha.channels.contract import Capability, Retryable
 from malha.intake.reference import reference_in
 from malha.platform.db import Tx
+from malha.platform.rounds import Rounds
 from malha.platform.sequencer import rest
 
 log = structlog.get_logger(__name__)
@@ -187,11 +188,10 @@ async def ensure(runtime: Runtime) -> None:
 async def run(runtime: Runtime, stop: asyncio.Event) -> None:
     """Compare every few hours, and whenever somebody asks for it, until `stop` is set."""
     clock = turns.Every(turns.ENSURE_S)
+    rounds = Rounds(log, waits="comparing_stock_waits", failed="comparing_stock_failed")
     while not stop.is_set():
-        try:
+        with rounds:
             if clock.due():
                 await ensure(runtime)
             await turns.work(runtime, STREAM, look, stop)
-        except Exception:  # the database may be away: it will be back
-            log.exception("comparing_stock_failed")
         await rest(stop, turns.IDLE_S)

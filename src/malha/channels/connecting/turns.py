@@ -19,6 +19,7 @@ from malha.channels.connecting.runtime import Line, Runtime
 from malha.channels.contract import ChannelError, ExtStock, Page, Retryable, StockSource, Unsure
 from malha.platform import retrying
 from malha.platform.errors import MalhaError
+from malha.platform.rounds import Rounds
 from malha.platform.sequencer import rest
 
 log = structlog.get_logger(__name__)
@@ -167,9 +168,8 @@ async def _fail(reading: Reading, why: str, after: float | None) -> None:
 
 async def run(runtime: Runtime, stream: str, do: Do, stop: asyncio.Event) -> None:
     """Take turns until `stop` is set; a failed round is logged and tried again."""
+    rounds = Rounds(log, waits="round_waits", failed="round_failed", stream=stream)
     while not stop.is_set():
-        try:
+        with rounds:
             await work(runtime, stream, do, stop)
-        except Exception:  # the database may be away: it will be back
-            log.exception("round_failed", stream=stream)
         await rest(stop, IDLE_S)
