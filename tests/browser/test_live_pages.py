@@ -15,7 +15,7 @@ from malha.ordering import service as ordering
 from malha.platform.db import Database
 from malha.platform.ids import UUID
 
-from .conftest import NARROW, apart, patient
+from .conftest import NARROW, apart, patient, sideways
 from .test_console import number_of
 from .test_imports import a_file
 from .test_picking_pages import picking  # noqa: F401 -- a fixture
@@ -521,3 +521,18 @@ def test_while_a_reading_is_under_way_no_other_is_asked_for(visit: Visit, number
     until(page, lambda: held.asked == 2)
     page.wait_for_timeout(3_000)
     assert held.asked == 2
+
+
+def test_a_phone_that_lost_the_server_says_so_and_can_still_be_searched(visit: Visit) -> None:
+    page = visit("/orders", size=NARROW)
+    search = page.get_by_role("button", name=re.compile("^Página, pedido"))
+    page.locator(".m-sync").evaluate("sign => { sign.dataset.sync = 'lost'; }")
+    page.locator("[data-sync-text]").evaluate("text => { text.textContent = 'Reconectando…'; }")
+    expect(page.locator("[data-sync-text]")).to_be_visible()
+    words = search.locator("span").first
+    cut = "one => one.clientWidth > 1 && one.scrollWidth > 2 * one.clientWidth"
+    assert not words.evaluate(cut), "a word or two of what can be searched for say nothing"
+    box = search.bounding_box()
+    assert box
+    assert box["width"] >= 40
+    assert sideways(page) == 0

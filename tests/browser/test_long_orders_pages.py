@@ -94,3 +94,24 @@ def test_of_an_order_of_many_lines_one_unit_is_soon_cancelled(visit: Visit, seed
         expect(field).to_have_value(field.get_attribute("max") or "")
     expect(dialog.locator("#cancel-effect")).to_contain_text("Units cancelled")
     expect(dialog.get_by_role("button", name="Cancel these units")).to_be_in_viewport()
+
+
+BEYOND = """(one, home) => {
+    const text = document.createRange(), box = one.closest(home).getBoundingClientRect();
+    text.selectNodeContents(one);
+    return Math.max(0, text.getBoundingClientRect().right - box.right + 8, box.left - text.getBoundingClientRect().left);
+}"""
+
+
+def test_millions_stay_within_their_column_and_their_panel(visit: Visit) -> None:
+    page = visit("/orders?view=all", size=WIDE)
+    total = page.locator(".m-orders .m-col-total").first
+    total.evaluate("one => { one.textContent = 'R$\\u00a09.999.999,99'; }")
+    assert total.evaluate(BEYOND, "td") == 0
+    number = page.locator("[data-rows] > tr").first.get_attribute("data-number")
+    page.goto(urljoin(page.url, f"/orders/{number}"))
+    line = page.locator(".m-linetotal").first
+    line.evaluate(
+        "one => { one.firstChild.data = 'R$\\u00a09.999.999,99'; one.lastChild.textContent = '1 × R$\\u00a09.999.999,99'; }"
+    )
+    assert line.evaluate(BEYOND, ".m-panel") == 0

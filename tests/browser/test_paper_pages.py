@@ -48,6 +48,22 @@ def test_a_list_that_is_longer_than_a_sheet_goes_on_on_the_next(visit: Visit) ->
     assert sheets(page) == 3
 
 
+def test_the_grid_of_stock_is_on_paper_with_every_location_of_each_sku(visit: Visit) -> None:
+    page = visit("/stock")
+    row = page.locator(".m-matrix tbody tr").first
+    places = row.locator("[data-cell]:not(.m-mx-none)")
+    assert places.count() > 3
+    page.emulate_media(media="print")
+    page.set_viewport_size(SHEET)
+    over = "() => [...document.querySelectorAll('.m-matrix *')].filter(one => one.checkVisibility() && one.getBoundingClientRect().right > innerWidth + 1).length"
+    assert page.evaluate(over) == 0
+    for n in range(places.count()):
+        expect(places.nth(n)).to_be_visible()
+        said = places.nth(n).evaluate("one => getComputedStyle(one, '::after').content")
+        assert said.strip('"') in places.nth(n).locator(".m-sr").inner_text()
+        assert len(said) > 4
+
+
 def test_what_was_chosen_is_on_paper_and_what_could_be_chosen_is_not(visit: Visit) -> None:
     page = visit("/fulfillment/pick-list")
     chosen = page.locator("select[name=location]")

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from malha.console import actions, assets, goods_together, orders, render, timeline, web, words
+from malha.console import actions, assets, connection_products, goods_together, orders, render, timeline, web, words
 from malha.fulfillment.model import RejectReason, WorkState
 from malha.ordering.model import HoldKind, OrderStatus, UnitState
 from malha.ordering.reads import Sort, TimelineRow, View
 from malha.payments.model import FactKind, PaymentState, TenderKind
 from malha.platform import i18n, sheets
 from malha.platform.errors import FieldError
+from malha.platform.flaws import Flaw
 from malha.simulation.model import Together
 
 
@@ -167,3 +168,13 @@ def test_a_flaw_of_an_empty_field_is_a_sentence() -> None:
 def test_what_nobody_did_was_done_by_the_system_in_the_readers_language() -> None:
     with i18n.speaking("pt-BR"):
         assert [render.maker(name) for name in ("system", "Ana Prates")] == ["Sistema", "Ana Prates"]
+
+
+def test_numbers_in_what_is_wrong_with_a_listing_are_written_as_the_reader_writes_them() -> None:
+    facts = {"length": 12345, "longest": 5000, "line": 1200}
+    flaw = Flaw("title", i18n.N_("The text has {length} characters."), i18n.N_("Use at most {longest}."), facts)
+    with i18n.speaking("pt-BR"):
+        assert connection_products.said_of([flaw]) == [("O texto tem 12.345 caracteres.", "Use no máximo 5.000.")]
+    with i18n.speaking("en"):
+        assert web.flaw_text(flaw) == ("The text has 12,345 characters.", "Use at most 5,000.")
+    assert web.amounts(facts)["line"] == 1200  # a name, as those of orders are

@@ -15,6 +15,7 @@ from markupsafe import Markup
 from malha.channels.connecting import configuring
 from malha.channels.connecting.configuring import Choice, Field, Kind
 from malha.channels.contract import Connector
+from malha.console import web
 from malha.console.filling import Filled
 from malha.platform import shapes
 from malha.platform.flaws import Flaw
@@ -331,5 +332,5 @@ def _note(form: Filled, flaw: Flaw, lines: Mapping[str, int]) -> None:
     if line is None:
         form.wrong(at, flaw.says, flaw.mend, **flaw.facts)
     else:
-        what = Phrase(flaw.says, flaw.facts)
+        what = Phrase(flaw.says, web.amounts(flaw.facts))
         form.wrong(at, N_("Line {line}: {what}"), flaw.mend, **flaw.facts, line=line, what=what)

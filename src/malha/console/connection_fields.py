@@ -153,7 +153,8 @@ def _named(to: str, line: int | None = None) -> str:
 
 def _says(failed: Failed) -> str:
     where = _("Row {n}, {field}:", n=failed.rule, field=_named(failed.to, failed.line))
-    return f"{where} {_(failed.says, **failed.facts)} {_(failed.mend, **failed.facts)}"
+    facts = web.amounts(failed.facts)
+    return f"{where} {_(failed.says, **facts)} {_(failed.mend, **facts)}"
 
 
 def _tried(found: Sequence[Tried], may: Callable[[str], bool]) -> list[TriedView]:

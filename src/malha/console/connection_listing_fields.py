@@ -149,7 +149,7 @@ async def listing_fields_preview(request: Asking, code: FromPath[str]) -> Respon
     said, of_row = mapping_form.read_mapping(read)
     sku = read.text("preview_sku", 80) or None
     shown: Foresight | None = None
-    wrong = [_(f.says, **f.facts) for f in read.flaws]
+    wrong = [web.flaw_text(f)[0] for f in read.flaws]
     if not wrong:
         try:
             async with web.reading(request) as tx:
@@ -159,7 +159,7 @@ async def listing_fields_preview(request: Asking, code: FromPath[str]) -> Respon
             # The paths are of no use here, but what a field is called is.
             names = {of_row[n]: m.target for n, m in enumerate(said)}
             flaws = mapping_form.placed(error, said, of_row).flaws
-            wrong = [_in_field(f.at, names, _(f.says, **f.facts)) for f in flaws]
+            wrong = [_in_field(f.at, names, web.flaw_text(f)[0]) for f in flaws]
         except UnknownListing as error:
             wrong = [web.refusal_text(error)[0]]
     heads, lines = ([], []) if shown is None else _table(shown.shown)

@@ -49,7 +49,7 @@ class Choice(NamedTuple):
 
 def said_of(flaws: list[Flaw]) -> list[tuple[str, str]]:
     """Return what is wrong and what to do, in the reader's language."""
-    return [(_(f.says, **f.facts), _(f.mend, **f.facts) if f.mend else "") for f in flaws]
+    return [web.flaw_text(f) for f in flaws]
 
 
 def _held(row: Held) -> list[tuple[str, str]]:

@@ -199,7 +199,7 @@ async def feed_preview(request: Request[Any, Any, Any]) -> Response[str]:
         "feeds/preview.html",
         shown=shown,
         lines=lines,
-        flaws=[_(f.says, **f.facts) for f in flaws[:5]],
+        flaws=[web.flaw_text(f)[0] for f in flaws[:5]],
         sku=sku,
     )
 

@@ -96,10 +96,10 @@ async def stock_events(request: Request[Any, Any, Any]) -> Stream:
     scope = shell.scope_of(web.caller_of(request))
     ids = skus_of(request)
     marks = dict(part.partition(".")[::2] for part in request.query_params.get("skus", "").split(",")[:MOST_SKUS])
-    code = request.query_params.get("location", "")
+    asked = request.query_params
     async with web.reading(request) as tx:
         places = await stock_reads.places(tx, scope)
-    shown = [place.id for place in places if place.code == code] or [place.id for place in places]
+    shown = [place.id for place in stock_reads.shown_of(places, asked.get("location", ""), asked.get("owner", ""))]
     seen = {id_: marks.get(str(id_), "") for id_ in ids}
 
     async def look() -> list[int]:

@@ -405,11 +405,17 @@ def _due_text(asked: Asked) -> str:
 
 
 def _fields(asked: Asked, names: Reference) -> list[Field]:
+    def named(options: Sequence[tuple[Any, str, str]], chosen: str) -> list[tuple[str, str]]:
+        """Return codes with names. A filter whose code is gone says so: it looked as if nothing narrowed the list."""
+        known = [(code, name) for _id, code, name in options]
+        lost = chosen and chosen not in {code for code, _name in known}
+        return [*known, (chosen, _("{code} (not found)", code=chosen))] if lost else known
+
     statuses = [(status.value, _(sign.word)) for status, sign in ((OrderStatus(k), v) for k, v in words.STATUS.items())]
     return [
-        Field("channel", N_("Channel"), [(code, name) for _id, code, name in names.channels], asked.channel),
+        Field("channel", N_("Channel"), named(names.channels, asked.channel), asked.channel),
         Field("status", N_("State"), statuses, asked.status),
-        Field("location", N_("Location"), [(code, name) for _id, code, name in names.locations], asked.location),
+        Field("location", N_("Location"), named(names.locations, asked.location), asked.location),
         Field("method", N_("Method"), [(value, _(word)) for value, word in words.METHOD.items()], asked.method),
         Field(
             "hold",

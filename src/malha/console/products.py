@@ -249,7 +249,7 @@ async def draw(tx: Tx, request: Request[Any, Any, Any], code: str) -> Response[s
         ],
         "stock": [(place, *by_place[place.id]) for place in places if by_place.get(place.id, (0, 0))[0]],
         "claims": await balance.claims_of(tx, ids, {p.id: p for p in places}) if around.may("orders:read") else [],
-        "warnings": [_(f.says, **f.facts) for f in warn_product(tidy_product(catalog.product_draft(product)))],
+        "warnings": [web.flaw_text(f)[0] for f in warn_product(tidy_product(catalog.product_draft(product)))],
         "ahead": await ahead_of(tx, product.id),
         "media": [(m, pictures.shown(request, m.url, Size.LARGE), unseen.get(m.url, "")) for m in product.media],
         "may_stock": may_stock,

@@ -89,8 +89,7 @@ def asked_of(query: Mapping[str, str]) -> Asked:
 
 async def wanted_of(tx: Tx, asked: Asked, places: list[Place], *, whole: bool) -> tuple[Wanted, list[Place]]:
     """Return the read model's terms and the columns; `whole` says that the caller sees all locations."""
-    owned = [place for place in places if asked.owner and place.owner == asked.owner] or places
-    shown = [place for place in owned if place.code == asked.location] or owned
+    shown = page_reads.shown_of(places, asked.location, asked.owner)
     categories = await catalog.categories(tx) if asked.category else []
     narrowed = len(shown) < len(places)
     wanted = Wanted(
@@ -161,7 +160,8 @@ async def list_of(tx: Tx, request: Request[Any, Any, Any], asked: Asked) -> dict
     return {
         "view": asked.view,
         "search": asked.q,
-        "location": asked.location if len(shown) < len(places) and shown[0].code == asked.location else "",
+        "location": asked.location,
+        "gone": asked.location if all(place.code != asked.location for place in places) else "",
         "category": asked.category,
         "categories": [(c.code, "\N{NO-BREAK SPACE}" * 3 * c.path.count("/") + c.name) for c in categories],
         "filtered": asked.filtered,
@@ -171,8 +171,8 @@ async def list_of(tx: Tx, request: Request[Any, Any, Any], asked: Asked) -> dict
             for view in View
         ],
         "places": places,
-        "owners": sorted({place.owner for place in places if place.owner}),
-        "owner": asked.owner if any(place.owner == asked.owner for place in places) else "",
+        "owners": sorted({place.owner for place in places if place.owner} | ({asked.owner} - {""})),
+        "owner": asked.owner,
         "columns": [(place, asked.address(location=place.code)) for place in shown],
         "kinds": words.PLACE_KIND,
         "rows": rows,
@@ -235,7 +235,8 @@ async def stock_rows(request: Request[Any, Any, Any]) -> Response[str]:
     scope = shell.scope_of(web.caller_of(request))
     async with web.reading(request) as tx:
         places = await page_reads.places(tx, scope)
-        shown = [place for place in places if place.code == request.query_params.get("location")] or places
+        asked = request.query_params
+        shown = page_reads.shown_of(places, asked.get("location", ""), asked.get("owner", ""))
         cards = await catalog.by_ids(tx, ids)
         rows = [SkuRow(card.id, card.sku, card.name, card.gtin, "", card.active) for card in cards]
         drawn = await row_views(tx, rows, shown)

@@ -145,6 +145,14 @@ class Place(msgspec.Struct, frozen=True):
     owner: str = ""  # whose goods it keeps, where its site keeps several owners'
 
 
+def shown_of(places: Sequence[Place], location: str, owner: str) -> list[Place]:
+    """Return the locations that a list shows by its filters; empty ones narrow nothing.
+
+    A location or owner that is not there, or out of sight, has no stock: a kept address would show everybody's.
+    """
+    return [place for place in places if location in {"", place.code} and owner in {"", place.owner}]
+
+
 class Claim(msgspec.Struct, frozen=True):
     """Units of a SKU that an order has at a location."""
 

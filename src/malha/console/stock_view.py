@@ -34,13 +34,14 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
     heat: int  # 0 to 5
     detail: str  # second line, short
     says: str  # all of it, for whoever hears the page
+    place: str  # for paper, where the heads of the columns are not
 
 
 def cell_of(stock: Availability, place: str) -> Cell:
     """Return a balance as it is drawn."""
     units = (stock.free, stock.on_hand, stock.allocated, stock.held, stock.safety)
     tone, heat, detail, says = _drawn(units, i18n.current_language())
-    return Cell(free=stock.free, tone=tone, heat=heat, detail=detail, says=f"{place}: {says}")
+    return Cell(free=stock.free, tone=tone, heat=heat, detail=detail, says=f"{place}: {says}", place=place)
 
 
 @lru_cache(maxsize=8192)  # a page has a thousand cells, and most say what others say

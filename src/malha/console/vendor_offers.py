@@ -240,7 +240,7 @@ def _found_at(row: Mapping[str, Any], flaw: Flaw) -> Flaw:
     """Return what is wrong with a row, of a file with its line; a form has the field."""
     if "line" not in row:
         return flaw
-    what = Phrase(flaw.says, flaw.facts)
+    what = Phrase(flaw.says, web.amounts(flaw.facts))
     facts = {**flaw.facts, "line": row["line"], "column": flaw.at, "what": what}
     return Flaw("file", N_("Line {line}, {column}: {what}"), flaw.mend, facts)
 

@@ -17,6 +17,7 @@ from malha.identity.model import Caller
 from malha.platform import i18n
 from malha.platform.db import Actor, Database, Tx
 from malha.platform.errors import MalhaError
+from malha.platform.flaws import Flaw
 from malha.platform.i18n import N_, _
 from malha.platform.ids import UUID
 from malha.platform.text import fold
@@ -235,17 +236,25 @@ def refusal_text(error: MalhaError) -> tuple[str, str]:
 
 _EMPTY = N_("This field is empty.")
 # Facts of flaws that are amounts, and written so; other whole numbers are names, as those of orders and lines are.
-AMOUNTS = frozenset({"value", "least", "most", "longest"})
+AMOUNTS = frozenset({"value", "least", "most", "longest", "length"})
+
+
+def amounts(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the facts of a flaw with its amounts as the reader's language writes numbers."""
+    return {name: i18n.number(fact) if name in AMOUNTS and type(fact) is int else fact for name, fact in facts.items()}
+
+
+def flaw_text(flaw: Flaw) -> tuple[str, str]:
+    """Return a flaw in the reader's language: what is wrong, and how to mend it."""
+    facts = amounts(flaw.facts)
+    return _(flaw.says, **facts), _(flaw.mend, **facts) if flaw.mend else ""
 
 
 def problems_text(error: MalhaError) -> list[str]:
     """Return the flaws of a refused form in the reader's language."""
     said = []
     for flaw in error.facts.get("problems", ()):
-        facts = {
-            name: i18n.number(fact) if name in AMOUNTS and type(fact) is int else fact
-            for name, fact in flaw.get("facts", {}).items()
-        }
+        facts = amounts(flaw.get("facts", {}))
         # "{value} is no code" would begin with the word after the value.
         says = _EMPTY if facts.get("value") == "" else flaw["says"]
         mend = flaw.get("mend", "")

@@ -151,3 +151,4 @@ async def test_a_view_of_what_is_not_there_any_more_finds_no_orders_and_not_all(
     assert len(file.text.splitlines()) == 1
     page = (await retailer.http.get(f"/orders?view=all&{terms}", headers=owner)).text
     assert "<tr" not in page.partition("<tbody")[2].partition("</tbody>")[0]
+    assert '<option value="GONE" selected>GONE (not found)</option>' in page

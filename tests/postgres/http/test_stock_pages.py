@@ -66,6 +66,20 @@ async def test_the_list_finds_skus_by_words_views_and_location(stocked: Shop) ->
     assert skus(await page(stocked, "/stock?before=SKU-2", owner)) == ["SKU-1"]
 
 
+@pytest.mark.parametrize("terms", ["location=GONE", "owner=Gone"])
+async def test_stock_of_what_is_not_there_any_more_is_none_and_not_all(stocked: Shop, terms: str) -> None:
+    owner = await stocked.session()
+    text = await page(stocked, f"/stock?{terms}", owner)
+    assert skus(text) == []
+    assert re.search(r"<option[^>]*\bselected\b[^>]*>(GONE \(not found\)|Gone)</option>", text)
+    assert "No SKU matches" in text
+    assert len((await stocked.http.get("/stock:export.csv", headers=owner)).text.splitlines()) > 1
+    assert len((await stocked.http.get(f"/stock:export.csv?{terms}", headers=owner)).text.splitlines()) == 1
+    cells = "<td"
+    row = await page(stocked, "/stock:rows?skus=1", owner)
+    assert (await page(stocked, f"/stock:rows?skus=1&{terms}", owner)).count(cells) < row.count(cells)
+
+
 async def test_over_many_balances_what_is_out_is_remembered_for_a_moment_and_never_shown_wrongly(
     stocked: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -247,6 +261,7 @@ async def test_a_store_sees_and_changes_its_own_stock_only(stocked: Shop) -> Non
     asked = await page(stocked, "/stock?location=CD01&open=SKU-1/CD01", lead)
     assert "/stock/SKU-1/CD01" not in asked
     assert '<option value="CD01"' not in asked
+    assert "CD01 (not found)" in asked  # what was asked for is said again, and nothing of it known
     one = texts(await page(stocked, "/stock/SKU-1", lead))
     assert "On hand 5" in one
     assert "#" not in one.split("Orders with units")[1].split("Stock holds")[0]

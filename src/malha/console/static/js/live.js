@@ -50,12 +50,16 @@ export const listen = ({ toast }) => {
   const close = () => { source?.close(); source = null; };
   // Which balances are on the page, with what it remembers of them: "7.1f3a,9.77b0".
   const stock = () => $$("[data-stock]").map((shown) => shown.dataset.stock).join(",");
+  // Of which locations the rows have cells.
+  const columns = () => {
+    const { stockAt: location = "", stockOf: owner = "" } = $("[data-stock-at]")?.dataset ?? {};
+    return new URLSearchParams({ location, owner });
+  };
   let watched = "";
   const address = () => {
     const after = `after=${encodeURIComponent(position)}`;
     watched = stock();
-    const at = encodeURIComponent($("[data-stock-at]")?.dataset.stockAt ?? "");
-    return watched ? `/events/stock?${after}&location=${at}&skus=${watched}` : `/events/orders?${after}`;
+    return watched ? `/events/stock?${after}&${columns()}&skus=${watched}` : `/events/orders?${after}`;
   };
   const hear = (kind, act) => source.addEventListener(kind, (event) => {
     heard = Date.now();
@@ -153,9 +157,8 @@ export const listen = ({ toast }) => {
     const shown = $$("tr[data-stock]").filter((row) => skus.has(row.dataset.stock.split(".")[0]));
     if (!shown.length) return 0;
     if (shown.some(selected)) return kept(moved, skus);
-    const at = encodeURIComponent($("[data-stock-at]")?.dataset.stockAt ?? "");
     const ids = shown.map((row) => row.dataset.stock).join(",");
-    const answer = await ask(`/stock:rows?skus=${ids}&location=${at}`);
+    const answer = await ask(`/stock:rows?skus=${ids}&${columns()}`);
     if (answer === null) return kept(moved, skus);
     const fresh = new DOMParser().parseFromString(answer, "text/html");
     for (const row of shown) {

@@ -3,6 +3,7 @@
 
 import { mind } from "./answers.js";
 import { showBeside } from "./beside.js";
+import { toRows } from "./enter.js";
 import { listen } from "./live.js";
 import { openedBy } from "./staying.js";
 import "./validity.js";
@@ -92,6 +93,7 @@ document.addEventListener("click", (event) => {
     const scope = target.closest("[data-select]");
     $$("[data-select-row]", scope).forEach((box) => { box.checked = false; });
     paint(scope);
+    toRows($("[data-bulk]", scope)); // the bar goes away, and the keyboard with it
     return;
   }
   // A click in a row opens the order beside the list; a modified click, or a narrow screen, follows the link.

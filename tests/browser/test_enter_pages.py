@@ -1,0 +1,103 @@
+"""Enter in forms with several acts, and the bar of what can be done with the chosen: by the keyboard alone."""
+
+import re
+from collections.abc import Callable
+from urllib.parse import parse_qs
+
+import pytest
+from playwright.sync_api import Page, Request, expect
+
+from .conftest import WIDE
+
+Visit = Callable[..., Page]
+
+
+def sent(page: Page, path: str) -> dict[str, list[str]]:
+    """Press Enter, and return what was sent to a path; nothing of it reaches the server."""
+    page.route(f"**{path}", lambda route: route.fulfill(status=204))
+    with page.expect_request(lambda request: request.method == "POST" and request.url.endswith(path)) as asked:
+        page.keyboard.press("Enter")
+    request: Request = asked.value
+    return parse_qs(request.post_data or "", keep_blank_values=True)
+
+
+@pytest.mark.parametrize(
+    ("button", "field", "act"),
+    [
+        ("Hold", "Reason", "hold"),
+        ("Tags", "Add", "tags"),
+        ("Cancel", "Reason", "cancel"),
+        ("Promise another day", "Note", "promise"),
+    ],
+)
+def test_enter_in_a_dialog_does_what_the_dialog_is_for(visit: Visit, button: str, field: str, act: str) -> None:
+    page = visit("/orders?view=all", language="en")
+    page.locator("[data-select-row]").first.check()
+    page.get_by_role("toolbar").get_by_role("button", name=button, exact=True).click()
+    page.get_by_role("dialog").get_by_label(field).first.fill("A customer called")
+    assert sent(page, "/orders/bulk")["act"] == [act]
+
+
+def test_enter_in_the_dialog_that_pauses_locations_pauses_them(visit: Visit) -> None:
+    page = visit("/locations", language="en")
+    page.locator("[data-select-row]").first.check()
+    page.get_by_role("toolbar").get_by_role("button", name="Pause").click()
+    page.get_by_role("dialog").get_by_label("Reason").fill("Rain")
+    assert sent(page, "/locations:bulk")["act"] == ["pause"]
+
+
+def test_enter_beside_a_date_saves_the_date_and_not_an_empty_week(visit: Visit) -> None:
+    page = visit("/capacity:several?kind=pickup", language="en")
+    page.locator("input[name=code]").first.check()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if request.method == "POST" else None)
+    page.keyboard.press("Enter")  # in the box of a location
+    page.get_by_label("Date", exact=True).fill("2027-01-04")
+    page.get_by_label("Reason").fill("Stock-taking")
+    answer = sent(page, "/capacity:several")
+    assert answer["act"] == ["day"]
+    assert len(asked) == 1
+
+
+def test_the_keyboard_gets_from_a_chosen_row_to_what_can_be_done_with_it_and_back(visit: Visit) -> None:
+    page = visit("/orders?view=all", size=WIDE, language="en")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if request.method == "POST" else None)
+    bar = page.get_by_role("toolbar")
+    box = page.locator("[data-select-row]").nth(2)
+    box.focus()
+    page.keyboard.press("Enter")  # nothing is chosen: nothing is done
+    expect(box).to_be_focused()
+    page.keyboard.press("Space")
+    page.keyboard.press("Enter")
+    expect(bar.get_by_role("button", name="Release now")).to_be_focused()
+    page.keyboard.press("ArrowRight")
+    expect(bar.get_by_role("button", name="Hold", exact=True)).to_be_focused()
+    page.keyboard.press("End")
+    expect(bar.get_by_role("button", name="Clear selection")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(box).to_be_focused()
+    expect(box).to_be_checked()
+    page.keyboard.press("a")
+    page.keyboard.press("End")
+    page.keyboard.press("Enter")  # the bar goes, and the keyboard is not lost with it
+    expect(bar).to_be_hidden()
+    expect(box).to_be_focused()
+    expect(box).not_to_be_checked()
+    assert asked == []
+
+
+def test_the_bar_is_one_key_away_from_wherever_the_list_is_read(visit: Visit) -> None:
+    page = visit("/orders?view=all", language="en")
+    page.keyboard.press("j")
+    page.keyboard.press("a")  # nothing is chosen yet
+    expect(page.locator("body")).to_be_focused()
+    page.keyboard.press("x")
+    expect(page.get_by_role("toolbar").get_by_text("A", exact=True)).to_be_visible()
+    page.keyboard.press("a")
+    expect(page.get_by_role("toolbar").get_by_role("button").first).to_be_focused()
+    page.keyboard.press("Escape")
+    page.locator("#q").fill("")
+    page.locator("#q").press_sequentially("a")
+    expect(page.locator("#q")).to_have_value("a")
+    expect(page).to_have_url(re.compile("q=a"))
