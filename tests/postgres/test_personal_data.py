@@ -580,6 +580,21 @@ async def test_what_comes_after_a_large_table_was_looked_through_is_erased_too(l
     assert await left(shop) == []
 
 
+async def test_what_comes_where_nobody_had_named_her_before_is_erased_too(life: Life):
+    shop = life.shop
+    async with shop.database.transaction() as tx:
+        await tx.execute("UPDATE subscriber SET error = NULL")
+    async with shop.database.transaction() as tx:
+        await tx.execute("SELECT FROM subscriber ORDER BY name FOR NO KEY UPDATE")
+        erasing = asyncio.create_task(erase(shop, life.customer))
+        while not erasing.done() and not await waiting(shop.database):
+            await asyncio.sleep(0.01)
+        first = "UPDATE subscriber SET error = %(said)s::text WHERE name = (SELECT min(name) FROM subscriber)"
+        await tx.execute(first, {"said": f"no such address: {MAIL}"})
+    assert not (await erasing).again
+    assert await left(shop) == []
+
+
 async def test_a_merge_that_was_quicker_leads_elsewhere_and_a_slower_one_is_refused(shop: Linked):
     her = await in_tx(shop, profiles.create_customer, CustomerDraft(name="Quitéria Zambrana", email=MAIL))
     kept = await in_tx(shop, profiles.create_customer, CustomerDraft(name="Quitéria Zambrana", document=CPF))

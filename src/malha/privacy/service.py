@@ -3,8 +3,8 @@
 **Erasing.** Texts that are filed under somebody else and the log of events are looked through first, while all goes on:
 that may take a while. Then everybody who could bring the person back is kept still: subscribers, who speaks of the same
 identities, the profile, its orders, its messages. What was found is true by then, or the erasure is refused and asked
-for again; where the person was named, rows written since are looked through too. An order that comes a moment later is
-a new customer's; a merge that was quicker has led to another profile, one that is slower finds an erased one.
+for again; rows written since are looked through too, in each column. An order that comes a moment later is a new
+customer's; a merge that was quicker has led to another profile, one that is slower finds an erased one.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -288,9 +288,9 @@ async def _write(tx: Tx, person: _Person, looked: _Looked, messages: int, reason
     files = {"rows": looked.rows.get(FILES, []), "begun": looked.begun, **person.marks(FILES)}
     for which in (writes.FOUND, writes.LATER):
         await tx.execute(writes.empty_files(which), files)
-    for place, rows in looked.rows.items():
-        marks = {"rows": rows, "begun": looked.begun, **person.marks(place)}
-        for which in (writes.FOUND, writes.LATER):
+    for place in SWEPT:
+        marks = {"rows": looked.rows.get(place, []), "begun": looked.begun, **person.marks(place)}
+        for which in (writes.FOUND, writes.LATER) if place in looked.rows else (writes.LATER,):
             await tx.execute(writes.sweep(place, which), marks)
     await erasing.empty(tx, customer, person.profiles)
     counts = {"order_count": len(person.orders), "message_count": messages}
