@@ -41,20 +41,23 @@ async def pages(
     request: Request[Any, Any, Any],
     read: Callable[[Tx, P | None], Awaitable[Sequence[T]]],
     place: Callable[[T], P],
+    *,
+    batch: int = BATCH,
 ) -> AsyncIterator[Sequence[T]]:
     """Yield a list in pages, each read in a transaction of its own.
 
     Args:
         request: whose reader it is.
-        read: gives the `BATCH` items that come after a place, fewer at the end of the list; None: from the first.
+        read: gives the `batch` items that come after a place, fewer at the end of the list; None: from the first.
         place: where an item stands, to go on after it.
+        batch: how many are read at once; more where each page costs what the whole list does.
     """
     after: P | None = None
     while True:
         async with web.reading(request) as tx:
             items = await read(tx, after)
         yield items
-        if len(items) < BATCH:
+        if len(items) < batch:
             return
         after = place(items[-1])
 

@@ -13,16 +13,19 @@ from malha.console import export, render, shell, web
 from malha.fulfillment import settlements
 from malha.fulfillment.settlements import Settled
 from malha.network import reads as network
+from malha.network import retailer
 from malha.ordering import reads as orders
 from malha.platform import i18n
 from malha.platform.clock import now
 from malha.platform.days import maybe_day
+from malha.platform.db import Tx
 from malha.platform.i18n import N_
 from malha.platform.sheets import Column, Kind
 from malha.platform.text import fold
 
 SEE = "stock:read"
 SHOWN = 500
+BATCH = 20_000
 COLUMNS = (
     Column(N_("Owner")), Column(N_("Name"), width=28), Column(N_("Company"), width=34), Column(N_("SKU"), width=22),
     Column(N_("Product"), width=40), Column(N_("Location")), Column(N_("Currency")), Column(N_("Units"), Kind.WHOLE),
@@ -41,9 +44,9 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         """Return the address of this report under a path."""
         return web.address(path, self, {}, usual={})
 
-    def bounds(self) -> tuple[datetime, datetime]:
-        """Return the instants of the period on the reader's calendar."""
-        since, until = orders.day_bounds(self.since, self.until, ZoneInfo(i18n.current_zone()))
+    async def bounds(self, tx: Tx) -> tuple[datetime, datetime]:
+        """Return the instants of the period on the retailer's calendar: two who read it owe an owner the same."""
+        since, until = orders.day_bounds(self.since, self.until, await retailer.zone(tx))
         return since or now(), until or now()
 
 
@@ -93,9 +96,9 @@ def totals(rows: Sequence[Settled]) -> list[Total]:
 async def settlement_page(request: Request[Any, Any, Any]) -> Response[str]:
     """Show what left of each owner's goods in a period."""
     asked = asked_of(request.query_params)
-    since, until = asked.bounds()
     scope = shell.scope_of(web.caller_of(request))
     async with web.reading(request) as tx:
+        since, until = await asked.bounds(tx)
         around = await shell.around(tx, request, "owners", here=asked.address())
         keepers = {place.keeps for place in await network.locations(tx) if scope is None or place.id in scope}
         owners = sorted((await network.establishments_by_id(tx, sorted(keepers))).values(), key=lambda e: fold(e.name))
@@ -121,15 +124,16 @@ async def settlement_page(request: Request[Any, Any, Any]) -> Response[str]:
 async def settlement_export(request: Request[Any, Any, Any]) -> Stream:
     """Send the report as a file, all of it."""
     asked = asked_of(request.query_params)
-    since, until = asked.bounds()
     scope = shell.scope_of(web.caller_of(request))
-    pages = export.pages(
-        request,
-        lambda tx, after: settlements.settlement(
-            tx, since, until, owner=asked.owner or None, scope=scope, after=after, limit=export.BATCH
-        ),
-        lambda row: row.place,
-    )
+
+    async def read(tx: Tx, after: tuple[str, str, str, str] | None) -> list[Settled]:
+        since, until = await asked.bounds(tx)
+        return await settlements.settlement(
+            tx, since, until, owner=asked.owner or None, scope=scope, after=after, limit=BATCH
+        )
+
+    # Each page adds the whole period up: few large ones.
+    pages = export.pages(request, read, lambda row: row.place, batch=BATCH)
 
     def cells(row: Settled) -> list[Any]:
         return [

@@ -38,13 +38,16 @@ FROM (
     WHERE m.recorded_at >= %(since)s::timestamptz AND m.recorded_at < %(until)s::timestamptz
       AND m.reason IN ('ship', 'hand_over') AND m.bucket = 'sellable'
       AND (%(scope)s::int[] IS NULL OR m.location_id = ANY (%(scope)s::int[]))
+      AND (%(owner)s::text IS NULL OR m.location_id IN (
+           SELECT p.id FROM location p JOIN establishment e ON e.id = coalesce(p.owner_id, p.establishment_id)
+           WHERE e.code = %(owner)s::text))
     GROUP BY m.sku_id, m.location_id, coalesce(o.currency, 'BRL')
 ) m
 JOIN location p ON p.id = m.location_id
 JOIN establishment e ON e.id = coalesce(p.owner_id, p.establishment_id)
 JOIN legal_entity c ON c.id = e.legal_entity_id
 JOIN variant v ON v.id = m.sku_id
-WHERE m.units <> 0 AND (%(owner)s::text IS NULL OR e.code = %(owner)s::text)
+WHERE m.units <> 0
   AND (%(after)s::text[] IS NULL OR ARRAY[e.code, v.sku, p.code, m.currency] > %(after)s::text[])
 ORDER BY e.code, v.sku, p.code, m.currency
 LIMIT %(limit)s::int

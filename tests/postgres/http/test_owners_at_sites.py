@@ -215,6 +215,23 @@ async def test_a_settlement_says_what_left_of_each_owners_goods_and_what_custome
     assert "Nothing left in this time" in empty.text
 
 
+async def test_a_settlement_goes_by_the_retailers_days_whoever_reads_it(sited: Shop) -> None:
+    async with sited.database.transaction() as tx:
+        ids = dict(await tx.tuples("SELECT sku, id FROM variant"))
+        order = await an_order(tx, sited.world, [Sold(ids["CUP"], 3)])
+        await all_shipped(tx, sited, order)
+        # Late in the evening of the fifth in São Paulo, the sixth in Noronha.
+        await tx.execute("UPDATE movement SET recorded_at = '2026-10-06T02:30:00Z' WHERE reason = 'ship'")
+    reader = await sited.session()
+    async with sited.database.transaction() as tx:
+        await tx.execute("UPDATE person SET timezone = 'America/Noronha'")
+    path = "/stock-owners/settlement"
+    fifth, sixth = "since=2026-10-05&until=2026-10-05", "since=2026-10-06&until=2026-10-06"
+    for name, period, there in (("fifth", fifth, True), ("sixth", sixth, False)):
+        assert ("CUP" in (await sited.http.get(f"{path}?{period}", headers=reader)).text) is there, name
+        assert ("CUP" in (await sited.http.get(f"{path}:export.csv?{period}", headers=reader)).text) is there, name
+
+
 async def test_a_settlement_tells_units_of_kits_apart_though_an_order_left_in_pieces(sited: Shop) -> None:
     async with sited.database.transaction() as tx:
         ids = dict(await tx.tuples("SELECT sku, id FROM variant"))
