@@ -78,10 +78,12 @@ async def release_again(tx: Tx, events: list[Recorded]) -> None:
 
     Who paid too late for the day that was promised is promised another.
     """
-    await fulfillment.release_again(tx, _orders(events))
     resolved = [(event.id, event.facts()) for event in events if event.type == "order.hold_resolved"]
     paid = {UUID(id_) for id_, of in resolved if of["kind"] == HoldKind.PAYMENT and not of.get("forced")}
-    await slipping.promise_paid(tx, paid)
+    if paid:
+        await ordering.lock_orders(tx, _orders(events))
+        await slipping.promise_paid(tx, paid)
+    await fulfillment.release_again(tx, _orders(events))
 
 
 async def follow_goods(tx: Tx, events: list[Recorded]) -> None:
