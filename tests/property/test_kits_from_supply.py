@@ -1,6 +1,6 @@
 """Kits promised from what is there and what comes: against counting by hand, and never more than there is."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +12,6 @@ from malha.network.tariff import Tariff
 from malha.platform.ids import UUID
 from malha.routing.model import Door, Network, Place, Request, RequestLine
 
-NOW = datetime(2026, 11, 27, 15, tzinfo=UTC)
 TODAY = date(2026, 11, 27)
 SKUS = (11, 12, 13)
 PLACES = (1, 2, 3)
@@ -86,7 +85,7 @@ def worlds(draw, capped=False):
 
 
 def planned(policies, there, lines, room, kits) -> list[NewClaim]:
-    covering = Covering(NETWORK, NOW)
+    covering = Covering(NETWORK, TODAY)
     covering.stand(lines, room.items())
     wanted: dict[int, Wanted] = {}
     rows = []
@@ -175,7 +174,7 @@ def test_what_is_offered_of_a_kit_is_what_an_order_for_all_of_it_gets(world):
     policies, there, lines, room, kits = world
     components, _ = kits[0]
     kit = Kit(91, components, policies)
-    covering = Covering(NETWORK, NOW)
+    covering = Covering(NETWORK, TODAY)
     covering.stand(lines, room.items())
     # What is there makes kits already: they are available, and what they leave is offered with what comes.
     left = {sku: dict(row) for sku, row in there.items()}
