@@ -45,11 +45,32 @@ def test_data_is_what_the_tables_of_all_databases_take(tmp_path: Path) -> None:
     assert buffers.data_bytes(tmp_path) == 32768
 
 
-def test_a_container_has_what_its_limit_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("said", "files", "kept"),
+    [
+        ("0::/\n", {"memory.max": "max\n"}, None),
+        ("0::/\n", {"memory.max": f"{512 * MB}\n"}, 512 * MB),
+        # A unit of systemd, and the slice it is part of.
+        (
+            "0::/system.slice/malha.service\n",
+            {"system.slice/malha.service/memory.max": f"{512 * MB}", "system.slice/memory.max": f"{256 * MB}"},
+            256 * MB,
+        ),
+        ("0::/docker/of/the/host\n", {"memory.max": f"{128 * MB}"}, 128 * MB),
+        ("11:cpu:/\n4:memory:/app\n0::/\n", {"memory/app/memory.limit_in_bytes": f"{512 * MB}"}, 512 * MB),
+        ("4:memory:/\n", {"memory/memory.limit_in_bytes": "9223372036854771712"}, None),
+    ],
+)
+def test_a_container_or_a_unit_has_what_its_limit_says(
+    said: str, files: dict[str, str], kept: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(buffers, "_GROUP", tmp_path / "none")
     machine = buffers.memory_bytes()
-    limit = tmp_path / "memory.max"
-    monkeypatch.setattr(buffers, "_LIMITS", (tmp_path / "none", limit))
-    limit.write_text("max\n")
-    assert buffers.memory_bytes() >= machine
-    limit.write_text(f"{512 * MB}\n")
-    assert buffers.memory_bytes() == 512 * MB
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    (tmp_path / "cgroup").write_text(said)
+    monkeypatch.setattr(buffers, "_GROUP", tmp_path / "cgroup")
+    monkeypatch.setattr(buffers, "_GROUPS", tmp_path)
+    monkeypatch.setattr(buffers, "_GROUPS_1", tmp_path / "memory")
+    assert buffers.memory_bytes() == (machine if kept is None else kept)

@@ -6,16 +6,18 @@ every start: pages that do not fit are read again and again, from the system's o
 """
 
 import os
+from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 LEAST = 96 << 20  # bytes: enough for a shop whose database is small
 SMALL = 1 << 30  # bytes of a database that has enough with that
 MOST = 4 << 30  # bytes: who gives more measures what it brings
 SHARE = 4  # of the data, and of the memory of the machine, one part in so many
 _STEP = 32 << 20
-# Where a container says how much memory it may use, by version 2 of control groups and by version 1.
-_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+_GROUP = Path("/proc/self/cgroup")
+_GROUPS = Path("/sys/fs/cgroup")
+_GROUPS_1 = _GROUPS / "memory"  # of version 1 of control groups
 
 
 def fitting(data: int, memory: int) -> int:
@@ -43,9 +45,25 @@ def data_bytes(pgdata: Path) -> int:
 
 
 def memory_bytes() -> int:
-    """Return the memory this process may use: the machine's, or less where its container has a limit."""
+    """Return the memory this process may use: the machine's, or less where its container or unit has a limit."""
     found = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    for place in _LIMITS:
+    for limit in _limits():
         with suppress(OSError, ValueError):  # no limit is the word "max", or a number beyond any machine
-            found = min(found, int(place.read_text("ascii")))
+            found = min(found, int(limit.read_text("ascii")))
     return found
+
+
+def _limits() -> Iterator[Path]:
+    """Yield where limits of memory stand: of this process's group, and of each that it is part of."""
+    with suppress(OSError):
+        for line in _GROUP.read_text("utf-8").splitlines():
+            number, kinds, path = line.split(":", 2)
+            if number == "0":
+                root, name = _GROUPS, "memory.max"
+            elif "memory" in kinds.split(","):
+                root, name = _GROUPS_1, "memory.limit_in_bytes"
+            else:
+                continue
+            # In a container the path may be that of the host, which is not there: its own group is the root then.
+            parts = PurePosixPath(path).parts[1:]
+            yield from (root.joinpath(*parts[:n], name) for n in range(len(parts) + 1))
