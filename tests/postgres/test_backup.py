@@ -270,7 +270,12 @@ def test_a_password_is_in_no_argument_that_others_can_list(tmp_path: Path) -> No
     program.chmod(0o755)
     said: list[str] = []
     run_tool(program, ["--verbose"], "postgresql://malha:hush@db.example/malha", on_line=said.append)
-    assert said == ["arguments: --dbname user=malha dbname=malha host=db.example --verbose", "password: hush"]
+    assert len(said) == 2
+    assert said[0].startswith("arguments: --dbname user=malha ")
+    assert said[0].endswith(" --verbose")
+    assert "dbname=malha host=db.example" in said[0]
+    assert "hush" not in said[0]
+    assert said[1] == "password: hush"
 
 
 def test_a_tool_that_fails_says_its_last_words(settings: Settings) -> None:

@@ -83,8 +83,11 @@ async def test_backup_and_its_tools_give_up_a_server_that_vanished(
     asked: list[str] = []
     connect = psycopg.connect
 
+    mine = conninfo_to_dict(database.url)["dbname"]
+
     def noted(conninfo: str, **kwargs: Any) -> Any:
-        asked.append(conninfo)
+        if conninfo_to_dict(conninfo)["dbname"] == mine:  # others make databases for the next tests meanwhile
+            asked.append(conninfo)
         return connect(conninfo, **kwargs)
 
     monkeypatch.setattr(psycopg, "connect", noted)

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 import msgspec
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from malha.ordering.model import Line, Order, OrderStatus
@@ -51,6 +51,11 @@ def replaced(case):
     return grown, after, {**cancelled, line.line: cancelled[line.line] + quantity, new: 0}, price
 
 
+UNEVEN = Line(ID, 1, 1, 2, 3)
+
+
+# Two units for three centavos, of which one was cancelled: the other is worth two.
+@example((an_order(3, 0, 0), [UNEVEN], {1: 1}, UNEVEN, 1, None))
 @given(cases())
 def test_a_substitute_costs_what_it_stands_in_for_to_the_centavo_or_less_where_it_is_cheaper(case):
     order, lines, cancelled, line, quantity, listed = case

@@ -40,5 +40,6 @@ def price_replacement(
     # the shares of all others are what they were.
     net = worth(order, lines, retired) - worth(order, lines, cancelled)
     total = net * wanted // gross if gross else 0
-    unit_price = -(-wanted // quantity)
+    # Of a line that does not part evenly, the last units are worth a centavo more: no discount is below nothing.
+    unit_price = -(-max(wanted, total) // quantity)
     return Price(unit_price, unit_price * quantity - total, total)

@@ -443,6 +443,15 @@ async def promise_slips(shop: Shop, world: World, order_id: UUID) -> None:
     assert await slipping.watch(shop.database, mode="tell", most=10, quiet_hours=24) == 0
 
 
+async def paid_late(shop: Shop, world: World, order_id: UUID) -> None:
+    """The day it was promised for is over when its money comes."""
+    async with shop.database.transaction() as tx:
+        await ordering.lock_order(tx, order_id)
+        await ordering.ensure_holds(tx, {order_id: {}}, HoldKind.PAYMENT)
+        await tx.execute("UPDATE sales_order SET promised_at = now() - interval '2 days'")
+        await ordering.lift_holds(tx, [order_id], HoldKind.PAYMENT, "The payment is secured.")
+
+
 async def channel_cancel(shop: Shop, world: World, order_id: UUID) -> None:
     """The channel says, of an order that it told before, that it is cancelled."""
     await taken_back(shop, order_id, cancelled=2, state=ExtState.CANCELLED)
@@ -548,6 +557,7 @@ WAYS: dict[str, tuple[set[str], Walk, Kind]] = {
         promise_slips,
         Kind.REPROMISED,
     ),
+    "paid too late for its day": ({"fulfillment.slipping.promise_paid"}, paid_late, Kind.REPROMISED),
     "promised anew on the order's page": ({"console.actions._promise"}, page_promise, Kind.REPROMISED),
     "promised anew from the list": ({"console.actions._promise"}, list_promise, Kind.REPROMISED),
     "replaced by a program": ({"api.orders_actions.replace_line"}, api_replace, Kind.REPLACED),

@@ -137,14 +137,27 @@ async def test_a_new_decision_says_what_it_comes_to_and_the_first_stays(sold: Sh
     assert last["parcels"][0]["lines"] == [1]
 
 
-@pytest.mark.parametrize("change", [{"method": "pickup", "pickup_location": "DC", "service": None}, {"old": True}])
+FETCHED = {"method": "pickup", "pickup_location": "DC", "service": None}
+
+
+@pytest.mark.parametrize("change", [FETCHED, {}])
 async def test_what_was_not_kept_is_an_empty_list(sold: Shop, change: dict) -> None:
-    old = change.pop("old", False)
     order_id = await place(sold, "1", **change)
-    if old:  # from before it was kept
-        async with sold.database.transaction() as tx:
-            await tx.execute("UPDATE routing_decision SET promise = NULL")
+    async with sold.database.transaction() as tx:  # from before it was kept
+        await tx.execute("UPDATE routing_decision SET promise = NULL")
     assert (await promises(sold, order_id))["made_of"] == []
+
+
+async def test_the_hour_at_which_goods_are_ready_is_told_with_its_parts(sold: Shop) -> None:
+    found = await promises(sold, await place(sold, "1", **FETCHED))
+    [made] = found["made_of"]
+    ready = made["ready"]
+    assert (ready["location"], ready["lines"], ready["late_days"], ready["there_at"]) == ("DC", [1], 0, None)
+    assert found["present"] == ready["ready_at"] == ready["due_at"]
+    assert (made["parcels"], made["arrives"], made["to_state"]) == ([], None, "")
+    limited = await sold.key(["orders:read"], locations=["S2"])
+    answer = await sold.http.get(f"/v1/orders/{await place(sold, '2', **FETCHED)}/promises", headers=limited)
+    assert answer.status_code == 404  # nothing of it is theirs
 
 
 async def test_who_is_limited_to_other_locations_sees_that_there_is_a_parcel_and_no_more(sold: Shop) -> None:
