@@ -1,16 +1,16 @@
 """Statements that write what became of promises. Private to fulfillment."""
 
+# What counts as promised first: what was, before anything else was. What a customer paid too late for was never ours to
+# keep: then what was promised when the money came.
+_FIRST = "CASE WHEN reason = 'paid_late' THEN promised_at ELSE coalesce(former_at, promised_at) END"
+_FIRST_BY = "CASE WHEN reason = 'paid_late' THEN made_at END DESC NULLS LAST, made_at, id"
+
 # One statement for a stretch of orders: rows of work that is no longer theirs go, the others are as the work stands
 # now. Everything is found by the order (primary key and indexes on the order's id). An order that is past its day
 # without any work has a row of its own. When a pickup was ready is only in the events: the earliest is kept. With what
 # chance a promise was made is in the first decision, for the parcel that decides its day. Where lines are promised for
 # several days, work is measured by those it has, the last of them: not by the day of what went before, or comes later.
 # Parcels leave together; one that did not was emptied by a cancel.
-# What counts as promised first: what was, before anything else was. What a customer paid too late for was never ours to
-# keep: then what was promised when the money came.
-FIRST = "CASE WHEN reason = 'paid_late' THEN promised_at ELSE coalesce(former_at, promised_at) END"
-FIRST_BY = "CASE WHEN reason = 'paid_late' THEN made_at END DESC NULLS LAST, made_at, id"
-
 _STORE = f"""
 , works AS (
     SELECT f.id AS work_id, o.id AS order_id, o.channel_id, f.location_id, f.method, f.service_id,
@@ -25,16 +25,16 @@ _STORE = f"""
     JOIN sales_order o ON o.id = m.id
     JOIN fulfillment_order f ON f.order_id = o.id
     JOIN location l ON l.id = f.location_id
-    LEFT JOIN LATERAL (SELECT {FIRST} AS promised_at FROM order_promise
-                       WHERE order_id = o.id ORDER BY {FIRST_BY} LIMIT 1) first ON true
+    LEFT JOIN LATERAL (SELECT {_FIRST} AS promised_at FROM order_promise
+                       WHERE order_id = o.id ORDER BY {_FIRST_BY} LIMIT 1) first ON true
     LEFT JOIN LATERAL (
         SELECT max(coalesce(c.former_at, n.promised_at, o.promised_at)) AS first_at,
                max(coalesce(n.promised_at, o.promised_at)) AS present_at, bool_or(c.former_at IS NOT NULL) AS anew
         FROM (SELECT DISTINCT line FROM order_unit WHERE order_id = o.id AND fulfillment_id = f.id) u
         LEFT JOIN order_line_promise n ON n.order_id = o.id AND n.line = u.line
-        LEFT JOIN LATERAL (SELECT {FIRST} AS former_at FROM order_promise
+        LEFT JOIN LATERAL (SELECT {_FIRST} AS former_at FROM order_promise
                            WHERE order_id = o.id AND (lines IS NULL OR u.line = ANY (lines))
-                           ORDER BY {FIRST_BY} LIMIT 1) c ON true) own ON true
+                           ORDER BY {_FIRST_BY} LIMIT 1) c ON true) own ON true
     LEFT JOIN LATERAL (
         SELECT max(shipped_at) AS shipped_at,
                CASE WHEN bool_and(delivered_at IS NOT NULL) THEN max(delivered_at) END AS delivered_at
@@ -59,8 +59,8 @@ _STORE = f"""
            NULL::float4 AS said
     FROM meant m
     JOIN sales_order o ON o.id = m.id
-    LEFT JOIN LATERAL (SELECT {FIRST} AS promised_at FROM order_promise
-                       WHERE order_id = o.id ORDER BY {FIRST_BY} LIMIT 1) first ON true
+    LEFT JOIN LATERAL (SELECT {_FIRST} AS promised_at FROM order_promise
+                       WHERE order_id = o.id ORDER BY {_FIRST_BY} LIMIT 1) first ON true
     WHERE o.status NOT IN ('delivered', 'cancelled')
       AND coalesce(first.promised_at, o.promised_at) < now()
       AND NOT EXISTS (SELECT FROM works w WHERE w.order_id = o.id)

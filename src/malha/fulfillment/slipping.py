@@ -136,25 +136,24 @@ async def promise_many(tx: Tx, orders: Iterable[UUID]) -> int:
     return done
 
 
-async def promise_paid(tx: Tx, order_ids: Iterable[UUID]) -> set[UUID]:
-    """Promise orders anew that were paid too late for their day, over or not; return those. Locks them.
+async def promise_paid(tx: Tx, order_ids: Iterable[UUID]) -> None:
+    """Promise orders anew that were paid too late for their day, over or not. Locks them.
 
     What was shown counted on the money at once. A day that a channel stated stays: its customer knows that one.
     """
     wanted = sorted(await ordering.lock_orders(tx, order_ids))
-    parts, _ = await reads.parts(tx, orders=wanted, most=len(wanted), over=True) if wanted else ([], None)
-    found = [] if not parts else _judged(parts, await reference_in(tx), await tx.now())
-    done: set[UUID] = set()
-    keep = await reads.stated(tx, [slip.order_id for slip in found]) if found else set()
-    for slip in found:
-        day = slip.expected_at
-        if day is None or slip.order_id in keep:
-            continue
-        await promises.repromise(tx, slip.order_id, day, reason=PromiseReason.PAID_LATE, lines=slip.lines)
-        done.add(slip.order_id)
-    if done:
-        await tx.execute(writes.DROP_SLIPS, {"orders": sorted(done)})
-    return done
+    if not wanted:
+        return
+    parts, _ = await reads.parts(tx, orders=wanted, most=len(wanted), over=True)
+    found = _judged(parts, await reference_in(tx), await tx.now()) if parts else []
+    late = {slip.order_id: (day, slip.lines) for slip in found if (day := slip.expected_at) is not None}
+    if not late:
+        return
+    for order_id in await reads.stated(tx, sorted(late)):
+        del late[order_id]
+    for order_id, (day, lines) in late.items():
+        await promises.repromise(tx, order_id, day, reason=PromiseReason.PAID_LATE, lines=lines)
+    await tx.execute(writes.DROP_SLIPS, {"orders": sorted(late)})
 
 
 def _judged(parts: Sequence[Part], reference: Reference, at: datetime) -> list[Slipping]:

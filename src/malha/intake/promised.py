@@ -310,6 +310,7 @@ def days_of(
     to_state: str | None,
     pickup: int | None = None,
     arrives: date | None = None,
+    ready: datetime | None = None,
 ) -> dict[int, datetime] | None:
     """Return until when each line is there, the last of its units counting; None where some never leave.
 
@@ -323,13 +324,15 @@ def days_of(
         to_state: Where it goes; None: it is fetched.
         pickup: The index of the place it is fetched at.
         arrives: The day on which what travels from stock is there, where that is known.
+        ready: When what is at hand is ready to be fetched, where that is known.
     """
     zone = reference.zone.key if pickup is None else reference.details[pickup].timezone
     days = promised([*claims, *dropping.supply_of(plan, reference.snapshot, released_at)], to_state, zone)
     if not plan.assignments:
         return days
     if pickup is not None:
-        at = ready_at(plan, reference, pickup, released_at, sum(units for _, _, units in plan.assignments))
+        units = sum(units for _, _, units in plan.assignments)
+        at = ready or ready_at(plan, reference, pickup, released_at, units)
     else:
         day = arrives or promise_of(plan, reference, released_at, to_state)
         at = None if day is None else rules.end_of(day, to_state, zone)

@@ -831,7 +831,7 @@ def _promises(
 
     Ours is that of `promised.days_of`, which is shown before: the first is the order's, until it is kept. Stated is
     what the channel promised, or the end of the order's slot; where that is sooner than supply comes, the lines that
-    wait get their own. `made` is what the plan's date is made of, where anything travels.
+    wait get their own. `made` is what the plan's date is made of, where one can be said.
     """
     to_state, zone = _state_of(order), _zone_of(order, reference)
     own = promised([*covers, *dropping.supply_of(plan, reference.snapshot, released_at)], to_state, zone)
@@ -843,7 +843,8 @@ def _promises(
     fetched = pickup is not None and order.slot is None  # one whose slot was gone waits for somebody to find another
     if plan is not None and (own or travels or fetched) and not _uncovered(plan, covers):
         arrives = None if made is None else max([leg.arrives for leg in made.legs], default=None)
-        own = offering.days_of(plan, covers, reference, released_at, to_state, pickup, arrives) or own
+        ready = None if made is None or made.ready is None else made.ready.ready_at
+        own = offering.days_of(plan, covers, reference, released_at, to_state, pickup, arrives, ready) or own
     soonest = min(own.values(), default=None)
     return soonest, {} if soonest is None else _line_days(order, soonest, own)
 

@@ -61,8 +61,9 @@ SELECT d.attempt, d.decided_at, d.promise::text AS promise FROM routing_decision
 WHERE d.order_id = %(order_id)s::uuid AND d.promise IS NOT NULL ORDER BY d.attempt
 """
 
+_GONE = "", "", DEFAULT_ZONE  # what is said of a location that is not there any more
+
 # By primary key, a handful each.
-_GONE = "", "", DEFAULT_ZONE
 PLACES = "SELECT id, code, name, timezone FROM location WHERE id = ANY(%(ids)s::int[])"
 SERVICES = "SELECT id, code, name FROM service WHERE id = ANY(%(ids)s::int[])"
 

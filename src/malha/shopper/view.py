@@ -243,9 +243,14 @@ class _Facts:
 
 
 def _day_promised(order: Tracked, promised_at: datetime) -> date:
-    place = next((place for place in order.places if place.id == order.pickup_location_id), None)
     state = None if order.method == "pickup" else (order.ship_to or {}).get("state")
-    return promises.day_promised(promised_at, state, place.timezone if place else i18n.current_zone())
+    return promises.day_promised(promised_at, state, _zone_of(order))
+
+
+def _zone_of(order: Tracked) -> str:
+    """Return the time zone an order is fetched in; the reader's, of others."""
+    place = next((place for place in order.places if place.id == order.pickup_location_id), None)
+    return place.timezone if place else i18n.current_zone()
 
 
 # --- the headline ---
@@ -301,8 +306,7 @@ def _headline(facts: _Facts) -> tuple[str, str]:  # noqa: C901, PLR0911 -- one l
 def _with_hour(facts: _Facts, day: str) -> str:
     """Return a promised day with the hour by which goods are ready, where one was promised."""
     at = facts.days(facts.living)[0]
-    place = next((place for place in facts.order.places if place.id == facts.order.pickup_location_id), None)
-    zone = ZoneInfo(place.timezone if place else i18n.current_zone())
+    zone = ZoneInfo(_zone_of(facts.order))
     return day if is_by_day(at, zone) else f"{day}, {at.astimezone(zone):%H:%M}"
 
 

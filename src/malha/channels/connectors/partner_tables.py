@@ -29,6 +29,7 @@ HEAD, PIECE = 4_096, 1 << 16
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")  # noqa: RUF001 -- full-width signs start formulas too
 _STRAY = re.compile("[\udc80-\udcff]")  # a byte that is none of UTF-8, as Python keeps it
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
+# The next three are those of `platform.tabular`: a connector sees only its contract.
 _NOT_1252 = re.compile(rb"[\x81\x8d\x8f\x90\x9d]")
 # Letters of Portuguese as programs of DOS write them (Cp850), inside words, and as Windows does. Each is a sign there,
 # or nothing, where it is a letter here; what is a letter in both, or stands beside words too, counts not.
