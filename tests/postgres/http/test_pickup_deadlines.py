@@ -40,8 +40,9 @@ async def test_who_comes_late_makes_no_order_late(shop: Shop) -> None:
     assert (await is_it_late(shop, order_id, owner)).startswith("No deadline yet")
     async with shop.database.transaction() as tx:
         [job] = await work.release_order(tx, order_id)
-        # The end of a slot that the customer chose.
+        # The end of a slot that the customer chose. The location's own deadline is its cut-off: minutes away at night.
         await tx.execute("UPDATE sales_order SET promised_at = now() + interval '5 hours'")
+        await tx.execute("UPDATE fulfillment_order SET due_at = now() + interval '4 hours'")
     assert " to spare" in await is_it_late(shop, order_id, owner)
     async with shop.database.transaction() as tx:
         await work.confirm_pick(tx, job.id)
