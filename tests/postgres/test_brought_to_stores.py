@@ -2,32 +2,37 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from brought_shop import Shop
 
 from malha.flows import order_to_cash
-from malha.fulfillment import bringing, service
+from malha.fulfillment import bringing, service, slip_reads, slipping
 from malha.fulfillment.bringing import Sending
 from malha.fulfillment.errors import AwaitsTransfer, OrderStopped, WrongMethod
 from malha.fulfillment.model import RejectReason
+from malha.fulfillment.slip_reads import SlipRow
 from malha.intake import promised
 from malha.intake.gate import Gate
 from malha.intake.reference import reference_in
+from malha.inventory import service as inventory
 from malha.inventory.buckets import service as buckets
 from malha.inventory.buckets.model import Bucket, Leg
-from malha.inventory.model import Reason, Reference
+from malha.inventory.model import Claim, Reason, Reference
 from malha.inventory.transfers.errors import OrderGoodsNeedDocument
 from malha.inventory.transfers.model import Arrival, Arrived
+from malha.network import reads as network
 from malha.network import store_lanes
 from malha.network.model import StoreLaneDraft
 from malha.ordering import service as ordering
 from malha.ordering.model import CancelWish, HoldKind
+from malha.platform import revisions
 from malha.platform.db import Database
 from malha.platform.errors import MalhaError
 from malha.platform.flaws import Invalid
 from malha.platform.ids import UUID, new_id
+from malha.promising.slipping import Slip
 from malha.routing.records import read_record, replay
 from malha.routing.replaying import Replayer
 from malha.routing.rules import record_json
@@ -347,3 +352,70 @@ async def test_a_lane_names_other_places_once_to_where_orders_are_fetched_or_shi
     async with shop.database.transaction() as tx:
         with pytest.raises(Invalid):
             await store_lanes.state(tx, "S1", [StoreLaneDraft(origin="DC", days=61, price=-1)])
+
+
+CLOSED_A_WEEK = """
+INSERT INTO location_closure (location_id, day, reason) SELECT id, d::date, 'stock-taking' FROM location,
+  generate_series(current_date - 1, current_date + 6, interval '1 day') AS d WHERE code = %(code)s
+"""
+
+
+async def slips(shop: Shop) -> dict[UUID, SlipRow]:
+    async with shop.database.transaction() as tx:
+        await revisions.bump(tx, network.REVISION)
+    async with shop.database.transaction() as tx:
+        await slipping.look(tx)
+        return {row.order_id: row for row in await slip_reads.slipping(tx, scope=None, most=9)}
+
+
+async def test_nothing_that_is_brought_slips_while_it_can_be_there_in_time(shop):
+    await shop.stocked(A={"DC": 5})
+    await shop.lanes("S1", ("DC", 2, 0))
+    await shop.order(("A", 1))
+    released = await shop.order(("A", 1))
+    assert await shop.released(released) != {}
+    assert await slips(shop) == {}
+
+
+async def test_goods_that_leave_later_for_where_they_are_fetched_are_promised_anew(shop):
+    await shop.stocked(A={"DC": 5})
+    await shop.lanes("S1", ("DC", 2, 0))
+    order_id = await shop.order(("A", 1))
+    async with shop.database.transaction() as tx:
+        before = await tx.value("SELECT promised_at FROM sales_order WHERE id = %(id)s", {"id": order_id})
+        await tx.execute(CLOSED_A_WEEK, {"code": "DC"})
+    slip = (await slips(shop))[order_id]
+    assert (slip.location, slip.lines, slip.reason) == ("DC", [1], Slip.CLOSED)
+    assert slip.expected_at is not None
+    assert slip.expected_at - before > timedelta(days=3)
+    async with shop.database.transaction() as tx:
+        assert await slipping.promise_anew(tx, order_id) == slip.expected_at
+    assert await slips(shop) == {}
+
+
+async def test_goods_on_their_way_to_where_they_are_fetched_are_nobodys_to_hurry(shop):
+    await shop.stocked(A={"DC": 5})
+    await shop.lanes("S1", ("DC", 2, 0))
+    order_id = await shop.order(("A", 1))
+    await shop.sent((await shop.released(order_id))["DC", "transfer"])
+    async with shop.database.transaction() as tx:
+        await tx.execute(CLOSED_A_WEEK, {"code": "DC"})
+    assert await slips(shop) == {}
+
+
+async def test_what_is_brought_and_had_no_goods_at_first_is_promised_once_it_has_them(shop):
+    await shop.stocked(A={})
+    await shop.lanes("S1", ("DC", 2, 0))
+    order_id = await shop.order(("A", 1))
+    async with shop.database.transaction() as tx:
+        assert await tx.value("SELECT promised_at FROM sales_order WHERE id = %(id)s", {"id": order_id}) is None
+        goods = [Claim(shop.skus["A"], shop.world.locations["DC"], 2)]
+        await inventory.receive(tx, goods, Reference("test", text="goods"))
+    await shop.settled()
+    other = await shop.order(("A", 1))
+    async with shop.database.transaction() as tx:
+        days = await tx.values(
+            "SELECT promised_at FROM sales_order WHERE id IN (%(a)s, %(b)s)", {"a": order_id, "b": other}
+        )
+    assert len(set(days)) == 1
+    assert days[0] is not None

@@ -16,6 +16,9 @@ from malha.intake.model import Address, Buyer, NewLine, NewOrder, NewPayment, Ne
 from malha.intake.reference import reference_in
 from malha.intake.rules import hash_of
 from malha.intake.service import place_orders
+from malha.inventory import service as inventory
+from malha.inventory.model import Claim
+from malha.inventory.model import Reference as About
 from malha.network import reads as network
 from malha.notifications import reads as messages
 from malha.ordering import lateness, service
@@ -59,11 +62,16 @@ class Counter:
     async def order(self, **changes: Any) -> UUID:
         """Place an order for one cup, to be fetched at S1 unless it says otherwise."""
         self.placed += 1
-        said: dict[str, Any] = {"channel": "till", "method": "pickup", "pickup_location": "S1"} | changes
+        cup = NewLine(sku="CUP", quantity=1, unit_price=1000)
+        said: dict[str, Any] = {
+            "channel": "till",
+            "method": "pickup",
+            "pickup_location": "S1",
+            "lines": [cup],
+        } | changes
         order = NewOrder(
             external_id=f"O{self.placed}",
             customer=Buyer(name="Ana", email="ana@example.com"),
-            lines=[NewLine(sku="CUP", quantity=1, unit_price=1000)],
             **said,
         )
         async with self.database.transaction() as tx:
@@ -94,9 +102,9 @@ class Counter:
             await slipping.look(tx)
             return {row.order_id: row for row in await slip_reads.slipping(tx, scope=None, most=100)}
 
-    async def pay(self, order_id: UUID) -> None:
+    async def pay(self, order_id: UUID, amount: int = 1000) -> None:
         async with self.database.transaction() as tx:
-            fact = Fact(position=1, kind=FactKind.CAPTURED, amount=1000, reference=f"pix-{order_id}")
+            fact = Fact(position=1, kind=FactKind.CAPTURED, amount=amount, reference=f"pix-{order_id}")
             await payments.record_fact(tx, order_id, fact)
         await drain(self.database, SUBSCRIPTIONS)
 
@@ -267,3 +275,75 @@ async def test_who_pays_after_the_goods_were_let_go_is_promised_another_hour_onc
     ready = await ready_time(counter)
     assert await counter.made_anew(order_id) == [("paid_late", ready)]
     assert await counter.late() == 0
+
+
+async def come_in(counter: Counter, sku: int, order_id: UUID, location: str = "S1") -> None:
+    """Two of a SKU come in, and an order that waits for them is tried again."""
+    async with counter.database.transaction() as tx:
+        goods = [Claim(sku, counter.world.locations[location], 2)]
+        await inventory.receive(tx, goods, About("test", text="goods"))
+        assert await order_to_cash.try_again(tx, order_id)
+
+
+@pytest.fixture
+async def rare(counter: Counter) -> int:
+    async with counter.database.transaction() as tx:
+        return await a_product(tx, counter.world, "RARE", stock={})
+
+
+RARE: dict[str, Any] = {"lines": [NewLine(sku=sku, quantity=1, unit_price=1000) for sku in ("RARE", "CUP")]}
+SENT: dict[str, Any] = {
+    "method": "ship",
+    "service": "standard",
+    "pickup_location": None,
+    "ship_to": SAO_PAULO,
+}
+
+
+async def test_what_had_no_goods_when_it_came_is_promised_an_hour_once_it_has_them(counter: Counter, rare: int) -> None:
+    order_id = await counter.order(**RARE)
+    assert await counter.promise(order_id) is None
+    await come_in(counter, rare, order_id)
+    assert await counter.told(order_id) == 1
+    ready = await ready_time(counter)
+    assert await counter.made_anew(order_id) == [("placed", ready)]
+    assert await counter.promise(order_id) == ready
+    assert await counter.told(order_id) == 1
+    assert await counter.look() == {}
+
+
+async def test_what_is_sent_is_promised_the_day_of_an_order_that_comes_then(counter: Counter, rare: int) -> None:
+    order_id = await counter.order(**RARE, **SENT)
+    assert await counter.promise(order_id) is None
+    await come_in(counter, rare, order_id, "DC")
+    assert await counter.told(order_id) == 1
+    assert await counter.promise(order_id) == await counter.promise(await counter.order(**RARE, **SENT)) is not None
+    assert await counter.look() == {}
+
+
+async def test_nothing_is_promised_while_some_goods_have_no_place(counter: Counter, rare: int) -> None:
+    lines = [*RARE["lines"], NewLine(sku="NONE", quantity=1, unit_price=1000)]
+    async with counter.database.transaction() as tx:
+        none = await a_product(tx, counter.world, "NONE", stock={})
+    order_id = await counter.order(lines=lines)
+    async with counter.database.transaction() as tx:
+        await inventory.receive(tx, [Claim(rare, counter.world.locations["S1"], 1)], About("test", text="goods"))
+        assert not await order_to_cash.try_again(tx, order_id)
+    assert await counter.told(order_id) == 0
+    assert await counter.promise(order_id) is None
+    await come_in(counter, none, order_id)
+    assert await counter.told(order_id) == 1
+    assert await counter.promise(order_id) is not None
+
+
+async def test_who_waits_for_goods_and_has_not_paid_is_promised_a_day_with_the_money(
+    counter: Counter, rare: int
+) -> None:
+    pix = NewPayment(kind="pix", amount=2000, state="pending")
+    order_id = await counter.order(**RARE | UNPAID | {"payments": [pix]})
+    await come_in(counter, rare, order_id)
+    assert await counter.told(order_id) == 0
+    assert await counter.promise(order_id) is None
+    await counter.pay(order_id, 2000)
+    assert [reason for reason, _ in await counter.made_anew(order_id)] == ["placed"]
+    assert await counter.told(order_id) == 1

@@ -339,16 +339,18 @@ ORDER BY o.number, w.line, v.sku
 LIMIT %(cap)s::int
 """
 # Work at a location against the units that belong to it: an open fulfillment order has units, an ended one has none
-# waiting.
+# waiting. What it sent to where the customer fetches it is counted there while it is on its way.
 WORK_IS_NOT_UNITS = """
 WITH units AS (
-    SELECT fulfillment_id, min(location_id) AS location_id, max(location_id) AS other_id,
-           bool_or(state = ANY (%(claiming)s::text[])) AS claiming
-    FROM order_unit WHERE fulfillment_id IS NOT NULL AND state <> 'cancelled' GROUP BY fulfillment_id
+    SELECT fulfillment_id, state = 'in_transfer' AS sent, min(location_id) AS location_id,
+           max(location_id) AS other_id, bool_or(state = ANY (%(claiming)s::text[])) AS claiming
+    FROM order_unit WHERE fulfillment_id IS NOT NULL AND state <> 'cancelled' GROUP BY 1, 2
 )
 SELECT f.number, f.state, l.code AS location, count(*) OVER () AS total
 FROM units u LEFT JOIN fulfillment_order f ON f.id = u.fulfillment_id LEFT JOIN location l ON l.id = f.location_id
-WHERE f.id IS NULL OR u.location_id <> f.location_id OR u.other_id <> f.location_id
+WHERE f.id IS NULL
+   OR (u.location_id, u.other_id) <> CASE
+       WHEN u.sent THEN (f.to_location_id, f.to_location_id) ELSE (f.location_id, f.location_id) END
    OR u.claiming AND f.state IN ('closed', 'rejected', 'cancelled')
 ORDER BY f.number
 LIMIT %(cap)s::int

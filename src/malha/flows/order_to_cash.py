@@ -76,13 +76,15 @@ async def settle_work(tx: Tx, events: list[Recorded]) -> None:
 async def release_again(tx: Tx, events: list[Recorded]) -> None:
     """What a location gave back has another place, or no hold keeps it any more: it goes on without a second window.
 
-    Who paid too late for the day that was promised is promised another.
+    Who paid too late for the day that was promised is promised another, and who was promised none yet, since not all
+    goods had a place, is promised one.
     """
     resolved = [(event.id, event.facts()) for event in events if event.type == "order.hold_resolved"]
     paid = {UUID(id_) for id_, of in resolved if of["kind"] == HoldKind.PAYMENT and not of.get("forced")}
     if paid:
         await ordering.lock_orders(tx, _orders(events))
         await slipping.promise_paid(tx, paid)
+    await slipping.promise_first(tx, _orders(events))
     await fulfillment.release_again(tx, _orders(events))
 
 

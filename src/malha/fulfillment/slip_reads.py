@@ -22,10 +22,11 @@ _WATCHED = """
 # wait for supply follow it (`intake.supplying`).
 _PARTS = """
 WITH page AS MATERIALIZED (
-    SELECT o.id, o.promised_at, o.release_after, CASE WHEN o.method = 'ship' THEN o.ship_state END AS to_state,
+    SELECT o.id, {promised} AS promised_at, o.release_after,
+           CASE WHEN o.method = 'ship' THEN o.ship_state END AS to_state,
            o.service_id, CASE WHEN o.method = 'pickup' THEN o.pickup_location_id END AS pickup
     FROM sales_order o
-    WHERE o.promised_at IS NOT NULL AND {watched} AND {asked}
+    WHERE {watched} AND {asked}
     ORDER BY o.promised_at, o.id LIMIT %(most)s::int
 ), part AS (
     SELECT p.id, u.location_id, u.fulfillment_id, coalesce(l.promised_at, p.promised_at) AS promised_at,
@@ -56,21 +57,34 @@ LEFT JOIN LATERAL (
     ORDER BY d.attempt DESC LIMIT 1
 ) leg ON true
 LEFT JOIN LATERAL (
-    SELECT max(made_at) AS last, (count(DISTINCT made_at) FILTER (WHERE made_by = 'system'))::int AS own
+    SELECT max(made_at) AS last,
+           (count(DISTINCT made_at) FILTER (WHERE made_by = 'system' AND former_at IS NOT NULL))::int AS own
     FROM order_promise WHERE order_id = part.id
 ) made ON true
 ORDER BY p.promised_at, p.id
 """
-PARTS = _PARTS.replace("{watched}", _WATCHED).replace(
+_PROMISED = _PARTS.replace("{watched}", _WATCHED).replace("{promised}", "o.promised_at")
+PARTS = _PROMISED.replace(
     "{asked}",
     """o.promised_at > now()
       AND (%(after)s::timestamptz IS NULL OR (o.promised_at, o.id) > (%(after)s::timestamptz, %(behind)s::uuid))""",
 )
 # By primary key.
-PARTS_OF = _PARTS.replace("{watched}", _WATCHED).replace(
+PARTS_OF = _PROMISED.replace(
     "{asked}",
     """o.id = ANY (%(orders)s::uuid[])
       AND o.promised_at > CASE WHEN %(over)s::boolean THEN '-infinity' ELSE now() END""",
+)
+# By primary key. What nothing is promised for yet cannot be in time for the beginning of time. Where some of an order
+# waits for goods or a vendor, nobody can say when all of it is there.
+UNPROMISED = (
+    _PARTS.replace("{watched}", _WATCHED)
+    .replace("{promised}", "'epoch'::timestamptz")
+    .replace(
+        "{asked}",
+        """o.id = ANY (%(orders)s::uuid[]) AND o.promised_at IS NULL
+      AND NOT EXISTS (SELECT FROM order_unit w WHERE w.order_id = o.id AND w.state IN ('unplaced', 'backordered'))""",
+    )
 )
 
 # The key the next page begins behind: the last order of this one, whether any of it is left to send or not.
@@ -90,7 +104,7 @@ SELECT s.order_id, o.number, c.name AS channel, s.found_at, s.promised_at, s.exp
        s.reason, l.code AS location, l.name AS location_name, o.buyer_name, o.method,
        CASE WHEN o.method = 'ship' THEN o.ship_state END AS to_state, o.total, o.currency,
        (SELECT count(DISTINCT made_at)::int FROM order_promise p
-        WHERE p.order_id = s.order_id AND p.made_by = 'system') AS told
+        WHERE p.order_id = s.order_id AND p.made_by = 'system' AND p.former_at IS NOT NULL) AS told
 FROM promise_slip s
 JOIN sales_order o ON o.id = s.order_id
 JOIN channel c ON c.id = o.channel_id
@@ -172,6 +186,11 @@ async def parts(
     rows = await tx.all(Part, PARTS, {"after": at, "behind": behind, "most": most})
     last = await tx.tuples(LAST_OF_PAGE, {"after": at, "behind": behind, "most": most})
     return rows, ((last[0][0], last[0][1]) if last else None)
+
+
+async def unpromised(tx: Tx, orders: list[UUID]) -> list[Part]:
+    """Return what has not left of those of some orders for which nothing is promised and all goods have a place."""
+    return await tx.all(Part, UNPROMISED, {"orders": orders, "most": len(orders)})
 
 
 async def slipping(

@@ -6,8 +6,9 @@ under the order's lock, so that a look that is old tells nothing wrong.
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 import structlog
 from psycopg.errors import DeadlockDetected
@@ -25,6 +26,7 @@ from malha.platform.db import Database, Tx
 from malha.platform.errors import Busy
 from malha.platform.ids import UUID
 from malha.promising import slipping as rules
+from malha.promising.rules import there_on
 from malha.promising.slipping import Now, Part, Slip, Slipping
 
 log = structlog.get_logger(__name__)
@@ -156,6 +158,25 @@ async def promise_paid(tx: Tx, order_ids: Iterable[UUID]) -> None:
     await tx.execute(writes.DROP_SLIPS, {"orders": sorted(late)})
 
 
+async def promise_first(tx: Tx, order_ids: Iterable[UUID]) -> None:
+    """Promise orders for which nothing could be promised when they came, and all of whose goods have a place by now.
+
+    Locks all of them where there is such a one. Nobody was shown a day: what their plan comes to is theirs. Left
+    without one are those of which too little is known, of which some wait for goods, and that are held for anything but
+    a shortage.
+    """
+    wanted = sorted(set(order_ids))
+    if not await reads.unpromised(tx, wanted):
+        return  # as nearly always: then none is locked
+    parts = await reads.unpromised(tx, sorted(await ordering.lock_orders(tx, wanted)))
+    reference, at = await reference_in(tx), await tx.now()
+    unknown = {part.order_id for part in parts if _now(part, reference, at) is None}
+    for slip in _judged(parts, reference, at):
+        day = slip.expected_at
+        if slip.order_id not in unknown and day is not None and at < day <= at + FARTHEST:
+            await promises.repromise(tx, slip.order_id, day, reason=PromiseReason.PLACED)
+
+
 def _judged(parts: Sequence[Part], reference: Reference, at: datetime) -> list[Slipping]:
     """Return what cannot be in time, one for each order, in the order of the parts."""
     found: dict[UUID, Slipping] = {}
@@ -176,30 +197,59 @@ def _now(part: Part, reference: Reference, at: datetime) -> Now | None:
     if index is None or (part.pickup is None and part.service is None and part.days is None):
         return None
     if part.pickup is not None:
-        return _ready(part, reference, index, at)
-    calendar = reference.calendars[index]
-    today = calendar.local(at).date()
-    if part.due_at is not None:
-        due = calendar.local(part.due_at).date()
-        overdue = due < today
-        leaves = calendar.due_day(at, part.units) if overdue else calendar.next_open_day(due)
-        shut = not overdue and not calendar.is_open_on(due)
-    else:
-        leaves, shut = _unreleased(part, reference, index, at)
-        overdue = False
+        there = reference.network.index.get(part.pickup)
+        if there is None:
+            return None
+        at_hand = reference.network.places[there].home == reference.network.places[index].home
+        return _ready(part, reference, index, at) if at_hand else _brought(part, reference, index, there, at)
+    leaves, shut, overdue = _leaves(part, reference, index, at)
     days = _days(part, reference, index, at, leaves)
     return None if days is None else Now(leaves, days, shut=shut, overdue=overdue)
 
 
+def _leaves(part: Part, reference: Reference, index: int, at: datetime) -> tuple[date | None, bool, bool]:
+    """Return the day goods leave, whether their location is shut until then, and whether their day to leave is over."""
+    if part.due_at is None:
+        return *_unreleased(part, reference, index, at), False
+    calendar = reference.calendars[index]
+    due = calendar.local(part.due_at).date()
+    if due < calendar.local(at).date():
+        return calendar.due_day(at, part.units), False, True
+    return calendar.next_open_day(due), not calendar.is_open_on(due), False
+
+
+def _brought(part: Part, reference: Reference, index: int, there: int, at: datetime) -> Now | None:
+    """Return when what is brought to where it is fetched is ready; None where no lane does, or it still has its day.
+
+    As it was promised (`promised.ready_at`): made ready as work of the day on which it is there. What was late there
+    before is left out: a little doubt is no news.
+    """
+    network = reference.network
+    lane = network.brought.get(network.places[there].home, {}).get(network.location_ids[index])
+    if lane is None:
+        return None
+    leaves, shut, overdue = _leaves(part, reference, index, at)
+    if leaves is None:
+        return Now(None, 0, shut=shut, overdue=overdue)
+    counter = reference.calendars[there]
+    place = reference.details[there]
+    arrives = there_on(leaves, lane[1], place.state)
+    ready = counter.due_at(max(at, datetime.combine(arrives, time(), ZoneInfo(place.timezone))), part.units)
+    if ready is None:
+        return Now(None, 0, shut=shut, overdue=overdue)
+    day = counter.local(ready).date()
+    if part.promised_at > at and day <= counter.local(part.promised_at).date():
+        return None
+    spare = ready if not part.told else counter.closing_on(counter.shifted(day, part.told))
+    return Now(leaves, lane[1], shut=shut, overdue=overdue, ready_at=ready, spare_at=spare)
+
+
 def _ready(part: Part, reference: Reference, index: int, at: datetime) -> Now | None:
-    """Return when what is fetched is ready; None where it is brought from elsewhere, or still has its day.
+    """Return when what is at hand where it is fetched is ready; None where it still has its day.
 
     Work that waits to be asked for may be what fills a slot of its day: it is judged by days.
     """
-    network, calendar = reference.network, reference.calendars[index]
-    there = network.index.get(part.pickup or 0)
-    if there is None or network.places[there].home != network.places[index].home:
-        return None
+    calendar = reference.calendars[index]
     shut = False
     if part.due_at is not None:
         ready = part.due_at if part.due_at > at else calendar.due_at(at, part.units)
@@ -234,7 +284,8 @@ def _unreleased(part: Part, reference: Reference, index: int, at: datetime) -> t
     start, shut = _start(part, reference, index, at)
     if start is None:
         return None, True
-    shut = shut or (part.leaves is not None and not calendar.is_open_on(part.leaves))
+    meant = part.leaves or calendar.local(start).date()  # of what is fetched the day is not kept
+    shut = shut or not calendar.is_open_on(meant)
     return calendar.claimed_day(start, part.units), shut
 
 

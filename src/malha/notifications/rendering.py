@@ -43,6 +43,7 @@ PROMISE_REASONS = {
     "carrier_late": N_("The carrier needs more time than expected."),
     "capacity": N_("We have more orders than usual and need a little longer."),
     "paid_late": N_("We count from the day on which your payment reached us."),
+    "placed": N_("Everything you ordered has been found."),
     "customer_asked": N_("You asked for it."),
 }
 

@@ -78,7 +78,7 @@ _MAIL: dict[Kind, dict[str, tuple[str, str]]] = {
         "pt-BR": (
             "Nova previsão para o pedido #{order_number}",
             (
-                "A previsão do seu pedido **#{order_number}** mudou. A nova data é **{promised_day}**.\n\n"
+                "A previsão do seu pedido **#{order_number}** agora é **{promised_day}**.\n\n"
                 "Antes era {former_day}.\n\n{promise_reason}\n\n{repromised_items}\n\n"
                 "Se a nova data não servir, responda a este e-mail.\n\n{track_button}"
             ),
@@ -86,7 +86,7 @@ _MAIL: dict[Kind, dict[str, tuple[str, str]]] = {
         "en": (
             "New date for order #{order_number}",
             (
-                "The date of your order **#{order_number}** has changed. It is now **{promised_day}**.\n\n"
+                "The date of your order **#{order_number}** is now **{promised_day}**.\n\n"
                 "It was {former_day} before.\n\n{promise_reason}\n\n{repromised_items}\n\n"
                 "If the new date does not suit you, just answer this e-mail.\n\n{track_button}"
             ),

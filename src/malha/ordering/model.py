@@ -183,6 +183,7 @@ class PromiseReason(StrEnum):
     CARRIER_LATE = "carrier_late"
     CAPACITY = "capacity"
     PAID_LATE = "paid_late"
+    PLACED = "placed"
     CUSTOMER_ASKED = "customer_asked"
     OTHER = "other"
 
@@ -193,6 +194,7 @@ PROMISE_REASON_WORDS: dict[PromiseReason, str] = {
     PromiseReason.CARRIER_LATE: N_("The carrier is late"),
     PromiseReason.CAPACITY: N_("More work than hands"),
     PromiseReason.PAID_LATE: N_("Paid later than counted on"),
+    PromiseReason.PLACED: N_("All goods have a place now"),
     PromiseReason.CUSTOMER_ASKED: N_("The customer asked for it"),
     PromiseReason.OTHER: N_("Another reason"),
 }

@@ -452,6 +452,16 @@ async def paid_late(shop: Shop, world: World, order_id: UUID) -> None:
         await ordering.lift_holds(tx, [order_id], HoldKind.PAYMENT, "The payment is secured.")
 
 
+async def placed_late(shop: Shop, world: World, order_id: UUID) -> None:
+    """Nobody had its goods, so no day was promised; another location gets some."""
+    async with shop.database.transaction() as tx:
+        sku = await tx.value("SELECT sku_id FROM order_line WHERE order_id = %(id)s::uuid", {"id": order_id})
+    await rejection(shop, world, order_id)
+    async with shop.database.transaction() as tx:
+        await inventory.receive(tx, [Claim(sku, world.locations["S1"], 2)], Reference("test", text="goods"))
+        assert await order_to_cash.try_again(tx, order_id)
+
+
 async def channel_cancel(shop: Shop, world: World, order_id: UUID) -> None:
     """The channel says, of an order that it told before, that it is cancelled."""
     await taken_back(shop, order_id, cancelled=2, state=ExtState.CANCELLED)
@@ -558,6 +568,11 @@ WAYS: dict[str, tuple[set[str], Walk, Kind]] = {
         Kind.REPROMISED,
     ),
     "paid too late for its day": ({"fulfillment.slipping.promise_paid"}, paid_late, Kind.REPROMISED),
+    "promised a day once its goods are there": (
+        {"fulfillment.slipping.promise_first"},
+        placed_late,
+        Kind.REPROMISED,
+    ),
     "promised anew on the order's page": ({"console.actions._promise"}, page_promise, Kind.REPROMISED),
     "promised anew from the list": ({"console.actions._promise"}, list_promise, Kind.REPROMISED),
     "replaced by a program": ({"api.orders_actions.replace_line"}, api_replace, Kind.REPLACED),
