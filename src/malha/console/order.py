@@ -521,6 +521,8 @@ def _late(facts: Facts) -> Answer:  # noqa: PLR0911 -- a table of cases, one sen
             )
         return Answer(**base, says=_("Arrived in time"), tone="m-ok", more=promise)
     deadline = due or promised
+    if deadline is None and _count(facts.living, WAITING):
+        return Answer(**base, says=_("Nothing promised yet"), more=_("It is, once all of its goods have a place."))
     if deadline is None and header.method == "pickup":
         counts = _("The deadline of who picks it counts from its release.")
         return Answer(**base, says=_("No deadline yet"), more=counts)

@@ -35,6 +35,17 @@ async def test_a_cancelled_order_is_listed_with_what_it_came_to(shop: Shop) -> N
     assert ">R$10.00<" in (await shop.http.get("/orders?view=all", headers=owner)).text
 
 
+async def test_what_has_no_goods_yet_is_promised_nothing_until_it_has(shop: Shop) -> None:
+    async with shop.database.transaction() as tx:
+        world = await a_network(tx, policy="not_required")
+        sku = await a_product(tx, world, "MUG", stock={})
+        orders = [await an_order(tx, world, [Sold(sku, 1, at=None)], method=method) for method in ("ship", "pickup")]
+    owner = await shop.session()
+    for order_id in orders:
+        said = await is_it_late(shop, order_id, owner)
+        assert said.startswith("Nothing promised yet It is, once all of its goods have a place.")
+
+
 async def test_who_comes_late_makes_no_order_late(shop: Shop) -> None:
     order_id, owner = await a_pickup(shop), await shop.session()
     assert (await is_it_late(shop, order_id, owner)).startswith("No deadline yet")
