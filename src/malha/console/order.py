@@ -521,13 +521,8 @@ def _late(facts: Facts) -> Answer:  # noqa: PLR0911 -- a table of cases, one sen
             )
         return Answer(**base, says=_("Arrived in time"), tone="m-ok", more=promise)
     deadline = due or promised
-    if deadline is None and _count(facts.living, WAITING):
-        return Answer(**base, says=_("Nothing promised yet"), more=_("It is, once all of its goods have a place."))
-    if deadline is None and header.method == "pickup":
-        counts = _("The deadline of who picks it counts from its release.")
-        return Answer(**base, says=_("No deadline yet"), more=counts)
     if deadline is None:
-        return Answer(**base, says=_("No promise was made"), more=_("The channel sent no date for this order."))
+        return _undated(facts, base)
     leave = (
         _("Leave by {time}.", time=render.moment(due))
         if due and header.method == "ship"
@@ -558,6 +553,16 @@ def _late(facts: Facts) -> Answer:  # noqa: PLR0911 -- a table of cases, one sen
     return Answer(
         **base, says=_("On time"), tone="m-ok", rest=_(", {time} to spare", time=render.span(deadline - at)), more=more
     )
+
+
+def _undated(facts: Facts, base: dict[str, Any]) -> Answer:
+    """Return why nobody can say by when an order is to be there."""
+    if _count(facts.living, WAITING):
+        return Answer(**base, says=_("Nothing promised yet"), more=_("It is, once all of its goods have a place."))
+    if facts.header.method == "pickup":
+        counts = _("The deadline of who picks it counts from its release.")
+        return Answer(**base, says=_("No deadline yet"), more=counts)
+    return Answer(**base, says=_("No promise was made"), more=_("The channel sent no date for this order."))
 
 
 def _waits(facts: Facts, base: dict[str, Any], waiting: int) -> Answer:
