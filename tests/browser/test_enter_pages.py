@@ -51,6 +51,15 @@ def test_enter_in_the_dialog_that_pauses_locations_pauses_them(visit: Visit) -> 
     assert sent(page, "/locations:bulk", reason)["act"] == ["pause"]
 
 
+def test_enter_in_the_dialog_that_changes_products_changes_them(visit: Visit) -> None:
+    page = visit("/products", language="en")
+    page.locator("[data-select-row]").first.check()
+    page.get_by_role("toolbar").get_by_role("button", name="Edit").click()
+    brand = page.get_by_role("dialog").get_by_label("Brand")
+    brand.fill("Aroeira Casa")
+    assert sent(page, "/products:bulk", brand)["act"] == ["change"]
+
+
 def test_enter_beside_a_date_saves_the_date_and_not_an_empty_week(visit: Visit) -> None:
     page = visit("/capacity:several?kind=pickup", language="en")
     page.locator("input[name=code]").first.check()

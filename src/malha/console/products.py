@@ -161,6 +161,7 @@ async def product_list(request: Request[Any, Any, Any]) -> Response[str]:
         "next": asked.address(after=page.rows[-1].code) if page.more_after and page.rows else "",
         "empty": EMPTY[asked.view],
         "exports": export.choices(asked.address, "/products:export"),
+        "origins": [(str(n), _(word)) for n, word in enumerate(ORIGINS)],
     }
     part = web.wants_part(request)
     headers = {"HX-Push-Url": asked.address(after=asked.after, before=asked.before)} if part else {}
