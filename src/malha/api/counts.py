@@ -90,9 +90,13 @@ class CountView(msgspec.Struct, frozen=True):
 
 
 class SkuList(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Some SKUs; without them all that wait."""
+    """Some SKUs; without them all that wait.
+
+    `attempts` are those of lines as they were read, by SKU: what was counted again since is not approved unseen.
+    """
 
     skus: Skus | None = None
+    attempts: Annotated[dict[Code, Annotated[int, Meta(ge=0, le=30_000)]], Meta(max_length=1_000)] | None = None
 
 
 class Chosen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -144,6 +148,12 @@ async def _head(work: Work, number: int) -> TaskHead:
 
 async def _ids(work: Work, skus: Sequence[str] | None) -> list[int] | None:
     return None if skus is None else [card.id for card in await scanning.goods_of(work.tx, skus, "skus/{}")]
+
+
+async def _attempts(work: Work, data: SkuList) -> dict[int, int]:
+    said = data.attempts or {}
+    cards = await scanning.goods_of(work.tx, list(said), "attempts")
+    return {card.id: attempts for card, attempts in zip(cards, said.values(), strict=True)}
 
 
 @command("/counts", permission="stock:count", status=201, tag=TAG)
@@ -258,9 +268,11 @@ async def approve_count(work: Work, number: int, data: SkuList) -> Changed:
     """Believe variances beyond the limits, of some SKUs or of all that wait.
 
     Nobody approves what they counted, or scanned a part of (`counters`): of all that wait those are left, of SKUs that
-    are named they refuse the request.
+    are named they refuse the request. So does one that was counted again since it was read, where `attempts` say how
+    often it had been: its variance is another.
     """
-    return Changed(await service.approve(work.tx, number, await _ids(work, data.skus)))
+    seen = await _attempts(work, data)
+    return Changed(await service.approve(work.tx, number, await _ids(work, data.skus), seen=seen))
 
 
 @command("/counts/{number:int}/close", permission="stock:approve", tag=TAG)

@@ -17,7 +17,15 @@ from malha.inventory import service as stock
 from malha.inventory import writes as balances
 from malha.inventory.allotments import reads as allotments
 from malha.inventory.counts import freezing, reads, rules, suspicions, writes
-from malha.inventory.counts.errors import AlreadyFrozen, CountEnded, NotCountable, OwnCount, Undecided, UnknownCount
+from malha.inventory.counts.errors import (
+    AlreadyFrozen,
+    CountedAgain,
+    CountEnded,
+    NotCountable,
+    OwnCount,
+    Undecided,
+    UnknownCount,
+)
 from malha.inventory.counts.events import CountApplied, CountCancelled, CountRaised
 from malha.inventory.counts.model import (
     TASK_WORDS,
@@ -305,16 +313,34 @@ async def recount(tx: Tx, number: int, skus: Sequence[int]) -> int:
     return len(done)
 
 
-async def approve(tx: Tx, number: int, skus: Sequence[int] | None = None) -> int:
+async def approve(
+    tx: Tx,
+    number: int,
+    skus: Sequence[int] | None = None,
+    *,
+    seen: Mapping[int, int] | None = None,
+    mark: str | None = None,
+) -> int:
     """Believe variances beyond the limits, of some SKUs or of all that wait for the actor; return how many.
 
     What the actor counted, first or again, the whole or a part, waits for somebody else.
 
+    Args:
+        tx: in the name of the approver.
+        number: of the count.
+        skus: which; None: all that wait.
+        seen: how often lines had been counted when the approver saw them, by SKU: of one that was counted again since
+            they saw another variance.
+        mark: of all that waited when the approver saw it (`reads.waiting_mark`).
+
     Raises:
         Forbidden: the actor may not approve.
         OwnCount: some of the SKUs named, or all that wait, are what the actor counted.
+        CountedAgain: something else waits than the approver saw.
     """
     task = await _lock_to_approve(tx, number)
+    if mark is not None and mark != await reads.waiting_mark(tx, task.id):
+        raise CountedAgain(number=number)
     waiting = await tx.values(writes.LINES_IN, {"task_id": task.id, "states": [LineState.REVIEW.value]})
     wanted = waiting if skus is None else sorted(set(waiting) & set(skus))
     own = set(await tx.values(writes.COUNTED_BY, {"task_id": task.id, "skus": wanted, "actor": tx.actor.label}))
@@ -322,6 +348,8 @@ async def approve(tx: Tx, number: int, skus: Sequence[int] | None = None) -> int
         raise OwnCount(lines=len(own))
     wanted = [sku for sku in wanted if sku not in own]
     lines = await _lines(tx, task.id, wanted)
+    if any((seen or {}).get(line.sku_id, line.attempts) != line.attempts for line in lines):
+        raise CountedAgain(number=number)
     params = {
         "task_id": task.id,
         "state": LineState.ACCEPTED.value,
