@@ -21,6 +21,7 @@ from malha.ordering.model import GONE, CancelWish, HoldKind, UnitState
 from malha.payments import reads as payment_reads
 from malha.payments import service as payments
 from malha.payments.model import Fact, FactKind
+from malha.payments.reads import EntryRow
 from malha.platform.db import Tx
 from malha.platform.errors import MalhaError
 from malha.platform.i18n import N_
@@ -48,7 +49,7 @@ async def record(tx: Tx, order_id: UUID, order: ExtOrder) -> list[Problem]:
     cancel = _cancel_whole if order.state is ExtState.CANCELLED else _cancel_units
     problems = await tried(tx, "left", lambda: cancel(tx, order_id, order))
     for refund in order.refunds:
-        problems += await tried(tx, "payment", lambda refund=refund: _refund(tx, order_id, refund))  # type: ignore[misc]
+        problems += await tried(tx, "payment", lambda refund=refund: _refund(tx, order_id, order.id, refund))  # type: ignore[misc]
     return problems
 
 
@@ -131,12 +132,9 @@ async def _cancel_line(tx: Tx, order_id: UUID, wish: CancelWish) -> list[str]:
     return []
 
 
-async def _refund(tx: Tx, order_id: UUID, said: ExtRefund) -> list[str]:
-    recorded = [
-        entry.amount
-        for entry in await payment_reads.entries(tx, order_id)
-        if entry.kind == FactKind.REFUNDED and entry.reference == said.id
-    ]
+async def _refund(tx: Tx, order_id: UUID, external_id: str, said: ExtRefund) -> list[str]:
+    back = [entry for entry in await payment_reads.entries(tx, order_id) if entry.kind == FactKind.REFUNDED]
+    recorded = [entry.amount for entry in back if entry.reference == said.id]
     if said.state is RefundState.FAILED and recorded:
         return [f"refund {said.id} failed after it was recorded"]
     if said.state is not RefundState.DONE or said.amount == 0:
@@ -153,9 +151,23 @@ async def _refund(tx: Tx, order_id: UUID, said: ExtRefund) -> list[str]:
         amount=said.amount,
         reference=said.id,
         occurred_at=said.refunded_at,
+        favour=said.favour or await _asked_as_favour(tx, external_id, said, back),
     )
     await payments.record_fact(tx, order_id, fact)
     return []
+
+
+async def _asked_as_favour(tx: Tx, external_id: str, said: ExtRefund, back: Sequence[EntryRow]) -> bool:
+    """Tell whether we asked for a refund as a favour: most channels do not keep why money went back."""
+    ours = [e for e in back if e.favour and e.amount == said.amount and e.actor == tx.actor.label]
+    asked = {
+        "entity": f"order:{external_id}",
+        "reference": said.id,
+        "amount": said.amount,
+        "recorded": len(ours),
+        "actor": tx.actor.label,
+    }
+    return bool(await tx.value(reads.ASKED_AS_FAVOUR, asked))
 
 
 def _tender_of(rows: Any, said: ExtRefund) -> Any:
