@@ -204,6 +204,44 @@ async def test_two_refunds_of_one_amount_of_which_one_was_asked_for_as_a_favour_
     assert await shop.rows("SELECT refunded, favour FROM order_payment") == [(1900, 700)]
 
 
+TWO = [{"id": "p1", "method": "pix", "amount": 1500, "state": "captured"},
+       {"id": "c1", "method": "credit_card", "amount": 2500, "state": "captured"}]  # fmt: skip
+BACK_OF = """
+SELECT t.reference, e.amount, e.favour FROM payment_entry e JOIN tender t ON t.id = e.tender_id
+WHERE e.kind = 'refunded' ORDER BY e.amount DESC, t.reference
+"""
+
+
+async def test_a_refund_that_no_single_payment_could_give_back_is_of_several(shop: Linked):
+    await hear(shop, shop.peer.sell("1001", lines=LINES, payments=TWO))
+    await hear(shop, shop.peer.give_back("1001", "r1", 3000, favour=True))
+    await hear(shop, shop.peer.sell("1001"))
+    assert await shop.rows(BACK_OF) == [("c1", 2500, True), ("p1", 500, True)]
+    assert (await shop.rows("SELECT refunded, favour FROM order_payment"), await shop.rows(PARKED)) == (
+        [(3000, 3000)],
+        [],
+    )
+    await hear(shop, shop.peer.give_back("1001", "r2", 1001))
+    assert await shop.rows(PARKED) == [("payment", "refund r2 is of a payment that is not here: none has so much left")]
+
+
+async def test_a_refund_is_not_of_the_payment_that_a_bank_fetched_back_where_another_one_is_left(shop: Linked):
+    await hear(shop, shop.peer.sell("1001", lines=LINES, payments=TWO))
+    order_id = await ours(shop)
+    async with shop.database.transaction() as tx:
+        back = Fact(position=1, kind=FactKind.CHARGED_BACK, amount=1500, reference="cb")
+        await payments.record_fact(tx, order_id, back)
+    await hear(shop, shop.peer.give_back("1001", "r1", 1000))
+    assert await shop.rows(BACK_OF) == [("c1", 1000, False)]
+    # Of more than is left the bank's comes last: it went back twice.
+    await hear(shop, shop.peer.give_back("1001", "r2", 1500))
+    assert await shop.rows(BACK_OF) == [("c1", 1500, False), ("c1", 1000, False)]
+    await hear(shop, shop.peer.give_back("1001", "r3", 1500))
+    assert sorted(await shop.rows(BACK_OF))[1:] == [("c1", 1500, False), ("p1", 1500, False)]
+    async with shop.database.transaction() as tx:
+        assert (await payments.standing(tx, order_id)).lost == 1500
+
+
 async def left_beside(shop: Linked, amount: int = 100_000) -> tuple[str, str]:
     """Ask for too much, and return what the refusal says is left and how to mend it."""
     with pytest.raises(Invalid) as refused:

@@ -8,7 +8,6 @@ told back: it is the connection that acts, and what a connection did is not told
 
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
 
 import msgspec
 
@@ -21,7 +20,7 @@ from malha.ordering.model import GONE, CancelWish, HoldKind, UnitState
 from malha.payments import reads as payment_reads
 from malha.payments import service as payments
 from malha.payments.model import Fact, FactKind
-from malha.payments.reads import EntryRow
+from malha.payments.reads import EntryRow, TenderRow
 from malha.platform.db import Tx
 from malha.platform.errors import MalhaError
 from malha.platform.i18n import N_
@@ -142,37 +141,55 @@ async def _refund(tx: Tx, order_id: UUID, external_id: str, said: ExtRefund) -> 
     if recorded:
         return [] if sum(recorded) == said.amount else [f"refund {said.id} is recorded with another amount"]
     rows = await payment_reads.tenders(tx, order_id)
-    row = _tender_of(rows, said)
-    if row is None:
+    shares = _shares(rows, said)
+    if not shares:
         return [f"refund {said.id} is of a payment that is not here: {said.payment or 'none has so much left'}"]
-    fact = Fact(
-        position=row.position,
-        kind=FactKind.REFUNDED,
-        amount=said.amount,
-        reference=said.id,
-        occurred_at=said.refunded_at,
-        favour=said.favour or await _asked_as_favour(tx, external_id, said, back),
-    )
-    await payments.record_fact(tx, order_id, fact)
+    favour = said.favour or await _asked_as_favour(tx, external_id, said, back)
+    for position, amount in shares:
+        fact = Fact(
+            position=position,
+            kind=FactKind.REFUNDED,
+            amount=amount,
+            reference=said.id,
+            occurred_at=said.refunded_at,
+            favour=favour,
+        )
+        await payments.record_fact(tx, order_id, fact)
     return []
 
 
 async def _asked_as_favour(tx: Tx, external_id: str, said: ExtRefund, back: Sequence[EntryRow]) -> bool:
     """Tell whether we asked for a refund as a favour: most channels do not keep why money went back."""
-    ours = [e for e in back if e.favour and e.amount == said.amount and e.actor == tx.actor.label]
+    ours: dict[str, int] = {}  # one may have been given back on several payments
+    for entry in back:
+        if entry.favour and entry.actor == tx.actor.label:
+            ours[entry.reference] = ours.get(entry.reference, 0) + entry.amount
     asked = {
         "entity": f"order:{external_id}",
         "reference": said.id,
         "amount": said.amount,
-        "recorded": len(ours),
+        "recorded": sum(amount == said.amount for amount in ours.values()),
         "actor": tx.actor.label,
     }
     return bool(await tx.value(reads.ASKED_AS_FAVOUR, asked))
 
 
-def _tender_of(rows: Any, said: ExtRefund) -> Any:
-    """Return the payment that was refunded; where the channel does not say, the first that has so much left."""
+def _shares(rows: Sequence[TenderRow], said: ExtRefund) -> list[tuple[int, int]]:
+    """Return by which payments a refund went back, as (position, centavos); none: they cannot have given so much.
+
+    Where the channel does not say, it is the first of which so much is left; else several together, those with the most
+    first. What a bank fetched back is left of none, unless nothing else could have been given back.
+    """
     if said.payment:
         wanted = said.payment.strip()[:LONGEST_REFERENCE]
-        return next((row for row in rows if (row.reference or "").strip() == wanted), None)
-    return next((row for row in rows if row.captured - row.refunded >= said.amount), None)
+        return [(row.position, said.amount) for row in rows if (row.reference or "").strip() == wanted][:1]
+    if alone := [row.position for row in rows if row.refundable >= said.amount]:
+        return [(alone[0], said.amount)]
+    shares, left = [], said.amount
+    for row in sorted(rows, key=lambda row: (-row.refundable, row.position)):
+        if part := min(row.refundable, left):
+            shares.append((row.position, part))
+            left -= part
+    if not left:
+        return shares
+    return [(row.position, said.amount) for row in rows if row.captured - row.refunded >= said.amount][:1]
