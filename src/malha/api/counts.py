@@ -247,7 +247,10 @@ async def list_count_lines(
 
 @command("/counts/{number:int}/entries", permission="stock:count", tag=TAG)
 async def enter_counts(work: Work, number: int, data: CountEntries) -> list[LineFollows]:
-    """State what is on the shelf. Goods that are picked and wait for their parcel are added by themselves."""
+    """State what is on the shelf. Goods that are picked and wait for their parcel are added by themselves.
+
+    What somebody else is just scanning is refused: their scans would be gone.
+    """
     head = await _head(work, number)
     cards = await scanning.goods_of(work.tx, [item.sku for item in data.items], "items/{}/sku")
     aside = await fulfillment.set_aside(work.tx, head.places, [card.id for card in cards])

@@ -9,7 +9,7 @@ balances.
 Lock order: task, lines, holds, balances.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
@@ -208,7 +208,7 @@ async def enter(tx: Tx, number: int, entries: Sequence[Entry], set_aside: Mappin
 
     Raises:
         CountEnded: the count takes no more entries.
-        NotCountable: some were counted already, or somebody else has to count them again.
+        NotCountable: some were counted already, somebody else has to count them again, or is just scanning them.
         Invalid: a number that is none.
     """
     refuse(
@@ -222,11 +222,15 @@ async def enter(tx: Tx, number: int, entries: Sequence[Entry], set_aside: Mappin
     last = {entry.sku_id: entry for entry in entries}
     await _join(tx, task, list(last))
     lines = await _lines(tx, task.id, sorted(last))
-    await _refuse_uncountable(tx, task, lines, {entry.sku_id: i for i, entry in enumerate(entries)})
+    # What a colleague scanned so far would be gone without a word.
+    busy = {line.sku_id for line in lines if line.tally is not None and line.tallied_by != tx.actor.label}
+    await _refuse_uncountable(tx, task, lines, {entry.sku_id: i for i, entry in enumerate(entries)}, busy)
     return await _record(tx, task, lines, [last[sku] for sku in sorted(last)], set_aside)
 
 
-async def _refuse_uncountable(tx: Tx, task: Task, lines: Sequence[Line], at: Mapping[int, int]) -> None:
+async def _refuse_uncountable(
+    tx: Tx, task: Task, lines: Sequence[Line], at: Mapping[int, int], busy: Collection[int] = ()
+) -> None:
     params = {"task_id": task.id, "skus": [line.sku_id for line in lines], "actor": tx.actor.label}
     own = set(await tx.values(writes.LAST_COUNTED_BY, params))
     problems = []
@@ -235,6 +239,8 @@ async def _refuse_uncountable(tx: Tx, task: Task, lines: Sequence[Line], at: Map
             says = N_("It was counted already. Ask for a recount to count it again.")
         elif line.sku_id in own:
             says = N_("You counted it first: somebody else has to count it again.")
+        elif line.sku_id in busy:
+            says = N_("Somebody else scanned some of it and has not finished. Scan it to count on where they were.")
         else:
             continue
         problems.append({"at": f"/items/{at[line.sku_id]}", "says": says, "facts": {}})
