@@ -156,6 +156,92 @@ async def ask(shop: Linked, amount: int, reference: str):
         return await following.ask_refund(tx, CODE, order_id, "p1", amount, reference)
 
 
+async def due(shop: Linked, captured: int, cancelled: int = 2000) -> list[tuple[int, ...]]:
+    """Return what was given back, what of it as a favour, and what is due; of how much was captured and cancelled."""
+    assert await shop.rows(
+        "SELECT captured, cancelled_total FROM order_payment JOIN sales_order o ON o.id = order_id"
+    ) == [(captured, cancelled)]
+    return await shop.rows("SELECT refunded, favour, refund_due FROM order_payment")
+
+
+@pytest.mark.parametrize("asked", [True, False], ids=["asked for", "told"])
+async def test_a_refund_that_is_a_favour_takes_nothing_off_what_is_due_for_a_cancel(shop: Linked, asked: bool):
+    await sold(shop)
+    order_id = await ours(shop)
+    if asked:
+        async with shop.database.transaction() as tx:
+            await following.ask_refund(tx, CODE, order_id, "p1", 700, "late parcel", favour=True)
+        await shop.tell()
+        assert [refund.get("favour") for refund in shop.peer.refunds] == [True]
+        await hear(shop, shop.peer.orders["1001"])
+    else:
+        await hear(shop, shop.peer.give_back("1001", "r1", 700, payment="p1", favour=True))
+    async with shop.database.transaction() as tx:
+        await ordering.cancel(tx, order_id, reason="x", wishes=[CancelWish(1, 2)])
+        await payments.restate(tx, [order_id])
+    assert await due(shop, 4000) == [(700, 700, 2000)]
+    # What is given back for the cancel is none, of whatever amount, and told once more changes nothing.
+    await hear(shop, shop.peer.give_back("1001", "r2", 700, payment="p1"))
+    await hear(shop, shop.peer.sell("1001"))
+    assert await due(shop, 4000) == [(1400, 700, 1300)]
+    assert await shop.rows(PARKED) == []
+
+
+async def test_two_refunds_of_one_amount_of_which_one_was_asked_for_as_a_favour_are_one_favour(shop: Linked):
+    await sold(shop)
+    order_id = await ours(shop)
+    async with shop.database.transaction() as tx:
+        await following.ask_refund(tx, CODE, order_id, "p1", 700, "late parcel", favour=True)
+    # The channel tells of both before it answers what it was asked for, and its own comes first.
+    shop.peer.give_back("1001", "r0", 700, payment="p1")
+    await hear(shop, shop.peer.give_back("1001", "r1", 700, payment="p1"))
+    assert await shop.rows("SELECT refunded, favour FROM order_payment") == [(1400, 700)]
+    await ask(shop, 500, "damaged")
+    await shop.rows("UPDATE channel_op SET state = 'done', reference = 'r1' WHERE payload ? 'favour' RETURNING key")
+    await shop.tell()
+    assert "favour" not in shop.peer.refunds[-1], "a channel that knows no favours is told of none"
+    await hear(shop, shop.peer.orders["1001"])
+    assert await shop.rows("SELECT refunded, favour FROM order_payment") == [(1900, 700)]
+
+
+TWO = [{"id": "p1", "method": "pix", "amount": 1500, "state": "captured"},
+       {"id": "c1", "method": "credit_card", "amount": 2500, "state": "captured"}]  # fmt: skip
+BACK_OF = """
+SELECT t.reference, e.amount, e.favour FROM payment_entry e JOIN tender t ON t.id = e.tender_id
+WHERE e.kind = 'refunded' ORDER BY e.amount DESC, t.reference
+"""
+
+
+async def test_a_refund_that_no_single_payment_could_give_back_is_of_several(shop: Linked):
+    await hear(shop, shop.peer.sell("1001", lines=LINES, payments=TWO))
+    await hear(shop, shop.peer.give_back("1001", "r1", 3000, favour=True))
+    await hear(shop, shop.peer.sell("1001"))
+    assert await shop.rows(BACK_OF) == [("c1", 2500, True), ("p1", 500, True)]
+    assert (await shop.rows("SELECT refunded, favour FROM order_payment"), await shop.rows(PARKED)) == (
+        [(3000, 3000)],
+        [],
+    )
+    await hear(shop, shop.peer.give_back("1001", "r2", 1001))
+    assert await shop.rows(PARKED) == [("payment", "refund r2 is of a payment that is not here: none has so much left")]
+
+
+async def test_a_refund_is_not_of_the_payment_that_a_bank_fetched_back_where_another_one_is_left(shop: Linked):
+    await hear(shop, shop.peer.sell("1001", lines=LINES, payments=TWO))
+    order_id = await ours(shop)
+    async with shop.database.transaction() as tx:
+        back = Fact(position=1, kind=FactKind.CHARGED_BACK, amount=1500, reference="cb")
+        await payments.record_fact(tx, order_id, back)
+    await hear(shop, shop.peer.give_back("1001", "r1", 1000))
+    assert await shop.rows(BACK_OF) == [("c1", 1000, False)]
+    # Of more than is left the bank's comes last: it went back twice.
+    await hear(shop, shop.peer.give_back("1001", "r2", 1500))
+    assert await shop.rows(BACK_OF) == [("c1", 1500, False), ("c1", 1000, False)]
+    await hear(shop, shop.peer.give_back("1001", "r3", 1500))
+    assert sorted(await shop.rows(BACK_OF))[1:] == [("c1", 1500, False), ("p1", 1500, False)]
+    async with shop.database.transaction() as tx:
+        assert (await payments.standing(tx, order_id)).lost == 1500
+
+
 async def left_beside(shop: Linked, amount: int = 100_000) -> tuple[str, str]:
     """Ask for too much, and return what the refusal says is left and how to mend it."""
     with pytest.raises(Invalid) as refused:

@@ -190,6 +190,24 @@ async def test_who_scanned_part_of_a_line_is_one_who_counted_it(shop: Database) 
         assert await service.approve(tx, number) == 1
 
 
+async def test_a_sheet_does_not_throw_away_what_a_colleague_is_just_scanning(shop: Database) -> None:
+    number = await a_count(shop, 1, 2)
+    await scan(shop, number, 1, 8, ANA)
+    with pytest.raises(NotCountable) as refused:
+        await enter(shop, number, {1: 3, 2: 10}, actor=BIA)
+    assert [problem["at"] for problem in refused.value.facts["problems"]] == ["/items/0"]
+    assert await enter(shop, number, {2: 10}, actor=BIA) == {2: "accepted"}
+    await scan(shop, number, 1, 2, ANA)
+    assert await scanned(shop, number, ANA) == {1: "accepted"}, "nothing that was scanned is lost"
+    # Who scans on where another one stopped has all of it, and may say on a sheet what there is as well.
+    other = await a_count(shop, 1, 2)
+    await scan(shop, other, 1, 8, ANA)
+    await scan(shop, other, 2, 1, ANA)
+    await scan(shop, other, 1, 2, BIA)
+    assert await scanned(shop, other, BIA) == {1: "accepted"}
+    assert await enter(shop, other, {2: 10}, actor=ANA) == {2: "accepted"}
+
+
 async def test_who_scanned_part_of_a_line_does_not_count_it_again(shop: Database) -> None:
     number = await a_count(shop, 1)
     await scan(shop, number, 1, 3, BIA)

@@ -185,12 +185,16 @@ class ReadAgain(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AskRefund(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Money of an order to give back. `payment` is the channel's id of it, `reference` yours of this refund."""
+    """Money of an order to give back. `payment` is the channel's id of it, `reference` yours of this refund.
+
+    `favour`: it is due for nothing that was cancelled, as an apology is.
+    """
 
     order: Annotated[int, Meta(ge=1)]
     payment: Text
     amount: Annotated[int, Meta(ge=1, le=10**12)]
     reference: Text
+    favour: bool = False
 
 
 class RefundAsked(msgspec.Struct, frozen=True):
@@ -478,11 +482,16 @@ async def read_again(work: Work, code: str, data: ReadAgain) -> None:
 
 @command("/connections/{code:str}/refunds", permission="payments:record", status=202, tag=TAG)
 async def ask_refund(work: Work, code: str, data: AskRefund) -> RefundAsked:
-    """Have the channel give money back, where it holds it. Record the refund when it is done."""
+    """Have the channel give money back, where it holds it. Once it tells that it did, the refund is recorded.
+
+    A `favour` is recorded as one, and takes nothing off what is due for what is cancelled.
+    """
     order_id = await orders.id_of(work.tx, data.order)
     if order_id is None:
         raise OrderNotFound(key=data.order)
-    key = await following.ask_refund(work.tx, code, order_id, data.payment, data.amount, data.reference)
+    key = await following.ask_refund(
+        work.tx, code, order_id, data.payment, data.amount, data.reference, favour=data.favour
+    )
     return RefundAsked(key)
 
 

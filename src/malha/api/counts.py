@@ -90,9 +90,13 @@ class CountView(msgspec.Struct, frozen=True):
 
 
 class SkuList(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Some SKUs; without them all that wait."""
+    """Some SKUs; without them all that wait.
+
+    `attempts` are those of lines as they were read, by SKU: what was counted again since is not approved unseen.
+    """
 
     skus: Skus | None = None
+    attempts: Annotated[dict[Code, Annotated[int, Meta(ge=0, le=30_000)]], Meta(max_length=1_000)] | None = None
 
 
 class Chosen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -144,6 +148,12 @@ async def _head(work: Work, number: int) -> TaskHead:
 
 async def _ids(work: Work, skus: Sequence[str] | None) -> list[int] | None:
     return None if skus is None else [card.id for card in await scanning.goods_of(work.tx, skus, "skus/{}")]
+
+
+async def _attempts(work: Work, data: SkuList) -> dict[int, int]:
+    said = data.attempts or {}
+    cards = await scanning.goods_of(work.tx, list(said), "attempts")
+    return {card.id: attempts for card, attempts in zip(cards, said.values(), strict=True)}
 
 
 @command("/counts", permission="stock:count", status=201, tag=TAG)
@@ -237,7 +247,10 @@ async def list_count_lines(
 
 @command("/counts/{number:int}/entries", permission="stock:count", tag=TAG)
 async def enter_counts(work: Work, number: int, data: CountEntries) -> list[LineFollows]:
-    """State what is on the shelf. Goods that are picked and wait for their parcel are added by themselves."""
+    """State what is on the shelf. Goods that are picked and wait for their parcel are added by themselves.
+
+    What somebody else is just scanning is refused: their scans would be gone.
+    """
     head = await _head(work, number)
     cards = await scanning.goods_of(work.tx, [item.sku for item in data.items], "items/{}/sku")
     aside = await fulfillment.set_aside(work.tx, head.places, [card.id for card in cards])
@@ -258,9 +271,11 @@ async def approve_count(work: Work, number: int, data: SkuList) -> Changed:
     """Believe variances beyond the limits, of some SKUs or of all that wait.
 
     Nobody approves what they counted, or scanned a part of (`counters`): of all that wait those are left, of SKUs that
-    are named they refuse the request.
+    are named they refuse the request. So does one that was counted again since it was read, where `attempts` say how
+    often it had been: its variance is another.
     """
-    return Changed(await service.approve(work.tx, number, await _ids(work, data.skus)))
+    seen = await _attempts(work, data)
+    return Changed(await service.approve(work.tx, number, await _ids(work, data.skus), seen=seen))
 
 
 @command("/counts/{number:int}/close", permission="stock:approve", tag=TAG)

@@ -40,13 +40,13 @@ from malha.ordering.tracking import tracking_address
 from malha.payments import deadlines
 from malha.payments import reads as payments_reads
 from malha.payments import service as payments
-from malha.payments.model import Fact, FactKind, NewTender, TenderKind
+from malha.payments.model import Fact, FactKind, NewTender, Standing, TenderKind
 from malha.platform import audit, brazil, i18n
 from malha.platform.clock import now
 from malha.platform.days import maybe_day, read_day
 from malha.platform.db import Tx
 from malha.platform.errors import MalhaError
-from malha.platform.flaws import Flaw, refuse
+from malha.platform.flaws import Flaw, Invalid, refuse
 from malha.platform.i18n import N_, _, n_
 from malha.platform.ids import UUID, id_in
 from malha.platform.text import whole_in
@@ -281,6 +281,17 @@ async def _place(tx: Tx, order_id: UUID, _form: Form) -> str:
 
 
 async def _payment(tx: Tx, order_id: UUID, form: Form) -> str:
+    order = await ordering.lock_order(tx, order_id)
+    mark = page.money_mark((await payments_reads.totals(tx, [order_id])).get(order_id))
+    done = await _recorded(tx, order_id, form)
+    # Of two people who give the same money back, each under a reference of its own, the second sees first what the
+    # other did. What is only said once more changes nothing.
+    _refuse_changed(order, form, not done.repeated and forms.said(form, "mark", 8) not in {"", mark})
+    await payments.settle_holds(tx, [order_id])
+    return _("It had been recorded before; nothing changed") if done.repeated else _("Recorded")
+
+
+async def _recorded(tx: Tx, order_id: UUID, form: Form) -> Standing:
     if forms.said(form, "position", 20) == "another":
         return await _another_payment(tx, order_id, form)
     amount, reference, flaws = _paid(form)
@@ -292,12 +303,10 @@ async def _payment(tx: Tx, order_id: UUID, form: Form) -> str:
     assert amount is not None and kind is not None and position is not None  # noqa: PT018, S101  (no flaws)
     favour = bool(forms.said(form, "favour", 1))
     fact = Fact(position=position, kind=kind, amount=amount, reference=reference, favour=favour)
-    done = await payments.record_fact(tx, order_id, fact)
-    await payments.settle_holds(tx, [order_id])
-    return _("It had been recorded before; nothing changed") if done.repeated else _("Recorded")
+    return await payments.record_fact(tx, order_id, fact)
 
 
-async def _another_payment(tx: Tx, order_id: UUID, form: Form) -> str:
+async def _another_payment(tx: Tx, order_id: UUID, form: Form) -> Standing:
     """Record what was paid beside the tenders that the channel named, or where it named none."""
     amount, reference, wrong = _paid(form)
     means, state = forms.said(form, "means", 20), forms.said(form, "kind", 20)
@@ -307,9 +316,7 @@ async def _another_payment(tx: Tx, order_id: UUID, form: Form) -> str:
     refuse([*flaws, *wrong])
     assert amount is not None  # noqa: S101  (no flaws)
     tender = NewTender(order_id=order_id, position=0, kind=means, amount=amount, state=state, reference=reference)
-    done = await payments.add_tender(tx, order_id, tender)
-    await payments.settle_holds(tx, [order_id])
-    return _("It had been recorded before; nothing changed") if done.repeated else _("Recorded")
+    return await payments.add_tender(tx, order_id, tender)
 
 
 def _paid(form: Form) -> tuple[int | None, str, list[Flaw]]:
@@ -709,7 +716,8 @@ async def bulk(request: Request[Any, Any, Any], act: str, numbers: list[int], fo
                     await bulk_acts.carry_out(tx, order_id, wish, _whole(form, f"v{number}"))
             done += 1
         except MalhaError as error:
-            refused.append((number, web.refusal_text(error)[0]))
+            first = error.flaws[0] if isinstance(error, Invalid) and error.flaws else None
+            refused.append((number, (web.flaw_text(first) if first else web.refusal_text(error))[0]))
     return Outcome(done, refused)
 
 

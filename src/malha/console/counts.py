@@ -221,6 +221,7 @@ async def count_show(request: Request[Any, Any, Any], number: FromPath[int]) -> 
         lines = await reads.lines(tx, task.id, states=states, after=after or None, text=text, limit=LINES_SHOWN + 1)
         people = [who for line in lines for who in line.counters]
         names = await goods_forms.names_of(tx, [task.created_by, task.closed_by, *people])
+        mark = await reads.waiting_mark(tx, task.id)
         drifts: dict[int, list[Drift]] = {}
         for drift in await sync.drifts_of_count(tx, task.id):
             drifts.setdefault(drift.sku_id, []).append(drift)
@@ -237,6 +238,7 @@ async def count_show(request: Request[Any, Any, Any], number: FromPath[int]) -> 
         may=around.may,
         task=task,
         lines=lines,
+        mark=mark,
         q=text,
         after=after,
         next=f"/counts/{number}?{urlencode({'show': key, 'q': text, 'after': lines[-1].sku})}" if more else "",
@@ -389,21 +391,27 @@ async def entries(request: Request[Any, Any, Any], number: FromPath[int]) -> Res
 
 @post("/counts/{number:int}/decide", opt={"permission": "stock:approve"}, status_code=200)
 async def decide(request: Request[Any, Any, Any], number: FromPath[int]) -> Response[Any]:
-    """Approve the ticked lines or all that wait for it, or have the ticked ones counted again."""
+    """Approve the ticked lines or all that wait for it, or have the ticked ones counted again.
+
+    What was counted again since the page was drawn has another variance than it shows, and is not approved unseen.
+    """
     form = await request.form()
     read, skus = filling.filled(form), goods_forms.skus_of(form)
     act = read.text("act")
     refuse([] if skus or act == "approve_all" else [Flaw("sku", N_("Choose at least one SKU."))])
     async with web.writing(request) as tx:
         if act == "approve_all":
-            notice = n_("{n} variance approved", "{n} variances approved", await service.approve(tx, number))
+            done = await service.approve(tx, number, mark=read.text("mark", 32) or None)
+            notice = n_("{n} variance approved", "{n} variances approved", done)
             if left := await reads.to_approve(tx, number):
                 also = n_("{n} that you counted waits", "{n} that you counted wait", left)
                 notice = _("{done}; {more} for somebody else", done=notice, more=also)
         elif act == "recount":
             notice = n_("{n} SKU to count again", "{n} SKUs to count again", await service.recount(tx, number, skus))
         else:
-            notice = n_("{n} variance approved", "{n} variances approved", await service.approve(tx, number, skus))
+            seen = {sku: n for sku in skus if (n := whole_in(read.text(f"n{sku}", 5), 5)) is not None}
+            done = await service.approve(tx, number, skus, seen=seen)
+            notice = n_("{n} variance approved", "{n} variances approved", done)
     return web.go_on(request, f"/counts/{number}", notice)
 
 

@@ -248,6 +248,7 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True):
     cancellable: int
     address_mark: str
     cancel_mark: str
+    money_mark: str
     untouched: bool
     to_come: list[LineView]
     instead: dict[int, substituting.Choice]  # by line: what could stand in for units that wait
@@ -339,9 +340,17 @@ def cancel_mark(address: Mapping[str, Any] | None, paid: payments.Totals | None,
 
     Beside its units: where it goes, what was paid, and what keeps it. A note, or goods that move on, are none.
     """
-    money = [] if paid is None else [paid.authorised, paid.captured, paid.refunded, paid.voided, paid.charged_back]
     open_ = sorted(str(hold.id) for hold in holds if hold.resolved_at is None)
-    return f"{crc32(msgspec.json.encode([address, money, open_], order='sorted')):08x}"
+    return f"{crc32(msgspec.json.encode([address, _money(paid), open_], order='sorted')):08x}"
+
+
+def money_mark(paid: payments.Totals | None) -> str:
+    """Return what tells whether an order's money is still what it was when somebody began to record some of it."""
+    return f"{crc32(msgspec.json.encode(_money(paid))):08x}"
+
+
+def _money(paid: payments.Totals | None) -> list[int]:
+    return [] if paid is None else [paid.authorised, paid.captured, paid.refunded, paid.voided, paid.charged_back]
 
 
 def address_mark(address: Mapping[str, Any] | None) -> str:
@@ -1002,6 +1011,7 @@ def view_of(
         cancellable=sum(u.quantity for u in facts.living if u.state not in GONE),
         address_mark=address_mark(header.ship_to),
         cancel_mark=cancel_mark(header.ship_to, facts.paid, facts.holds),
+        money_mark=money_mark(facts.paid),
         untouched=all(u.state in WAITING or u.state == UnitState.ALLOCATED for u in facts.living),
         to_come=[line for line in lines if line.line in coming],
         instead={choice.line: choice for choice in instead},

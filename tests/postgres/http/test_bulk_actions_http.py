@@ -1,5 +1,6 @@
 """One act on all orders that a list finds, by API and by page: who may, what they see, and what they are told."""
 
+import html
 from typing import Any
 
 from test_refunds_due import EVERYTHING, sold
@@ -9,6 +10,7 @@ from tests_http import Shop
 from malha.fulfillment import bulk
 from malha.fulfillment import bulk_reads as reads
 from malha.identity.model import Role
+from malha.testing.builders import in_days
 
 __all__ = ["retailer"]
 
@@ -68,6 +70,31 @@ async def test_what_refuses_is_listed_with_why(retailer: Shop) -> None:
     file = await retailer.http.get(f"/bulk-actions/{made['number']}/refused.csv", headers=owner)
     assert "was changed meanwhile" in file.text
     assert str(sale["number"]) in file.text
+
+
+async def test_what_was_wrong_with_an_order_is_said_in_the_readers_language(retailer: Shop) -> None:
+    key = await retailer.key(EVERYTHING)
+    sale = await sold(retailer, key, "one", 10_000)
+    owner = await retailer.session(email="own@loja.test") | {"accept-language": "pt-BR"}
+    day = str(in_days(9))
+
+    async def why(act: str, **said: Any) -> str:
+        made = await gathered(retailer, key, act=act, **said)
+        await retailer.http.post(f"{PATH}/{made['number']}/begin", headers=key)
+        await work_off(retailer, made["number"])
+        left = await retailer.http.get(f"{PATH}/{made['number']}/refused", headers=key | {"accept-language": "pt-BR"})
+        return " ".join(each["why"] for each in left.json()["items"])
+
+    assert await why("promise", day=day, because="carrier_late") == ""
+    assert "válido" not in (again := await why("promise", day=day, because="carrier_late"))
+    assert "já" in again, again
+    form = {"act": "promise", "order": [str(sale["number"])], "day": day, "promise_reason": "carrier_late"}
+    page = await retailer.http.post("/orders/bulk", data=form, headers=owner | {"hx-request": "true"})
+    assert (again.partition(".")[0] in html.unescape(page.text), "Campos com valor" in page.text) == (True, False)
+    for kind in ("manual", "fraud"):
+        await retailer.http.post(f"/v1/orders/{sale['id']}/holds", json={"kind": kind}, headers=key)
+    held = await why("release")
+    assert ("Held by a person" in held, "['" in held, "retenções abertas" in held) == (False, False, True), held
 
 
 async def test_an_act_needs_the_permission_that_it_needs_for_one_order(retailer: Shop) -> None:

@@ -1,6 +1,7 @@
 """Purchase orders, receipts, transfers and counts over HTTP: by code or barcode, once, in scope, blind."""
 
 import csv
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -218,6 +219,47 @@ async def test_a_blind_count_tells_its_counter_nothing_and_its_approver_everythi
     assert await post(stocked, lead, f"/counts/{number}/close", {}) == {"applied": 1, "left": 0, "deficits": []}
     rows = await get(stocked, lead, "/stock?sku=CAM-P&location=LJ01")
     assert rows["items"][0]["on_hand"] == 7
+
+
+async def test_a_variance_that_was_counted_again_since_an_approver_looked_is_not_approved_unseen(stocked: Shop) -> None:
+    lead = await stocked.session(Role.MANAGER)
+    other = await stocked.session(Role.OWNER, email="dona@loja.test")
+    team = [await stocked.session(Role.STORE_ASSOCIATE, email=f"{n}@loja.test", locations=["LJ01"]) for n in range(4)]
+    skus = ["CAM-P", "CAM-M"]
+    number = (await post(stocked, lead, "/counts", {"location": "LJ01", "skus": skus}, 201))["number"]
+
+    async def count(who: dict[str, str], units: dict[str, int]) -> None:
+        items = [{"sku": sku, "counted": n} for sku, n in units.items()]
+        await post(stocked, who, f"/counts/{number}/entries", {"items": items})
+
+    async def seen() -> dict[str, int]:
+        lines = (await get(stocked, lead, f"/counts/{number}/lines?status=review"))["items"]
+        return {line["sku"]: line["attempts"] for line in lines}
+
+    async def sheet() -> dict[str, str]:
+        page = (await stocked.http.get(f"/counts/{number}?show=review", headers=lead)).text
+        return dict(re.findall(r'<input type="hidden" name="(\w+)" value="(\w*)">', page.partition('id="lines"')[2]))
+
+    for who in team[:2]:
+        await count(who, dict.fromkeys(skus, 7))
+    read, old = await seen(), await sheet()
+    ids = [name[1:] for name in old if name != "mark"]
+    assert (sorted(read), len(ids)) == (sorted(skus), 2)
+    # Meanwhile somebody has one counted again, and far less is found.
+    await post(stocked, other, f"/counts/{number}/recount", {"skus": ["CAM-P"]})
+    await count(team[2], {"CAM-P": 0})
+    late = await post(stocked, lead, f"/counts/{number}/approve", {"skus": skus, "attempts": read}, 409)
+    assert late["code"] == "counted_again", late
+    for form in ({"act": "approve", "sku": ids, **old}, {"act": "approve_all", **old}):
+        answer = await stocked.http.post(f"/counts/{number}/decide", data=form, headers=lead)
+        assert (answer.status_code, "not what you saw" in answer.text) == (409, True), (form, answer.text)
+    assert (await get(stocked, lead, f"/counts/{number}"))["progress"] == {"review": 2}
+    # What is as it was seen is approved, and so is what is looked at again.
+    untouched = {"skus": ["CAM-M"], "attempts": read}
+    assert await post(stocked, lead, f"/counts/{number}/approve", untouched) == {"count": 1}
+    form = {"act": "approve_all", **await sheet()}
+    assert (await stocked.http.post(f"/counts/{number}/decide", data=form, headers=lead)).status_code == 303
+    assert (await get(stocked, lead, f"/counts/{number}"))["progress"] == {"accepted": 2}
 
 
 async def test_counts_are_found_by_number_zone_and_what_is_counted_and_narrowed_by_location_and_day(

@@ -1,5 +1,6 @@
 """Forms of an order's page: what they offer to cancel, what two people send at once, and what they do not ask for."""
 
+import asyncio
 import html
 import re
 
@@ -190,6 +191,38 @@ async def test_a_cancel_is_not_carried_out_on_an_order_that_was_paid_held_or_rea
     again = await form_of(shop, desk, "dlg-cancel") | {"reason": "they are sure"}
     assert (await shop.http.post("/orders/1/cancel", data=again, headers=desk)).status_code == 303
     assert await living(shop, order_id) == 0
+
+
+async def test_of_two_people_who_give_the_same_money_back_the_second_sees_first_what_the_other_did(shop: Shop) -> None:
+    async with shop.database.transaction() as tx:
+        world = await a_network(tx)
+        sku = await a_product(tx, world, "A", stock={"DC": 20})
+        order_id = await an_order(tx, world, [Sold(sku, 3, at="DC")], paid="captured")
+    ana = await shop.session(Role.MANAGER, email="ana@loja.test")
+    bia = await shop.session(Role.MANAGER, email="bia@loja.test")
+
+    async def refunded() -> int:
+        async with shop.database.transaction() as tx:
+            return (await payments.standing(tx, order_id)).refunded
+
+    back = {"position": "1", "amount": "5,00"}
+    first, second = [
+        {**await form_of(shop, who, "dlg-refund"), **back, "reference": name}
+        for who, name in ((ana, "R1"), (bia, "R2"))
+    ]
+    answers = await asyncio.gather(
+        shop.http.post("/orders/1/payment", data=first, headers=ana),
+        shop.http.post("/orders/1/payment", data=second, headers=bia),
+    )
+    assert sorted(answer.status_code for answer in answers) == [303, 409], [a.text for a in answers]
+    assert any("was changed meanwhile" in answer.text for answer in answers)
+    assert await refunded() == 500
+    # The same one said once more is no other, and who looks again may give more.
+    done = first if answers[0].status_code == 303 else second
+    assert (await shop.http.post("/orders/1/payment", data=done, headers=ana)).status_code == 303
+    more = {**await form_of(shop, bia, "dlg-refund"), **back, "reference": "R3"}
+    assert (await shop.http.post("/orders/1/payment", data=more, headers=bia)).status_code == 303
+    assert await refunded() == 1_000
 
 
 VERSIONS = re.compile(r'name="(v[0-9]+)" value="([0-9]+)"')

@@ -123,10 +123,13 @@ def _cancel(to: Bound, event: Recorded, lines: dict[int, tuple[str, str]]) -> Ne
     )
 
 
-async def ask_refund(tx: Tx, code: str, order_id: UUID, payment: str, amount: int, reference: str) -> UUID | None:
+async def ask_refund(
+    tx: Tx, code: str, order_id: UUID, payment: str, amount: int, reference: str, *, favour: bool = False
+) -> UUID | None:
     """Have the channel give money of an order back; the key of the operation, None when it was asked for already.
 
-    `reference` is the asker's own name for it: the same one again is the same refund.
+    `reference` is the asker's own name for it: the same one again is the same refund. A `favour` is recorded as one as
+    soon as the channel tells that it was done.
 
     Raises:
         UnknownConnection: there is none.
@@ -139,7 +142,7 @@ async def ask_refund(tx: Tx, code: str, order_id: UUID, payment: str, amount: in
     if to is None:
         raise UnknownEntry(key=str(order_id))
     refuse([] if amount > 0 else [Flaw("amount", N_("The amount must be more than nothing."))])
-    push = RefundPush(order=to.external_id, payment=payment, amount=amount, currency=connection.currency)
+    push = RefundPush(order=to.external_id, payment=payment, amount=amount, currency=connection.currency, favour=favour)
     op = NewOp(
         connection_id=connection.id,
         kind=OpKind.REFUND,
@@ -163,7 +166,7 @@ async def ask_refund(tx: Tx, code: str, order_id: UUID, payment: str, amount: in
             facts["stuck"] = Money(stuck, connection.currency)
             mend = N_("Refunds of {stuck} wait for a person and count: first say that they arrived, or drop them.")
         refuse([Flaw("amount", says, mend, facts)])
-    after = {"order": str(order_id), "amount": amount, "reference": reference}
+    after = {"order": str(order_id), "amount": amount, "reference": reference} | ({"favour": True} if favour else {})
     await audit.record(tx, action="refund", entity="connection", entity_id=code, after=after)
     return key
 

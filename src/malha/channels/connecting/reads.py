@@ -80,6 +80,17 @@ WHERE entity = ANY (%(entities)s::text[]) AND connection_id = %(connection_id)s:
   AND key <> ALL (%(but)s::uuid[])
 GROUP BY entity
 """
+# Whether a refund that a channel tells of was asked for as a favour: by the name that it gave it, or, where that is not
+# known here, by its amount, each as often as it was asked for. By the partial index on refunds.
+ASKED_AS_FAVOUR = """
+SELECT CASE WHEN bool_or(p.reference = %(reference)s::text)
+            THEN bool_or(p.reference = %(reference)s::text AND (p.payload->>'favour')::boolean)
+            ELSE count(*) FILTER (WHERE (p.payload->>'favour')::boolean
+                                    AND (p.payload->>'amount')::bigint = %(amount)s::bigint) > %(recorded)s::int END
+FROM channel_op p JOIN connection c ON c.id = p.connection_id
+WHERE p.entity = %(entity)s::text AND p.kind = 'refund' AND p.state IN ('waiting', 'done', 'dead')
+  AND 'connection:' || c.code = %(actor)s::text
+"""
 KNOWN_OP = "SELECT true FROM channel_op WHERE key = %(key)s::uuid"
 # Refunds among operations, together by order; by the key.
 REFUNDS_AGAIN = """

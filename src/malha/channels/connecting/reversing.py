@@ -8,7 +8,6 @@ told back: it is the connection that acts, and what a connection did is not told
 
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
 
 import msgspec
 
@@ -21,6 +20,7 @@ from malha.ordering.model import GONE, CancelWish, HoldKind, UnitState
 from malha.payments import reads as payment_reads
 from malha.payments import service as payments
 from malha.payments.model import Fact, FactKind
+from malha.payments.reads import EntryRow, TenderRow
 from malha.platform.db import Tx
 from malha.platform.errors import MalhaError
 from malha.platform.i18n import N_
@@ -48,7 +48,7 @@ async def record(tx: Tx, order_id: UUID, order: ExtOrder) -> list[Problem]:
     cancel = _cancel_whole if order.state is ExtState.CANCELLED else _cancel_units
     problems = await tried(tx, "left", lambda: cancel(tx, order_id, order))
     for refund in order.refunds:
-        problems += await tried(tx, "payment", lambda refund=refund: _refund(tx, order_id, refund))  # type: ignore[misc]
+        problems += await tried(tx, "payment", lambda refund=refund: _refund(tx, order_id, order.id, refund))  # type: ignore[misc]
     return problems
 
 
@@ -131,12 +131,9 @@ async def _cancel_line(tx: Tx, order_id: UUID, wish: CancelWish) -> list[str]:
     return []
 
 
-async def _refund(tx: Tx, order_id: UUID, said: ExtRefund) -> list[str]:
-    recorded = [
-        entry.amount
-        for entry in await payment_reads.entries(tx, order_id)
-        if entry.kind == FactKind.REFUNDED and entry.reference == said.id
-    ]
+async def _refund(tx: Tx, order_id: UUID, external_id: str, said: ExtRefund) -> list[str]:
+    back = [entry for entry in await payment_reads.entries(tx, order_id) if entry.kind == FactKind.REFUNDED]
+    recorded = [entry.amount for entry in back if entry.reference == said.id]
     if said.state is RefundState.FAILED and recorded:
         return [f"refund {said.id} failed after it was recorded"]
     if said.state is not RefundState.DONE or said.amount == 0:
@@ -144,23 +141,55 @@ async def _refund(tx: Tx, order_id: UUID, said: ExtRefund) -> list[str]:
     if recorded:
         return [] if sum(recorded) == said.amount else [f"refund {said.id} is recorded with another amount"]
     rows = await payment_reads.tenders(tx, order_id)
-    row = _tender_of(rows, said)
-    if row is None:
+    shares = _shares(rows, said)
+    if not shares:
         return [f"refund {said.id} is of a payment that is not here: {said.payment or 'none has so much left'}"]
-    fact = Fact(
-        position=row.position,
-        kind=FactKind.REFUNDED,
-        amount=said.amount,
-        reference=said.id,
-        occurred_at=said.refunded_at,
-    )
-    await payments.record_fact(tx, order_id, fact)
+    favour = said.favour or await _asked_as_favour(tx, external_id, said, back)
+    for position, amount in shares:
+        fact = Fact(
+            position=position,
+            kind=FactKind.REFUNDED,
+            amount=amount,
+            reference=said.id,
+            occurred_at=said.refunded_at,
+            favour=favour,
+        )
+        await payments.record_fact(tx, order_id, fact)
     return []
 
 
-def _tender_of(rows: Any, said: ExtRefund) -> Any:
-    """Return the payment that was refunded; where the channel does not say, the first that has so much left."""
+async def _asked_as_favour(tx: Tx, external_id: str, said: ExtRefund, back: Sequence[EntryRow]) -> bool:
+    """Tell whether we asked for a refund as a favour: most channels do not keep why money went back."""
+    ours: dict[str, int] = {}  # one may have been given back on several payments
+    for entry in back:
+        if entry.favour and entry.actor == tx.actor.label:
+            ours[entry.reference] = ours.get(entry.reference, 0) + entry.amount
+    asked = {
+        "entity": f"order:{external_id}",
+        "reference": said.id,
+        "amount": said.amount,
+        "recorded": sum(amount == said.amount for amount in ours.values()),
+        "actor": tx.actor.label,
+    }
+    return bool(await tx.value(reads.ASKED_AS_FAVOUR, asked))
+
+
+def _shares(rows: Sequence[TenderRow], said: ExtRefund) -> list[tuple[int, int]]:
+    """Return by which payments a refund went back, as (position, centavos); none: they cannot have given so much.
+
+    Where the channel does not say, it is the first of which so much is left; else several together, those with the most
+    first. What a bank fetched back is left of none, unless nothing else could have been given back.
+    """
     if said.payment:
         wanted = said.payment.strip()[:LONGEST_REFERENCE]
-        return next((row for row in rows if (row.reference or "").strip() == wanted), None)
-    return next((row for row in rows if row.captured - row.refunded >= said.amount), None)
+        return [(row.position, said.amount) for row in rows if (row.reference or "").strip() == wanted][:1]
+    if alone := [row.position for row in rows if row.refundable >= said.amount]:
+        return [(alone[0], said.amount)]
+    shares, left = [], said.amount
+    for row in sorted(rows, key=lambda row: (-row.refundable, row.position)):
+        if part := min(row.refundable, left):
+            shares.append((row.position, part))
+            left -= part
+    if not left:
+        return shares
+    return [(row.position, said.amount) for row in rows if row.captured - row.refunded >= said.amount][:1]

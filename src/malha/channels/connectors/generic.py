@@ -18,7 +18,8 @@ is no vendor's product, so the tier is C.
     GET  /ping                                    {"name": "..."}
 
 Lines and totals of an order stay as they were sold. Units that are cancelled are counted on their line
-(`"cancelled": 1`), money that was given back is listed (`"refunds": [{"id": "r1", "payment": "p1", "amount": 1000}]`).
+(`"cancelled": 1`), money that was given back is listed (`"refunds": [{"id": "r1", "payment": "p1", "amount": 1000}]`),
+`"favour": true` where it was for nothing that is cancelled, such as an apology.
 What is to be known of an order besides comes as `"note"` and `"attributes"` (texts by name, of its lines too).
 A listing has no `"price"` where the channel keeps the prices itself; none is told at `/prices` then, either.
 """
@@ -145,6 +146,7 @@ class _Refund(msgspec.Struct):
     lines: list[ShippedLine] = []
     reason: str = ""
     refunded_at: Annotated[datetime, Meta(tz=True)] | None = None
+    favour: bool = False
 
 
 class _Order(msgspec.Struct):
@@ -695,4 +697,5 @@ def _refund(said: _Refund) -> ExtRefund:
         lines=said.lines,
         reason=said.reason[:200],
         refunded_at=said.refunded_at,
+        favour=said.favour,
     )

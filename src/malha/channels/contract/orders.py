@@ -95,6 +95,7 @@ class ExtRefund(msgspec.Struct, frozen=True, kw_only=True):
     """Money that the peer gave back. It is recorded once by its `id`, which must never change.
 
     `payment` is the peer's id of the payment, empty where it does not say; `lines` are what it was for, where it says.
+    `favour`: the peer says that it was for nothing that is cancelled (an apology, the freight), before it or after.
     """
 
     id: str
@@ -104,6 +105,7 @@ class ExtRefund(msgspec.Struct, frozen=True, kw_only=True):
     lines: Sequence["ShippedLine"] = ()
     reason: str = ""
     refunded_at: datetime | None = None
+    favour: bool = False
 
 
 class ExtState(StrEnum):
@@ -172,13 +174,14 @@ class CancelPush(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
 
 
-class RefundPush(msgspec.Struct, frozen=True, kw_only=True):
-    """Money that goes back."""
+class RefundPush(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Money that goes back; a `favour` (an apology, the freight) for nothing that is cancelled."""
 
     order: str
     payment: str  # the peer's id
     amount: int
     currency: str
+    favour: bool = False
 
 
 class DaySummary(msgspec.Struct, frozen=True):

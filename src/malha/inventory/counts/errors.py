@@ -47,6 +47,15 @@ class OwnCount(MalhaError):
     mend = "Ask another person who may approve counts."
 
 
+class CountedAgain(MalhaError):
+    """What is to be approved is not what the approver saw."""
+
+    status = 409
+    code = "counted_again"
+    says = "What waits in count {number} is not what you saw: it was counted again, or somebody else decided."
+    mend = "Look at it again, then approve it."
+
+
 class LocationFrozen(MalhaError):
     """Nothing leaves a location while everything in it is counted."""
 

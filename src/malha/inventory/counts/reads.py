@@ -120,6 +120,11 @@ TO_APPROVE = """
 SELECT count(*)::int FROM count_line l JOIN count_task t ON t.id = l.task_id
 WHERE t.number = %(number)s::bigint AND l.state = 'review'
 """
+# Of all that waits. The primary key, as `LINES`.
+WAITING_MARK = """
+SELECT md5(coalesce(string_agg(sku_id || ':' || attempts, ',' ORDER BY sku_id), ''))
+FROM count_line WHERE task_id = %(task_id)s::uuid AND state = 'review'
+"""
 # Whether a person had a hand in the last count of a line `l`.
 OWN = """\
 (l.counted_by = %(actor)s::text
@@ -500,6 +505,11 @@ async def progress(tx: Tx, task_id: UUID) -> dict[str, Progress]:
 async def to_approve(tx: Tx, number: int) -> int:
     """Return how many lines of a count wait for somebody to approve them."""
     return int(await tx.value(TO_APPROVE, {"number": number}))
+
+
+async def waiting_mark(tx: Tx, task_id: UUID) -> str:
+    """Return what tells whether still the same lines of a count, as they were counted then, wait to be approved."""
+    return str(await tx.value(WAITING_MARK, {"task_id": task_id}))
 
 
 async def entries(tx: Tx, task_id: UUID, skus: Sequence[int]) -> list[EntryRow]:

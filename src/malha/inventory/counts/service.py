@@ -9,7 +9,7 @@ balances.
 Lock order: task, lines, holds, balances.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
@@ -17,7 +17,15 @@ from malha.inventory import service as stock
 from malha.inventory import writes as balances
 from malha.inventory.allotments import reads as allotments
 from malha.inventory.counts import freezing, reads, rules, suspicions, writes
-from malha.inventory.counts.errors import AlreadyFrozen, CountEnded, NotCountable, OwnCount, Undecided, UnknownCount
+from malha.inventory.counts.errors import (
+    AlreadyFrozen,
+    CountedAgain,
+    CountEnded,
+    NotCountable,
+    OwnCount,
+    Undecided,
+    UnknownCount,
+)
 from malha.inventory.counts.events import CountApplied, CountCancelled, CountRaised
 from malha.inventory.counts.model import (
     TASK_WORDS,
@@ -200,7 +208,7 @@ async def enter(tx: Tx, number: int, entries: Sequence[Entry], set_aside: Mappin
 
     Raises:
         CountEnded: the count takes no more entries.
-        NotCountable: some were counted already, or somebody else has to count them again.
+        NotCountable: some were counted already, somebody else has to count them again, or is just scanning them.
         Invalid: a number that is none.
     """
     refuse(
@@ -214,11 +222,15 @@ async def enter(tx: Tx, number: int, entries: Sequence[Entry], set_aside: Mappin
     last = {entry.sku_id: entry for entry in entries}
     await _join(tx, task, list(last))
     lines = await _lines(tx, task.id, sorted(last))
-    await _refuse_uncountable(tx, task, lines, {entry.sku_id: i for i, entry in enumerate(entries)})
+    # What a colleague scanned so far would be gone without a word.
+    busy = {line.sku_id for line in lines if line.tally is not None and line.tallied_by != tx.actor.label}
+    await _refuse_uncountable(tx, task, lines, {entry.sku_id: i for i, entry in enumerate(entries)}, busy)
     return await _record(tx, task, lines, [last[sku] for sku in sorted(last)], set_aside)
 
 
-async def _refuse_uncountable(tx: Tx, task: Task, lines: Sequence[Line], at: Mapping[int, int]) -> None:
+async def _refuse_uncountable(
+    tx: Tx, task: Task, lines: Sequence[Line], at: Mapping[int, int], busy: Collection[int] = ()
+) -> None:
     params = {"task_id": task.id, "skus": [line.sku_id for line in lines], "actor": tx.actor.label}
     own = set(await tx.values(writes.LAST_COUNTED_BY, params))
     problems = []
@@ -227,6 +239,8 @@ async def _refuse_uncountable(tx: Tx, task: Task, lines: Sequence[Line], at: Map
             says = N_("It was counted already. Ask for a recount to count it again.")
         elif line.sku_id in own:
             says = N_("You counted it first: somebody else has to count it again.")
+        elif line.sku_id in busy:
+            says = N_("Somebody else scanned some of it and has not finished. Scan it to count on where they were.")
         else:
             continue
         problems.append({"at": f"/items/{at[line.sku_id]}", "says": says, "facts": {}})
@@ -305,16 +319,34 @@ async def recount(tx: Tx, number: int, skus: Sequence[int]) -> int:
     return len(done)
 
 
-async def approve(tx: Tx, number: int, skus: Sequence[int] | None = None) -> int:
+async def approve(
+    tx: Tx,
+    number: int,
+    skus: Sequence[int] | None = None,
+    *,
+    seen: Mapping[int, int] | None = None,
+    mark: str | None = None,
+) -> int:
     """Believe variances beyond the limits, of some SKUs or of all that wait for the actor; return how many.
 
     What the actor counted, first or again, the whole or a part, waits for somebody else.
 
+    Args:
+        tx: in the name of the approver.
+        number: of the count.
+        skus: which; None: all that wait.
+        seen: how often lines had been counted when the approver saw them, by SKU: of one that was counted again since
+            they saw another variance.
+        mark: of all that waited when the approver saw it (`reads.waiting_mark`).
+
     Raises:
         Forbidden: the actor may not approve.
         OwnCount: some of the SKUs named, or all that wait, are what the actor counted.
+        CountedAgain: something else waits than the approver saw.
     """
     task = await _lock_to_approve(tx, number)
+    if mark is not None and mark != await reads.waiting_mark(tx, task.id):
+        raise CountedAgain(number=number)
     waiting = await tx.values(writes.LINES_IN, {"task_id": task.id, "states": [LineState.REVIEW.value]})
     wanted = waiting if skus is None else sorted(set(waiting) & set(skus))
     own = set(await tx.values(writes.COUNTED_BY, {"task_id": task.id, "skus": wanted, "actor": tx.actor.label}))
@@ -322,6 +354,8 @@ async def approve(tx: Tx, number: int, skus: Sequence[int] | None = None) -> int
         raise OwnCount(lines=len(own))
     wanted = [sku for sku in wanted if sku not in own]
     lines = await _lines(tx, task.id, wanted)
+    if any((seen or {}).get(line.sku_id, line.attempts) != line.attempts for line in lines):
+        raise CountedAgain(number=number)
     params = {
         "task_id": task.id,
         "state": LineState.ACCEPTED.value,
