@@ -1,8 +1,8 @@
 """How long an order keeps its stock while it waits for money: pure rules over terms and tenders.
 
 A PIX code lives for minutes. A boleto is paid until the end of its due date and reaches the bank business days later
-(neither Brazil's national holidays are, nor what banks alone keep, as Carnival and the last working day of a year). What
-says nothing itself lives as long as the retailer's term for it.
+(neither Brazil's national holidays are, nor what banks alone keep, as Carnival and the last working day of a year).
+What says nothing itself lives as long as the retailer's term for it.
 """
 
 from collections.abc import Collection, Iterable, Sequence
