@@ -126,9 +126,9 @@ async def test_rules_are_tried_on_what_was_told_last_and_nothing_is_written(shop
     await told(shop, "1002", note="newer")
     before = await shop.rows(STATES)
     async with shop.database.transaction() as tx:
-        found = await fields.tried(tx, CODE, [DOCUMENT, GIFT], "America/Sao_Paulo")
+        found = await fields.tried(tx, CODE, [DOCUMENT, GIFT])
         with pytest.raises(Invalid):
-            await fields.tried(tx, CODE, [FieldRule(to="nothing", source="note")], "America/Sao_Paulo")
+            await fields.tried(tx, CODE, [FieldRule(to="nothing", source="note")])
     assert [each.told.order.id for each in found] == ["1002", "1001"]
     assert [each.text() for each in found[0].applied.failed] == ["rule 1, buyer.document: attributes.cpf is missing."]
     assert [(g.to, g.value, g.was) for g in found[1].applied.given] == [("buyer.document", "52998224725", "")]

@@ -40,7 +40,10 @@ def test_a_pix_lives_for_minutes_or_as_long_as_its_code_says_and_a_little_longer
         (date(2026, 11, 26), date(2026, 11, 30)),  # Thursday: Friday, Monday
         (date(2026, 11, 28), date(2026, 12, 2)),  # Saturday: paid on Monday
         (date(2026, 12, 24), date(2026, 12, 29)),  # over Christmas, a Friday
-        (date(2026, 12, 31), date(2027, 1, 5)),  # over New Year
+        (date(2026, 12, 30), date(2027, 1, 5)),  # over New Year: the day before it serves nobody
+        (date(2026, 12, 31), date(2027, 1, 6)),  # the last working day of the year: paid on Monday, 4 January
+        (date(2027, 12, 30), date(2028, 1, 4)),  # a Friday
+        (date(2028, 12, 29), date(2029, 1, 4)),  # the last working day is a Friday, the 29th
         (date(2027, 2, 5), date(2027, 2, 11)),  # Friday before Carnival: Ash Wednesday, Thursday
         (date(2027, 2, 8), date(2027, 2, 12)),  # Carnival's Monday: paid on Ash Wednesday
         (date(2027, 5, 26), date(2027, 5, 31)),  # over Corpus Christi, a Thursday

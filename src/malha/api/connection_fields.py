@@ -135,8 +135,7 @@ async def try_field_rules(work: Work, code: str, data: TryFieldRules) -> list[Fi
 
     Values are hidden from those who may not read orders, and of who somebody is from those who may not see it in full.
     """
-    zone = work.services.settings.timezone
-    tried = await fields.tried(work.tx, code, data.rules, zone, data.most)
+    tried = await fields.tried(work.tx, code, data.rules, data.most)
     return [
         FieldsTried(
             order=each.told.order.id,

@@ -31,7 +31,7 @@ from malha.inventory.sync.model import (
     ZeroRule,
 )
 from malha.inventory.sync.receiving import Statement
-from malha.network import sites
+from malha.network import retailer, sites
 from malha.platform import audit, paging
 from malha.platform.db import Tx
 from malha.platform.flaws import Flaw, refuse
@@ -304,7 +304,7 @@ async def source_trend(
     found = await reads.source(work.tx, code)
     place = sources.places_of(found, [location])[0] if location else None
     since = (await work.tx.now()) - timedelta(days=days)
-    rows = await reads.trend(work.tx, found.id, since, work.services.settings.timezone, place)
+    rows = await reads.trend(work.tx, found.id, since, (await retailer.zone(work.tx)).key, place)
     return [TrendDay(day.isoformat(), said, off, more, fewer) for day, said, off, more, fewer in rows]
 
 

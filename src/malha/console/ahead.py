@@ -121,7 +121,7 @@ async def waiting_export(request: Request[Any, Any, Any]) -> Stream:
             row.order_number, row.channel, _(words.STATUS[row.status].word), row.line, row.sku, row.name, row.quantity,
             _(CLAIM[row.state].word), source_of(row.kind, row.source_number), row.supplier, row.location,
             row.eta.isoformat() if row.eta else None,
-            render.promised_day(row.promised_at, row.to_state).isoformat() if row.promised_at else None,
+            render.day_for(row, row.promised_at).isoformat() if row.promised_at else None,
             render.local(row.since).isoformat(sep=" ", timespec="minutes"),
         ]  # fmt: skip
 

@@ -548,7 +548,9 @@ def _record(p: ParkedKey, order: OrderAtRisk | None, due: datetime | None, held:
         name=f"#{order.number}",
         href=f"/orders/{order.number}",
         who=order.buyer_name or _("Name not given"),
-        due=render.due_text(deadline, promise=due is None, state=order.state) if deadline else "",
+        due=render.due_text(deadline, promise=due is None, state=order.state, fetched_in=order.pickup_zone)
+        if deadline
+        else "",
         due_class=render.lateness(deadline) if deadline else "",
         total=i18n.money(order.total, order.currency),
         waiting=p.waiting,

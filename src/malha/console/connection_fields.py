@@ -18,6 +18,7 @@ from malha.channels.connecting.fields import Tried
 from malha.console import export, filling, grids, meanwhile, render, shell, uploads, web
 from malha.console.filling import Filled
 from malha.console.grids import Cell, Texts, chosen
+from malha.network import retailer
 from malha.platform.db import Tx
 from malha.platform.flaws import Flaw, Invalid
 from malha.platform.i18n import N_, _, n_
@@ -181,7 +182,7 @@ async def _page(
     around = await shell.around(tx, request, "connections")
     found = await service.connection_of(tx, code)
     rules = (await fields.newest(tx, [found.id]))[found.id]
-    zone = request.app.state.services.settings.timezone
+    zone = (await retailer.zone(tx)).key
     if rows is None:
         rows = grids.with_spare([texts_of(rule) for rule in rules.rules])
     told = await field_reads.told(tx, found.id, fields.TRIED)
@@ -243,8 +244,7 @@ async def fields_save(request: Asking, code: FromPath[str]) -> Response[Any]:
     try:
         if read.text("act", 10) == "try":
             async with web.reading(request) as tx:
-                zone = request.app.state.services.settings.timezone
-                tried = await fields.tried(tx, code, rules, zone)
+                tried = await fields.tried(tx, code, rules)
                 page = await _page(tx, request, code, given or [Texts()], tried=tried)
             page["version"] = read.version()
             answer = render.html("connections/fields.html", **page)

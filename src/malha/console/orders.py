@@ -309,7 +309,9 @@ def _row_view(row: OrderRow, due: datetime | None, waiting: payments.Waiting | N
         tags=row.tags,
         sign=_sign(row),
         where=_where(row, waiting),
-        due="" if closed or deadline is None else render.due_text(deadline, promise=due is None, state=row.state),
+        due=""
+        if closed or deadline is None
+        else render.due_text(deadline, promise=due is None, state=row.state, fetched_in=row.pickup_zone),
         due_class="" if closed or deadline is None else render.lateness(deadline),
         total=reads.came_to(row),
         currency=row.currency,
@@ -498,8 +500,8 @@ COLUMNS = (
 
 
 def _export_row(row: OrderRow) -> list[Any]:
-    promised = render.promised_day(row.promised_at, row.state) if row.promised_at else None
-    complete = render.promised_day(row.complete_at, row.state) if row.complete_at else None
+    promised = render.promised_day(row.promised_at, row.state, row.pickup_zone) if row.promised_at else None
+    complete = render.promised_day(row.complete_at, row.state, row.pickup_zone) if row.complete_at else None
     return [
         row.number, row.external_id, row.channel, row.placed_at, _(words.STATUS[row.status].word),
         ", ".join(_(words.HOLD.get(kind, kind)) for kind in row.holds), row.buyer_name, row.city, row.state,

@@ -133,8 +133,8 @@ def late_by(row: Broken) -> int:
 
     To be ready for pickup is promised by the hour, so that it can be late on its day: 0.
     """
-    done = render.promised_day(row.done_at or now(), row.to_state)
-    return max(0 if row.method == "pickup" else 1, (done - render.promised_day(row.promised_at, row.to_state)).days)
+    done = render.day_for(row, row.done_at or now())
+    return max(0 if row.method == "pickup" else 1, (done - render.day_for(row, row.promised_at)).days)
 
 
 def lateness(row: Broken) -> str:
@@ -147,8 +147,8 @@ def lateness(row: Broken) -> str:
 def promised_for(row: Broken) -> str:
     """Return what was promised: a day, or the moment by which goods are ready for pickup."""
     if row.method == "pickup":
-        return render.moment(row.promised_at)
-    return render.short_date(render.promised_day(row.promised_at, row.to_state))
+        return render.moment(row.promised_at, row.pickup_zone)
+    return render.short_date(render.day_for(row, row.promised_at))
 
 
 async def _page(tx: Tx, request: Request[Any, Any, Any], asked: Asked) -> dict[str, Any]:
@@ -207,7 +207,7 @@ async def promises_page(request: Request[Any, Any, Any]) -> Response[str]:
         may=around.may,
         page=page,
         percent=i18n.percent,
-        promised_day=render.promised_day,
+        day_for=render.day_for,
     )
 
 
@@ -237,8 +237,8 @@ async def promises_export(request: Request[Any, Any, Any]) -> Stream:
     def cells(row: Broken) -> list[Any]:
         return [
             row.number, row.channel, row.location, _(METHOD_WORDS[row.method]), row.service, row.to_state,
-            row.placed_at, render.promised_day(row.promised_at, row.to_state),
-            None if row.present_at is None else render.promised_day(row.present_at, row.to_state),
+            row.placed_at, render.day_for(row, row.promised_at),
+            None if row.present_at is None else render.day_for(row, row.present_at),
             row.due_at, row.shipped_at, row.done_at, late_by(row),
         ]  # fmt: skip
 

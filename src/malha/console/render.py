@@ -8,7 +8,7 @@ language and zone.
 from datetime import date, datetime, timedelta
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import MediaType, Response
@@ -60,6 +60,23 @@ def promised_day(at: datetime, state: str | None, fetched_in: str | None = None)
     return rules.day_promised(at, None if fetched_in else state, fetched_in or i18n.current_zone())
 
 
+class Promised(Protocol):
+    """A row of something that is promised."""
+
+    @property
+    def to_state(self) -> str | None:
+        """Return the state it is sent to."""
+
+    @property
+    def pickup_zone(self) -> str | None:
+        """Return the time zone it is fetched in; none where it is sent."""
+
+
+def day_for(row: Promised, at: datetime) -> date:
+    """Return the day that an instant is on where a row's goods go or are fetched; see `promised_day`."""
+    return promised_day(at, row.to_state, row.pickup_zone)
+
+
 def promise_text(at: datetime, state: str | None, fetched_in: str | None = None) -> str:
     """Return the day a promise means, as people say it."""
     return i18n.day(promised_day(at, state, fetched_in), local(now()).date())
@@ -71,16 +88,16 @@ def lateness(due: datetime) -> str:
     return "m-late" if due < at else "m-soon" if due - at < SOON else ""
 
 
-def due_text(due: datetime, *, promise: bool = False, state: str | None = None) -> str:
+def due_text(due: datetime, *, promise: bool = False, state: str | None = None, fetched_in: str | None = None) -> str:
     """Return a deadline: `42 min late` past it, `17:00` today, else the day.
 
-    A promise is a day, not a minute; `state` is where its goods go.
+    A promise is a day, not a minute; `state` is where its goods go, `fetched_in` the zone they are fetched in.
     """
     at = now()
     if due < at:
         return _("{time} late", time=span(at - due))
     if promise:
-        return promise_text(due, state)
+        return promise_text(due, state, fetched_in)
     return clock(due) if local(due).date() == local(at).date() else day(due)
 
 

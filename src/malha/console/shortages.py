@@ -117,7 +117,7 @@ def _row(order: ShortOrder, ways: Sequence[Suggestion], actor: Actor) -> Row:
         order=order,
         tried=[_tried(order, x) for x in order.tried],
         steps=[_step(x) for x in order.steps],
-        due=render.due_text(at, promise=True, state=order.ship_state) if at else "",
+        due=render.due_text(at, promise=True, state=order.ship_state, fetched_in=order.pickup_zone) if at else "",
         due_class=render.lateness(at) if at else "",
         buttons=[_button(order, way) for way in ways if actor.may(shortfalls.NEEDS.get(way.way, "orders:write"))],
     )

@@ -47,8 +47,8 @@ def asked_of(query: Mapping[str, str]) -> Asked:
 def said(row: SlipRow, at: datetime) -> str:
     """Return a day as it is promised or expected; of what is fetched, the hour."""
     if row.method == "pickup":
-        return render.moment(at)
-    return render.calendar_day(render.promised_day(at, row.to_state))
+        return render.moment(at, row.pickup_zone)
+    return render.calendar_day(render.day_for(row, at))
 
 
 def lateness(row: SlipRow) -> str:
@@ -65,8 +65,8 @@ def days_late(row: SlipRow) -> int | None:
     """Return by how many calendar days an order would be late; None: no day can be said."""
     if row.expected_at is None:
         return None
-    expected = render.promised_day(row.expected_at, row.to_state)
-    return (expected - render.promised_day(row.promised_at, row.to_state)).days
+    expected = render.day_for(row, row.expected_at)
+    return (expected - render.day_for(row, row.promised_at)).days
 
 
 @get(PATH, opt={"permission": SEE})
@@ -162,9 +162,9 @@ async def slipping_export(request: Request[Any, Any, Any]) -> Stream:
     )
 
     def cells(row: SlipRow) -> list[Any]:
-        expected = None if row.expected_at is None else render.promised_day(row.expected_at, row.to_state)
+        expected = None if row.expected_at is None else render.day_for(row, row.expected_at)
         return [
-            row.number, row.channel, row.buyer_name, render.promised_day(row.promised_at, row.to_state), expected,
+            row.number, row.channel, row.buyer_name, render.day_for(row, row.promised_at), expected,
             days_late(row), _(SLIP_WORDS[Slip(row.reason)]), row.location_name, row.to_state, row.found_at, row.told,
         ]  # fmt: skip
 

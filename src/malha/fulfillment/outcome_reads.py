@@ -7,7 +7,7 @@ from typing import Annotated, LiteralString
 import msgspec
 from msgspec import Meta
 
-from malha.ordering.promised_days import ends
+from malha.ordering.promised_days import ends, fetched_in
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
 
@@ -42,6 +42,7 @@ GROUP BY GROUPING SETS ((), (week), (service_id), (location_id), (to_state))
 # The same promises one by one, those that were not kept, the latest promised day first, from behind a place.
 BROKEN: LiteralString = f"""
 SELECT p.work_id, o.number, c.name AS channel, l.name AS location, s.name AS service, p.method, p.to_state,
+       {fetched_in("o")} AS pickup_zone,
        p.placed_at, p.promised_at, p.present_at, p.due_at, p.shipped_at, p.done_at
 FROM promise_outcome p
 JOIN sales_order o ON o.id = p.order_id
@@ -150,6 +151,7 @@ class Broken(msgspec.Struct, frozen=True, kw_only=True):
     service: str | None
     method: str
     to_state: str | None
+    pickup_zone: Annotated[str | None, Meta(description="The time zone it is fetched in; none if it is sent.")]
     placed_at: datetime
     promised_at: datetime
     present_at: datetime | None

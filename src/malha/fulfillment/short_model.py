@@ -97,6 +97,7 @@ class ShortOrder(msgspec.Struct, frozen=True, kw_only=True):
     pickup_location_id: int | None
     merge_location_id: int | None
     ship_state: str | None
+    pickup_zone: str | None  # the time zone it is fetched in
     buyer: str
     total: int
     currency: str

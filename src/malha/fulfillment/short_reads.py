@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from malha.fulfillment.short_model import ReroutePolicy, ShortOrder
+from malha.ordering.promised_days import fetched_in
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
 from malha.platform.text import literal
@@ -65,8 +66,10 @@ SHORT_ORDERS = (
     _LACKING
     + """
 SELECT o.id AS order_id, o.number, o.placed_at, o.promised_at, h.name AS channel, o.channel_id, o.customer_group,
-       o.method, o.service_id, o.pickup_location_id, o.merge_location_id, o.ship_state, o.buyer_name AS buyer, o.total,
-       o.currency, o.decisions, o.lines,
+       o.method, o.service_id, o.pickup_location_id, o.merge_location_id, o.ship_state,
+       """
+    + fetched_in("o")
+    + """ AS pickup_zone, o.buyer_name AS buyer, o.total, o.currency, o.decisions, o.lines,
        coalesce((SELECT array_agg(x.kind ORDER BY x.kind) FROM order_hold x
                  WHERE x.order_id = o.id AND x.resolved_at IS NULL), '{}') AS holds,
        coalesce((SELECT sum(u.quantity) FROM order_unit u

@@ -1,9 +1,12 @@
 """Orders whose goods have not left and that are promised for a day to come; and those that cannot keep it."""
 
 from datetime import datetime
+from typing import Annotated, LiteralString
 
 import msgspec
+from msgspec import Meta
 
+from malha.ordering.promised_days import fetched_in
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
 from malha.promising.slipping import Part, Slip
@@ -99,10 +102,11 @@ SELECT o.promised_at, o.id FROM (
 
 # By the index on the promised day, the soonest first; who sees some locations only sees parcels of these: one unit
 # there is enough, found by the order (LIMIT keeps the planner from hashing all units).
-SLIPPING = """
+SLIPPING: LiteralString = f"""
 SELECT s.order_id, o.number, c.name AS channel, s.found_at, s.promised_at, s.expected_at, s.lines::int[] AS lines,
        s.reason, l.code AS location, l.name AS location_name, o.buyer_name, o.method,
-       CASE WHEN o.method = 'ship' THEN o.ship_state END AS to_state, o.total, o.currency,
+       CASE WHEN o.method = 'ship' THEN o.ship_state END AS to_state, {fetched_in("o")} AS pickup_zone,
+       o.total, o.currency,
        (SELECT count(DISTINCT made_at)::int FROM order_promise p
         WHERE p.order_id = s.order_id AND p.made_by = 'system' AND p.former_at IS NOT NULL) AS told
 FROM promise_slip s
@@ -156,6 +160,7 @@ class SlipRow(msgspec.Struct, frozen=True, kw_only=True):
     buyer_name: str | None
     method: str
     to_state: str | None
+    pickup_zone: Annotated[str | None, Meta(description="The time zone it is fetched in; none if it is sent.")]
     total: int
     currency: str
     told: int  # promises the system has made anew for it

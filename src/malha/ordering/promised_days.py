@@ -45,6 +45,11 @@ def complete_at(order: LiteralString) -> LiteralString:
     )
 
 
+def fetched_in(order: LiteralString) -> LiteralString:
+    """Return in SQL the time zone an order is fetched in, of a row by its alias; NULL of one that is delivered."""
+    return f"(SELECT l.timezone FROM location l WHERE l.id = {order}.pickup_location_id AND {order}.method = 'pickup')"
+
+
 def is_over(promised_at: LiteralString) -> LiteralString:
     """Return the condition in SQL that a promise is over; the column's index finds what may be."""
     return f"({promised_at} < now() AND {ends(promised_at)} < now())"

@@ -15,7 +15,7 @@ from psycopg import sql
 
 from malha.ordering.finding_reads import find
 from malha.ordering.model import OrderDetails, OrderStatus
-from malha.ordering.promised_days import complete_at, is_over
+from malha.ordering.promised_days import complete_at, fetched_in, is_over
 from malha.platform.db import Tx
 from malha.platform.ids import UUID, first_id
 from malha.platform.parking import ParkedKey
@@ -122,6 +122,7 @@ class OrderRow(msgspec.Struct, frozen=True, kw_only=True):
     buyer_name: str
     city: str | None
     state: str | None
+    pickup_zone: str | None  # the time zone it is fetched in
     promised_at: datetime | None  # the first day that is still to be kept
     complete_at: datetime | None  # by when all of it is there
     release_after: datetime
@@ -279,7 +280,8 @@ class Counts(msgspec.Struct, frozen=True):
 _ROWS: LiteralString = f"""
 SELECT p.id, p.number, p.external_id, c.name AS channel, c.code AS channel_code, p.placed_at, p.status, p.currency,
        p.total, p.cancelled_total, p.method, p.buyer_name, p.ship_to ->> 'city' AS city, p.ship_state AS state,
-       p.promised_at, {complete_at("p")} AS complete_at, p.release_after, p.seq AS version,
+       {fetched_in("p")} AS pickup_zone, p.promised_at, {complete_at("p")} AS complete_at, p.release_after,
+       p.seq AS version,
        coalesce(u.units, '{{}}'::jsonb) AS units, coalesce(l.locations, '{{}}'::text[]) AS locations,
        coalesce(l.location_codes, '{{}}'::text[]) AS location_codes,
        coalesce(h.holds, '{{}}'::text[]) AS holds, coalesce(t.tags, '{{}}'::text[]) AS tags, p.sort_key
@@ -300,7 +302,8 @@ LEFT JOIN LATERAL (SELECT array_agg(tag ORDER BY key) AS tags FROM order_tag WHE
 """
 _PAGE_COLUMNS: LiteralString = (
     "SELECT o.id, o.number, o.external_id, o.channel_id, o.placed_at, o.status, o.currency, o.total, "
-    "o.cancelled_total, o.method, o.buyer_name, o.ship_to, o.ship_state, o.promised_at, o.release_after, o.seq, "
+    "o.cancelled_total, o.method, o.buyer_name, o.ship_to, o.ship_state, o.pickup_location_id, o.promised_at, "
+    "o.release_after, o.seq, "
 )
 _OPEN: LiteralString = "o.status NOT IN ('delivered', 'cancelled')"  # spelled as in the partial index
 

@@ -2,22 +2,25 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from typing import Annotated, LiteralString
 
 import msgspec
+from msgspec import Meta
 
 from malha.ordering.model import OrderStatus
+from malha.ordering.promised_days import fetched_in
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
 from malha.platform.text import literal
 
 # From the claims, which are few beside the orders: by the index on the queue where a SKU is named. A keyset on the
 # place in the queue.
-WAITING = """
+WAITING: LiteralString = f"""
 SELECT c.id, c.order_id, o.number AS order_number, o.status, h.name AS channel, c.line, c.sku_id, v.sku,
        v.name, c.quantity, c.state, c.since, s.kind, coalesce(i.number, t.number) AS source_number,
        coalesce(i.supplier, f.code) AS supplier, l.code AS location, l.name AS location_name, s.eta,
        coalesce(p.promised_at, o.promised_at) AS promised_at,
-       CASE WHEN o.method = 'ship' THEN o.ship_state END AS to_state
+       CASE WHEN o.method = 'ship' THEN o.ship_state END AS to_state, {fetched_in("o")} AS pickup_zone
 FROM supply_claim c
 JOIN sales_order o ON o.id = c.order_id
 JOIN channel h ON h.id = o.channel_id
@@ -70,6 +73,7 @@ class WaitingRow(msgspec.Struct, frozen=True):
     eta: date | None
     promised_at: datetime | None
     to_state: str | None
+    pickup_zone: Annotated[str | None, Meta(description="The time zone it is fetched in; none if it is sent.")]
 
 
 class WaitingWanted(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,8 +1,8 @@
 """How long an order keeps its stock while it waits for money: pure rules over terms and tenders.
 
 A PIX code lives for minutes. A boleto is paid until the end of its due date and reaches the bank business days later
-(neither Brazil's national holidays are, nor what banks alone keep, as Carnival). What says nothing itself lives as long
-as the retailer's term for it.
+(neither Brazil's national holidays are, nor what banks alone keep, as Carnival and the last working day of a year).
+What says nothing itself lives as long as the retailer's term for it.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -117,9 +117,14 @@ def _bank_day(day: date) -> date:
 
 @lru_cache(maxsize=16)
 def _closed_in(year: int) -> frozenset[date]:
-    """Return the days on which banks alone do not work: Carnival's Monday and Tuesday, and Corpus Christi."""
-    easter = _easter(year)
-    return frozenset({easter - 48 * _DAY, easter - 47 * _DAY, easter + 60 * _DAY})
+    """Return the days on which banks alone are shut: Carnival's two, Corpus Christi, the last working day of the year.
+
+    On that last one they serve nobody, and what is due then is paid in the new year.
+    """
+    easter, last = _easter(year), date(year, 12, 31)
+    while last.weekday() >= SATURDAY:
+        last -= _DAY
+    return frozenset({easter - 48 * _DAY, easter - 47 * _DAY, easter + 60 * _DAY, last})
 
 
 def _easter(year: int) -> date:

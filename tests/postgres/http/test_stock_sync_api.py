@@ -5,9 +5,10 @@ import io
 import json
 import sys
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
@@ -15,8 +16,11 @@ from tests_http import Shop
 from xlsxwriter import Workbook
 
 from malha.inventory.sync import applying
+from malha.network import retailer
+from malha.network.model import RetailerDraft
 from malha.platform import jobs
 from malha.platform.ids import UUID
+from malha.testing.builders import in_days
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -237,3 +241,15 @@ async def test_who_is_limited_to_a_location_states_nothing_elsewhere(stated: Sho
     said = await stated.http.post("/v1/stock/deltas", json={"source": "ERP", "rows": [row]}, headers=stated.headers)
     assert said.json()["rows"][0]["outcome"] == "unknown_location"
     assert (await stated.http.get("/v1/stock/drift", headers=stated.headers)).json()["items"] == []
+
+
+async def test_the_trend_of_a_source_has_the_retailers_days(stated: Shop) -> None:
+    await put(stated, b"sku;location;on_hand\nS1;L1;13\nS2;L1;6\n", 1)
+    day = in_days(-5)
+    at = datetime.combine(day, time(23, 30), ZoneInfo("America/Rio_Branco"))  # the next day of the installation
+    async with stated.database.transaction() as tx:
+        draft = RetailerDraft(name="Loja", timezone="America/Rio_Branco")
+        await retailer.change(tx, draft, (await retailer.current(tx)).version)
+        await tx.execute("UPDATE stock_snapshot SET as_of = %s", (at,))
+    trend = (await stated.http.get("/v1/stock/sources/ERP/trend", headers=stated.headers)).json()
+    assert [each["day"] for each in trend] == [day.isoformat()]

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -23,6 +22,7 @@ from malha.channels.contract import (
 from malha.channels.partners import list_reads as partner_lists
 from malha.channels.partners import reads as partners
 from malha.channels.partners.list_reads import FileRow
+from malha.network import retailer
 from malha.platform.clock import now
 from malha.platform.errors import MalhaError
 from malha.platform.i18n import N_, Phrase, Word, translate
@@ -230,8 +230,9 @@ async def _summary(runtime: Runtime, connection: Linked) -> Finding:
         source = line.connector
         if not isinstance(source, SummarySource):
             return Finding("summary", True, [Phrase(N_("it counts none: lost webhooks show only by reading"))])
-        zone = runtime.settings.timezone
-        found = await source.summarise(line.ctx, now().astimezone(ZoneInfo(zone)).date(), zone)
+        async with runtime.db.transaction() as tx:
+            zone = await retailer.zone(tx)
+        found = await source.summarise(line.ctx, now().astimezone(zone).date(), zone.key)
     except (ChannelError, MalhaError) as error:
         return Finding("summary", False, [_of_error(error)])
     return Finding("summary", True, [Phrase(N_("orders today: {orders}"), {"orders": found.orders})])

@@ -7,7 +7,6 @@ sent: so a product that was added or mapped meanwhile is found when a person sen
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -24,6 +23,7 @@ from malha.channels.contract import (
     ExtBuyer,
     ShipmentPush,
 )
+from malha.network import retailer
 from malha.platform.db import Tx
 from malha.platform.subscribers import Recorded
 
@@ -141,7 +141,7 @@ def is_of_sale(op: Op) -> bool:
     return op.entity.startswith(f"{ENTITY}:")
 
 
-async def document_of(tx: Tx, connection: Linked, op: Op, zone: str) -> Document | None:
+async def document_of(tx: Tx, connection: Linked, op: Op) -> Document | None:
     """Return a queued document as the ERP is given it; None: it refers to a sale that the ERP does not have yet."""
     posting = msgspec.convert(op.payload, Posting, strict=False)  # lines are numbers, which JSON's keys are not
     order_id = _order_of(op)
@@ -152,7 +152,7 @@ async def document_of(tx: Tx, connection: Linked, op: Op, zone: str) -> Document
     lines = _lines(posting, booked.lines)
     freight = posting.freight * booked.order.shipping_total
     order = booked.order
-    where = ZoneInfo(zone)
+    where = await retailer.zone(tx)  # whoever runs the installation, the books are the retailer's
     return Document(
         kind=posting.kind,
         number=str(order.number) if posting.n == 1 else f"{order.number}-{posting.n}",

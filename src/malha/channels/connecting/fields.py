@@ -15,6 +15,7 @@ from malha.channels.connecting.field_reads import RuleSet, Told
 from malha.channels.connecting.field_rules import Applied, Failed, FieldRule
 from malha.channels.connecting.service import connection_of
 from malha.channels.contract import ExtOrder
+from malha.network import retailer
 from malha.platform import audit
 from malha.platform.db import Tx
 from malha.platform.flaws import refuse
@@ -96,7 +97,7 @@ async def restore(tx: Tx, code: str, number: int, version: int) -> tuple[int, in
     return await put(tx, code, former.rules, version)
 
 
-async def tried(tx: Tx, code: str, rules: Sequence[FieldRule], zone: str, most: int = TRIED) -> list[Tried]:
+async def tried(tx: Tx, code: str, rules: Sequence[FieldRule], most: int = TRIED) -> list[Tried]:
     """Return what the orders that the channel told last would have got by rules; nothing is written.
 
     Raises:
@@ -106,4 +107,5 @@ async def tried(tx: Tx, code: str, rules: Sequence[FieldRule], zone: str, most: 
     found = await connection_of(tx, code)
     refuse(field_rules.check(rules))
     orders = await field_reads.told(tx, found.id, min(most, MOST_TRIED))
+    zone = (await retailer.zone(tx)).key
     return [Tried(each, field_rules.apply(rules, each.order, zone)) for each in orders]

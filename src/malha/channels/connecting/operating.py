@@ -131,7 +131,7 @@ async def _turn(runtime: Runtime, connection: Linked, settle_s: float) -> tuple[
         if not await tx.value(reads.LISTINGS_UNDER_WAY, {"id": connection.id}):
             listings = await _take(tx, connection, {OpKind.PUT_LISTING}, min(limits.batch, LISTINGS_AT_ONCE))
     line.wire.settles = True
-    turn = _Turn(runtime.db, line, settle_s, runtime.settings.timezone)
+    turn = _Turn(runtime.db, line, settle_s)
     tasks: list[Task] = [partial(turn.one, op) for op in single]
     if prices:
         tasks.append(partial(turn.together, partial(turn.prices, kept=kept), prices))
@@ -174,9 +174,8 @@ def _op(row: _Taken) -> Op:
 class _Turn:
     """What one worker tells one peer now."""
 
-    def __init__(self, db: Database, line: Line, settle_s: float, zone: str) -> None:
+    def __init__(self, db: Database, line: Line, settle_s: float) -> None:
         self._db = db
-        self._zone = zone
         self._line = line
         self._settle_s = settle_s
 
@@ -217,7 +216,7 @@ class _Turn:
         """Return what the peer is told; None: it refers to a sale that is not there yet."""
         if op.kind is OpKind.POST_DOCUMENT:
             async with self._db.transaction() as tx:
-                return await documenting.document_of(tx, self._line.connection, op, self._zone)
+                return await documenting.document_of(tx, self._line.connection, op)
         if op.kind is OpKind.PUSH_SHIPMENT and documenting.is_of_sale(op):
             async with self._db.transaction() as tx:
                 return await documenting.shipment_of(tx, self._line.connection, op)

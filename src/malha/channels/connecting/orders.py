@@ -22,6 +22,7 @@ from malha.intake.errors import OrderDiffers
 from malha.intake.gate import Gate
 from malha.intake.model import NewOrder
 from malha.network import reads as network
+from malha.network import retailer
 from malha.ordering import details
 from malha.ordering import reads as order_reads
 from malha.ordering import service as ordering
@@ -118,9 +119,8 @@ async def _known(runtime: Runtime, connection: Linked, order: ExtOrder) -> _New 
                 return InboxState.STALE
         if known is None and order.sent and not await _exists(tx, connection, order):
             raise Parked("refused", "some of it left before it came here: here it would be sent again")
-        ruled = fields.ruled(
-            (await fields.newest(tx, [connection.id]))[connection.id], order, runtime.settings.timezone
-        )
+        rules = (await fields.newest(tx, [connection.id]))[connection.id]
+        ruled = fields.ruled(rules, order, (await retailer.zone(tx)).key)
         if known is None:
             refuse_unfilled(ruled)
         words, found = await _understood(tx, connection, ruled.order, first=known is None)

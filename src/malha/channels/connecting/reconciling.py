@@ -16,6 +16,7 @@ from malha.channels.connecting import documenting, inbox, reads, registry, write
 from malha.channels.connecting.model import Linked, Status
 from malha.channels.connecting.runtime import Runtime
 from malha.channels.contract import ChannelError, DaySummary, DocumentSink, InboxEvent, SummarySource, Trust
+from malha.network import retailer
 from malha.platform.clock import now
 from malha.platform.db import Tx
 from malha.platform.errors import MalhaError
@@ -34,7 +35,7 @@ async def compare_all(runtime: Runtime, days: int = DAYS) -> int:
     """Compare the last days of every active connection; return how many days differed."""
     async with runtime.db.transaction() as tx:
         linked = [c for c in await reads.all_linked(tx) if c.status == Status.ACTIVE]
-    today = now().astimezone(ZoneInfo(runtime.settings.timezone)).date()
+        today = await retailer.day_of(tx, now())
     differed = 0
     for connection in linked:
         for back in range(days):
@@ -62,7 +63,7 @@ async def compare_orders(runtime: Runtime, connection: Linked, day: date) -> lis
         return []
     line = runtime.line(connection)
     line.wire.aside = True
-    zone = runtime.settings.timezone
+    zone = await _zone(runtime)
     theirs = await line.call(lambda: connector.summarise(line.ctx, day, zone))
     asked = {"connection_id": connection.id, "channel_id": connection.channel_id, **_bounds(day, zone)}
     given = {id_: amount for id_, amount in (theirs.refunds or {}).items() if amount}
@@ -99,7 +100,7 @@ async def compare_documents(runtime: Runtime, connection: Linked, day: date) -> 
         return []
     line = runtime.line(connection)
     line.wire.aside = True
-    zone = runtime.settings.timezone
+    zone = await _zone(runtime)
     theirs = await line.call(lambda: connector.summarise_documents(line.ctx, day, zone))
     said = documenting.rules_of(connection)
     asked = {
@@ -117,6 +118,12 @@ async def compare_documents(runtime: Runtime, connection: Linked, day: date) -> 
     if differing or not _agree(ours, theirs):
         log.warning("documents_differ", connection=connection.code, day=day.isoformat(), differing=differing[:20])
     return differing
+
+
+async def _zone(runtime: Runtime) -> str:
+    """Return by whose clock days are counted on both sides: the retailer's."""
+    async with runtime.db.transaction() as tx:
+        return (await retailer.zone(tx)).key
 
 
 def _bounds(day: date, zone: str) -> dict[str, datetime]:

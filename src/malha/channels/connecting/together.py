@@ -21,6 +21,7 @@ from malha.intake.errors import Overloaded
 from malha.intake.gate import Gate
 from malha.intake.model import NewOrder, Placed
 from malha.network import reads as network
+from malha.network import retailer
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
 
@@ -49,7 +50,7 @@ async def take(runtime: Runtime, gate: Gate, taken: Sequence[Came], linked: Mapp
         plain = _readable(taken, linked)
         async with runtime.db.transaction() as tx:
             plain, stale = await _unknown(tx, plain)
-            plain = await _mapped(tx, plain, runtime.settings.timezone)
+            plain = await _mapped(tx, plain)
         ended |= await _end(runtime, stale, InboxState.STALE)
         placed = await _placed(gate, plain)
         ended |= await _end(runtime, placed, InboxState.DONE)
@@ -88,13 +89,14 @@ async def _unknown(tx: Tx, plain: Sequence[_Plain]) -> tuple[list[_Plain], list[
     return fresh, stale
 
 
-async def _mapped(tx: Tx, plain: Sequence[_Plain], zone: str) -> list[_Plain]:
+async def _mapped(tx: Tx, plain: Sequence[_Plain]) -> list[_Plain]:
     """Return those whose words and lines make an order, with that order."""
     if not plain:
         return []
     own = orders.own_words(await network.services(tx))
     mapped = await reads.methods_of(tx, sorted({p.connection.id for p in plain}))
     ruling = await fields.newest(tx, sorted({p.connection.id for p in plain}))
+    zone = (await retailer.zone(tx)).key
     found = await orders.skus_of(tx, [(p.connection, p.order) for p in plain])
     good = []
     for each, skus in zip(plain, found, strict=True):
