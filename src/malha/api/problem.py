@@ -212,6 +212,8 @@ def told(request: Request[Any, Any, Any], error: Exception) -> MalhaError:
             _log.error("request_failed", request_id=request_id, method=scope["method"], path=path, exc_info=error)
         case DatabaseFull() | DatabaseReadOnly() | DatabaseExhausted():
             _log.error("database_refuses", request_id=request_id, path=path, code=refusal.code, error=str(error))
+        case errors.Unavailable() if request.app.state.services.database.is_away:
+            pass  # that it is away was logged once, and this request has a line that says `unavailable`
         case errors.Unavailable() | errors.ValueRefused() | errors.ConstraintRefused():
             cause = _without_values(error)
             _log.warning("request_refused", request_id=request_id, path=path, code=refusal.code, error=cause)

@@ -82,6 +82,12 @@ def configure(
     # Libraries that say at "info" what belongs to "debug".
     for name in ("procrastinate", "psycopg.pool", "asyncio", "_granian", "httpx"):
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level) if level != "debug" else logging.DEBUG)
+    logging.getLogger("psycopg.pool").addFilter(_is_news)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Tell whether a line of psycopg's pool says more than `platform.db` says once: it writes one for each attempt."""
+    return not str(record.msg).startswith(("error connecting in", "reconnection attempt in", "discarding closed "))
 
 
 class _Handler(logging.StreamHandler[Any]):
