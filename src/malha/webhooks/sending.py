@@ -424,7 +424,11 @@ async def _stop_if_hopeless(tx: Tx, endpoint: Endpoint, tried: Sequence[Outcome]
 
 
 async def send_test(db: Database, sending: Sending, endpoint: Endpoint) -> Outcome:
-    """Send a test event now and return what became of it; it counts for nothing but is written down."""
+    """Send a test event now and return what became of it; it is written down.
+
+    Where it arrives after failures the address is rested from no longer, and what is in line goes at once: whoever
+    tests it has seen to it.
+    """
     moment = now()
     body = rendering.encode(
         {
@@ -441,7 +445,11 @@ async def send_test(db: Database, sending: Sending, endpoint: Endpoint) -> Outco
     )
     outcome = await sending.post(endpoint, id_, body)
     async with db.transaction() as tx:
+        held = await tx.maybe(Endpoint, writes.HOLD_ENDPOINT, {"id": endpoint.id})
         await _note_attempts(tx, endpoint.id, [outcome])
+        same = held is not None and held.url == endpoint.url
+        if same and outcome.delivered and await tx.value(writes.REST_NO_LONGER, {"id": endpoint.id}) is not None:
+            await tx.execute(writes.HURRY, {"id": endpoint.id})
     return outcome
 
 
