@@ -7,12 +7,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 import pytest
 from psycopg import OperationalError
+from psycopg.errors import DiskFull
 from psycopg_pool import PoolTimeout
 from structlog.testing import capture_logs
 
 from away import absence
+from malha.api import problem
 from malha.channels import pushing
 from malha.flows import order_to_cash
+from malha.intake.gate import Gate
 from malha.platform import jobs, logs, notices, rounds, sequencer, subscribers, tail
 from malha.platform.db import Database, Tx
 from malha.platform.eventlog import Recorded, Subscription
@@ -151,3 +154,40 @@ async def test_an_open_answer_ends_where_the_database_goes_and_fails_with_any_ot
     assert [piece async for piece in tail.while_there(broken(PoolTimeout("away")))] == [b"one"]
     with pytest.raises(ValueError, match="a defect"):
         [piece async for piece in tail.while_there(broken(ValueError("a defect")))]
+
+
+async def test_a_disk_that_is_full_is_one_line_of_the_gate_and_a_defect_is_told_each_time(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = Gate(database)
+    errors: list[Exception | None] = [
+        DiskFull("no room"),
+        DiskFull("no room"),
+        None,
+        ValueError("one"),
+        ValueError("two"),
+    ]
+
+    async def attempt(_batch: object) -> list[object]:
+        error = errors.pop(0)
+        if error is not None:
+            raise error
+        return []
+
+    monkeypatch.setattr(gate, "_attempt", attempt)
+    with capture_logs() as told:
+        while errors:
+            await gate._settle([])
+    await gate.close()
+    said = [(line["event"], "exc_info" in line) for line in told]
+    assert said == [("orders_wait", False), ("goes_on", False), ("batch_failed", True), ("batch_failed", True)]
+
+
+def test_that_the_database_refuses_is_told_once_a_minute_by_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    at = 1000.0
+    monkeypatch.setattr(problem.time, "monotonic", lambda: at)
+    extra: dict[str, object] = {}
+    told = [problem._is_to_be_told(extra, code) for code in ("database_full", "database_full", "database_read_only")]
+    assert told == [True, False, True]
+    at += problem.TOLD_EVERY_S
+    assert problem._is_to_be_told(extra, "database_full")

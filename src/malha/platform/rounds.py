@@ -67,11 +67,16 @@ class Rounds:
             self.done()
         elif not isinstance(error, Exception):
             return False
-        elif is_away(error) or _is_of(error, self._waited_out):
+        else:
+            self.met(error)
+        return True
+
+    def met(self, error: Exception) -> None:
+        """Tell of a failure, where a round is no block of code."""
+        if is_away(error) or _is_of(error, self._waited_out):
             self._wait(error)
         else:
             self._log.error(self._failed, exc_info=error, **self._facts)
-        return True
 
     def done(self) -> None:
         """Note that the work goes on, at the end of a round or amid it."""
