@@ -66,7 +66,7 @@ def _of_rounds(call: ast.Call) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     if not isinstance(call.func, ast.Name) or call.func.id not in {"Rounds", "tell"}:
         return
     said = {str(keyword.arg): _text(keyword.value) for keyword in call.keywords}
-    facts = tuple(name for name in said if name not in {"waits", "failed"})
+    facts = tuple(name for name in said if name not in {"waits", "failed", "also"})
     if call.func.id == "Rounds" and said.get("waits") and said.get("failed"):
         yield str(said["waits"]), "warning", ("error", *facts)
         yield str(said["failed"]), "error", (*facts, "exception")

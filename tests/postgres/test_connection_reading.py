@@ -13,7 +13,9 @@ from linked_world import CODE, Linked, linked
 from typer.testing import CliRunner
 
 from malha.channels import connectors
-from malha.channels.connecting import doctor, failures, pulling, reads, reconciling, service
+from malha.channels.connecting import doctor, failures, pulling, reads, reconciling, service, turns
+from malha.channels.connecting.model import Turn
+from malha.channels.contract import Page, Retryable
 from malha.cli import connector as command
 from malha.platform.i18n import speaking
 
@@ -96,6 +98,61 @@ async def test_a_channel_that_promises_more_and_gives_the_same_page_again_is_not
     assert (error, failed) == ("the channel promises more pages and gives the same one again", 1)
     await shop.handle()
     assert await shop.values("SELECT external_id FROM sales_order") == ["1001"]
+
+
+@pytest.mark.parametrize("at_once", [50, 4])  # more pages than the circle has, and fewer: it is found over turns
+async def test_a_channel_whose_pages_go_in_a_circle_is_not_asked_for_ever(
+    shop: Linked, at_once: int, monkeypatch: pytest.MonkeyPatch
+):
+    """A page of some channels leads back to an earlier one: A, B, C, D, E, A ..."""
+    monkeypatch.setattr(pulling, "PAGES", at_once)
+    circle = ["a", "b", "c", "d", "e"]
+    pages = {
+        cursor: {"orders": [shop.peer.sell(f"100{n}")], "cursor": circle[(n + 1) % len(circle)], "more": True}
+        for n, cursor in enumerate(circle)
+    }
+    shop.peer._orders = lambda query: (200, pages[query.get("cursor", "a")])
+    for _ in range(4):
+        await pulling.work(shop.runtime)
+        ((error, failed),) = await shop.rows("SELECT error, failures FROM connection_cursor WHERE stream = 'orders'")
+        if failed:
+            break
+    assert (error, failed) == ("the channel promises more pages and gives the same one again", 1)
+    assert len(shop.peer.asked) <= 2 * len(circle)
+    await shop.handle()
+    assert sorted(await shop.values("SELECT external_id FROM sales_order")) == [f"100{n}" for n in range(5)]
+    # What is new is taken whenever it comes, and the circle is no reason to leave it.
+    pages["c"]["orders"] = [shop.peer.sell("2000")]
+    for _ in range(3):
+        await shop.due()
+        await pulling.work(shop.runtime)
+    await shop.handle()
+    assert "2000" in await shop.values("SELECT external_id FROM sales_order")
+
+
+async def test_what_is_read_as_a_whole_ends_where_its_pages_go_in_a_circle(
+    shop: Linked, monkeypatch: pytest.MonkeyPatch
+):
+    """Stock and products of a channel, whose pages would be read a hundred thousand times."""
+    asked: list[str | None] = []
+    after = {None: "a", "a": "b", "b": "a"}
+
+    async def page(_self: object, _line: object, _read: object, cursor: str | None) -> Page[int]:
+        asked.append(cursor)
+        return Page((len(asked),), after[cursor], more=len(asked) < 50)
+
+    async def mine(_self: object) -> bool:
+        return True
+
+    monkeypatch.setattr(turns.Reading, "page", page)
+    monkeypatch.setattr(turns.Reading, "still_mine", mine)
+    async with shop.database.transaction() as tx:
+        found = await service.connection_of(tx, CODE)
+    turn = Turn(connection_id=found.id, stream="stock", value=None, since=None, handles=[], failures=0)
+    reading = turns.Reading(shop.runtime, found, turn, asyncio.Event())
+    with pytest.raises(Retryable, match="gives the same one again"):
+        [each async for each in reading.pages(None, None)]
+    assert asked == [None, "a", "b"]
 
 
 async def test_four_workers_read_one_stream_once(shop: Linked):

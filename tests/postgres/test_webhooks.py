@@ -629,6 +629,50 @@ async def test_a_test_event_is_sent_at_once_and_verifies(shop, sink, database):
     assert await shop.rows(id_) == []
 
 
+async def _a_day_of_failures(shop, sink, id_):
+    """Leave three deliveries that wait for hours, and an address that is rested from."""
+    sink.answer = lambda _sent: (503, {"retry-after": "40000"}, b"")
+    for _ in range(3):
+        await shop.order()
+    await shop.told()
+    async with shop.database.transaction() as tx:
+        await tx.execute(
+            "UPDATE webhook_delivery SET attempts = 9, next_at = now() + '9 hours'::interval WHERE state = 'waiting'"
+        )
+        await tx.execute(
+            "UPDATE webhook_endpoint SET failures = 30, opened = 20, open_until = now() + '1 hour'::interval"
+        )
+    assert await shop.told() == 0
+    assert {row.state for row in await shop.rows(id_)} == {"waiting"}
+    sink.sent.clear()
+    sink.answer = lambda _sent: (200, {}, b"")
+
+
+async def test_a_test_that_arrives_after_failures_has_what_is_in_line_go_at_once(shop, sink, database):
+    """The receiver was away for a day: what was tried first waits for up to a day more, and the breaker for an hour."""
+    id_ = await shop.listens("order.*")
+    await _a_day_of_failures(shop, sink, id_)
+    sink.answer = lambda _sent: (500, {}, b"")
+    await sending.send_test(database, shop.out, await shop.endpoint(id_))
+    assert await shop.told() == 0  # it is not there yet: nothing is hurried
+    sink.answer = lambda _sent: (200, {}, b"")
+    sink.sent.clear()
+    assert (await sending.send_test(database, shop.out, await shop.endpoint(id_))).delivered
+    assert (await shop.endpoint(id_)).failing_since is None
+    assert await shop.told() == 3
+    assert sorted(sink.times.values()) == [1, 1, 1, 1]
+
+
+async def test_a_webhook_that_is_started_again_is_told_at_once_what_waited(shop, sink, database):
+    id_ = await shop.listens("order.*")
+    await _a_day_of_failures(shop, sink, id_)
+    async with database.transaction() as tx:
+        version = await service.pause(tx, id_, 1)
+    async with database.transaction() as tx:
+        await service.start(tx, id_, version)
+    assert await shop.told() == 3
+
+
 def test_waits_are_drawn_between_nothing_and_the_schedule_and_asking_for_rest_wins():
     assert rules.wait_after(1, None, lambda _a, b: b) == rules.SCHEDULE_S[0]
     assert rules.wait_after(99, None, lambda _a, b: b) == rules.SCHEDULE_S[-1]

@@ -19,7 +19,7 @@ from malha.platform import paging
 from malha.platform.errors import Forbidden
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_
-from malha.platform.tail import tail_in
+from malha.platform.tail import tail_in, while_there
 from malha.platform.text import whole_in
 from malha.webhooks import catalogue, feed, rendering
 from malha.webhooks.catalogue import Envelope
@@ -149,7 +149,7 @@ async def stream_events(request: Request[Any, Any, Any]) -> ASGIApp:
     async with work.transaction() as tx:
         at = await feed.end(tx) if start is None else start
         await feed.read(tx, at, wanted, 1)  # refuse a cursor that is none before the answer begins
-    pieces = _pieces(work, at, wanted)
+    pieces = while_there(_pieces(work, at, wanted))
     return cast("ASGIApp", _Following(pieces, open_))
 
 

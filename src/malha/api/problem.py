@@ -4,7 +4,9 @@
 the log and never to the caller. `problem_of` puts a refusal in the reader's language.
 """
 
+import math
 import re
+import time
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -74,6 +76,7 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     errors: list[FieldProblem] = []
 
 
+TOLD_EVERY_S = 60.0  # that the database refuses everything, by each process
 MOST_NUMBER = 2_147_483_647  # of the shorter kind; the longer one is beyond any that was given, too
 # Facts that are told elsewhere in the answer.
 _OWN_PLACE = frozenset({"problems", "request_id", "retry_after"})
@@ -211,7 +214,10 @@ def told(request: Request[Any, Any, Any], error: Exception) -> MalhaError:
             refusal.facts.update(request_id=request_id)
             _log.error("request_failed", request_id=request_id, method=scope["method"], path=path, exc_info=error)
         case DatabaseFull() | DatabaseReadOnly() | DatabaseExhausted():
-            _log.error("database_refuses", request_id=request_id, path=path, code=refusal.code, error=str(error))
+            if _is_to_be_told(request.app.state.services.extra, refusal.code):
+                _log.error("database_refuses", request_id=request_id, path=path, code=refusal.code, error=str(error))
+        case errors.Unavailable() if request.app.state.services.database.is_away:
+            pass  # that it is away was logged once, and this request has a line that says `unavailable`
         case errors.Unavailable() | errors.ValueRefused() | errors.ConstraintRefused():
             cause = _without_values(error)
             _log.warning("request_refused", request_id=request_id, path=path, code=refusal.code, error=cause)
@@ -219,6 +225,16 @@ def told(request: Request[Any, Any, Any], error: Exception) -> MalhaError:
             pass
     scope["problem"] = refusal.code
     return refusal
+
+
+def _is_to_be_told(extra: dict[str, Any], code: str) -> bool:
+    """Tell whether this process has not said lately that the database refuses; each request has a line of its own."""
+    told: dict[str, float] = extra.setdefault("refusals_told", {})
+    at = time.monotonic()
+    if at - told.get(code, -math.inf) < TOLD_EVERY_S:
+        return False
+    told[code] = at
+    return True
 
 
 def _of_address(error: Exception, scope: Mapping[str, Any]) -> MalhaError | None:

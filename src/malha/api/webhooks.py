@@ -277,7 +277,10 @@ async def start_webhook(work: Work, webhook_id: int, data: Starts) -> Started:
 
 @command("/webhooks/{webhook_id:int}/test", permission=MANAGE, transaction=False, tag=TAG)
 async def test_webhook(work: Work, webhook_id: int) -> Tried:
-    """Send a test event (`webhook.test`) now and return what became of it."""
+    """Send a test event (`webhook.test`) now and return what became of it.
+
+    Where it arrives after failures, what is in line goes at once instead of when its wait is over.
+    """
     async with work.transaction() as tx:
         endpoint = await service.seen(tx, webhook_id)
     sender = sending.sending_of(work.services.settings)

@@ -27,7 +27,7 @@ from malha.ordering import reads as orders
 from malha.platform.ids import UUID
 from malha.platform.sequencer import LAST_POSITION
 from malha.platform.subscribers import Recorded
-from malha.platform.tail import Listener, Resync, Tail, tail_in
+from malha.platform.tail import Listener, Resync, Tail, tail_in, while_there
 from malha.platform.text import whole_in
 
 BEAT_SECONDS = 15.0  # a sign of life, so that a page knows it is up to date
@@ -80,7 +80,7 @@ def _stream(request: Request[Any, Any, Any], look: Callable[[], Awaitable[list[i
         return position
 
     standing = Standing(caller, request.scope["look_again"])  # type: ignore[typeddict-item]
-    news = _news(tail_of(request), after, mine, standing.holds, look, newest)
+    news = while_there(_news(tail_of(request), after, mine, standing.holds, look, newest))
     return Stream(news, media_type="text/event-stream", headers=headers)
 
 

@@ -37,6 +37,7 @@ from malha.platform.db import SYSTEM, Actor, Database, is_moved_apart, refusal_o
 from malha.platform.errors import Busy, MalhaError
 from malha.platform.idempotency import InFlight, refuse_key
 from malha.platform.ids import new_id
+from malha.platform.rounds import Rounds
 
 MAX_BATCH = 100
 IN_FLIGHT = 1  # web processes overlap one another; more batches in one process only means smaller ones (ADR 0012)
@@ -101,6 +102,7 @@ class Gate:
         self._aside = 0  # how many of these wait, those that are being looked for included
         self._aside_bytes = 0
         self._looking = False
+        self._rounds = Rounds(log, waits="orders_wait", failed="batch_failed")
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -333,9 +335,11 @@ class Gate:
                 return
             log.warning("order_unprocessable", sqlstate=offence.sqlstate, channel=batch[0].submission.order.channel)
             outcomes = [Unprocessable(count=1, problems=[])]
-        except Exception as error:
-            log.exception("batch_failed", orders=len(batch))
+        except Exception as error:  # noqa: BLE001 -- told, to each of them too
+            self._rounds.met(error)
             outcomes = [refusal_of(error) or Unavailable()] * len(batch)
+        else:
+            self._rounds.done()
         self._forget(batch)
         for waiting, outcome in zip(batch, outcomes, strict=True):
             waiting.answer(outcome)

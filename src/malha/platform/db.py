@@ -17,6 +17,7 @@ from types import UnionType
 from typing import Any, LiteralString, Self, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
+import structlog
 from psycopg import AsyncConnection, AsyncCursor, OperationalError, errors, sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import TransactionStatus
@@ -26,6 +27,8 @@ from psycopg_pool.base import AttemptWithBackoff
 
 from malha.platform.errors import Busy, DatabaseExhausted, DatabaseFull, DatabaseReadOnly, MalhaError
 from malha.platform.ids import UUID
+
+log = structlog.get_logger(__name__)
 
 # The standard library's parser costs several times as much.
 set_json_loads(msgspec.json.decode)
@@ -410,6 +413,11 @@ class Database:
         """Return why nobody new gets in, as far as the server said; None: somebody did, or it did not say."""
         return _refusal_in(self.pool.said)
 
+    @property
+    def is_away(self) -> bool:
+        """Tell whether nothing has reached the database for long enough that nobody is kept waiting any more."""
+        return self.pool.away
+
     def answered_since(self, began: float) -> bool:
         """Tell whether the database answered anybody here since a moment of the monotonic clock."""
         return self.pool.answered_at >= began
@@ -455,10 +463,13 @@ class _Pool(AsyncConnectionPool):
 
     psycopg's also waits twice as long before each further attempt to connect, up to minutes: after a restart everybody
     waited for the next one.
+
+    That the database cannot be reached is logged once, and once that it is again, not with each attempt to connect.
     """
 
     away_s: float | None = None
     _failing_since: float | None = None  # the first of the attempts to connect that failed in a row, monotonic clock
+    _told_since: float | None = None  # the log says that the database is not reached, monotonic clock
     _lent = 0  # connections in somebody's hands
     # The code of the server's last refusal of a connection; or of its last words, where it ended for want of room.
     said = ""
@@ -483,6 +494,8 @@ class _Pool(AsyncConnectionPool):
         try:
             found = await super().getconn(timeout)
         except PoolTimeout as error:
+            if self.away:  # it was found out before the time that the error names was over
+                raise _away(self.said) from None
             error.sqlstate = self.said or None
             raise
         self._lent += 1
@@ -516,6 +529,9 @@ class _Pool(AsyncConnectionPool):
             found = await super()._connect(timeout)
         except Exception as error:
             self.hear(error)
+            if self._told_since is None:
+                self._told_since = began
+                log.warning("database_not_reached", error=str(error))
             # A server that takes no further ones, as there are too many, is there for those who have one.
             if self._failing_since is None and not self._lent:
                 self._failing_since = began
@@ -523,6 +539,9 @@ class _Pool(AsyncConnectionPool):
                 await self._waiting.popleft().fail(_away(self.said))
             raise
         self._failing_since, self.said = None, ""
+        if self._told_since is not None:
+            log.info("database_reached", waited_s=round(time.monotonic() - self._told_since, 1))
+            self._told_since = None
         return found
 
 

@@ -22,18 +22,20 @@ import asyncio
 import inspect
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import structlog
-from psycopg import AsyncConnection, OperationalError, sql
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from psycopg import AsyncConnection, sql
+from psycopg_pool import AsyncConnectionPool
 
 from malha.platform import measures
 from malha.platform.db import Database, Tx, configure, session
+from malha.platform.rounds import Rounds, is_away, tell
 from malha.platform.sequencer import rest
 from malha.platform.settings import Settings
 
@@ -46,6 +48,8 @@ SCHEMA = "malha_jobs"
 ADVISORY_KEY = 0x6D616C6A  # one installer at a time
 STALLED_AFTER_S = 30.0  # without a heartbeat, which procrastinate gives every 10 s
 RESCUE_EVERY_S = 10.0
+CONNECTION_S = 10.0  # waited for one
+SETTLED_S = 2.0  # a worker that lived so long is registered, and finds jobs
 RUN_OUT_S = 20.0  # what running jobs get to end when the worker is told to stop
 FIRST_RETRY_S = 2
 POLL_S = 1.0  # new jobs are notified; this is how soon one that waited for its time or its lock is taken
@@ -208,22 +212,37 @@ async def run_jobs(
     db: Database, stop: asyncio.Event, *, concurrency: int = 4, settings: Settings | None = None
 ) -> None:
     """Run the retailer's jobs until `stop` is set; running ones get 20 s to end. Outlives a lost database."""
+    rounds = Rounds(log, waits="jobs_wait", failed="jobs_failed", also=(OSError,))
     while not stop.is_set():
-        try:
-            await _run(db, stop, concurrency, settings or Settings())
-        except (OperationalError, PoolTimeout, OSError, ExceptionGroup) as error:
-            log.warning("jobs_wait", error=str(error))
-            await rest(stop, 1.0)
-        except Exception:  # of procrastinate itself: its connector's errors hide what they wrap
-            log.exception("jobs_wait")
-            await rest(stop, 1.0)
+        with rounds, _unwrapped():
+            await _run(db, stop, concurrency, settings or Settings(), rounds)
+        await rest(stop, 1.0)
 
 
-async def _run(db: Database, stop: asyncio.Event, concurrency: int, settings: Settings) -> None:
+@contextmanager
+def _unwrapped() -> Iterator[None]:
+    """Raise what procrastinate's own errors hide."""
+    from procrastinate.exceptions import ConnectorException  # noqa: PLC0415 -- only a worker needs it
+
+    try:
+        yield
+    except ConnectorException as error:
+        raise error.__cause__ or error from None
+
+
+def _tells(record: logging.LogRecord) -> bool:
+    """Tell whether a line of procrastinate's is more than that the database is away, which `run_jobs` says once."""
+    error = record.exc_info[1] if record.exc_info else None
+    return error is None or not is_away(error.__cause__ or error)
+
+
+async def _run(db: Database, stop: asyncio.Event, concurrency: int, settings: Settings, rounds: Rounds) -> None:
     from procrastinate.worker import Worker  # noqa: PLC0415 -- only a worker needs it
 
     app = _app(db, settings)
     logging.getLogger("procrastinate").setLevel(logging.ERROR)  # refusals are logged by `_runner`, with their job
+    for name in ("procrastinate.worker", "procrastinate.utils"):
+        logging.getLogger(name).addFilter(_tells)  # once: it is the same one
     async with app.open_async():
         worker = Worker(
             app=app,
@@ -236,10 +255,14 @@ async def _run(db: Database, stop: asyncio.Event, concurrency: int, settings: Se
         )
         running = asyncio.create_task(worker.run())  # type: ignore[no-untyped-call]
         stopping = asyncio.create_task(stop.wait())
+        pause = SETTLED_S
         try:
             while not (running.done() or stopping.done()):
                 await _rescue(app)
-                await asyncio.wait({running, stopping}, timeout=RESCUE_EVERY_S, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait({running, stopping}, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
+                if not running.done():
+                    rounds.done()
+                pause = RESCUE_EVERY_S
         finally:
             stopping.cancel()
             # Not by cancelling it: while it registers itself, a cancellation is lost.
@@ -264,11 +287,11 @@ def _app(db: Database, settings: Settings) -> "App":
 
     app = App(
         connector=PsycopgConnector(
-            pool_factory=AsyncConnectionPool,
+            pool_factory=_Pool,
             conninfo=session(db.url),
             min_size=1,
             max_size=3,
-            timeout=10,
+            timeout=CONNECTION_S,
             configure=prepare,
         )
     )
@@ -277,6 +300,14 @@ def _app(db: Database, settings: Settings) -> "App":
         retry = RetryStrategy(max_attempts=again, exponential_wait=FIRST_RETRY_S) if again else False
         app.task(name=declared.name, retry=retry)(_runner(db, declared, settings))
     return app
+
+
+class _Pool(AsyncConnectionPool):
+    """Waits no longer for its first connection than for any other: an absence is noticed, and the next round begins."""
+
+    async def open(self, wait: bool = False, timeout: float = 30.0) -> None:  # noqa: ASYNC109 -- psycopg's
+        """Open it."""
+        await super().open(wait, min(timeout, self.timeout))
 
 
 def _runner(db: Database, declared: Task, settings: Settings) -> Callable[..., Awaitable[None]]:
@@ -288,8 +319,8 @@ def _runner(db: Database, declared: Task, settings: Settings) -> Callable[..., A
         try:
             await declared.work(db, **given, **arguments)
             outcome = "succeeded"
-        except Exception:
-            log.exception("job_failed", task=declared.name)
+        except Exception as error:
+            tell(log, "job_failed", error, task=declared.name)
             raise
         finally:
             measures.JOBS.labels(declared.name, outcome).inc()

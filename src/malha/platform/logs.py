@@ -82,6 +82,21 @@ def configure(
     # Libraries that say at "info" what belongs to "debug".
     for name in ("procrastinate", "psycopg.pool", "asyncio", "_granian", "httpx"):
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level) if level != "debug" else logging.DEBUG)
+    for name in ("psycopg", "psycopg.pool"):
+        logging.getLogger(name).addFilter(_is_news)
+
+
+_TOLD_ELSEWHERE = (
+    "error connecting in",  # for each attempt; `platform.db` says it once
+    "reconnection attempt in",
+    "discarding closed ",
+    "error ignored terminating",  # a pipeline, after the error that was raised
+)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Tell whether a line of psycopg's says more than is told elsewhere, once."""
+    return not str(record.msg).startswith(_TOLD_ELSEWHERE)
 
 
 class _Handler(logging.StreamHandler[Any]):

@@ -8,6 +8,8 @@ while not stop.is_set():
 While the database is away every round fails, once a second and for as long as that takes. That is told once, in one
 line without a traceback (`waits`), and once more when a round is done again (`goes_on`). Anything else is a defect,
 told each time with its traceback (`failed`); the next round tries again.
+
+A loop whose round does not end, as one that listens, says by `done` that it is at work again.
 """
 
 import time
@@ -16,14 +18,21 @@ from typing import Any
 
 from psycopg import InterfaceError, OperationalError
 
-_AWAY = (OperationalError, InterfaceError)  # of the pool, too: that none became free in time
+_AWAY: tuple[type[Exception], ...] = (
+    OperationalError,
+    InterfaceError,
+)  # of the pool, too: that none became free in time
 
 
 def is_away(error: BaseException) -> bool:
     """Tell whether an error, or all errors of a group, say no more than that the database is not there now."""
+    return _is_of(error, _AWAY)
+
+
+def _is_of(error: BaseException, kinds: tuple[type[Exception], ...]) -> bool:
     if isinstance(error, BaseExceptionGroup):
-        return all(is_away(each) for each in error.exceptions)
-    return isinstance(error, _AWAY)
+        return all(_is_of(each, kinds) for each in error.exceptions)
+    return isinstance(error, kinds)
 
 
 def tell(log: Any, event: str, error: Exception, **facts: Any) -> None:
@@ -37,8 +46,12 @@ def tell(log: Any, event: str, error: Exception, **facts: Any) -> None:
 class Rounds:
     """The rounds of one loop. As a context it lets no exception out, but those that end the loop's task."""
 
-    def __init__(self, log: Any, *, waits: str, failed: str, **facts: Any) -> None:
+    def __init__(
+        self, log: Any, *, waits: str, failed: str, also: tuple[type[Exception], ...] = (), **facts: Any
+    ) -> None:
+        """`also`: what else is waited out, being no defect of the loop."""
         self._log = log
+        self._waited_out = (*_AWAY, *also)
         self._waits, self._failed = waits, failed
         self._facts = facts
         self._away_since: float | None = None
@@ -51,16 +64,22 @@ class Rounds:
     ) -> bool:
         """End a round; tell of its failure."""
         if error is None:
-            self._done()
+            self.done()
         elif not isinstance(error, Exception):
             return False
-        elif is_away(error):
+        else:
+            self.met(error)
+        return True
+
+    def met(self, error: Exception) -> None:
+        """Tell of a failure, where a round is no block of code."""
+        if is_away(error) or _is_of(error, self._waited_out):
             self._wait(error)
         else:
             self._log.error(self._failed, exc_info=error, **self._facts)
-        return True
 
-    def _done(self) -> None:
+    def done(self) -> None:
+        """Note that the work goes on, at the end of a round or amid it."""
         if self._away_since is not None:
             waited = round(time.monotonic() - self._away_since, 1)
             self._away_since = None

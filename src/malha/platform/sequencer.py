@@ -18,10 +18,11 @@ from datetime import timedelta
 
 import msgspec
 import structlog
-from psycopg import Error, OperationalError, sql
+from psycopg import sql
 
 from malha.platform.db import Database, Tx
 from malha.platform.errors import Busy
+from malha.platform.rounds import Rounds
 
 log = structlog.get_logger(__name__)
 
@@ -172,8 +173,10 @@ async def run_sequencer(db: Database, stop: asyncio.Event) -> None:
     transaction of an order takes a lock that all committing orders would queue for.
     """
     pause, ready = BUSY_SECONDS, 0
+    rounds = Rounds(log, waits="sequencer_waits", failed="sequencer_failed", also=(Busy, OSError))
     while not stop.is_set():
-        try:
+        moved = None
+        with rounds:
             if not ready:
                 async with db.transaction() as tx:
                     ready = await make_partitions(tx)
@@ -181,13 +184,12 @@ async def run_sequencer(db: Database, stop: asyncio.Event) -> None:
                 moved = await sequence(tx)
             if ready - moved.position < PARTITION:
                 ready = 0
-            if moved.count:
-                pause = 0.0 if moved.count == BATCH else BUSY_SECONDS
-            else:
-                pause = min(max(pause, BUSY_SECONDS) * 1.5, QUIET_SECONDS)
-        except (Error, Busy, OSError) as error:
-            log.warning("sequencer_waits", error=str(error), exc_info=not isinstance(error, OperationalError))
+        if moved is None:
             pause, ready = ERROR_SECONDS, 0
+        elif moved.count:
+            pause = 0.0 if moved.count == BATCH else BUSY_SECONDS
+        else:
+            pause = min(max(pause, BUSY_SECONDS) * 1.5, QUIET_SECONDS)
         if pause:
             await rest(stop, pause)
 

@@ -24,12 +24,14 @@ from malha.platform.errors import Busy, MalhaError
 from malha.platform.eventlog import Recorded, Subscription
 from malha.platform.notices import hear
 from malha.platform.parking import Failure, cause_of, needs_attention, park, retry_due
+from malha.platform.rounds import Rounds
 from malha.platform.sequencer import make_partitions, rest, sequence
 
 log = structlog.get_logger(__name__)
 
 # Trying the same again may well succeed: connection lost, deadlock, lock not granted, disk full, server starting.
-_UNREACHABLE = (OperationalError, InterfaceError, Busy, OSError)
+_OUTSIDE = (Busy, OSError)  # of the database
+_UNREACHABLE = (OperationalError, InterfaceError, *_OUTSIDE)
 
 WINDOW = 20_000  # positions looked through at once for events of the wanted types
 SYSTEMIC = 20  # keys failing in one batch without one success: the handler is broken, not the events
@@ -274,19 +276,20 @@ async def retire(tx: Tx, subscriber: str) -> None:
 
 async def run_subscribers(db: Database, subscriptions: Sequence[Subscription], stop: asyncio.Event) -> None:
     """Run all subscriptions until `stop` is set; outlives a lost database and any handler's failure."""
-    while not stop.is_set():
-        try:
+    rounds = Rounds(log, waits="subscribers_wait", failed="subscribers_failed", also=_OUTSIDE)
+    known = False
+    while not (known or stop.is_set()):
+        with rounds:
             await register(db, subscriptions)
-            break
-        except _UNREACHABLE as error:
-            log.warning("subscribers_wait", error=str(error))
+            known = True
+        if not known:
             await rest(stop, 1.0)
     turns = asyncio.Semaphore(AT_ONCE)
     wake = {s.name: asyncio.Event() for s in subscriptions}
     async with asyncio.TaskGroup() as tasks:
         for subscription in subscriptions:
             tasks.create_task(_follow(db, subscription, turns, wake[subscription.name], stop))
-        tasks.create_task(_watch(db, subscriptions, wake, stop))
+        tasks.create_task(_watch(db, subscriptions, wake, stop, rounds))
         tasks.create_task(_retry(db, subscriptions, stop))
 
 
@@ -318,7 +321,11 @@ async def find_work(tx: Tx, subscriptions: Sequence[Subscription]) -> set[str]:
 
 
 async def _watch(
-    db: Database, subscriptions: Sequence[Subscription], wake: dict[str, asyncio.Event], stop: asyncio.Event
+    db: Database,
+    subscriptions: Sequence[Subscription],
+    wake: dict[str, asyncio.Event],
+    stop: asyncio.Event,
+    rounds: Rounds,
 ) -> None:
     """Wake the subscribers that have something to do, when the sequencer says that there is something."""
     moved = asyncio.Event()
@@ -327,13 +334,11 @@ async def _watch(
     stopping.add_done_callback(lambda _: moved.set())
     while not stop.is_set():
         moved.clear()
-        try:
+        with rounds:
             async with db.transaction() as tx:
                 work = await find_work(tx, subscriptions)
             for name in work:
                 wake[name].set()
-        except _UNREACHABLE as error:
-            log.warning("subscribers_wait", error=str(error))
         await rest(stop, GATHER_SECONDS)
         with suppress(TimeoutError):
             async with asyncio.timeout(UNTOLD_SECONDS):
@@ -346,34 +351,31 @@ async def _watch(
 async def _follow(
     db: Database, subscription: Subscription, turns: asyncio.Semaphore, wake: asyncio.Event, stop: asyncio.Event
 ) -> None:
+    rounds = Rounds(
+        log, waits="subscriber_waits", failed="subscriber_failed", also=_OUTSIDE, subscriber=subscription.name
+    )
     pause = 0.0
     while not stop.is_set():
         await wake.wait()
         wake.clear()
-        try:
-            more = True
-            while more and not stop.is_set():
+        more = True
+        while more and not stop.is_set():
+            done = False
+            with rounds:
                 async with turns:
                     more = await run_batch(db, subscription)
-                pause = 0.0
-        except Exception as error:
-            pause = min(max(pause * 2, 0.2), 30.0)
-            log.warning(
-                "subscriber_waits",
-                subscriber=subscription.name,
-                seconds=pause,
-                error=str(error),
-                exc_info=not _is_outside(error),
-            )
-            await rest(stop, pause)
+                done = True
+            pause = 0.0 if done else min(max(pause * 2, 0.2), 30.0)
+            if not done:
+                await rest(stop, pause)
+                break
 
 
 async def _retry(db: Database, subscriptions: Sequence[Subscription], stop: asyncio.Event) -> None:
+    rounds = Rounds(log, waits="retries_wait", failed="retries_failed", also=_OUTSIDE)
     while not stop.is_set():
-        try:
+        with rounds:
             await retry_due(db, subscriptions)
-        except _UNREACHABLE as error:
-            log.warning("retries_wait", error=str(error))
         await rest(stop, RETRY_SECONDS)
 
 

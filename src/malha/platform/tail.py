@@ -13,10 +13,10 @@ from typing import Any, Self
 
 import msgspec
 import structlog
-from psycopg import InterfaceError, OperationalError
 
 from malha.platform.db import Database
 from malha.platform.notices import hear
+from malha.platform.rounds import Rounds, is_away
 from malha.platform.sequencer import LAST_POSITION, rest
 from malha.platform.subscribers import Recorded
 
@@ -123,16 +123,16 @@ class Tail:
         hearing = asyncio.create_task(hear(db, self._wake.set, stop))
         stopping = asyncio.create_task(stop.wait())
         stopping.add_done_callback(lambda _: self._wake.set())
+        rounds = Rounds(log, waits="tail_waits", failed="tail_failed", also=(OSError,))
         try:
             while not stop.is_set():
                 self._wake.clear()
-                try:
-                    if self._listeners:
+                told = not self._listeners
+                if self._listeners:
+                    with rounds:
                         await self._tell(db)
-                except (OperationalError, InterfaceError, OSError) as error:
-                    log.warning("tail_waits", error=str(error))
-                    await rest(stop, 1.0)
-                await rest(stop, GATHER_SECONDS)
+                        told = True
+                await rest(stop, GATHER_SECONDS if told else 1.0)
                 with suppress(TimeoutError):
                     async with asyncio.timeout(UNTOLD_SECONDS):
                         await self._wake.wait()
@@ -162,6 +162,18 @@ class Tail:
                 for listener in behind:
                     listener.tell(events)
                 behind = [listener for listener in behind if (listener.position or 0) < newest]
+
+
+async def while_there(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield the pieces of an answer that stays open. Where the database goes, it ends: who reads on asks anew."""
+    try:
+        async for piece in pieces:
+            yield piece
+    except Exception as error:
+        if not is_away(error):
+            raise
+    finally:
+        await pieces.aclose()  # type: ignore[attr-defined]
 
 
 def tail_in(extra: dict[str, Any], db: Database) -> Tail:

@@ -16,8 +16,6 @@ from itertools import groupby
 
 import msgspec
 import structlog
-from psycopg import InterfaceError, OperationalError
-from psycopg_pool import PoolTimeout
 
 from malha.channels.signatures import signature_of
 from malha.platform import retrying, sealing, signing
@@ -26,6 +24,7 @@ from malha.platform.db import Database, Tx
 from malha.platform.errors import Busy, MalhaError
 from malha.platform.outward import Answer, Kept, Outward
 from malha.platform.retrying import Breaker, Circuit
+from malha.platform.rounds import Rounds
 from malha.platform.sequencer import rest
 from malha.platform.settings import Settings
 from malha.webhooks import catalogue, reads, rendering, rules, service, writes
@@ -44,7 +43,7 @@ LOOK_EVERY_S, IDLE_S = 0.1, 1.0
 ENDPOINTS_AT_ONCE = 32
 CONNECTIONS = 128
 FORGET_AT_ONCE = 5_000
-_AWAY = (OperationalError, InterfaceError, PoolTimeout, Busy, OSError)
+_AWAY = (Busy, OSError)  # beside the database
 
 
 class Sending:
@@ -425,7 +424,11 @@ async def _stop_if_hopeless(tx: Tx, endpoint: Endpoint, tried: Sequence[Outcome]
 
 
 async def send_test(db: Database, sending: Sending, endpoint: Endpoint) -> Outcome:
-    """Send a test event now and return what became of it; it counts for nothing but is written down."""
+    """Send a test event now and return what became of it; it is written down.
+
+    Where it arrives after failures the address is rested from no longer, and what is in line goes at once: whoever
+    tests it has seen to it.
+    """
     moment = now()
     body = rendering.encode(
         {
@@ -442,7 +445,11 @@ async def send_test(db: Database, sending: Sending, endpoint: Endpoint) -> Outco
     )
     outcome = await sending.post(endpoint, id_, body)
     async with db.transaction() as tx:
+        held = await tx.maybe(Endpoint, writes.HOLD_ENDPOINT, {"id": endpoint.id})
         await _note_attempts(tx, endpoint.id, [outcome])
+        same = held is not None and held.url == endpoint.url
+        if same and outcome.delivered and await tx.value(writes.REST_NO_LONGER, {"id": endpoint.id}) is not None:
+            await tx.execute(writes.HURRY, {"id": endpoint.id})
     return outcome
 
 
@@ -461,33 +468,37 @@ async def run_sending(db: Database, sending: Sending, stop: asyncio.Event) -> No
     """Send until `stop` is set; outlives a lost database. An endpoint that is slow holds up no other."""
     pumps: dict[int, asyncio.Task[None]] = {}
     quiet: dict[int, float] = {}  # nothing of theirs could go: what is in line waits behind something
+    rounds = Rounds(log, waits="webhooks_wait", failed="webhooks_failed", also=_AWAY)
+    of_one: dict[int, Rounds] = {}
     async with sending.kept:
         while not stop.is_set():
-            try:
+            due: list[int] | None = None
+            with rounds:
                 async with db.transaction() as tx:
-                    due = await reads.due(tx)
-                    someone = bool(due) or bool(await reads.active(tx))
-            except _AWAY as error:
-                log.warning("webhooks_wait", error=str(error))
-                due, someone = [], True
+                    found = await reads.due(tx)
+                    someone = bool(found) or bool(await reads.active(tx))
+                due = found
+            if due is None:
                 await rest(stop, IDLE_S)
+                continue
             for id_ in due:
                 if id_ in pumps or len(pumps) >= ENDPOINTS_AT_ONCE or quiet.get(id_, 0.0) > time.monotonic():
                     continue
-                pumps[id_] = asyncio.create_task(_pump(db, sending, id_, stop, quiet))
+                each = of_one.setdefault(
+                    id_, Rounds(log, waits="webhook_waits", failed="webhook_failed", also=_AWAY, webhook=id_)
+                )
+                pumps[id_] = asyncio.create_task(_pump(db, sending, id_, stop, quiet, each))
                 pumps[id_].add_done_callback(lambda _task, id_=id_: pumps.pop(id_, None))  # type: ignore[misc]
             await rest(stop, LOOK_EVERY_S if someone else IDLE_S)
         await asyncio.gather(*pumps.values(), return_exceptions=True)
 
 
-async def _pump(db: Database, sending: Sending, id_: int, stop: asyncio.Event, quiet: dict[int, float]) -> None:
+async def _pump(
+    db: Database, sending: Sending, id_: int, stop: asyncio.Event, quiet: dict[int, float], rounds: Rounds
+) -> None:
     sent = 0
-    try:
+    with rounds:  # whatever becomes of it, the next look starts another; the other endpoints go on
         sent = await Pump(db, sending, id_, stop).run()
-    except _AWAY as error:
-        log.warning("webhook_waits", webhook=id_, error=str(error))
-    except Exception:  # the next look starts another; the other endpoints go on
-        log.exception("webhook_failed", webhook=id_)
     if sent:
         quiet.pop(id_, None)
     else:

@@ -258,6 +258,7 @@ async def start(tx: Tx, id_: int, version: int, *, catch_up: bool = True) -> tup
         return before.version, 0
     reach: int = await tx.value(writes.LOCK_CHECKPOINT, {"name": SUBSCRIBER}) or 0
     stored: int = await tx.value(writes.START_ENDPOINT, {"id": id_})
+    await tx.execute(writes.HURRY, {"id": id_})
     missed = 0
     if catch_up and before.stopped_position is not None:
         _last, first = await reads.ends(tx)

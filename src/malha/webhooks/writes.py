@@ -205,6 +205,19 @@ UPDATE webhook_endpoint SET state = 'active', why = NULL, stopped_at = NULL, sto
     failing_since = NULL, error = NULL
 WHERE id = %(id)s::int RETURNING version
 """
+# It answers again: whoever rested or waited because it did not goes on. None of it where nothing failed.
+REST_NO_LONGER = """
+UPDATE webhook_endpoint SET failures = 0, opened = 0, open_until = NULL, trial_until = NULL, rest_until = NULL,
+    failing_since = NULL, error = NULL
+WHERE id = %(id)s::int
+  AND (failing_since IS NOT NULL OR failures > 0 OR open_until IS NOT NULL OR rest_until IS NOT NULL)
+RETURNING id
+"""
+# By the partial index of what waits; what is in hand keeps its lease.
+HURRY = """
+UPDATE webhook_delivery SET next_at = now()
+WHERE endpoint_id = %(id)s::int AND state = 'waiting' AND next_at > now()
+"""
 DROP_ENDPOINT = "DELETE FROM webhook_endpoint WHERE id = %(id)s::int RETURNING id"
 KEEP_ENDPOINT = """
 INSERT INTO webhook_keeper (endpoint_id, kept_by) VALUES (%(id)s::int, %(by)s::text)

@@ -48,6 +48,7 @@ async def read(reading: Reading) -> tuple[float, str | None]:
     if not isinstance(source, CatalogSource):
         raise Retryable(failures.NO_PRODUCTS, after=3600.0)
     cursor = reading.cursor
+    walked = {cursor}
     for _ in range(turns.PAGES):
         page = await reading.page(line, partial(source.pull_products, line.ctx), cursor)
         if page.unread:  # they are held below
@@ -71,9 +72,9 @@ async def read(reading: Reading) -> tuple[float, str | None]:
             await unread.keep(tx, reading.connection.id, page)
         if not page.more:
             break
-        if page.cursor == cursor:
+        if page.cursor in walked:
             raise Retryable(failures.SAME_PAGE)
-        cursor = page.cursor
+        walked.add(cursor := page.cursor)
         if reading.stop.is_set() or not await reading.still_mine():
             raise Retryable(failures.READING_BROKEN_OFF, after=0.0)
     async with reading.runtime.db.transaction() as tx:

@@ -55,14 +55,17 @@ async def _read(runtime: Runtime, connection: Linked, turn: Turn, pause_s: float
             return 0
         if turn.handles:
             await _acknowledge(runtime, line, source, turn, turn.handles)
-        value = turn.value
+        value, walked = turn.value, runtime.walked(connection.id, turn.stream, turn.value)
         for n in range(PAGES):
             page = await _page(line, source, turn, value)
             kept = await _keep(runtime, turn, value, page, pause_s, last=n == PAGES - 1)
             if kept is None:  # somebody else reads this stream by now
                 break
             new += kept
-            await _go_on(runtime, line, source, turn, page, stands_still=page.cursor == value and not kept)
+            if kept or not page.more:
+                walked.clear()
+            await _go_on(runtime, line, source, turn, page, in_a_circle=page.cursor in walked)
+            walked.add(page.cursor)
             value = page.cursor
             if not page.more:
                 break
@@ -112,16 +115,17 @@ async def _keep(
 
 
 async def _go_on(
-    runtime: Runtime, line: Line, source: OrderSource, turn: Turn, page: Page[ExtOrder], *, stands_still: bool
+    runtime: Runtime, line: Line, source: OrderSource, turn: Turn, page: Page[ExtOrder], *, in_a_circle: bool
 ) -> None:
     """Acknowledge what a page gave.
 
     Raises:
-        Retryable: it is the same page again, and what comes after it is never reached.
+        Retryable: it leads back to where nothing new has come since, and what comes after it is never reached.
     """
     if page.handles:
         await _acknowledge(runtime, line, source, turn, page.handles)
-    elif page.more and stands_still:
+    elif page.more and in_a_circle:
+        runtime.walked(turn.connection_id, turn.stream, page.cursor).clear()
         raise Retryable(failures.SAME_PAGE)
 
 

@@ -59,6 +59,7 @@ class Runtime:
         self.keys = signing.keys_of(settings)
         self.outward = Outward(settings.outward_allow, timeout_s=timeout_s, limit=8 << 20)
         self._keeps = keep
+        self._walked: dict[tuple[int, str], set[str | None]] = {}
         self._kept: list[Kept] = []
         self._way = self.way(self.outward)
 
@@ -75,6 +76,17 @@ class Runtime:
     async def __aexit__(self, *_: object) -> None:
         for kept in self._kept:
             await kept.aclose()
+
+    def walked(self, connection_id: int, stream: str, cursor: str | None) -> set[str | None]:
+        """Return the cursors that a stream was at since something new came, over the turns of this process.
+
+        `cursor` is where it is now: one that is not among them was moved there by somebody else, and begins anew.
+        """
+        walked = self._walked.setdefault((connection_id, stream), set())
+        if cursor not in walked:
+            walked.clear()
+            walked.add(cursor)
+        return walked
 
     def line(self, connection: Linked) -> "Line":
         """Return a connection ready to be used.

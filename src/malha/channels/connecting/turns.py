@@ -85,14 +85,15 @@ class Reading:
             ChannelError: a page did not come for long, or the peer will not give it.
         """
         cursor: str | None = None
+        walked = {cursor}
         for _ in range(PAGES):
             page = await self.page(line, read, cursor)
             yield page.items
             if not page.more:
                 return
-            if page.cursor == cursor:
+            if page.cursor in walked:
                 raise Retryable(failures.SAME_PAGE)
-            cursor = page.cursor
+            walked.add(cursor := page.cursor)
             if self.stop.is_set() or not await self.still_mine():
                 raise Retryable(failures.READING_BROKEN_OFF, after=0.0)
 

@@ -133,11 +133,18 @@ def _refusal(reply: Reply) -> Exception:
 
 
 async def pages(ctx: Ctx, path: str, params: Mapping[str, str], operation: str) -> Any:
-    """Yield the rows of all pages of a list that does not change much while it is read."""
-    page = 1
+    """Yield the rows of all pages of a list that does not change much while it is read.
+
+    Raises:
+        Retryable: what stands between the shop and us gives the first page whichever is asked for.
+    """
+    page, former = 1, list[dict[str, Any]]()
     while True:
         asked = {**params, "per_page": str(PAGE), "page": str(page)}
         rows = await ask(ctx, "GET", path, list[dict[str, Any]], operation, params=asked)
+        if rows and rows == former:
+            raise Retryable("the channel promises more pages and gives the same one again")
+        former = rows
         for row in rows:
             yield row
         if len(rows) < PAGE:
