@@ -7,14 +7,14 @@ from urllib.parse import parse_qs
 import pytest
 from playwright.sync_api import Locator, Page, Request, expect
 
-from .conftest import WIDE
+from .conftest import WIDE, stand_in
 
 Visit = Callable[..., Page]
 
 
 def sent(page: Page, path: str, field: Locator | None = None) -> dict[str, list[str]]:
     """Press Enter, in a field if one is named, and return what was sent to a path; nothing of it reaches the server."""
-    page.route(f"**{path}", lambda route: route.fulfill(status=204))
+    stand_in(page, f"**{path}", lambda route: route.fulfill(status=204))
     with page.expect_request(lambda request: request.method == "POST" and request.url.endswith(path)) as asked:
         if field is None:
             page.keyboard.press("Enter")
