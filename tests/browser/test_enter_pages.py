@@ -64,6 +64,13 @@ def test_enter_beside_a_date_saves_the_date_and_not_an_empty_week(visit: Visit) 
     assert len(asked) == 1
 
 
+def test_enter_in_a_long_form_sends_it_and_asks_for_no_more_rows(visit: Visit) -> None:
+    page = visit("/simulations:new", language="en")
+    page.get_by_label("Name", exact=True).fill("Without the store of the mall")
+    answer = sent(page, "/simulations:new", page.get_by_label("Name", exact=True))
+    assert answer["name"] == ["Without the store of the mall"]
+
+
 def test_the_keyboard_gets_from_a_chosen_row_to_what_can_be_done_with_it_and_back(visit: Visit) -> None:
     page = visit("/orders?view=all", size=WIDE, language="en")
     asked: list[str] = []
