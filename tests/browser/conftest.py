@@ -78,6 +78,18 @@ def shot(page: Page, name: str, *, whole: bool = True) -> None:
         page.screenshot(path=str(Path(SHOTS) / f"{name}.png"), full_page=whole)
 
 
+# A browser says that it holds back what a page asks for before the page itself was told: on a busy machine what is asked for
+# right then goes to the server as if nothing held it back, and is told to nobody. Once it held one thing back it holds all.
+HELD_BACK = """async () => { while ((await fetch("/held-back")).status !== 204); }"""
+
+
+def stand_in(page: Page, asked: Any, answer: Callable[..., Any], **how: Any) -> None:
+    """Answer what a page that is open asks for in the server's place, from the next request on."""
+    page.route("**/held-back", lambda route: route.fulfill(status=204))
+    page.route(asked, answer, **how)
+    page.evaluate(HELD_BACK)
+
+
 def apart(make: Callable[[], Any]) -> Any:
     """Run a coroutine in a thread of its own: Playwright's sync API holds this thread's loop."""
     with ThreadPoolExecutor(1) as pool:

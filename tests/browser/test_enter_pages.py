@@ -7,14 +7,14 @@ from urllib.parse import parse_qs
 import pytest
 from playwright.sync_api import Locator, Page, Request, expect
 
-from .conftest import WIDE
+from .conftest import WIDE, stand_in
 
 Visit = Callable[..., Page]
 
 
 def sent(page: Page, path: str, field: Locator | None = None) -> dict[str, list[str]]:
     """Press Enter, in a field if one is named, and return what was sent to a path; nothing of it reaches the server."""
-    page.route(f"**{path}", lambda route: route.fulfill(status=204))
+    stand_in(page, f"**{path}", lambda route: route.fulfill(status=204))
     with page.expect_request(lambda request: request.method == "POST" and request.url.endswith(path)) as asked:
         if field is None:
             page.keyboard.press("Enter")
@@ -71,6 +71,13 @@ def test_enter_beside_a_date_saves_the_date_and_not_an_empty_week(visit: Visit) 
     answer = sent(page, "/capacity:several")
     assert answer["act"] == ["day"]
     assert len(asked) == 1
+
+
+def test_enter_in_a_long_form_sends_it_and_asks_for_no_more_rows(visit: Visit) -> None:
+    page = visit("/simulations:new", language="en")
+    page.get_by_label("Name", exact=True).fill("Without the store of the mall")
+    answer = sent(page, "/simulations:new", page.get_by_label("Name", exact=True))
+    assert answer["name"] == ["Without the store of the mall"]
 
 
 def test_the_keyboard_gets_from_a_chosen_row_to_what_can_be_done_with_it_and_back(visit: Visit) -> None:

@@ -15,7 +15,7 @@ from malha.ordering import service as ordering
 from malha.platform.db import Database
 from malha.platform.ids import UUID
 
-from .conftest import NARROW, apart, patient, sideways
+from .conftest import NARROW, apart, patient, sideways, stand_in
 from .test_console import number_of
 from .test_imports import a_file
 from .test_picking_pages import picking  # noqa: F401 -- a fixture
@@ -41,7 +41,7 @@ class Held:
     def __init__(self, page: Page, address: str, method: str = "GET") -> None:
         self.page, self.asked, self._answers = page, 0, list[tuple[Route, Any]]()
         self._method, self._holds, self._pattern = method, True, re.compile(address)
-        page.route(self._pattern, self._come)
+        stand_in(page, self._pattern, self._come)
 
     def _come(self, route: Route) -> None:
         if route.request.method != self._method:
@@ -274,7 +274,7 @@ def refuse(route: Route) -> None:
 def test_a_refusal_stays_when_the_page_is_read_anew(visit: Visit, number: int, tell: Tell) -> None:
     page = visit(f"/orders/{number}")
     listening(page)
-    page.route(re.compile(rf"/orders/{number}/release$"), refuse)
+    stand_in(page, re.compile(rf"/orders/{number}/release$"), refuse)
     page.locator(f'.m-head-actions form[action="/orders/{number}/release"] button').click()
     expect(page.get_by_role("alert")).to_contain_text("Isto não pode ser.")
     tell(number, "depois da recusa")
@@ -314,7 +314,7 @@ def counted(page: Page, address: str) -> list[str]:
 
 
 def test_a_refusal_stays_on_a_page_that_tells_how_far_its_work_is(checking: Page) -> None:
-    checking.route(re.compile(r"/imports/\d+/stop$"), refuse)
+    stand_in(checking, re.compile(r"/imports/\d+/stop$"), refuse)
     checking.get_by_role("button", name="Parar").click()
     alert = checking.get_by_role("alert")
     expect(alert).to_contain_text("Isto não pode ser.")
@@ -376,7 +376,7 @@ def test_chosen_work_stays_chosen_and_what_is_gone_is_told(visit: Visit, picking
         answer = route.fetch()
         route.fulfill(response=answer, body=answer.text().replace(f'value="{goes}"', 'value="another"'))
 
-    page.route(re.compile(r"/fulfillment\?"), without_one)
+    stand_in(page, re.compile(r"/fulfillment\?"), without_one)
     tell(picking["work"][0][2], "no quadro")
     expect(page.locator("[data-select-row][value=another]")).to_be_visible()
     expect(page.locator(f'[data-select-row][value="{stays}"]')).to_be_checked()
@@ -437,7 +437,7 @@ def test_a_page_whose_stream_broke_says_so_and_is_read_once_when_it_is_back(
     page.reload()
     text = page.locator("[data-sync-text]")
     expect(text).to_have_text("Em dia")
-    page.route(re.compile("/events/"), lambda route: route.abort("connectionrefused"))
+    stand_in(page, re.compile("/events/"), lambda route: route.abort("connectionrefused"))
     page.evaluate(BREAK)
     expect(text).to_have_text("Reconectando…")
     expect(text).to_be_visible()

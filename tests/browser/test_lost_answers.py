@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
+from .conftest import stand_in
+
 Open = Callable[[str], Page]
 PROXY = "<html><head><title>502</title></head><body><h1>502 Bad Gateway</h1><hr>nginx</body></html>"
 NO_ANSWER = "O servidor não responde."
@@ -42,7 +44,7 @@ def unwatched(browser: Browser, address: str, session_cookies: list[Any], nothin
 def test_a_list_stays_as_it_was_and_says_that_nobody_answers(unwatched: Open, answer: Callable[[Route], None]):
     page = unwatched("/products")
     rows = page.locator("#content tbody tr").count()
-    page.route(re.compile(r"/products\?"), answer)
+    stand_in(page, re.compile(r"/products\?"), answer)
     page.locator("#q").fill("nothing has this name")
     expect(page.locator("#toasts")).to_contain_text(NO_ANSWER)
     expect(page.locator("#content h1")).to_have_text("Produtos")
@@ -55,7 +57,7 @@ def test_a_form_keeps_what_was_typed_and_says_so_where_it_was_sent(unwatched: Op
     page = unwatched("/location-groups:new")
     page.get_by_label("Nome").fill("Lojas da praia")
     page.get_by_label("Código").fill("PRAIA")
-    page.route(re.compile(r"/location-groups"), answer)
+    stand_in(page, re.compile(r"/location-groups"), answer)
     page.locator("main [type=submit]").last.click()
     expect(page.locator("#refusal [role=alert]")).to_contain_text(NO_ANSWER)
     expect(page.get_by_label("Nome")).to_have_value("Lojas da praia")
@@ -66,7 +68,7 @@ def test_what_was_refused_before_fades_while_it_is_sent_again(unwatched: Open):
     page = unwatched("/location-groups:new")
     page.get_by_label("Nome").fill("Lojas da praia")
     page.get_by_label("Código").fill("PRAIA")
-    page.route(re.compile(r"/location-groups"), lost)
+    stand_in(page, re.compile(r"/location-groups"), lost)
     send = page.locator("main [type=submit]").last
     send.click()
     expect(page.locator("#refusal [role=alert]")).to_be_visible()
@@ -77,7 +79,7 @@ def test_what_was_refused_before_fades_while_it_is_sent_again(unwatched: Open):
     def hold(route: Route) -> None:
         held.append(route)
 
-    page.route(re.compile(r"/location-groups"), hold)
+    stand_in(page, re.compile(r"/location-groups"), hold)
     send.click()
     expect(page.locator("#refusal")).to_have_attribute("data-stale", "")
     expect(page.locator("#refusal [role=alert]")).to_be_visible()  # in its place: nothing moves under a finger
@@ -88,7 +90,7 @@ def test_what_was_refused_before_fades_while_it_is_sent_again(unwatched: Open):
 def test_a_dialog_says_so_in_itself_and_goes_on_when_the_server_is_back(unwatched: Open):
     page = unwatched("/orders")
     page.keyboard.press("Control+k")
-    page.route(re.compile(r"/find\?"), lost)
+    stand_in(page, re.compile(r"/find\?"), lost)
     page.locator("[data-command] input").fill("rede")
     expect(page.locator("#cmd-list [role=alert]")).to_contain_text(NO_ANSWER)
     page.unroute(re.compile(r"/find\?"))
@@ -100,7 +102,8 @@ def test_a_dialog_says_so_in_itself_and_goes_on_when_the_server_is_back(unwatche
 def test_a_refusal_without_a_slot_on_the_page_is_told_all_the_same(unwatched: Open):
     page = unwatched("/products")
     refusal = '<div role="alert"><div><b>Isto exige a permissão x.</b><small>Peça.</small></div></div>'
-    page.route(
+    stand_in(
+        page,
         re.compile(r"/products\?"),
         lambda route: route.fulfill(
             status=403, content_type="text/html; charset=utf-8", body=refusal, headers={"HX-Retarget": "#nowhere"}

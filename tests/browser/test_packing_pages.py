@@ -61,3 +61,13 @@ def test_another_parcel_is_added_filled_and_packed(seeded: str, visit: Visit, si
     expect(page.locator(".m-work .m-doc")).to_have_count(2)
     page.locator(".m-work").scroll_into_view_if_needed()
     shot(page, f"packed-{language}-{'wide' if size is WIDE else 'narrow'}", whole=False)
+
+
+def test_who_packs_one_parcel_presses_enter_and_is_told_what_they_press(seeded: str, visit: Visit) -> None:
+    page = visit(f"/orders/{picked(seeded)}", language="en")
+    page.get_by_role("button", name="Pack", exact=True).first.press("Enter")
+    dialog = page.locator("dialog[open]")
+    expect(dialog.get_by_role("button", name="Pack", exact=True)).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("dialog[open]")).to_have_count(0)
+    expect(page.locator(".m-work .m-doc")).to_have_count(1)

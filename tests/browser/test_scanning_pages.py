@@ -14,7 +14,7 @@ from malha.platform.db import Actor, Database
 from malha.platform.ids import new_id
 
 from . import seeding
-from .conftest import NARROW, apart, patient, shot, violations
+from .conftest import NARROW, apart, patient, shot, stand_in, violations
 from .test_goods_moving import scan
 
 Visit = Callable[..., Page]
@@ -123,7 +123,7 @@ def test_a_scan_whose_answer_was_lost_is_noted_once(
     unwatched: Visit, count: int, shelf: list[tuple[int, str, str]]
 ) -> None:
     page = unwatched(f"/counts/{count}/count")
-    page.route("**/scan", answer_lost, times=1)
+    stand_in(page, "**/scan", answer_lost, times=1)
     scan(page, shelf[0][2])
     expect(page.locator("[data-unsent]")).to_contain_text(shelf[0][2])
     expect(page.locator("[data-missed]")).to_be_hidden()  # who reads that it was not noted scans it again
@@ -137,7 +137,7 @@ def test_what_is_added_by_the_button_again_since_no_answer_came_is_added_once(
     unwatched: Visit, count: int, shelf: list[tuple[int, str, str]]
 ) -> None:
     page = unwatched(f"/counts/{count}/count")
-    page.route("**/scan", answer_lost, times=1)
+    stand_in(page, "**/scan", answer_lost, times=1)
     page.locator("#code").fill(shelf[0][2])
     page.locator("#quantity").fill("7")
     page.get_by_role("button", name="Incluir").click()
@@ -156,7 +156,7 @@ def test_scans_without_a_network_outlive_the_page_and_are_part_of_what_is_done(
     page = unwatched(f"/counts/{count}/count")
     scan(page, shelf[0][2])
     expect(tally(page, shelf[0][1])).to_have_text("1")
-    page.route("**/scan", lambda route: route.abort())
+    stand_in(page, "**/scan", lambda route: route.abort())
     for code in (shelf[0][2], shelf[1][2], shelf[0][2]):
         scan(page, code)
     expect(page.locator("[data-unsent-codes]")).to_have_text(f"{shelf[0][2]}, {shelf[1][2]}, {shelf[0][2]}")
@@ -183,7 +183,7 @@ def test_who_is_done_while_scans_are_on_their_way_has_counted_them(
         page.wait_for_timeout(700)
         route.continue_()
 
-    page.route("**/scan", slowly)
+    stand_in(page, "**/scan", slowly)
     scan(page, shelf[0][2])
     scan(page, shelf[0][2])
     page.get_by_role("button", name="Pronto").click()

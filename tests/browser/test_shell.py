@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from .conftest import NARROW, SIDEWAYS, WIDE, patient, sideways, violations, walk
+from .conftest import NARROW, SIDEWAYS, WIDE, patient, sideways, stand_in, violations, walk
 from .test_console import number_of
 
 Visit = Callable[..., Page]
@@ -277,7 +277,7 @@ def test_the_keyboard_stays_on_a_button_whose_act_is_refused(visit: Visit, seede
     page = visit(f"/orders/{number_of(seeded, 'status = $$allocated$$ AND method = $$ship$$')}")
     refused = '<div role="alert">Outra pessoa foi mais rápida.</div>'
     where = {"HX-Retarget": "#refusal", "HX-Reswap": "innerHTML", "Content-Type": "text/html; charset=utf-8"}
-    page.route("**/release", lambda route: route.fulfill(status=409, headers=where, body=refused))
+    stand_in(page, "**/release", lambda route: route.fulfill(status=409, headers=where, body=refused))
     button = page.locator(".m-head-actions").get_by_role("button", name="Liberar agora")
     button.press("Enter")
     expect(page.get_by_role("alert").first).to_contain_text("mais rápida")

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from playwright.sync_api import APIResponse, Error, Page, Route, expect
 
-from .conftest import NARROW, WIDE, patient, shot, violations
+from .conftest import NARROW, WIDE, patient, shot, stand_in, violations
 
 Visit = Callable[..., Page]
 WORDS = {
@@ -237,7 +237,7 @@ def test_a_slot_that_is_chosen_while_an_answer_is_under_way_stays_chosen(visit: 
         else:
             under_way.append((route, route.fetch()))
 
-    page.route("**/orders/new/offers", hold)
+    stand_in(page, "**/orders/new/offers", hold)
     page.get_by_label("Pix, a pagar").check()
     page.wait_for_timeout(1_500)
     [(route, answer)] = under_way

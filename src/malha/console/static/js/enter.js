@@ -7,13 +7,14 @@ const BOX = "[data-select-row], [data-select-all], [data-select-part]";
 const TYPED = "input:not([type=submit], [type=button], [type=reset], [type=image], [type=file], [type=search])";
 
 // Left to itself a browser presses the first button of the whole form: in the dialog that holds orders it was the one beside
-// the dialog that releases them, in a dialog that changes something the one that takes it away. Return what to press instead,
+// the dialog that releases them, in a dialog that changes something the one that takes it away, at the foot of a long form the
+// one that asks for more rows. Return what to press instead,
 // null for nothing, or undefined where the browser is right. A form whose first button is disabled wants nothing pressed that
 // is not near the field; of boxes Chromium does not know that by itself.
 const instead = (field) => {
   const form = field.form, home = field.closest("dialog, .m-panel");
   const near = form && home ? $$("button[type=submit]", home).filter((button) => button.form === form && button.checkVisibility()) : [];
-  const meant = near.find((button) => button.matches(".m-btn-primary")) ?? near[0];
+  const meant = near.find((button) => button.matches(".m-btn-primary")) ?? near[0] ?? (form && $(".m-form-foot .m-btn-primary[type=submit]", form));
   const pressed = form && [...form.elements].find((one) => one.matches("button[type=submit]"));
   if (!meant) return pressed?.disabled ? null : undefined;
   return meant === pressed ? undefined : meant;

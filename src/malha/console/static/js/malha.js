@@ -11,7 +11,7 @@ import "./validity.js";
 const root = document.documentElement;
 const $ = (selector, from = document) => from.querySelector(selector);
 const $$ = (selector, from = document) => [...from.querySelectorAll(selector)];
-const wide = matchMedia("(min-width: 1101px)");
+const wide = matchMedia("(min-width: 68.8125em)");
 const typing = (target) => target.closest?.("input:not([type=checkbox]), textarea, select, [contenteditable]");
 
 // Side bar on narrow screens.

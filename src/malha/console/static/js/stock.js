@@ -4,7 +4,7 @@
 import { showBeside } from "./beside.js";
 
 const $ = (selector, from = document) => from.querySelector(selector);
-const wide = matchMedia("(min-width: 1101px)");
+const wide = matchMedia("(min-width: 68.8125em)");
 
 const remember = (value) => {
   const address = new URL(location.href);
