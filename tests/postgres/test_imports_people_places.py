@@ -122,6 +122,19 @@ async def test_a_cut_off_may_be_written_as_spreadsheets_write_times(database: Da
     assert [p.line for p in refused.problems] == [2, 3, 4]
 
 
+async def test_a_cut_off_after_noon_stays_there_when_a_spreadsheet_counts_hours_to_twelve(database: Database) -> None:
+    """LibreOffice in English saves 14:00 as `02:00:00 PM`: it was read as two at night."""
+    head, rows = "code;name;cnpj;cep;cut_off", ";Loja;11.222.333/0001-81;01310-100;"
+    said = {"A": "02:00:00 PM", "B": "12:00 AM", "C": "2 p.m.", "D": "12:30:00\u202fPM", "E": "9:05 am"}
+    text = "\n".join([head, *(f"{code}{rows}{cut}" for code, cut in said.items())])
+    assert (await places(database, text, Mode.ALL)).problems == []
+    async with database.transaction() as tx:
+        found = {x.code: f"{x.cut_off:%H:%M}" for x in await network.locations(tx)}
+    assert found == {"A": "14:00", "B": "00:00", "C": "14:00", "D": "12:30", "E": "09:05"}
+    refused = await places(database, f"{head}\nF{rows}14:00 PM\nG{rows}0:30 AM\nH{rows}14:00:zz", Mode.PREVIEW)
+    assert [p.line for p in refused.problems] == [2, 3, 4]
+
+
 async def test_a_table_of_locations_reads_the_companies_it_names_as_they_are_when_it_comes_to_them(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -91,6 +91,17 @@ def test_a_file_that_was_cut_off_within_a_letter_spoils_its_last_cell_and_no_oth
     ]
 
 
+@pytest.mark.parametrize(("encoding", "cut"), [("utf-16", 1), ("utf-32", 1), ("utf-32", 3)])
+def test_a_file_of_wide_letters_that_was_cut_off_spoils_its_last_cell_too(encoding: str, cut: int) -> None:
+    """The last letter became a mark, and the product was called so."""
+    data = "sku;nome;preço\nA;João;1,50\nB;Ação\nC;Calçã".encode(encoding)[:-cut]
+    assert rows_of(data) == [
+        (2, {"sku": "A", "name": "João", "price": 150}, []),
+        (3, {"sku": "B", "name": "Ação"}, []),
+        (4, {"sku": "C"}, ["name"]),
+    ]
+
+
 def test_what_another_program_added_to_a_file_in_another_encoding_spoils_its_own_cells() -> None:
     data = "\ufeffsku;nome;opção:Cor\nA;João;Azulão\n".encode() + "B;Zoé;Azul\nC;z;Açaí\n".encode("cp1252")
     table = open_table(io.BytesIO(data), COLUMNS, {"options": ("opção",)})

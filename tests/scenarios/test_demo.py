@@ -103,6 +103,21 @@ def test_a_start_that_has_no_address_leaves_the_log_in_as_it_was(home: Path) -> 
         assert log_in(port) == 204
 
 
+def test_options_for_building_that_come_too_late_are_told(home: Path) -> None:
+    """`--orders 500` on a demo that was there examined the old one, and looked as if it had built another."""
+    examined = command(home, "--exit")  # states --orders, as every command here does
+    done = subprocess.run(**examined, capture_output=True, timeout=PATIENCE_S, check=True)
+    if "Orders" in done.stderr:  # it was built by this run, so that nothing came too late
+        assert "is there already" not in done.stderr
+        done = subprocess.run(**examined, capture_output=True, timeout=PATIENCE_S, check=True)
+    assert "without --orders; add --fresh" in " ".join(done.stderr.split())
+    assert "drift: 0" in done.stdout
+    silent = {**examined, "args": [x for x in examined["args"] if x not in {"--orders", "12"}]}
+    assert (
+        "is there already" not in subprocess.run(**silent, capture_output=True, timeout=PATIENCE_S, check=True).stderr
+    )
+
+
 def test_a_taken_port_is_refused_before_anything_is_built(home: Path) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))

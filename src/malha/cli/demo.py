@@ -30,6 +30,7 @@ log = structlog.get_logger(__name__)
 
 
 def command(
+    ctx: typer.Context,
     orders: Annotated[int, typer.Option(min=0, max=200_000, help="Orders of the last thirty days.")] = ORDERS,
     seed: Annotated[int, typer.Option(help="The same seed makes the same retailer.")] = 7,
     traffic: Annotated[bool, typer.Option("--traffic/--no-traffic", help="Live orders and staff at work.")] = True,
@@ -58,7 +59,9 @@ def command(
             log_level=settings.log_level,
         ) as ready:
             _refuse(ready, password, leave=leave)
-            access: Access = asyncio.run(_prepare(ready, orders, seed, fresh=fresh, password=password, console=console))
+            built, access = asyncio.run(_prepare(ready, orders, seed, fresh=fresh, password=password, console=console))
+            if not built:
+                _tell_unused(ctx, console)
             if leave:
                 raise typer.Exit(_examine(ready))
             _serve(ready, access, seed, traffic=traffic, console=console)
@@ -97,7 +100,8 @@ def _examine(settings: Settings) -> int:
 
 async def _prepare(
     settings: Settings, orders: int, seed: int, *, fresh: bool, password: str | None, console: Console
-) -> "Access":
+) -> "tuple[bool, Access]":
+    """Return whether the retailer was built now, and who may enter."""
     from malha.demo.access import admit, is_built, remember, remembered, wipe  # noqa: PLC0415 - everything heavy, after help
     from malha.demo.build import build  # noqa: PLC0415
 
@@ -106,14 +110,30 @@ async def _prepare(
         await wipe(url, settings.retailer)
     await migrated(settings)
     async with Database(url, settings.retailer) as db:
-        if not await is_built(db):
+        missing = not await is_built(db)
+        if missing:
             with _bar(console) as progress:
                 await build(db, orders=orders, seed=seed, progress=progress)
         known = remembered(settings.data_dir)
         access = await admit(db, EMAIL, known, password=password)
     if access != known:
         remember(settings.data_dir, access)
-    return access
+    return missing, access
+
+
+def _tell_unused(ctx: typer.Context, console: Console) -> None:
+    """Say which options were given for a retailer that is there already: it would be taken for the one asked for."""
+    given = [
+        f"--{name}"
+        for name in ("orders", "seed")
+        if (source := ctx.get_parameter_source(name)) is not None and source.name == "COMMANDLINE"
+    ]
+    if given:
+        console.print(
+            f"The demo is there already and goes on as it was, without {' and '.join(given)}; "
+            "add --fresh to build it anew.",
+            style="yellow",
+        )
 
 
 class _bar:  # noqa: N801 - used like a function

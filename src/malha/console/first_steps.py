@@ -1,5 +1,7 @@
 """What a new retailer does first: the steps from an empty console to the first order, each ticked when it is done."""
 
+from urllib.parse import quote
+
 import msgspec
 
 from malha.console import home_reads
@@ -35,7 +37,8 @@ _STEPS = (
     ("stock", N_("Bring your stock"),
      N_("How many units of each SKU lie where. Every later movement has a line in the ledger."),
      N_("Import a table"), "/imports?kind=stock", "stock:write"),
-    ("order", N_("Let the first order come"), N_("An API key lets your shop send it. You see it here within a second."),
+    ("order", N_("Let the first order come"),
+     N_("An API key lets your shop send it, or you take it by hand under Orders. You see it here within a second."),
      N_("Create key"), "/keys/new", "identity:manage"),
 )  # fmt: skip
 
@@ -46,10 +49,17 @@ async def first_steps(tx: Tx, facts: Facts) -> list[FirstStep]:
     if facts.scope is not None or not may("network:write") or facts.counts[View.OPEN] or facts.day.orders:
         return []
     begun = await home_reads.begun(tx)
-    if begun["order"]:
+    if begun.order:
         return []
+    at_hand = {"service": (_("Enter its prices"), f"/services/{quote(begun.unpriced)}")} if begun.unpriced else {}
     return [
-        FirstStep(title=_(title), why=_(why), act=_(act), href=href, done=begun[name])
+        FirstStep(
+            title=_(title),
+            why=_(why),
+            act=at_hand.get(name, (_(act), href))[0],
+            href=at_hand.get(name, (_(act), href))[1],
+            done=getattr(begun, name),
+        )
         for name, title, why, act, href, permission in _STEPS
         if may(permission)
     ]

@@ -125,10 +125,14 @@ WHERE l.status <> 'closed' AND (%(scope)s::int[] IS NULL OR l.id = ANY(%(scope)s
 ORDER BY late DESC, coalesce(d.taken, 0)::float / nullif(l.daily_capacity, 0) DESC NULLS LAST, open DESC, l.name
 """
 
-# Whether anything of each kind is there: one row of each table at most, of orders the first of their key.
+# Whether anything of each kind is there: one row of each table at most, of orders the first of their key. A service
+# without prices carries nothing, so the first of those is what is left to do.
 BEGUN = """
 SELECT EXISTS (SELECT FROM establishment) AS company, EXISTS (SELECT FROM location) AS location,
-       EXISTS (SELECT FROM service) AS service, EXISTS (SELECT FROM channel) AS channel,
+       EXISTS (SELECT FROM service_rate) OR EXISTS (SELECT FROM location WHERE can_pickup) AS service,
+       (SELECT s.code FROM service s WHERE NOT EXISTS (SELECT FROM service_rate r WHERE r.service_id = s.id)
+        ORDER BY s.id LIMIT 1) AS unpriced,
+       EXISTS (SELECT FROM channel) AS channel,
        EXISTS (SELECT FROM variant) AS product, EXISTS (SELECT FROM balance) AS stock,
        (SELECT true FROM sales_order ORDER BY id LIMIT 1) IS NOT NULL AS order
 """
@@ -218,11 +222,12 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Begun(msgspec.Struct, frozen=True, kw_only=True):
-    """What a new retailer has set up."""
+    """What a new retailer has set up; `unpriced` is the code of a shipping service without prices."""
 
     company: bool
     location: bool
     service: bool
+    unpriced: str | None
     channel: bool
     product: bool
     stock: bool
@@ -289,9 +294,9 @@ async def locations(tx: Tx, scope: Scope) -> list[Load]:
     return await tx.all(Load, LOCATIONS, {"scope": _scope(scope)})
 
 
-async def begun(tx: Tx) -> dict[str, bool]:
-    """Return which of the things an order needs are there: by name, in the order in which a retailer sets them up."""
-    return msgspec.to_builtins(await tx.one(Begun, BEGUN))  # type: ignore[no-any-return]
+async def begun(tx: Tx) -> Begun:
+    """Return which of the things an order needs are there."""
+    return await tx.one(Begun, BEGUN)
 
 
 async def parked(tx: Tx) -> Parked:

@@ -28,7 +28,10 @@ ADDRESS_PARTS = ("postal_code", "street", "number", "complement", "district", "c
 async def _form(tx: Tx, request: Request[Any, Any, Any], found: Location | None) -> dict[str, Any]:
     around = await shell.around(tx, request, "locations")
     owners = await reads.establishments_seen(tx)
-    draft = msgspec.structs.replace(BLANK, code=request.query_params.get("code", "")[:40])  # a held order waits for it
+    asked = request.query_params
+    draft = msgspec.structs.replace(  # a held order waits for the code; an establishment's page leads here
+        BLANK, code=asked.get("code", "")[:40], establishment=asked.get("establishment", "")[:40]
+    )
     site = None
     if found is not None and found.site is not None:
         site = await reads.location_by_code(tx, found.site)

@@ -5,6 +5,7 @@ A row names its establishment by code, or by CNPJ: one that is not there is then
 new location leaves empty its CEP tells.
 """
 
+import re
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from datetime import time
 
@@ -91,10 +92,20 @@ def _degrees(text: str) -> float:
         raise BadCell(N_("{value} is no number."), N_("Use degrees like -23,5505.")) from None
 
 
+_CLOCK = re.compile(r"(\d{1,2})(?:[:h](\d{1,2})?)?(?::\d{1,2}(?:[.,]\d+)?)?\s*h?\s*(?:([ap])\.?\s?m\.?)?")
+
+
 def _clock(text: str) -> time:
+    """Read a time of day as people and spreadsheets write it: `14:00`, `14h`, `14:00:00`, `02:00:00 PM`.
+
+    One whose half of the day was passed over would be twelve hours wrong, and look right.
+    """
+    found = _CLOCK.fullmatch(text.strip().lower())
+    hours, half = (int(found[1]), found[3]) if found else (-1, None)
+    if half:
+        hours = hours % 12 + (12 if half == "p" else 0) if 1 <= hours <= 12 else -1
     try:
-        hours, minutes, *_seconds = f"{text.lower().replace('h', ':')}:0".split(":")  # spreadsheets add seconds
-        return time(int(hours), int(minutes or 0))
+        return time(hours, int(found[2] or 0) if found else 0)
     except ValueError:
         raise BadCell(N_("{value} is no time of day."), N_("Write it like 14:00.")) from None
 

@@ -292,6 +292,17 @@ def _spoiled(at: str, text: str) -> Flaw | None:
     return Flaw(at, FAILED, FAILED_MEND, {"value": text}) if text in _ERRORS else None
 
 
+def _marked(error: UnicodeError) -> tuple[str, int]:
+    """Mark where a table of UTF-16 or UTF-32 was cut off as a byte that cannot be read, so that its cell is told."""
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return "\udcff", error.end
+
+
+_MARKED = "malha.marked"
+codecs.register_error(_MARKED, _marked)
+
+
 def _readable(text: str) -> str:
     """Return a text with a mark for each byte that is none of its encoding."""
     return _STRAY.sub("\ufffd", text)
@@ -317,7 +328,7 @@ def open_table(
     """
     encoding, damaged = _encoding_of(file)
     file.seek(0)
-    errors = "surrogateescape" if damaged else "replace"
+    errors = "surrogateescape" if damaged else _MARKED
     text = io.TextIOWrapper(file, encoding=encoding, errors=errors, newline="")
     try:
         table = _opened(text, columns, families or {}, mapping or {})

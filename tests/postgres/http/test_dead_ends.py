@@ -1,5 +1,7 @@
 """A page on which nothing can be done says why, and leads to where something can."""
 
+import re
+
 import pytest
 from tests_http import Shop
 
@@ -20,6 +22,7 @@ async def test_a_form_without_anything_to_choose_from_leads_to_where_it_comes_fr
         "/connections:new": ("/channels:new",),
         "/counts:new": ("/locations:new",),
         "/location-groups:new": ("/locations:new",),
+        "/locations:new": ("/establishments:new",),
         "/purchase-orders:new": ("/locations:new",),
         "/receive": ("/locations:new",),
         "/stock-sync/sources:new": ("/locations:new",),
@@ -28,6 +31,41 @@ async def test_a_form_without_anything_to_choose_from_leads_to_where_it_comes_fr
         page = (await shop.http.get(path, headers=owner)).text
         for href in leads:
             assert f'yet. <a href="{href}">' in page, (path, href)
+
+
+async def test_the_step_of_how_goods_travel_is_done_once_something_can_and_leads_to_the_prices_that_lack(
+    shop: Shop,
+) -> None:
+    """A service without prices ticked it, and the first order said that none of its units can be had."""
+    owner = await shop.session()
+    named = {"code": "STD", "name": "Standard", "carrier": "Correios", "method": "ship", "active": "on"}
+    await shop.http.post("/services:new", data={**named, "version": "0"}, headers=owner)
+    assert 'href="/services/STD">Enter its prices</a>' in (await shop.http.get("/", headers=owner)).text
+    assert "nothing can travel with it" in (await shop.http.get("/services/STD", headers=owner)).text
+    version = re.findall(r'name="version" value="(\d+)"', (await shop.http.get("/services/STD", headers=owner)).text)[0]
+    priced = {"version": version, "origin": "*", "kg0": "30", "to0": "*", "p0-0": "9,90", "days0": "3"}
+    saved = await shop.http.post("/services/STD/rates", data=priced, headers=owner)
+    assert saved.status_code < 400, saved.text
+    assert 'href="/services/' not in (await shop.http.get("/", headers=owner)).text.split('id="content"')[1]
+    assert "nothing can travel with it" not in (await shop.http.get("/services/STD", headers=owner)).text
+
+
+async def test_an_establishment_without_locations_leads_to_one_of_its_own(shop: Shop) -> None:
+    owner = await shop.session()
+    named = {
+        "version": "0",
+        "name": "Matriz",
+        "code": "HQ",
+        "cnpj": "11.222.333/0001-81",
+        "state": "SP",
+        "active": "on",
+    }
+    taxed = {"tax_regime": "normal", "document_policy": "required", "legal_name": "Loja Ltda.", "company_kind": "own"}
+    await shop.http.post("/establishments:new", data={**named, **taxed}, headers=owner)
+    page = (await shop.http.get("/establishments/HQ", headers=owner)).text
+    assert '<a href="/locations:new?establishment=HQ">' in page
+    form = (await shop.http.get("/locations:new?establishment=HQ", headers=owner)).text
+    assert '<option value="HQ" selected>' in form
 
 
 async def test_whom_no_channel_takes_orders_of_is_led_to_the_channels_if_they_may_change_them(shop: Shop) -> None:
