@@ -18,6 +18,7 @@ from malha.channels.connecting.model import Turn
 from malha.channels.contract import Page, Retryable
 from malha.cli import connector as command
 from malha.platform.i18n import speaking
+from malha.testing.peers import write_answer
 
 ORDERS = "SELECT external_id FROM sales_order ORDER BY external_id"
 PAGE = 3
@@ -128,6 +129,44 @@ async def test_a_channel_whose_pages_go_in_a_circle_is_not_asked_for_ever(
         await pulling.work(shop.runtime)
     await shop.handle()
     assert "2000" in await shop.values("SELECT external_id FROM sales_order")
+
+
+@pytest.mark.parametrize("asked", ["Wed, 21 Oct 2065 07:28:00 GMT", "86400000", "99999999999999999999"])
+async def test_a_rest_of_years_is_an_hour(shop: Linked, asked: str):
+    """A clock that is off, or milliseconds for seconds: orders were not read, and stock not told, for a day."""
+    shop.peer.fail("GET /orders", f"status 429 {asked.replace(' ', '_')}")
+    with_blanks = asked
+
+    async def write(writer: Any, status: int, page: bytes, more: dict[str, str] | None = None, **_: Any) -> None:
+        await write_answer(writer, status, page, {"Retry-After": with_blanks} if more else {})
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("peer_shop.write_answer", write)
+        await pulling.work(shop.runtime)
+    ((failed, wait),) = await shop.rows(
+        "SELECT failures, extract(epoch FROM next_at - now())::int FROM connection_cursor WHERE stream = 'orders'"
+    )
+    assert failed == 1
+    assert 3_500 < wait < 4_100
+    (blocked,) = await shop.values(
+        "SELECT (bucket->>'blocked_until')::float8 - extract(epoch FROM now()) FROM connection_pace"
+    )
+    assert blocked < 3_700
+
+
+async def test_a_web_page_instead_of_data_is_called_so_with_what_to_look_at(shop: Linked):
+    page = b"\n<!DOCTYPE html><html><title>Log in</title></html>"
+
+    async def write(writer: Any, _status: int, _page: bytes, *_: Any, **__: Any) -> None:
+        await write_answer(writer, 200, page, {"Content-Type": "text/html"})
+
+    shop.peer.keeps = False
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("peer_shop.write_answer", write)
+        await pulling.work(shop.runtime)
+    (error,) = await shop.values("SELECT error FROM connection_cursor WHERE stream = 'orders'")
+    with speaking("pt-BR"):
+        assert failures.shown(error).startswith("responde com uma página da web, não com dados")
 
 
 async def test_what_is_read_as_a_whole_ends_where_its_pages_go_in_a_circle(

@@ -21,6 +21,7 @@ from malha.platform.outward import Answer, Kept, Outward
 
 _encode = msgspec.json.Encoder().encode
 TIMEOUT_S = 10.0
+LONGEST_ASKED_S = 3600.0  # a rest that a channel asks for; as `connecting.wire`
 
 
 class _Reply(msgspec.Struct):
@@ -54,7 +55,7 @@ class Webhook:
         except MalhaError as error:
             raise NotHanded(str(error)) from error
         if answer.status // 100 != 2:
-            after = retrying.retry_after(answer.headers.get("retry-after"), now())
+            after = retrying.retry_after(answer.headers.get("retry-after"), now(), longest_s=LONGEST_ASKED_S)
             raise NotHanded(f"HTTP {answer.status}", after=after)
         return Handed(_refused(answer))
 

@@ -44,21 +44,24 @@ def wait_of(
     return draw(0.0, ceiling)
 
 
-def retry_after(header: str | None, now: datetime) -> float | None:
+LONGEST_ASKED_S = 86_400.0
+
+
+def retry_after(header: str | None, now: datetime, *, longest_s: float = LONGEST_ASKED_S) -> float | None:
     """Return the seconds that a `Retry-After` header asks for: a number or a date. None where it says nothing usable.
 
-    A date in the past is 0. More than a day is taken for a mistake and read as a day.
+    A date in the past is 0. More than `longest_s`, a day, is taken for a mistake and read as that.
     """
     if header is None or not (text := header.strip()):
         return None
     if text.replace(".", "", 1).isdigit() and text.isascii():
-        return min(float(text), 86_400.0)
+        return min(float(text), longest_s)
     try:
         at = parsedate_to_datetime(text)
     except (ValueError, OverflowError):  # a year or a zone of any length
         return None
     at = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
-    return min(max(0.0, (at - now).total_seconds()), 86_400.0)
+    return min(max(0.0, (at - now).total_seconds()), longest_s)
 
 
 class Circuit(StrEnum):

@@ -65,6 +65,10 @@ SAID = (
     N_("the message is no object"),
     N_("a message of topic {topic} without the id of an order"),
     N_("the answer cannot be read: {why}"),
+    N_(
+        "it answers with a web page, not with data: look whether its address is right, and whether a log-in or"
+        " maintenance stands before it"
+    ),
     N_("the answer is other than expected: {why}"),
     N_("the answer holds no data"),
     N_("the answer is no list"),

@@ -30,6 +30,9 @@ T = TypeVar("T")
 DONE = Reply(0, {}, b"")  # of what has no status
 RING = 500  # calls that are kept
 LONGEST_WAIT_S = 5.0  # for a token; who would wait longer comes back later
+# A clock that is off, or milliseconds where seconds are meant, are not to keep orders and stock away for a day: who is
+# asked once an hour is not troubled.
+LONGEST_ASKED_S = 3600.0
 TOLD = frozenset({404, 409, 410, 412, 422})  # whose meaning the connector knows
 # What was asked for did not reach who would have done it: not here, not now, not so; and a proxy that found nobody. Of
 # every other 5xx (as 520 and 524 of a proxy) nobody knows, nor of 408: the peer may have acted.
@@ -77,7 +80,7 @@ def _judged(reply: Reply, clean: Callable[[str], str]) -> ChannelError | None:
     if status < 400 or status in TOLD:
         return None
     says = f"HTTP {status}"
-    after = retrying.retry_after(reply.headers.get("retry-after"), now())
+    after = retrying.retry_after(reply.headers.get("retry-after"), now(), longest_s=LONGEST_ASKED_S)
     if status == 429:
         return RateLimited(says, after=after)
     if status == 401:

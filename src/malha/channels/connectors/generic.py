@@ -33,6 +33,7 @@ import msgspec
 from msgspec import Meta
 
 from malha.channels import signatures
+from malha.channels.connectors.answers import unreadable
 from malha.channels.contract import (
     AuthExpired,
     CancelPush,
@@ -570,7 +571,7 @@ def _read(reply: Reply, into: type[Any]) -> Any:
     try:
         return msgspec.json.decode(reply.body, type=into, strict=False)
     except msgspec.DecodeError as error:
-        raise Unsure(f"the answer cannot be read: {error}"[:200]) from None
+        raise unreadable(reply.body, error) from None
 
 
 def _error(reply: Reply) -> _Error:

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from malha.channels.connectors.answers import unreadable
 from malha.channels.connectors.shopify.config import url_of
 from malha.channels.connectors.shopify.operations import OPERATIONS
 from malha.channels.contract import AuthExpired, Ctx, Invalid, Missing, RateLimited, Rejected, Retryable, Unsure
@@ -47,7 +48,7 @@ async def ask(ctx: Ctx, name: str, variables: Mapping[str, Any]) -> dict[str, An
         errors, found = said.get("errors") or [], said.get("data")
         extensions = said.get("extensions") or {}
     except (msgspec.DecodeError, AttributeError) as error:
-        raise Unsure(f"the answer cannot be read: {error}"[:200]) from None
+        raise unreadable(reply.body, error) from None
     cost = _Cost.of(extensions)
     if errors:
         if not isinstance(errors, list):  # a text, where the token is none

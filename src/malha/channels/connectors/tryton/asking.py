@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from malha.channels.connectors.answers import unreadable
 from malha.channels.contract import Ctx, Invalid, Missing, Retryable, Unsure
 
 _encode = msgspec.json.Encoder().encode
@@ -83,7 +84,7 @@ async def ask(
     try:
         said = _decode(reply.body) if reply.body else None
     except msgspec.DecodeError as error:
-        raise Unsure(f"the answer cannot be read: {error}"[:200]) from None
+        raise unreadable(reply.body, error) from None
     if method == "GET" and not isinstance(said, list):
         raise Unsure("the answer is no list")
     if method == "POST" and not isinstance(said, dict):

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from malha.channels.connectors.answers import unreadable
 from malha.channels.connectors.refusing import unknown
 from malha.channels.connectors.vendure.config import BATCH
 from malha.channels.connectors.vendure.operations import STOCK, UPDATE_VARIANTS
@@ -32,7 +33,7 @@ async def ask(ctx: Ctx, query: str, variables: Mapping[str, Any], operation: str
         said = msgspec.json.decode(reply.body)
         errors, found = said.get("errors") or [], said.get("data")
     except (msgspec.DecodeError, AttributeError) as error:
-        raise Unsure(f"the answer cannot be read: {error}"[:200]) from None
+        raise unreadable(reply.body, error) from None
     if errors:
         raise _refusal(errors[0], changes=query.lstrip().startswith("mutation"))
     if not isinstance(found, dict):

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from malha.channels.connectors.answers import unreadable
 from malha.channels.connectors.woocommerce.money import Unfit, digits_of
 from malha.channels.connectors.woocommerce.words import PAGE
 from malha.channels.contract import Conflicting, Ctx, Invalid, Missing, Reply, Retryable, Unsure
@@ -113,7 +114,7 @@ def decoded(reply: Reply, into: type[Any], *, changes: bool = False) -> Any:
         raise Invalid(f"the answer is other than expected: {error}"[:200]) from None
     except msgspec.DecodeError as error:
         # Cut off or no JSON: whatever was asked may have been done.
-        raise Unsure(f"the answer cannot be read: {error}"[:200]) from None
+        raise unreadable(reply.body, error) from None
 
 
 def _refusal(reply: Reply) -> Exception:
