@@ -20,6 +20,7 @@ async def test_a_form_without_anything_to_choose_from_leads_to_where_it_comes_fr
         "/connections:new": ("/channels:new",),
         "/counts:new": ("/locations:new",),
         "/location-groups:new": ("/locations:new",),
+        "/locations:new": ("/establishments:new",),
         "/purchase-orders:new": ("/locations:new",),
         "/receive": ("/locations:new",),
         "/stock-sync/sources:new": ("/locations:new",),
