@@ -1,7 +1,11 @@
 """Safety rules: the most specific wins, the sweep writes it, a quantity stated by hand stays, every answer has a reason."""
 
+import io
+
 import pytest
 
+from malha.exchange import kinds
+from malha.exchange.model import Kind
 from malha.inventory import reads as stock
 from malha.inventory import service as inventory
 from malha.inventory.model import Claim, Reference
@@ -10,10 +14,12 @@ from malha.inventory.safety.errors import SafetyRuleCodeTaken, UnknownSafetyRule
 from malha.inventory.safety.model import Measure, Precedence, Purpose, SafetyRuleDraft
 from malha.network import ownership
 from malha.network.model import LocationGroupDraft
-from malha.platform.db import Database
+from malha.platform.db import Actor, Database
 from malha.platform.errors import Conflict
 from malha.platform.flaws import Invalid
 from malha.platform.ids import new_id
+from malha.platform.imports import Mode, run_import
+from malha.platform.sheets import Format
 from malha.testing.builders import World, a_network, a_product
 
 
@@ -113,6 +119,20 @@ async def test_a_quantity_stated_by_hand_wins_until_it_is_taken_away(shop: Shop)
         assert (why.override, why.overridden_by, why.routing[0].units) == (1, "system", 4)
         assert await service.drop_overrides(tx, [key]) == 1
     assert (await shop.kept())["CUP", "DC"] == 4
+
+
+async def test_a_table_of_stock_that_was_exported_and_comes_back_leaves_rules_in_force(shop: Shop) -> None:
+    """Each balance of it had what its rule said stated by hand from then on: no rule reached any of them again."""
+    await shop.rule("ALL", 4)
+    async with shop.database.transaction() as tx:
+        await inventory.set_safety(tx, [Claim(shop.skus["PLATE"], shop.world.locations["S1"], 2)])
+    await shop.kept()
+    pieces = kinds.export(Kind.STOCK, Format.CSV, shop.database, Actor("person", "ana"))
+    table = b"".join([piece async for piece in pieces])
+    report = await run_import(shop.database, kinds.target_of(Kind.STOCK), io.BytesIO(table), mode=Mode.ALL)
+    assert (report.changed, report.unchanged, report.problems) == (0, 4, [])
+    await shop.rule("CUPS", 6, sku="CUP")
+    assert await shop.kept() == {("CUP", "DC"): 6, ("CUP", "S1"): 6, ("PLATE", "DC"): 4, ("PLATE", "S1"): 2}
 
 
 async def test_a_rule_that_is_deleted_or_over_keeps_nothing_back_and_says_that_more_may_be_sold(shop: Shop) -> None:

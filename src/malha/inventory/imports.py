@@ -16,6 +16,7 @@ from malha.catalog import reads as catalog
 from malha.catalog.model import VariantCard
 from malha.inventory import reads, service
 from malha.inventory.model import Claim, Reason, Reference
+from malha.inventory.safety import reads as safety_reads
 from malha.network import reads as network
 from malha.network.errors import OwnerNotAtSite
 from malha.platform import audit
@@ -233,7 +234,11 @@ def _flaws(
 
 
 async def stock_pages(database: Database, actor: Actor) -> AsyncIterator[list[list[object]]]:
-    """Yield the balances an actor may see, header first, as rows that `StockImport` reads back unchanged."""
+    """Yield the balances an actor may see, header first, as rows that `StockImport` reads back unchanged.
+
+    The safety stock is told where it was stated for the balance: what rules say would become a statement that wins over
+    every rule once the table comes back.
+    """
     yield [[column.name for column in COLUMNS]]
     async with database.transaction(actor) as tx:
         seen = [place for place in await network.locations(tx) if actor.sees(place.id)]
@@ -247,11 +252,19 @@ async def stock_pages(database: Database, actor: Actor) -> AsyncIterator[list[li
             found = await catalog.variant_page(tx, after=after, limit=SKUS_AT_ONCE)
             skus = {row.id: row.sku for row in found}
             balances = await reads.availability(tx, sorted(skus), sorted(places))
+            stated = await safety_reads.stated(tx, sorted(skus))
         if not found:
             return
         after = found[-1].sku
         balances.sort(key=lambda a: (skus[a.sku_id], places[a.location_id]))
         yield [
-            [skus[a.sku_id], places[a.location_id], a.on_hand, a.safety, owners.get(a.location_id, ""), a.on_hand]
+            [
+                skus[a.sku_id],
+                places[a.location_id],
+                a.on_hand,
+                a.safety if (a.sku_id, a.location_id) in stated else "",
+                owners.get(a.location_id, ""),
+                a.on_hand,
+            ]
             for a in balances
         ]

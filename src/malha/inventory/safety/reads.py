@@ -52,6 +52,9 @@ WHERE p.safety <> coalesce(o.quantity, w.units, 0)
 OVERRIDES = """
 SELECT location_id, quantity, stated_by FROM safety_override WHERE sku_id = %(sku)s::int
 """
+STATED = """
+SELECT sku_id, location_id FROM safety_override WHERE sku_id = ANY(%(skus)s::int[])
+"""
 KEPT_NOW = "SELECT location_id, safety FROM balance WHERE sku_id = %(sku)s::int"
 # Everything that what rules say depends on, but stock and time.
 FINGERPRINT = """
@@ -159,3 +162,8 @@ async def explain(
         )
         for place, units in sorted(now.items())
     ]
+
+
+async def stated(tx: Tx, sku_ids: Sequence[int]) -> set[tuple[int, int]]:
+    """Return the balances of SKUs, as (SKU, location), whose safety stock was stated and follows no rule."""
+    return set(await tx.tuples(STATED, {"skus": list(sku_ids)}))
