@@ -437,3 +437,32 @@ def test_a_line_of_every_count_is_placed_when_one_location_has_all(n: int):
     )
     assert found.assignments == [(k + 1, 0, 2) for k in range(n)]
     assert found.lead_days == 2
+
+
+def test_units_that_a_location_with_a_full_day_has_are_not_given_up_where_another_plan_places_as_many() -> None:
+    """Two plans place as much of a scarce order; the one that waits for nobody left beside stock what it gave up."""
+    places = [
+        Place(
+            id=n, status="active", state=state, can_ship=True, can_pickup=True, handling=0, line=0, daily_capacity=most,
+            priority=priority, entity_id=1, entity_kind="own",
+        )
+        for n, state, most, priority in ((1, "PE", None, 10), (2, "PE", None, 10), (3, "RS", 3, 100), (4, "SP", 3, 10))
+    ]  # fmt: skip
+    rates = [
+        Rate(service_id=2, from_state=state, to_state="*", max_grams=grams, price=price, per_extra_kg=0, lead_days=days)
+        for state, grams, price, days in (("SP", 4_000, 0, 3), ("PE", 500, 100, 1))
+    ]
+    network = a_network(places, rates)
+    lines = [
+        RequestLine(1, 99, 2, 0, ((14, 2), (11, 2))),
+        RequestLine(2, 12, 2, 0, None),
+        RequestLine(3, 99, 2, 0, ((12, 2),)),
+        RequestLine(4, 11, 1, 0, None),
+    ]
+    request = Request(order_id=ORDER, channel_id=1, to_state="BA", lines=lines)
+    free = world(network, [[0, 1, 2, 0], [2, 0, 0, 0], [0, 0, 0, 0], [0, 0, 2, 0]])
+    found = plan(request, network, free, TAKEN)
+    check_plan(network, request, free, found)
+    assert later_of(network, found) == {2}
+    replayed = replay(read_record(record_json(found)))
+    assert (replayed.unplaced, replayed.cost, replayed.basis.later) == (found.unplaced, found.cost, found.basis.later)

@@ -34,6 +34,7 @@ from malha.routing.model import (
     RequestLine,
     StockPrices,
     most_exact,
+    parts_of,
     skus_of,
     stock_of,
 )
@@ -106,6 +107,8 @@ def with_later(
 ) -> Plan:
     """Return a plan; where only locations with a full day have what it could not place, the one that they serve too.
 
+    Of two that place as much the one that waits for nobody counts, unless it gives units up beside stock.
+
     Args:
         found: what was planned without the locations whose day is full.
         again: plans anew, with locations that are not to count as full.
@@ -132,10 +135,38 @@ def with_later(
             break
         later |= more
         best = again(later)
-    if not later or sum(n for _, n in best.unplaced) >= sum(n for _, n in found.unplaced):
+    if not later:
+        return found
+    more_of = sum(n for _, n in found.unplaced) - sum(n for _, n in best.unplaced)
+    if more_of < 0 or (more_of == 0 and not _beside_stock(found, later, locations(found))):
         return found
     asked = [(position, *later[index]) for position, index in enumerate(locations(best)) if index in later]
     return msgspec.structs.replace(best, basis=msgspec.structs.replace(best.basis, later=asked))
+
+
+def _beside_stock(found: Plan, later: Collection[int], at: Sequence[int]) -> bool:
+    """Return whether a plan gives units up though one of these locations has what they need, after all that it takes.
+
+    `at` are the locations of its positions. What a routing rule leaves out is not for others to serve.
+    """
+    basis = found.basis
+    if basis.bound is not None:
+        return False
+    left = {sku: list(units) for sku, units in stock_of(basis.lines, basis.free).items()}
+    lines = {line.line: line for line in basis.lines}
+    positions = {index: position for position, index in enumerate(at)}
+    for line, index, quantity in found.assignments:
+        for sku, per in parts_of(lines[line]):
+            left[sku][positions[index]] -= per * quantity
+    have, _ = servable(basis.lines, left, [], basis.excluded, basis.heavy, basis.terms)
+    short = {line for line, _ in found.unplaced}
+    return any(
+        units[position]
+        for line, units in zip(basis.lines, have, strict=True)
+        if line.line in short
+        for position, index in enumerate(at)
+        if index in later
+    )
 
 
 def _plan(
