@@ -78,6 +78,7 @@ SAID = (
     N_("HTTP {status} from Tryton"),
     N_("Shopify has no such shop, or no longer this version of its API"),
     N_("the shop does not say how many there are: something on the way takes X-WP-Total off"),
+    N_("the channel promises more pages and gives the same one again"),
     N_("the runtime offers no files"),
     N_("there is no folder {folder} at the server: make it there again, or correct its name in the connection"),
     # What a shop asks of a person.
