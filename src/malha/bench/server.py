@@ -25,6 +25,7 @@ from malha.platform.processes import die_with_parent
 
 PREFIX, LOCK = "malha-bench-", "bench.lock"
 YOUNG_S = 60.0
+LAST_WRITES_S = 10.0
 
 
 class Server:
@@ -99,11 +100,23 @@ def bench_home() -> Iterator[Path]:
     What a benchmark left that was killed before it could is removed first: nobody holds its lock any more.
     """
     _remove_left()
-    with tempfile.TemporaryDirectory(prefix=PREFIX) as name, (Path(name) / LOCK).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        home = Path(name)
-        home.chmod(0o755)
-        yield home
+    home = Path(tempfile.mkdtemp(prefix=PREFIX))
+    try:
+        with (home / LOCK).open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            home.chmod(0o755)
+            yield home
+    finally:
+        _remove(home)
+
+
+def _remove(home: Path) -> None:
+    """Remove a directory with everything in it; a server that was interrupted as it began may still write its last."""
+    until = time.monotonic() + LAST_WRITES_S
+    while home.exists():
+        shutil.rmtree(home, ignore_errors=time.monotonic() < until)
+        if home.exists():
+            time.sleep(0.1)
 
 
 def _remove_left() -> None:
