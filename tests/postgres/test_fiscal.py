@@ -237,6 +237,27 @@ async def test_a_document_is_not_of_the_future_and_not_older_than_its_order(data
         assert (await refusal(tx, work, issued(world, now - timedelta(days=8), "65")))[0] == "/issued_at"
 
 
+async def test_what_was_issued_before_the_month_ended_is_recorded_after_by_its_key_alone(database):
+    async with database.transaction() as tx:
+        world = await a_network(tx)
+        now = (await tx.now()).astimezone(BRASILIA)
+        ended = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0) - timedelta(seconds=1)
+        long_ago = ended.replace(day=1) - timedelta(days=1)
+        order_id, work = await packed(tx, world, 1)
+        placed = {"at": ended - timedelta(hours=9), "id": order_id}
+        await tx.execute("UPDATE sales_order SET placed_at = %(at)s WHERE id = %(id)s", placed)
+        undated = {at: DocumentFacts(access_key=issued(world, at).access_key) for at in (ended, long_ago)}
+        assert (await refusal(tx, work, undated[long_ago]))[0] == "/issued_at"
+        done = await service.record_document(tx, work, undated[ended])
+        assert await tx.value("SELECT issued_at FROM fiscal_document WHERE id = %(id)s", {"id": done.id}) == ended
+        assert (await service.record_document(tx, work, undated[ended])).repeated
+        order_id, work = await packed(tx, world, 1)
+        placed = {"at": ended + timedelta(days=1, hours=1), "id": order_id}
+        await tx.execute("UPDATE sales_order SET placed_at = %(at)s WHERE id = %(id)s", placed)
+        facts = DocumentFacts(access_key=issued(world, ended, number=2).access_key)
+        assert (await refusal(tx, work, facts))[0] == "/issued_at"  # of another order
+
+
 async def test_clocks_differ_a_little_and_a_till_issues_before_its_order_is_told(database):
     async with database.transaction() as tx:
         world = await a_network(tx)

@@ -11,6 +11,7 @@ import shutil
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -314,9 +315,17 @@ def sell_and_send(story: Story) -> None:
 
 
 def a_key(number: int, model: str = "55") -> str:
-    """The access key of a document of the fair."""
+    """The access key of a document of the fair, issued now."""
+    today = datetime.now(UTC)
     return build_access_key(
-        state="SP", year=2026, month=11, issuer="12ABC34501DE35", model=model, series=1, number=number, code="12345678"
+        state="SP",
+        year=today.year,
+        month=today.month,
+        issuer="12ABC34501DE35",
+        model=model,
+        series=1,
+        number=number,
+        code="12345678",
     )
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 
+import msgspec
+
 from malha.fiscal.model import Covered, DocumentFacts, DocumentPolicy, Flow, Issuer, Worth
 from malha.ordering.model import Line, Order, Unit
 from malha.ordering.rules import per_unit, whole_units
@@ -28,6 +30,21 @@ def is_document_required(policy: DocumentPolicy, flow: Flow) -> bool:  # noqa: A
     Today every flow follows its establishment; issuer plans will tell flows apart.
     """
     return policy is DocumentPolicy.REQUIRED
+
+
+def dated(facts: DocumentFacts, now: datetime) -> DocumentFacts:
+    """Return the facts of a document; where no date is stated and its key is of the month before, that month's end.
+
+    Whoever records by hand, early in a month, what was issued on the evening before knows no more than its key does.
+    """
+    key = parse_access_key(facts.access_key)
+    if facts.issued_at is not None or key is None or (key.year, key.month) in _months_of(now):
+        return facts
+    begun = now.astimezone(_BRASILIA).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    ended = begun - timedelta(seconds=1)
+    if (key.year, key.month) != (ended.year, ended.month):
+        return facts
+    return msgspec.structs.replace(facts, issued_at=ended)
 
 
 def check_key(facts: DocumentFacts, issuer: Issuer, now: datetime) -> tuple[AccessKey | None, list[Flaw]]:
