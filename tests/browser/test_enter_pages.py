@@ -42,22 +42,20 @@ def test_enter_in_a_dialog_does_what_the_dialog_is_for(visit: Visit, button: str
     assert sent(page, "/orders/bulk", shown)["act"] == [act]
 
 
-def test_enter_in_the_dialog_that_pauses_locations_pauses_them(visit: Visit) -> None:
-    page = visit("/locations", language="en")
+@pytest.mark.parametrize(
+    ("path", "button", "field", "text", "act"),
+    [("/locations", "Pause", "Reason", "Rain", "pause"), ("/products", "Edit", "Brand", "Aroeira Casa", "change")],
+    ids=["pauses locations", "changes products"],
+)
+def test_enter_in_the_dialog_of_a_list_does_it_to_what_is_chosen(
+    visit: Visit, path: str, button: str, field: str, text: str, act: str
+) -> None:
+    page = visit(path, language="en")
     page.locator("[data-select-row]").first.check()
-    page.get_by_role("toolbar").get_by_role("button", name="Pause").click()
-    reason = page.get_by_role("dialog").get_by_label("Reason")
-    reason.fill("Rain")
-    assert sent(page, "/locations:bulk", reason)["act"] == ["pause"]
-
-
-def test_enter_in_the_dialog_that_changes_products_changes_them(visit: Visit) -> None:
-    page = visit("/products", language="en")
-    page.locator("[data-select-row]").first.check()
-    page.get_by_role("toolbar").get_by_role("button", name="Edit").click()
-    brand = page.get_by_role("dialog").get_by_label("Brand")
-    brand.fill("Aroeira Casa")
-    assert sent(page, "/products:bulk", brand)["act"] == ["change"]
+    page.get_by_role("toolbar").get_by_role("button", name=button).click()
+    shown = page.get_by_role("dialog").get_by_label(field)
+    shown.fill(text)
+    assert sent(page, f"{path}:bulk", shown)["act"] == [act]
 
 
 def test_enter_beside_a_date_saves_the_date_and_not_an_empty_week(visit: Visit) -> None:

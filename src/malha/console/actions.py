@@ -46,7 +46,7 @@ from malha.platform.clock import now
 from malha.platform.days import maybe_day, read_day
 from malha.platform.db import Tx
 from malha.platform.errors import MalhaError
-from malha.platform.flaws import Flaw, Invalid, refuse
+from malha.platform.flaws import Flaw, first_of, refuse
 from malha.platform.i18n import N_, _, n_
 from malha.platform.ids import UUID, id_in
 from malha.platform.text import whole_in
@@ -716,8 +716,8 @@ async def bulk(request: Request[Any, Any, Any], act: str, numbers: list[int], fo
                     await bulk_acts.carry_out(tx, order_id, wish, _whole(form, f"v{number}"))
             done += 1
         except MalhaError as error:
-            first = error.flaws[0] if isinstance(error, Invalid) and error.flaws else None
-            refused.append((number, (web.flaw_text(first) if first else web.refusal_text(error))[0]))
+            first = first_of(error)
+            refused.append((number, (web.flaw_text(first) if isinstance(first, Flaw) else web.refusal_text(first))[0]))
     return Outcome(done, refused)
 
 

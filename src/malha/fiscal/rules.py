@@ -32,12 +32,11 @@ def is_document_required(policy: DocumentPolicy, flow: Flow) -> bool:  # noqa: A
     return policy is DocumentPolicy.REQUIRED
 
 
-def dated(facts: DocumentFacts, now: datetime) -> DocumentFacts:
+def dated(facts: DocumentFacts, key: AccessKey | None, now: datetime) -> DocumentFacts:
     """Return the facts of a document; where no date is stated and its key is of the month before, that month's end.
 
     Whoever records by hand, early in a month, what was issued on the evening before knows no more than its key does.
     """
-    key = parse_access_key(facts.access_key)
     if facts.issued_at is not None or key is None or (key.year, key.month) in _months_of(now):
         return facts
     begun = now.astimezone(_BRASILIA).replace(day=1, hour=0, minute=0, second=0, microsecond=0)

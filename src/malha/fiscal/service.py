@@ -133,7 +133,7 @@ async def _open_cases(tx: Tx, wanted: Sequence[tuple[UUID, DocumentFacts]]) -> l
             raise WorkNotFound(key=fulfillment_id)
         key, found = stated, None if stated is None else known.get(stated.text)
         if not _is_repeated(found, fulfillment_id):
-            facts = rules.dated(facts, now)  # noqa: PLW2901 -- the same document, with its date
+            facts = rules.dated(facts, stated, now)  # noqa: PLW2901 -- the same document, with its date
             key, flaws = rules.check_key(facts, issuers[place], now)
             refuse(flaws)
         assert key is not None  # noqa: S101  (no flaws: the key was read)

@@ -17,6 +17,7 @@ from malha.fulfillment import slip_reads as reads
 from malha.fulfillment import slip_writes as writes
 from malha.intake import promised as offering
 from malha.intake.reference import Reference, reference_in
+from malha.network.calendar import Calendar
 from malha.network.model import LocationStatus
 from malha.ordering import promises
 from malha.ordering import service as ordering
@@ -170,8 +171,9 @@ async def promise_first(tx: Tx, order_ids: Iterable[UUID]) -> None:
         return  # as nearly always: then none is locked
     parts = await reads.unpromised(tx, sorted(await ordering.lock_orders(tx, wanted)))
     reference, at = await reference_in(tx), await tx.now()
-    unknown = {part.order_id for part in parts if _now(part, reference, at) is None}
-    for slip in _judged(parts, reference, at):
+    compared = [(part, _now(part, reference, at)) for part in parts]
+    unknown = {part.order_id for part, now in compared if now is None}
+    for slip in _found(compared):
         day = slip.expected_at
         if slip.order_id not in unknown and day is not None and at < day <= at + FARTHEST:
             await promises.repromise(tx, slip.order_id, day, reason=PromiseReason.PLACED)
@@ -179,9 +181,13 @@ async def promise_first(tx: Tx, order_ids: Iterable[UUID]) -> None:
 
 def _judged(parts: Sequence[Part], reference: Reference, at: datetime) -> list[Slipping]:
     """Return what cannot be in time, one for each order, in the order of the parts."""
+    return _found((part, _now(part, reference, at)) for part in parts)
+
+
+def _found(compared: Iterable[tuple[Part, Now | None]]) -> list[Slipping]:
+    """Return, of parts and what they come to, what cannot be in time: one for each order."""
     found: dict[UUID, Slipping] = {}
-    for part in parts:
-        now = _now(part, reference, at)
+    for part, now in compared:
         slip = None if now is None else rules.judge(part, now)
         if slip is not None:
             before = found.get(part.order_id)
@@ -237,11 +243,15 @@ def _brought(part: Part, reference: Reference, index: int, there: int, at: datet
     ready = counter.due_at(max(at, datetime.combine(arrives, time(), ZoneInfo(place.timezone))), part.units)
     if ready is None:
         return Now(None, 0, shut=shut, overdue=overdue)
-    day = counter.local(ready).date()
-    if part.promised_at > at and day <= counter.local(part.promised_at).date():
+    if part.promised_at > at and counter.local(ready).date() <= counter.local(part.promised_at).date():
         return None
-    spare = ready if not part.told else counter.closing_on(counter.shifted(day, part.told))
+    spare = _spare(part, counter, ready)
     return Now(leaves, lane[1], shut=shut, overdue=overdue, ready_at=ready, spare_at=spare)
+
+
+def _spare(part: Part, counter: Calendar, ready: datetime) -> datetime | None:
+    """Return when goods that are ready then are promised for: a working day later for each time that we did before."""
+    return ready if not part.told else counter.closing_on(counter.shifted(counter.local(ready).date(), part.told))
 
 
 def _ready(part: Part, reference: Reference, index: int, at: datetime) -> Now | None:
@@ -261,10 +271,8 @@ def _ready(part: Part, reference: Reference, index: int, at: datetime) -> Now | 
         ready = None if leaves is None else calendar.closing_on(leaves)
     if ready is None:
         return Now(None, 0, shut=shut)
-    day = calendar.local(ready).date()
-    spare = ready if not part.told else calendar.closing_on(calendar.shifted(day, part.told))
-    overdue = part.due_at is not None and part.due_at <= at
-    return Now(day, 0, shut=shut, overdue=overdue, ready_at=ready, spare_at=spare)
+    day, overdue = calendar.local(ready).date(), part.due_at is not None and part.due_at <= at
+    return Now(day, 0, shut=shut, overdue=overdue, ready_at=ready, spare_at=_spare(part, calendar, ready))
 
 
 def _start(part: Part, reference: Reference, index: int, at: datetime) -> tuple[datetime | None, bool]:

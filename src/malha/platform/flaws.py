@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from malha.platform.errors import FieldError
+from malha.platform.errors import FieldError, MalhaError
 
 
 class Flaw(msgspec.Struct, frozen=True):
@@ -34,6 +34,11 @@ class Invalid(FieldError):
             {"at": f"/{flaw.at}", "says": flaw.says, "mend": flaw.mend, "facts": dict(flaw.facts)} for flaw in flaws
         ]
         super().__init__(count=len(problems), problems=problems)
+
+
+def first_of(error: MalhaError) -> Flaw | MalhaError:
+    """Return the first flaw of values that are not acceptable: how many there are tells nobody what to do. Else it."""
+    return error.flaws[0] if isinstance(error, Invalid) and error.flaws else error
 
 
 def refuse(flaws: Sequence[Flaw]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from malha.platform.errors import MalhaError
-from malha.platform.flaws import Invalid
+from malha.platform.flaws import first_of
 from malha.platform.i18n import Phrase, Word, translate
 from malha.platform.money import Money
 
@@ -15,11 +15,8 @@ _encode = msgspec.json.Encoder().encode
 
 
 def kept(error: MalhaError) -> str:
-    """Return a refusal as JSON: its sentences, not yet translated, and its facts.
-
-    Of values that are not acceptable the first is told; how many there are tells nobody what to do.
-    """
-    first = error.flaws[0] if isinstance(error, Invalid) and error.flaws else error
+    """Return a refusal, or the first of its flaws, as JSON: its sentences, not yet translated, and its facts."""
+    first = first_of(error)
     return _encode({"says": first.says, "mend": first.mend, **_facts(first.facts)}).decode()
 
 

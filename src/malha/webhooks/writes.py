@@ -199,16 +199,16 @@ UPDATE webhook_endpoint SET state = %(state)s::text, why = %(why)s::text, stoppe
     stopped_position = %(position)s::bigint, version = version + 1
 WHERE id = %(id)s::int RETURNING version
 """
-START_ENDPOINT = """
+_NOTHING_FAILED: LiteralString = """failures = 0, opened = 0, open_until = NULL, trial_until = NULL,
+    rest_until = NULL, failing_since = NULL, error = NULL"""
+START_ENDPOINT: LiteralString = f"""
 UPDATE webhook_endpoint SET state = 'active', why = NULL, stopped_at = NULL, stopped_position = NULL,
-    version = version + 1, failures = 0, opened = 0, open_until = NULL, trial_until = NULL, rest_until = NULL,
-    failing_since = NULL, error = NULL
+    version = version + 1, {_NOTHING_FAILED}
 WHERE id = %(id)s::int RETURNING version
 """
 # It answers again: whoever rested or waited because it did not goes on. None of it where nothing failed.
-REST_NO_LONGER = """
-UPDATE webhook_endpoint SET failures = 0, opened = 0, open_until = NULL, trial_until = NULL, rest_until = NULL,
-    failing_since = NULL, error = NULL
+REST_NO_LONGER: LiteralString = f"""
+UPDATE webhook_endpoint SET {_NOTHING_FAILED}
 WHERE id = %(id)s::int
   AND (failing_since IS NOT NULL OR failures > 0 OR open_until IS NOT NULL OR rest_until IS NOT NULL)
 RETURNING id
