@@ -29,10 +29,11 @@ from psycopg import DatabaseError, InterfaceError, OperationalError, errors
 from psycopg_pool import PoolTimeout
 
 from malha.intake import rules
+from malha.intake.batch import Moved
 from malha.intake.errors import KeyMissing, Overloaded, Unavailable, Unprocessable
 from malha.intake.model import NewOrder, Outcome, Placed, Submission, TakenBy
 from malha.intake.reference import Cache
-from malha.intake.service import Moved, place_orders
+from malha.intake.service import place_orders
 from malha.platform.db import SYSTEM, Actor, Database, is_moved_apart, refusal_of, takes_nothing
 from malha.platform.errors import Busy, MalhaError
 from malha.platform.idempotency import InFlight, refuse_key
