@@ -13,8 +13,8 @@ from malha.fulfillment.bulk_reads import BulkAction
 from malha.fulfillment.errors import BulkBegun, BulkEnded, BulkNotFound, NoOrdersFound, TooManyOrders
 from malha.ordering import finding_reads
 from malha.ordering import service as ordering
+from malha.ordering.listing import View, Wanted
 from malha.ordering.model import HoldKind, PromiseReason
-from malha.ordering.reads import View, Wanted
 from malha.platform import piecework, refusals
 from malha.platform.clock import now
 from malha.platform.db import Actor, Database

@@ -7,9 +7,9 @@ import pytest
 from malha.bench.past import LOCATIONS, Past, Size, write
 from malha.fulfillment import finding
 from malha.fulfillment import reads as jobs
-from malha.ordering import finding_reads, reads
+from malha.ordering import finding_reads, list_reads, reads
+from malha.ordering.listing import Sort, View, Wanted
 from malha.ordering.model import OrderStatus
-from malha.ordering.reads import Sort, View, Wanted
 from malha.platform.db import Database
 from malha.platform.text import fold
 
@@ -31,7 +31,7 @@ async def test_the_past_holds_what_pages_read_and_every_index_is_back(database: 
         assert await tx.value("SELECT count(*) FROM sales_order") == 1_000
         assert await tx.value("SELECT count(*) FROM movement") == 10_000
         assert await tx.value("SELECT count(*) FROM movement_default") == 0
-        counts = await reads.counts(tx, await jobs.overdue_orders(tx))
+        counts = await list_reads.counts(tx, await jobs.overdue_orders(tx))
         assert counts.by_view[View.OPEN] == past.open == 10
         assert counts.by_view[View.ALL] == 1_000
         assert await tx.value(UNBALANCED) == 0
@@ -67,7 +67,7 @@ async def test_an_order_of_the_past_is_found_by_each_of_its_keys(database: Datab
             "access key in groups": " ".join(f"{number:044d}"[i : i + 4] for i in range(0, 44, 4)),
         }
         for key, text in keys.items():
-            page = await reads.page(tx, await finding.sought(tx, Wanted(search=text)), size=1_000)
+            page = await list_reads.page(tx, await finding.sought(tx, Wanted(search=text)), size=1_000)
             assert number in {row.number for row in page.rows}, key
         for key in ("number", "external id", "CPF", "e-mail", "telephone", "tracking code", "access key"):
             found = set((await reads.numbers_of(tx, await finding.find(tx, keys[key]))).values())
@@ -75,8 +75,8 @@ async def test_an_order_of_the_past_is_found_by_each_of_its_keys(database: Datab
         # A word of more orders than a search looks at: the newest are found, and counting stops.
         found = await reads.numbers_of(tx, await finding_reads.find(tx, "example"))
         assert set(found.values()) == set(range(1_200 - finding_reads.FOUND_LIMIT + 1, 1_201))
-        assert await reads.count(tx, Wanted(method="ship"), 100) == 101
-        of_a_store = await reads.counts(tx, scope=tuple(range(1, LOCATIONS + 1)))
+        assert await list_reads.count(tx, Wanted(method="ship"), 100) == 101
+        of_a_store = await list_reads.counts(tx, scope=tuple(range(1, LOCATIONS + 1)))
         assert of_a_store.by_view[View.ALL] == of_a_store.most(View.ALL) + 1
         # The beginning of a channel's own id needs no text for searching.
         await tx.execute("UPDATE sales_order SET external_id = 'MLB-2000012345' WHERE number = %s", (number,))
@@ -92,8 +92,8 @@ async def test_a_list_of_some_locations_is_complete_and_in_order_however_it_is_f
     database: Database, walked: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     past = await write(database, Size(1_000), NOW, lambda _text: None)
-    monkeypatch.setattr(reads, "WALKED", walked)
-    monkeypatch.setattr(reads, "NEWEST", walked)
+    monkeypatch.setattr(list_reads, "WALKED", walked)
+    monkeypatch.setattr(list_reads, "NEWEST", walked)
     week = past.placed(600), past.placed(700)
     lists = {
         "a location": Wanted(location_id=7),
@@ -123,17 +123,17 @@ async def test_a_list_of_some_locations_is_complete_and_in_order_however_it_is_f
             assert expected, name
             for sort in (Sort.NEWEST, Sort.OLDEST):
                 right = expected[::-1] if sort is Sort.NEWEST else expected
-                pages = [await reads.page(tx, wanted, sort=sort, size=7)]
+                pages = [await list_reads.page(tx, wanted, sort=sort, size=7)]
                 while following := pages[-1].next:
-                    pages.append(await reads.page(tx, wanted, sort=sort, after=following, size=7))
+                    pages.append(await list_reads.page(tx, wanted, sort=sort, after=following, size=7))
                 assert [row.number for page in pages for row in page.rows] == right, f"{name}, {sort}"
                 back = (
-                    await reads.page(tx, wanted, sort=sort, before=pages[-1].previous, size=7)
+                    await list_reads.page(tx, wanted, sort=sort, before=pages[-1].previous, size=7)
                     if len(pages) > 1
                     else None
                 )
                 assert back is None or [row.number for row in back.rows] == [row.number for row in pages[-2].rows]
-            assert await reads.count(tx, wanted) == len(expected), name
+            assert await list_reads.count(tx, wanted) == len(expected), name
 
 
 def test_the_same_size_is_the_same_past() -> None:

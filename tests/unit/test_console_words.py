@@ -7,8 +7,9 @@ import pytest
 
 from malha.console import actions, assets, connection_products, goods_together, orders, render, timeline, web, words
 from malha.fulfillment.model import RejectReason, WorkState
+from malha.ordering.listing import Sort, View
 from malha.ordering.model import HoldKind, OrderStatus, UnitState
-from malha.ordering.reads import Sort, TimelineRow, View
+from malha.ordering.reads import TimelineRow
 from malha.payments.model import FactKind, PaymentState, TenderKind
 from malha.platform import i18n, sheets
 from malha.platform.errors import FieldError

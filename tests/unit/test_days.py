@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from malha.ordering.reads import day_bounds
+from malha.ordering.listing import day_bounds
 from malha.ordering.rules import end_of_day
 from malha.platform.days import maybe_day, read_day
 

@@ -15,8 +15,9 @@ from malha.intake import replanning, substituting
 from malha.inventory.ahead import reads as ahead
 from malha.network import reads as network
 from malha.network import retailer
-from malha.ordering import details, promises, reads, rules, service
+from malha.ordering import details, list_reads, listing, promises, reads, rules, service
 from malha.ordering.errors import HoldAutomatic, OrderNotFound
+from malha.ordering.listing import Due, Place, Sort, View, Wanted
 from malha.ordering.model import (
     AUTOMATIC_HOLDS,
     Address,
@@ -27,7 +28,6 @@ from malha.ordering.model import (
     PromiseReason,
     word_of,
 )
-from malha.ordering.reads import Due, Place, Sort, View, Wanted
 from malha.payments import reads as payments_reads
 from malha.payments import service as payments
 from malha.platform import brazil, paging
@@ -345,7 +345,7 @@ async def list_orders(
     wanted = await wanted_of(work, asked)
     if wanted is None:
         return Page([])
-    page = await reads.page(work.tx, wanted, sort=sort, after=None if found is None else Place(*found), size=size)
+    page = await list_reads.page(work.tx, wanted, sort=sort, after=None if found is None else Place(*found), size=size)
     following = page.next
     names = OrderSummary.__struct_fields__
     return Page(
@@ -363,7 +363,7 @@ async def wanted_of(work: Work, asked: OrdersAsked) -> Wanted | None:
     if (asked.channel is not None and not channels) or (asked.location is not None and place is None):
         return None
     zone = await retailer.zone(work.tx)
-    since, until = reads.promised_between(
+    since, until = listing.promised_between(
         asked.promised, asked.promised_since, asked.promised_until, await work.tx.now(), zone
     )
     wanted = Wanted(

@@ -15,7 +15,7 @@ from malha.fulfillment.outcome_reads import Broken, Sum
 from malha.fulfillment.slip_reads import SlipRow
 from malha.network import reads as network
 from malha.network import retailer
-from malha.ordering import reads as ordering
+from malha.ordering import listing
 from malha.platform import paging
 from malha.platform.brazil import STATES
 from malha.platform.clock import now
@@ -89,7 +89,7 @@ async def _wanted(
     if service is not None and service not in services:
         flaws.append(Flaw("?service", N_("There is no {value}."), facts={"value": service}))
     refuse(flaws)
-    from_, to = ordering.day_bounds(first, last, zone)
+    from_, to = listing.day_bounds(first, last, zone)
     return outcomes.Wanted(
         since=from_ or datetime.min.replace(tzinfo=UTC),
         until=to or datetime.max.replace(tzinfo=UTC),

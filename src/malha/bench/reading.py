@@ -25,7 +25,7 @@ from malha.bench.server import Server, bench_home
 from malha.identity import service as identity
 from malha.identity.model import Role
 from malha.identity.service import LoggedIn, PersonDraft
-from malha.ordering.reads import Sort, View
+from malha.ordering.listing import Sort, View
 from malha.ordering.tracking import tracking_path
 from malha.platform.clock import now
 from malha.platform.db import Database

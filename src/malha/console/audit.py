@@ -16,7 +16,7 @@ from malha.console import reads as page_reads
 from malha.identity import care as taking
 from malha.identity import care_reads
 from malha.identity.care import Subject
-from malha.ordering import reads as orders
+from malha.ordering import listing
 from malha.platform import audit, i18n, sheets
 from malha.platform.audit import Entry, Wanted
 from malha.platform.days import maybe_day
@@ -67,7 +67,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
     def wanted(self) -> Wanted:
         """Return the trail's terms: days become instants in the reader's zone."""
-        since, until = orders.day_bounds(self.since, self.until, ZoneInfo(i18n.current_zone()))
+        since, until = listing.day_bounds(self.since, self.until, ZoneInfo(i18n.current_zone()))
         kind, _colon, id_ = self.who.partition(":")
         return Wanted(
             entity=self.entity or None,

@@ -28,6 +28,7 @@ from malha.inventory.errors import UnknownBalance
 from malha.inventory.model import Availability, Reason
 from malha.network import owner_reads
 from malha.network.errors import UnknownLocation
+from malha.ordering import listing
 from malha.ordering import reads as ordering
 from malha.platform import i18n, paging
 from malha.platform.clock import now
@@ -185,7 +186,7 @@ async def view_of(
 
 def ledger_of(card: VariantCard, location_ids: Iterable[int], wanted: LedgerFilter) -> LedgerAsked:
     """Return which movements of a SKU at locations an address asks for, by the reader's days."""
-    since, until = ordering.day_bounds(wanted.since, wanted.until, ZoneInfo(i18n.current_zone()))
+    since, until = listing.day_bounds(wanted.since, wanted.until, ZoneInfo(i18n.current_zone()))
     there = tuple(sorted(location_ids))
     return LedgerAsked(
         sku_id=card.id, location_ids=there, bucket=wanted.bucket, reason=wanted.reason, since=since, until=until

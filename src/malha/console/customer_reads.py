@@ -13,7 +13,7 @@ import msgspec
 from malha.customers.model import CustomerRow
 from malha.customers.reads import masked
 from malha.ordering import finding_customers
-from malha.ordering.reads import NEWEST
+from malha.ordering.list_reads import NEWEST
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
 

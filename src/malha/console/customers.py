@@ -32,7 +32,7 @@ from malha.notifications.model import (
     Purpose,
 )
 from malha.notifications.reads import ConsentRow, MessageRow
-from malha.ordering import reads as ordering
+from malha.ordering import list_reads
 from malha.platform import audit, brazil
 from malha.platform.address import Address
 from malha.platform.db import Tx
@@ -251,7 +251,7 @@ async def draw(tx: Tx, request: Request[Any, Any, Any], number: int) -> Response
     may_orders = around.may("orders:read")
     rows = []
     if may_orders:
-        rows = await ordering.rows_of(tx, await page_reads.orders(tx, customer.id, scope), scope)
+        rows = await list_reads.rows_of(tx, await page_reads.orders(tx, customer.id, scope), scope)
         rows.sort(key=lambda row: row.placed_at, reverse=True)
     happenings = [
         Happening(

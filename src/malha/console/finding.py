@@ -21,8 +21,9 @@ from malha.console.words import Sign
 from malha.fulfillment import finding as papers
 from malha.identity import keeping, keeping_reads
 from malha.identity.model import SIGNED_IN, Caller
+from malha.ordering import list_reads, listing
 from malha.ordering import reads as orders
-from malha.ordering.reads import View, Wanted
+from malha.ordering.listing import View, Wanted
 from malha.platform.db import Tx
 from malha.platform.i18n import N_, _
 from malha.platform.text import whole_in
@@ -79,7 +80,7 @@ def page_item(page: Page) -> Item:
     return Item(kind="page", key=page.key, icon=page.icon, text=_(page.word), href=page.href)
 
 
-async def order_items(asker: Asker, rows: list[orders.OrderRow]) -> list[Item]:
+async def order_items(asker: Asker, rows: list[listing.OrderRow]) -> list[Item]:
     """Return orders with their state and what is late about them."""
     return [
         Item(
@@ -160,7 +161,7 @@ async def find(asker: Asker, text: str) -> list[Group]:
     else:
         if may("orders:read"):
             wanted = await papers.sought(asker.tx, Wanted(search=text, scope=asker.scope))
-            found = await orders.page(asker.tx, wanted, size=MOST["order"])
+            found = await list_reads.page(asker.tx, wanted, size=MOST["order"])
             groups.append(Group(N_("Orders"), await order_items(asker, found.rows)))
         an_order = text.startswith("#")  # nothing else is written so
         if may("catalog:read") and not an_order:
@@ -225,7 +226,7 @@ async def start(asker: Asker) -> list[Group]:
     recent = await recent_items(asker)
     groups = [Group(N_("Chosen lately"), recent)]
     if not recent and asker.caller.may("orders:read"):
-        found = await orders.page(asker.tx, Wanted(scope=asker.scope), size=LATEST)
+        found = await list_reads.page(asker.tx, Wanted(scope=asker.scope), size=LATEST)
         groups = [Group(N_("Latest orders"), await order_items(asker, found.rows))]
     groups.append(
         Group(
@@ -260,7 +261,7 @@ async def _orders(asker: Asker, keys: Sequence[str]) -> list[Item]:
     if not asker.caller.may("orders:read"):
         return []
     ids = await orders.ids_of(asker.tx, _numbers(keys))
-    return await order_items(asker, await orders.rows_of(asker.tx, list(ids.values()), asker.scope))
+    return await order_items(asker, await list_reads.rows_of(asker.tx, list(ids.values()), asker.scope))
 
 
 async def _variants(asker: Asker, keys: Sequence[str]) -> list[Item]:

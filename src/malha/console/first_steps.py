@@ -6,7 +6,7 @@ import msgspec
 
 from malha.console import home_reads
 from malha.console.home_facts import Facts
-from malha.ordering.reads import View
+from malha.ordering.listing import View
 from malha.platform.db import Tx
 from malha.platform.i18n import N_, _
 

@@ -26,7 +26,7 @@ from malha.network import owner_reads
 from malha.network.errors import UnknownLocation
 from malha.network.model import Location
 from malha.network.owner_reads import Owner
-from malha.ordering.reads import day_bounds
+from malha.ordering.listing import day_bounds
 from malha.platform import i18n, workbook
 from malha.platform.days import checked, maybe_day
 from malha.platform.db import Tx

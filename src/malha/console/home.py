@@ -15,7 +15,7 @@ from malha.console import brazil_map, home_period, plots, render, shell, web
 from malha.console import home_parts as parts
 from malha.console.first_steps import first_steps
 from malha.console.home_facts import Facts, facts_of
-from malha.ordering.reads import View
+from malha.ordering.listing import View
 from malha.platform.clock import now
 from malha.platform.i18n import _, n_
 from malha.platform.text import fold

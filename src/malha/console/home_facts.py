@@ -19,8 +19,8 @@ from malha.console.home_reads import Cell, Deficit, Held, Load, Scope
 from malha.console.orders import Asked
 from malha.fulfillment import reads as jobs
 from malha.identity.model import Caller
-from malha.ordering import reads as orders
-from malha.ordering.reads import View
+from malha.ordering import list_reads
+from malha.ordering.listing import View
 from malha.platform import i18n
 from malha.platform.clock import now
 from malha.platform.db import Tx
@@ -190,8 +190,8 @@ async def counts_of(tx: Tx, scope: Scope) -> dict[View, int]:
     """Return the counts of the views the page shows, as the order list counts them."""
     overdue = tuple(await jobs.overdue_orders(tx))
     if scope is None:
-        return (await orders.counts(tx, overdue)).by_view
-    return await orders.open_counts(tx, overdue, scope)
+        return (await list_reads.counts(tx, overdue)).by_view
+    return await list_reads.open_counts(tx, overdue, scope)
 
 
 async def usual_day(tx: Tx, request: Request[Any, Any, Any], today: date, scope: Scope, currency: str) -> Usual:

@@ -8,8 +8,8 @@ from malha.console import brazil_map, plots, render, words
 from malha.console.home_facts import Facts
 from malha.console.home_reads import Deficit, Held, Load
 from malha.console.orders import Asked
+from malha.ordering.listing import View
 from malha.ordering.model import HoldKind
-from malha.ordering.reads import View
 from malha.platform import i18n
 from malha.platform.brazil import STATE_NAMES
 from malha.platform.clock import now

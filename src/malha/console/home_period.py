@@ -18,7 +18,7 @@ from malha.console import brazil_map, home_reads, plots, render
 from malha.console.home_facts import Day, Facts, bounds_of, day_of
 from malha.console.home_parts import SHOWN_CHANNELS, ChannelRow, Delta, Kpi, StateShape, delta_of, thousands
 from malha.console.home_reads import Scope
-from malha.ordering.reads import View
+from malha.ordering.listing import View
 from malha.platform import i18n
 from malha.platform.brazil import STATE_NAMES
 from malha.platform.db import Tx

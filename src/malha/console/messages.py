@@ -30,6 +30,7 @@ from malha.notifications.model import (
     State,
 )
 from malha.notifications.reads import LogWanted, MessageRow
+from malha.ordering import listing
 from malha.ordering import reads as orders
 from malha.platform import brazil, i18n, paging
 from malha.platform.days import maybe_day
@@ -157,7 +158,7 @@ def asked_of(query: Any) -> Asked:
 
 
 async def _wanted(tx: Tx, asked: Asked, scope: tuple[int, ...] | None) -> LogWanted:
-    since, until = orders.day_bounds(asked.since, asked.until, ZoneInfo(i18n.current_zone()))
+    since, until = listing.day_bounds(asked.since, asked.until, ZoneInfo(i18n.current_zone()))
     return LogWanted(
         states=VIEWS[asked.view][1],
         ids=tuple(row.id for row in await reads.untold(tx, scope=scope)) if asked.view == "untold" else None,

@@ -33,7 +33,7 @@ from malha.inventory.ahead.model import ClaimState
 from malha.inventory.vendors.model import DropState
 from malha.notifications import reads as notifications
 from malha.notifications.model import KINDS, TELLER_WORDS, Kind, Teller
-from malha.ordering import reads, rules
+from malha.ordering import listing, reads, rules
 from malha.ordering.errors import OrderNotFound
 from malha.ordering.model import (
     AUTOMATIC_HOLDS,
@@ -859,7 +859,7 @@ def _can(facts: Facts, step: Step | None, may: Callable[[str], bool] | None) -> 
     if step is not None and may is not None and not may(step.permission):
         return Answer(**base, says=step.label, more=_("Somebody else has to: your role does not allow it."))
     if step is None:
-        done = facts.header.status in reads.CLOSED
+        done = facts.header.status in listing.CLOSED
         return Answer(**base, says=_("Nothing to do"), more=_("The order is finished.") if done else "")
     return Answer(**base, says=step.label, more=step.hint)
 

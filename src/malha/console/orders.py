@@ -20,10 +20,10 @@ from malha.console import reads as page_reads
 from malha.console.words import Sign
 from malha.fulfillment import finding
 from malha.fulfillment import reads as jobs
-from malha.ordering import reads
+from malha.ordering import list_reads, listing, reads
+from malha.ordering.listing import Due, OrderRow, Place, Sort, View, Wanted
 from malha.ordering.model import GONE, WAITING, HoldKind, OrderStatus
 from malha.ordering.promised_days import ends_at
-from malha.ordering.reads import Due, OrderRow, Place, Sort, View, Wanted
 from malha.payments import reads as payments
 from malha.platform import i18n, paging
 from malha.platform.brazil import STATE_NAMES, STATES
@@ -207,10 +207,10 @@ async def wanted_of(tx: Tx, asked: Asked, names: Reference, scope: tuple[int, ..
     A channel or location that is not there, or out of sight, has no orders: a saved view would show all of them.
     """
     zone = ZoneInfo(i18n.current_zone())
-    since, until = reads.day_bounds(asked.since, asked.until, zone)
+    since, until = listing.day_bounds(asked.since, asked.until, zone)
     due = Due(asked.due) if asked.due else None
-    days = reads.day_bounds(asked.due_from, asked.due_to, zone)
-    promised_since, promised_until = reads.promised_between(due, *days, now(), zone)
+    days = listing.day_bounds(asked.due_from, asked.due_to, zone)
+    promised_since, promised_until = listing.promised_between(due, *days, now(), zone)
     channel = next((id_ for id_, code, _name in names.channels if code == asked.channel), NOBODYS)
     location = next((id_ for id_, code, _name in names.locations if code == asked.location), NOBODYS)
     wanted = Wanted(
@@ -298,7 +298,7 @@ async def row_views(tx: Tx, rows: list[OrderRow]) -> list[RowView]:
 
 def _row_view(row: OrderRow, due: datetime | None, waiting: payments.Waiting | None) -> RowView:
     deadline = due or (row.promised_at and ends_at(row.promised_at))
-    closed = row.status in {*reads.CLOSED, OrderStatus.READY}  # ready is what was promised
+    closed = row.status in {*listing.CLOSED, OrderStatus.READY}  # ready is what was promised
     return RowView(
         id=row.id,
         number=row.number,
@@ -324,15 +324,15 @@ async def list_of(tx: Tx, request: Request[Any, Any, Any], asked: Asked) -> tupl
     scope = shell.scope_of(caller)
     names = await reference(tx)
     wanted = await wanted_of(tx, asked, names, scope)
-    page = await reads.page(
+    page = await list_reads.page(
         tx, wanted, sort=asked.sort, after=_place(asked.after), before=_place(asked.before), size=PAGE_SIZE
     )
     overdue = wanted.overdue or tuple(await jobs.overdue_orders(tx))
-    counted = await reads.counts(tx, overdue, scope)
+    counted = await list_reads.counts(tx, overdue, scope)
     counts = counted.by_view
     narrowed = asked.filtered
-    most = reads.FILTERED_LIMIT if narrowed else counted.most(asked.view)
-    total = await reads.count(tx, wanted, most) if narrowed else counts[asked.view]
+    most = listing.FILTERED_LIMIT if narrowed else counted.most(asked.view)
+    total = await list_reads.count(tx, wanted, most) if narrowed else counts[asked.view]
     rows = await row_views(tx, page.rows)
     last = page.first + len(rows) - 1 if rows else 0
     if total > most:  # further than it was counted, what was seen counts
@@ -472,7 +472,9 @@ async def order_rows(request: Request[Any, Any, Any]) -> Response[str]:
     numbers = [number for number in asked if number is not None]
     async with web.reading(request) as tx:
         ids = await reads.ids_of(tx, numbers)
-        rows = await row_views(tx, await reads.rows_of(tx, list(ids.values()), shell.scope_of(web.caller_of(request))))
+        rows = await row_views(
+            tx, await list_reads.rows_of(tx, list(ids.values()), shell.scope_of(web.caller_of(request)))
+        )
     opened = {"open": whole_in(request.query_params.get("open", ""), 18)}
     return render.html("orders/rows.html", rows=rows, list=opened)
 
@@ -482,7 +484,7 @@ async def order_counts(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Return the counts of the views as JSON, spelled for the reader."""
     async with web.reading(request) as tx:
         scope = shell.scope_of(web.caller_of(request))
-        counts = await reads.counts(tx, await jobs.overdue_orders(tx), scope)
+        counts = await list_reads.counts(tx, await jobs.overdue_orders(tx), scope)
     body = msgspec.json.encode(
         {view.value: render.capped(count, counts.most(view)) for view, count in counts.by_view.items()}
     )
@@ -521,7 +523,7 @@ async def order_export(request: Request[Any, Any, Any]) -> Stream:
         place = None
         while True:
             async with web.reading(request) as tx:
-                page = await reads.page(tx, wanted, sort=asked.sort, after=place, size=export.BATCH)
+                page = await list_reads.page(tx, wanted, sort=asked.sort, after=place, size=export.BATCH)
             yield page.rows
             place = page.next
             if place is None:

@@ -14,7 +14,7 @@ from malha.fulfillment import outcome_reads as outcomes
 from malha.fulfillment.model import METHOD_WORDS
 from malha.fulfillment.outcome_reads import Broken, Sum
 from malha.network import reads as network
-from malha.ordering import reads as ordering
+from malha.ordering import listing
 from malha.platform import i18n
 from malha.platform.brazil import STATE_NAMES
 from malha.platform.clock import now
@@ -82,7 +82,7 @@ def _wanted(asked: Asked, names: Names, scope: tuple[int, ...] | None) -> outcom
     zone = i18n.current_zone()
     today = i18n.local(now()).date()
     first = today - timedelta(days=today.weekday() + 7 * (int(asked.weeks) - 1))
-    since, until = ordering.day_bounds(first, today, ZoneInfo(zone))
+    since, until = listing.day_bounds(first, today, ZoneInfo(zone))
     place = next((id_ for id_, (_name, code) in names.places.items() if code == asked.location), None)
     service = next((id_ for id_, (*_words, code) in names.services.items() if code == asked.service), None)
     return outcomes.Wanted(

@@ -14,7 +14,7 @@ from malha.fulfillment import settlements
 from malha.fulfillment.settlements import Settled
 from malha.network import reads as network
 from malha.network import retailer
-from malha.ordering import reads as orders
+from malha.ordering import listing
 from malha.platform import i18n
 from malha.platform.clock import now
 from malha.platform.days import maybe_day
@@ -46,7 +46,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
     async def bounds(self, tx: Tx) -> tuple[datetime, datetime]:
         """Return the instants of the period on the retailer's calendar: two who read it owe an owner the same."""
-        since, until = orders.day_bounds(self.since, self.until, await retailer.zone(tx))
+        since, until = listing.day_bounds(self.since, self.until, await retailer.zone(tx))
         return since or now(), until or now()
 
 

@@ -10,7 +10,7 @@ from malha.console import menu, reads, web
 from malha.fulfillment import reads as jobs
 from malha.identity.keeping import THEMES
 from malha.identity.model import ROLE_NAMES, Caller
-from malha.ordering import reads as orders
+from malha.ordering import list_reads, listing
 from malha.platform.db import Tx
 from malha.platform.i18n import _
 
@@ -55,7 +55,7 @@ async def around(
     place = await reads.surroundings(tx)
     scope = scope_of(caller)
     if open_orders is None:
-        open_orders = await orders.count(tx, orders.Wanted(view=orders.View.OPEN, scope=scope))
+        open_orders = await list_reads.count(tx, listing.Wanted(view=listing.View.OPEN, scope=scope))
     work_counts = await jobs.queue_counts(tx, scope)
     return Shell(
         retailer=place.retailer or _("Your shop"),

@@ -23,6 +23,7 @@ from malha.intake.slots_offered import Offered
 from malha.inventory.allotments.model import Taker
 from malha.network.model import Channel
 from malha.network.places import locate
+from malha.ordering import list_reads
 from malha.ordering import reads as orders
 from malha.platform.address import Address
 from malha.platform.brazil import STATES
@@ -142,7 +143,7 @@ async def addresses(tx: Tx, of: Customer, scope: Scope, *, reveals: bool) -> lis
     found: list[Known] = []
     seen: set[tuple[str, str, str]] = set()
     if tx.actor.may("orders:read"):
-        rows = await orders.rows_of(tx, await customer_reads.orders(tx, of.id, scope), scope)
+        rows = await list_reads.rows_of(tx, await customer_reads.orders(tx, of.id, scope), scope)
         for row in sorted(rows, key=lambda row: row.placed_at, reverse=True)[: 3 * LATEST_ADDRESSES]:
             head = await orders.header(tx, row.number)
             to = None if head is None else head.ship_to

@@ -10,8 +10,8 @@ from typing import NamedTuple
 from malha.fulfillment.bulk_model import Act
 from malha.fulfillment.model import RejectReason
 from malha.inventory.vendors.model import DropState
+from malha.ordering.listing import Due, Sort, View
 from malha.ordering.model import HOLD_WORDS, STATE_WORDS, HoldKind, OrderStatus, UnitState
-from malha.ordering.reads import Due, Sort, View
 from malha.platform.i18n import N_, n_
 
 

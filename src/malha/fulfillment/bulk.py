@@ -17,10 +17,9 @@ from malha.fulfillment import bulk_writes as writes
 from malha.fulfillment.bulk_model import PERMISSIONS, Act, Wish
 from malha.fulfillment.bulk_reads import BulkAction
 from malha.fulfillment.errors import BulkBegun, BulkEnded, NoOrdersFound, TooManyOrders
-from malha.ordering import kept_names
-from malha.ordering import reads as orders
+from malha.ordering import kept_names, list_reads
 from malha.ordering.finding_reads import FOUND_LIMIT
-from malha.ordering.reads import Wanted
+from malha.ordering.listing import Wanted
 from malha.platform import audit, jobs, piecework
 from malha.platform.db import Actor, Database, Tx
 from malha.platform.errors import Forbidden
@@ -56,7 +55,7 @@ async def gather(tx: Tx, wish: Wish, wanted: Wanted | None, sought: str) -> int:
     wanted = await finding.sought(tx, wanted)
     if wanted.found is not None and len(wanted.found) >= FOUND_LIMIT:
         raise TooManyOrders(most=FOUND_LIMIT - 1)
-    found = await orders.ids_of_list(tx, wanted, MOST)
+    found = await list_reads.ids_of_list(tx, wanted, MOST)
     if not found:
         raise NoOrdersFound
     if len(found) > MOST:

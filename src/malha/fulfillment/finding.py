@@ -5,7 +5,7 @@ import msgspec
 from malha.fiscal import reads as fiscal
 from malha.fulfillment import reads
 from malha.ordering import finding_reads
-from malha.ordering.reads import Wanted
+from malha.ordering.listing import Wanted
 from malha.platform.db import Tx
 from malha.platform.ids import UUID
 

@@ -8,9 +8,9 @@ import pytest
 from test_routing_explained import placed, retailer
 from tests_http import Shop
 
-from malha.ordering import details, reads
+from malha.ordering import details, list_reads, reads
+from malha.ordering.listing import Sort, View, Wanted
 from malha.ordering.model import OrderDetails
-from malha.ordering.reads import Sort, View, Wanted
 from malha.platform.ids import UUID, new_id
 
 __all__ = ["retailer"]
@@ -127,17 +127,17 @@ async def test_pages_of_a_tag_are_whole_forwards_and_backwards(retailer: Shop) -
     wanted = Wanted(tags=("vip",))
     async with retailer.database.transaction() as tx:
         for sort, expected in ((Sort.NEWEST, [4, 3, 1, 0]), (Sort.OLDEST, [0, 1, 3, 4])):
-            first = await reads.page(tx, wanted, sort=sort, size=3)
-            rest = await reads.page(tx, wanted, sort=sort, after=first.next, size=3)
+            first = await list_reads.page(tx, wanted, sort=sort, size=3)
+            rest = await list_reads.page(tx, wanted, sort=sort, after=first.next, size=3)
             assert [row.id for row in [*first.rows, *rest.rows]] == [orders[n] for n in expected]
             assert rest.previous is not None
-            back = await reads.page(tx, wanted, sort=sort, before=rest.previous, size=3)
+            back = await list_reads.page(tx, wanted, sort=sort, before=rest.previous, size=3)
             assert [row.id for row in back.rows] == [row.id for row in first.rows]
-        due = await reads.page(tx, wanted, sort=Sort.DUE, size=10)
+        due = await list_reads.page(tx, wanted, sort=Sort.DUE, size=10)
         assert {row.id for row in due.rows} == {orders[n] for n in (0, 1, 3, 4)}
-        assert await reads.count(tx, wanted) == 4
-        assert await reads.count(tx, Wanted(tags=("VIP",), view=View.OPEN)) == 4
-        assert await reads.count(tx, Wanted(tags=("VIP",), view=View.LATE)) == 0
+        assert await list_reads.count(tx, wanted) == 4
+        assert await list_reads.count(tx, Wanted(tags=("VIP",), view=View.OPEN)) == 4
+        assert await list_reads.count(tx, Wanted(tags=("VIP",), view=View.LATE)) == 0
 
 
 async def test_several_tags_are_asked_for_all_of_them_or_any(retailer: Shop) -> None:
@@ -158,19 +158,19 @@ async def test_several_tags_are_asked_for_all_of_them_or_any(retailer: Shop) -> 
     async with retailer.database.transaction() as tx:
         any_ = Wanted(tags=("vip", "são joão", "troca"), any_tag=True)
         for sort, expected in ((Sort.NEWEST, orders[3::-1]), (Sort.OLDEST, orders[:4])):
-            first = await reads.page(tx, any_, sort=sort, size=3)
-            rest = await reads.page(tx, any_, sort=sort, after=first.next, size=3)
+            first = await list_reads.page(tx, any_, sort=sort, size=3)
+            rest = await list_reads.page(tx, any_, sort=sort, after=first.next, size=3)
             assert [row.id for row in [*first.rows, *rest.rows]] == expected
             assert rest.previous is not None
-            back = await reads.page(tx, any_, sort=sort, before=rest.previous, size=3)
+            back = await list_reads.page(tx, any_, sort=sort, before=rest.previous, size=3)
             assert [row.id for row in back.rows] == [row.id for row in first.rows]
-        due = await reads.page(tx, any_, sort=Sort.DUE, size=10)
+        due = await list_reads.page(tx, any_, sort=Sort.DUE, size=10)
         assert {row.id for row in due.rows} == set(orders[:4])
-        late = await reads.page(tx, msgspec.structs.replace(any_, view=View.OPEN), sort=Sort.OLDEST, size=10)
+        late = await list_reads.page(tx, msgspec.structs.replace(any_, view=View.OPEN), sort=Sort.OLDEST, size=10)
         assert [row.id for row in late.rows] == orders[:4]
-        assert await reads.count(tx, any_) == 4
-        assert await reads.count(tx, any_, 2) == 3, "it stops counting"
-        assert await reads.count(tx, Wanted(tags=("vip", "troca"))) == 1
+        assert await list_reads.count(tx, any_) == 4
+        assert await list_reads.count(tx, any_, 2) == 3, "it stops counting"
+        assert await list_reads.count(tx, Wanted(tags=("vip", "troca"))) == 1
         places = [
             await tx.value("SELECT location_id FROM order_unit WHERE order_id = %s LIMIT 1", (order,))
             for order in orders[:4]
@@ -178,8 +178,8 @@ async def test_several_tags_are_asked_for_all_of_them_or_any(retailer: Shop) -> 
         other = await tx.value("SELECT id FROM location WHERE id <> ALL(%s) LIMIT 1", (places,))
         for scope, found in (((places[0],), places.count(places[0])), ((other,), 0)):
             narrow = msgspec.structs.replace(any_, scope=scope)
-            assert len((await reads.page(tx, narrow, size=10)).rows) == found
-            assert await reads.count(tx, narrow) == found
+            assert len((await list_reads.page(tx, narrow, size=10)).rows) == found
+            assert await list_reads.count(tx, narrow) == found
 
 
 async def test_who_is_limited_to_locations_tags_and_sees_the_orders_of_these_only(retailer: Shop) -> None:
@@ -189,9 +189,9 @@ async def test_who_is_limited_to_locations_tags_and_sees_the_orders_of_these_onl
         place = await tx.value("SELECT location_id FROM order_unit WHERE order_id = %s LIMIT 1", (order,))
         other = await tx.value("SELECT id FROM location WHERE id <> %s LIMIT 1", (place,))
         for scope, found in (((place,), [order]), ((other,), [])):
-            page = await reads.page(tx, Wanted(tags=("VIP",), scope=scope), size=5)
+            page = await list_reads.page(tx, Wanted(tags=("VIP",), scope=scope), size=5)
             assert [row.id for row in page.rows] == found
-            assert await reads.count(tx, Wanted(tags=("VIP",), scope=scope)) == len(found)
+            assert await list_reads.count(tx, Wanted(tags=("VIP",), scope=scope)) == len(found)
 
 
 async def test_the_desk_tags_many_at_once_narrows_to_a_tag_and_sends_it_as_a_file(retailer: Shop) -> None:

@@ -8,8 +8,8 @@ import pytest
 from test_routing_explained import placed, retailer
 from tests_http import Shop
 
-from malha.ordering import reads
-from malha.ordering.reads import Due, Sort, View, Wanted
+from malha.ordering import list_reads, listing
+from malha.ordering.listing import Due, Sort, View, Wanted
 from malha.platform.clock import now
 from malha.testing.builders import in_days
 
@@ -82,13 +82,13 @@ async def test_pages_of_a_day_go_on_where_the_last_one_ended(retailer: Shop) -> 
         for sort in Sort:
             seen, place = [], None
             while True:
-                page = await reads.page(tx, wanted, sort=sort, after=place, size=2)
+                page = await list_reads.page(tx, wanted, sort=sort, after=place, size=2)
                 seen += [row.number for row in page.rows]
                 place = page.next
                 if place is None or not page.rows:
                     break
             assert sorted(seen) == sorted(numbers[f"o{n}"] for n in range(5))
-        assert await reads.count(tx, wanted) == 5
+        assert await list_reads.count(tx, wanted) == 5
 
 
 @pytest.mark.parametrize("places", [None, ("JPA",)])
@@ -100,12 +100,12 @@ async def test_whoever_sees_one_location_sees_its_promises_only(retailer: Shop, 
             scope = tuple(await tx.values("SELECT id FROM location WHERE code = ANY(%s)", (list(places),)))
             other = tuple(await tx.values("SELECT id FROM location WHERE code = 'NAT'"))
             wanted = Wanted(scope=other, promised_since=noon(4), promised_until=noon(6))
-            assert (await reads.page(tx, wanted, size=5)).rows == []
-            assert await reads.count(tx, wanted) == 0
+            assert (await list_reads.page(tx, wanted, size=5)).rows == []
+            assert await list_reads.count(tx, wanted) == 0
         for view in (View.ALL, View.OPEN):
             wanted = Wanted(view=view, scope=scope, promised_since=noon(4), promised_until=noon(6))
-            assert len((await reads.page(tx, wanted, size=5)).rows) == 1
-            assert await reads.count(tx, wanted) == 1
+            assert len((await list_reads.page(tx, wanted, size=5)).rows) == 1
+            assert await list_reads.count(tx, wanted) == 1
 
 
 async def test_the_desk_shows_keeps_and_exports_what_is_promised_for_some_days(retailer: Shop) -> None:
@@ -133,7 +133,7 @@ async def test_the_desk_shows_keeps_and_exports_what_is_promised_for_some_days(r
 
 def test_a_week_is_from_monday_to_sunday() -> None:
     friday = datetime(2026, 11, 27, 22, 30, tzinfo=ZONE)
-    since, until = reads.promised_between(Due.WEEK, None, None, friday, ZONE)
+    since, until = listing.promised_between(Due.WEEK, None, None, friday, ZONE)
     assert (since, until) == (datetime(2026, 11, 23, tzinfo=ZONE), datetime(2026, 11, 30, tzinfo=ZONE))
-    since, until = reads.promised_between(Due.TODAY, friday - timedelta(days=3), None, friday, ZONE)
+    since, until = listing.promised_between(Due.TODAY, friday - timedelta(days=3), None, friday, ZONE)
     assert (since, until) == (datetime(2026, 11, 27, tzinfo=ZONE), datetime(2026, 11, 28, tzinfo=ZONE))

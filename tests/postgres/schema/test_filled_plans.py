@@ -16,8 +16,8 @@ from malha.customers import reads as customers
 from malha.fulfillment import finding
 from malha.inventory import reads as inventory
 from malha.notifications import reads as messages
-from malha.ordering import finding_customers, finding_reads, reads
-from malha.ordering.reads import Due, Sort, View, Wanted
+from malha.ordering import finding_customers, finding_reads, list_reads, reads
+from malha.ordering.listing import Due, Sort, View, Wanted
 from malha.platform.db import Database, Tx
 from malha.platform.ids import first_id
 from malha.platform.text import fold
@@ -115,73 +115,78 @@ def questions(past: Past) -> dict[str, tuple[Ask, set[str]]]:
         "what is not there": (lambda tx: finding_reads.find(tx, "zzqx"), {*by_part, "order_search_pkey"}),
         "tracking code": (lambda tx: finding.find(tx, "BR000000777"), {"shipment_tracking"}),
         "access key": (lambda tx: finding.find(tx, f"{777:044d}"), {"fiscal_document_access_key_key"}),
-        "counts": (reads.counts, {"sales_order_open", "sales_order_promised"}),
+        "counts": (list_reads.counts, {"sales_order_open", "sales_order_promised"}),
         "counts of a store": (
-            lambda tx: reads.counts(tx, scope=STORE),
+            lambda tx: list_reads.counts(tx, scope=STORE),
             {"order_unit_claimed", "order_location_pkey", "sales_order_pkey"},
         ),
-        "late": (lambda tx: reads.page(tx, Wanted(view=View.LATE), size=50), {"sales_order_promised"}),
+        "late": (lambda tx: list_reads.page(tx, Wanted(view=View.LATE), size=50), {"sales_order_promised"}),
         "promised for a day": (
-            lambda tx: reads.page(tx, Wanted(promised_since=DAY, promised_until=DAY + timedelta(days=1)), size=50),
+            lambda tx: list_reads.page(tx, Wanted(promised_since=DAY, promised_until=DAY + timedelta(days=1)), size=50),
             {"sales_order_promised_for"},
         ),
         "promised for a day at a store": (
-            lambda tx: reads.page(
+            lambda tx: list_reads.page(
                 tx, Wanted(scope=STORE, promised_since=DAY, promised_until=DAY + timedelta(days=1)), size=50
             ),
             {"sales_order_promised_for", "order_unit_pkey"},
         ),
         "count of what is promised for a day": (
-            lambda tx: reads.count(tx, Wanted(promised_since=DAY, promised_until=DAY + timedelta(days=1))),
+            lambda tx: list_reads.count(tx, Wanted(promised_since=DAY, promised_until=DAY + timedelta(days=1))),
             {"sales_order_promised_for"},
         ),
         "promised before now, not over": (
-            lambda tx: reads.page(tx, Wanted(due=Due.LATE), size=50),
+            lambda tx: list_reads.page(tx, Wanted(due=Due.LATE), size=50),
             {"sales_order_promised"},
         ),
         "open at a store": (
-            lambda tx: reads.page(tx, Wanted(view=View.OPEN, scope=STORE), size=50),
+            lambda tx: list_reads.page(tx, Wanted(view=View.OPEN, scope=STORE), size=50),
             {"order_unit_claimed", "order_location_pkey"},
         ),
         "all of a store": (
-            lambda tx: reads.page(tx, Wanted(scope=STORE, method="pickup"), size=500),
+            lambda tx: list_reads.page(tx, Wanted(scope=STORE, method="pickup"), size=500),
             {"sales_order_placed", "order_location_pkey"},
         ),
         "all of a location, oldest first": (
-            lambda tx: reads.page(tx, Wanted(location_id=7), sort=Sort.OLDEST, size=500),
+            lambda tx: list_reads.page(tx, Wanted(location_id=7), sort=Sort.OLDEST, size=500),
             {"sales_order_placed", "order_location_pkey"},
         ),
-        "count of a location": (lambda tx: reads.count(tx, Wanted(location_id=7)), {"order_location_pkey"}),
-        "a tag that many have": (lambda tx: reads.page(tx, Wanted(tags=("Natal",)), size=50), {"order_tag_pkey"}),
-        "a tag that few have": (lambda tx: reads.page(tx, Wanted(tags=("VIP",)), size=50), {"order_tag_pkey"}),
+        "count of a location": (lambda tx: list_reads.count(tx, Wanted(location_id=7)), {"order_location_pkey"}),
+        "a tag that many have": (lambda tx: list_reads.page(tx, Wanted(tags=("Natal",)), size=50), {"order_tag_pkey"}),
+        "a tag that few have": (lambda tx: list_reads.page(tx, Wanted(tags=("VIP",)), size=50), {"order_tag_pkey"}),
         "a tag, oldest first, after a moment": (
-            lambda tx: reads.page(
+            lambda tx: list_reads.page(
                 tx, Wanted(tags=("Natal",), since=DAY - timedelta(days=9)), sort=Sort.OLDEST, size=50
             ),
             {"order_tag_pkey", "sales_order_pkey"},
         ),
         "a tag at a store": (
-            lambda tx: reads.page(tx, Wanted(tags=("Natal",), scope=STORE), size=50),
+            lambda tx: list_reads.page(tx, Wanted(tags=("Natal",), scope=STORE), size=50),
             {"order_tag_pkey", "order_unit_pkey"},
         ),
         "two tags that many have, and few both": (
-            lambda tx: reads.page(tx, Wanted(tags=("Natal", "VIP")), size=50),
+            lambda tx: list_reads.page(tx, Wanted(tags=("Natal", "VIP")), size=50),
             {"order_tag_pkey", "sales_order_pkey"},
         ),
         "any of some tags": (
-            lambda tx: reads.page(tx, Wanted(tags=("Natal", "VIP", "lote 1"), any_tag=True), size=50),
+            lambda tx: list_reads.page(tx, Wanted(tags=("Natal", "VIP", "lote 1"), any_tag=True), size=50),
             {"order_tag_pkey", "sales_order_pkey"},
         ),
         "any of some tags at a store, by their promise": (
-            lambda tx: reads.page(tx, Wanted(tags=("Natal", "VIP"), any_tag=True, scope=STORE), sort=Sort.DUE, size=50),
+            lambda tx: list_reads.page(
+                tx, Wanted(tags=("Natal", "VIP"), any_tag=True, scope=STORE), sort=Sort.DUE, size=50
+            ),
             {"order_tag_pkey", "order_unit_pkey"},
         ),
-        "count of two tags": (lambda tx: reads.count(tx, Wanted(tags=("Natal", "VIP")), 1_000), {"order_tag_pkey"}),
-        "count of any of some tags": (
-            lambda tx: reads.count(tx, Wanted(tags=("Natal", "VIP"), any_tag=True), 1_000),
+        "count of two tags": (
+            lambda tx: list_reads.count(tx, Wanted(tags=("Natal", "VIP")), 1_000),
             {"order_tag_pkey"},
         ),
-        "count of a tag": (lambda tx: reads.count(tx, Wanted(tags=("Natal",)), 1_000), {"order_tag_pkey"}),
+        "count of any of some tags": (
+            lambda tx: list_reads.count(tx, Wanted(tags=("Natal", "VIP"), any_tag=True), 1_000),
+            {"order_tag_pkey"},
+        ),
+        "count of a tag": (lambda tx: list_reads.count(tx, Wanted(tags=("Natal",)), 1_000), {"order_tag_pkey"}),
         "a tag as a search": (lambda tx: finding_reads.find(tx, "natal"), {"order_tag_pkey"}),
         "tags that there are": (reads.known_tags, {"order_tag_pkey"}),
         "tags of some orders": (lambda tx: reads.tags(tx, [first_id(NOW)]), {"order_tag_order"}),
@@ -281,10 +286,10 @@ async def test_a_word_that_many_orders_have_is_looked_for_among_the_newest_and_f
             # What was found is counted without asking again, unless something narrows it.
             wanted = Wanted(found=tuple(found))
             counting = Recorder(tx)
-            assert await reads.count(counting, wanted, 30) == min(len(found), 31)
+            assert await list_reads.count(counting, wanted, 30) == min(len(found), 31)
             assert not counting.asked
             narrowed = Wanted(found=tuple(found), view=View.OPEN)
-            assert await reads.count(counting, narrowed, 1_000) == await tx.value(
+            assert await list_reads.count(counting, narrowed, 1_000) == await tx.value(
                 "SELECT count(*) FROM sales_order WHERE id = ANY(%(ids)s::uuid[])"
                 " AND status NOT IN ('delivered', 'cancelled')",
                 {"ids": found},

@@ -6,9 +6,9 @@ import psycopg
 from psycopg import sql
 from test_plans import partial_indexes, whole_reads
 
-from malha.ordering import reads
+from malha.ordering import list_reads
+from malha.ordering.listing import Sort, View, Wanted
 from malha.ordering.model import OrderStatus
-from malha.ordering.reads import Sort, View, Wanted
 from malha.platform.db import Database, Tx
 from malha.platform.ids import new_id
 
@@ -78,9 +78,9 @@ async def test_lists_of_orders_and_their_counts_read_no_growing_table_whole(data
             await tx.connection.execute(sql.SQL("SET LOCAL {} = off").format(sql.Identifier(setting)))
         for asked, (wanted, sort) in ASKED.items():
             planner: Any = Planner(tx)
-            await reads.page(planner, wanted, sort=sort, size=50)
+            await list_reads.page(planner, wanted, sort=sort, size=50)
             if asked not in NOT_COUNTED:
-                await reads.count(planner, wanted)
+                await list_reads.count(planner, wanted)
             tables = set().union(*[whole_reads(plan, partial) for plan in planner.plans])
             if tables or not planner.plans:
                 problems.append(f"{asked}: {', '.join(sorted(tables))}")
