@@ -31,6 +31,18 @@ def test_why_something_is_no_backup_is_said_in_one_language(tmp_path: Path) -> N
         assert i18n.translate("pt-BR", refused.value.says, **refused.value.facts).endswith(f"Malha: {why}.")
 
 
+@pytest.mark.parametrize(("terminal", "why"), [("en_US.UTF-8", "nothing is there"), ("pt_BR.UTF-8", "não há nada ali")])
+def test_a_refusal_is_in_the_language_of_the_terminal(
+    terminal: str, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("LC_ALL", raising=False)
+    monkeypatch.delenv("LC_MESSAGES", raising=False)
+    monkeypatch.setenv("LANG", terminal)
+    with i18n.speaking(i18n.DEFAULT), pytest.raises(SystemExit):
+        main(["restore", str(tmp_path / "nothing")])
+    assert why in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("setting", "value", "why"),
     [("MALHA_PORT", "none", "MALHA_PORT"), ("MALHA_DATA_DIR", "/dev/null/malha", "/dev/null/malha")],

@@ -32,6 +32,25 @@ def test_the_browsers_wish_is_followed_where_we_speak_it(wish, language) -> None
     assert choose("fr", "en") == "en"
 
 
+@pytest.mark.parametrize(
+    ("environment", "language"),
+    [
+        ({"LANG": "en_US.UTF-8"}, "en"),
+        ({"LANG": "pt_BR.UTF-8"}, "pt-BR"),
+        ({"LANG": "en_US.UTF-8", "LC_ALL": "pt_PT@euro"}, "pt-BR"),
+        ({"LANG": "pt_BR", "LC_MESSAGES": "en_GB", "LC_ALL": ""}, "en"),
+        ({"LANG": "C.UTF-8"}, "pt-BR"),
+        ({"LANG": "de_DE"}, "pt-BR"),
+        ({"LANG": "C.UTF-8", "MALHA_LANGUAGE": "en"}, "en"),
+        ({"LANG": "pt_BR", "MALHA_LANGUAGE": "en"}, "pt-BR"),
+        ({"MALHA_LANGUAGE": "xx"}, "pt-BR"),
+        ({}, "pt-BR"),
+    ],
+)
+def test_a_terminal_speaks_the_language_that_it_is_set_to(environment: dict[str, str], language: str) -> None:
+    assert i18n.of_terminal(environment) == language
+
+
 def test_a_sentence_is_said_in_the_language_of_the_moment_with_its_facts() -> None:
     says = "There is no {what} {key}."
     with speaking("pt-BR"):

@@ -43,6 +43,7 @@ COMMANDS = {
     "doctor": ("malha.cli.doctor", "Check every balance, order and payment against its ledger."),
 }
 STAYING = {"serve", "worker"}
+SERVING = STAYING | {"demo"}  # what they say to customers and colleagues is not in the language of their terminal
 USAGE_ERROR = 2
 TRIED_AGAIN = {"mail": 75}  # run by mail servers: EX_TEMPFAIL keeps the mail; returned, it would be lost for good
 
@@ -78,6 +79,8 @@ def main(arguments: list[str] | None = None) -> None:
     arguments = sys.argv[1:] if arguments is None else arguments
     wanted = next((argument for argument in arguments if not argument.startswith("-")), None)
     try:
+        if wanted not in SERVING:
+            _speak()
         if wanted not in STAYING or not _stay(wanted, arguments):
             build(wanted)(arguments, prog_name="malha")
     except typer.Exit as ended:
@@ -90,6 +93,13 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         sys.stderr.write(f"malha: {sentence}\n" if sentence else traceback.format_exc())
         raise SystemExit(TRIED_AGAIN.get(wanted or "", USAGE_ERROR)) from None
+
+
+def _speak() -> None:
+    """Speak the language of the terminal."""
+    from malha.platform import i18n  # noqa: PLC0415 -- not for what stays
+
+    i18n.use(i18n.of_terminal(os.environ))
 
 
 def _stay(wanted: str, arguments: list[str]) -> bool:
@@ -112,7 +122,7 @@ def _sentence(error: BaseException) -> str | None:
     from malha.platform.db import refusal_of  # noqa: PLC0415 -- after the command ran
     from malha.platform.embedded import EmbeddedError  # noqa: PLC0415
     from malha.platform.errors import DiskFull, MalhaError  # noqa: PLC0415
-    from malha.platform.i18n import current_language, translate  # noqa: PLC0415
+    from malha.platform.i18n import of_terminal, translate  # noqa: PLC0415
     from malha.platform.settings import SettingsError  # noqa: PLC0415
 
     error = refusal_of(error) or error
@@ -125,7 +135,7 @@ def _sentence(error: BaseException) -> str | None:
         said = [(text, error.facts) for text in (error.says, error.mend) if text]
         for problem in error.facts.get("problems", ()):
             said += [(text, problem.get("facts", {})) for text in (problem["says"], problem.get("mend")) if text]
-        return " ".join(translate(current_language(), text, **facts) for text, facts in said)
+        return " ".join(translate(of_terminal(os.environ), text, **facts) for text, facts in said)
     if isinstance(error, SettingsError | EmbeddedError):
         return str(error)
     if isinstance(error, OSError) and error.filename:

@@ -89,6 +89,18 @@ def speaking(language: str, zone: str | None = None) -> Iterator[None]:
         _zone.reset(told)
 
 
+def of_terminal(environment: Mapping[str, str]) -> str:
+    """Return the language of whoever sits at a terminal, by POSIX's variables.
+
+    Where they name none that is spoken here: `MALHA_LANGUAGE`, else the default.
+    """
+    said = next((value for name in ("LC_ALL", "LC_MESSAGES", "LANG") if (value := environment.get(name))), "")
+    primary = re.split("[_.@]", said)[0].lower()
+    usual = environment.get("MALHA_LANGUAGE", DEFAULT)
+    found = next((language for language in LANGUAGES if language.lower().split("-")[0] == primary), usual)
+    return found if found in LANGUAGES else DEFAULT
+
+
 @lru_cache(maxsize=256)
 def choose(accepted: str | None, default: str = DEFAULT) -> str:
     """Return the language that fits an `Accept-Language` header best, or `default`.
@@ -353,6 +365,7 @@ __all__ = [
     "money",
     "n_",
     "number",
+    "of_terminal",
     "percent",
     "settle",
     "speaking",
