@@ -71,6 +71,7 @@ from malha.platform.rounds import Rounds
 from malha.platform.sequencer import rest
 from malha.platform.settings import Settings
 from malha.platform.supervision import end_soon
+from malha.privacy import searching  # noqa: F401 -- declares its job
 from malha.routing import aging, price_process
 from malha.simulation import service as simulation
 from malha.simulation import shadowing

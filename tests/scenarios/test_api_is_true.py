@@ -538,7 +538,7 @@ ELSEWHERE = {
     " mend_file preview_feed put_feed rotate_feed start_build stop_build",
     "test_promise_pages_api.py": "promise_page",
     "test_keys_outlive_makers.py": "hand_over_key list_keys_of_person revoke_keys_of_person",
-    "test_personal_data_http.py": "erase_customer take_personal_data",
+    "test_personal_data_http.py": "erase_customer get_erasure take_personal_data",
     "test_promises_slipping.py": "list_slipping_promises promise_slipping_orders",
     "test_promises_learned_switch.py": "show_learned_dates turn_learned_dates",
     "test_second_factor.py": "remove_second_factor",  # no person of this story has a second factor

@@ -10,11 +10,13 @@ from malha.api.work import Work, command, query
 from malha.customers import reads, service
 from malha.customers.errors import UnknownCustomer
 from malha.customers.model import Customer, CustomerDraft, CustomerRow
+from malha.network.service import refuse_limited
 from malha.ordering import finding_customers
 from malha.ordering import reads as orders
 from malha.platform import paging
 from malha.platform.ids import UUID
 from malha.platform.paging import Page
+from malha.privacy import searching
 from malha.privacy import service as privacy
 from malha.privacy.model import Erased, PersonalData
 
@@ -164,9 +166,17 @@ async def erase_customer(work: Work, customer_id: UUID, data: Erasing) -> Erased
 
     What the law obliges to keep stays: fiscal documents, amounts and references of payments; and what names nobody.
     Refused with 409 while goods, holds, refunds, messages, orders at connections or imports are open. `again` says that
-    it was done before. Backups are not changed.
+    it was done before. Where there is much to look through, a worker does that first and the answer says `looking`:
+    follow it at `GET /v1/customers/{customer_id}/erasure`. Backups are not changed.
     """
-    return await privacy.erase(work.tx, customer_id, data.reason)
+    return await searching.begin(work.tx, customer_id, data.reason)
+
+
+@query("/customers/{customer_id:uuid}/erasure", permission="customers:erase")
+async def get_erasure(work: Work, customer_id: UUID) -> Erased:
+    """Return how far erasing a person is: a worker looks for them, it was refused meanwhile, or it is done."""
+    refuse_limited(work.tx)
+    return await searching.state_of(work.tx, customer_id)
 
 
 handlers = [
@@ -177,4 +187,5 @@ handlers = [
     change_customer,
     take_personal_data,
     erase_customer,
+    get_erasure,
 ]

@@ -34,6 +34,7 @@ ACTIONS = {
     "open_days": N_("opened on days"),
     "export": N_("exported"),
     "erase": N_("erased for good"),
+    "begin_erasing": N_("asked to be erased"),
     "import": N_("imported"),
     "undone": N_("undone"),
     "take_care": N_("assigned or noted"),

@@ -33,11 +33,11 @@ from malha.notifications.model import (
 )
 from malha.notifications.reads import ConsentRow, MessageRow
 from malha.ordering import list_reads
-from malha.platform import audit, brazil
+from malha.platform import audit, brazil, refusals
 from malha.platform.address import Address
 from malha.platform.db import Tx
 from malha.platform.flaws import Flaw, refuse
-from malha.platform.i18n import N_, _
+from malha.platform.i18n import N_, _, current_language
 from malha.platform.sheets import Column, Kind
 from malha.platform.text import whole_in
 from malha.privacy import reads as privacy
@@ -148,8 +148,9 @@ def _of_audit(entry: audit.Entry) -> Happening:
             return Happening(at=entry.at, icon="users", title=_("Put together with another profile"), detail=who)
         case "unmerge":
             return Happening(at=entry.at, icon="users", title=_("Told apart from another profile again"), detail=who)
-        case "erase":
-            return Happening(at=entry.at, icon="trash", title=_("Erased for good"), detail=who)
+        case "begin_erasing" | "erase":
+            title = _("Erased for good") if entry.action == "erase" else _("To be erased for good")
+            return Happening(at=entry.at, icon="trash", title=title, detail=who)
         case "reveal" | "export":
             title = _("Data shown in full") if entry.action == "reveal" else _("All data taken as a file")
             why = str((entry.after or {}).get("why") or "")
@@ -248,6 +249,7 @@ async def draw(tx: Tx, request: Request[Any, Any, Any], number: int) -> Response
     around = await shell.around(tx, request, "customers")
     scope = shell.scope_of(web.caller_of(request))
     customer = await customer_of(tx, request, number)
+    search = await privacy.search(tx, customer.id)
     may_orders = around.may("orders:read")
     rows = []
     if may_orders:
@@ -276,6 +278,10 @@ async def draw(tx: Tx, request: Request[Any, Any, Any], number: int) -> Response
         "customer": customer,
         "who": reads.masked_customer(customer),
         "erasure": await privacy.erasure(tx, customer.id),
+        "search": search,
+        "refused": None
+        if search is None or search.refused is None
+        else refusals.said(search.refused, current_language()),
         "kind": _(KINDS[customer.kind]),
         "bought": await page_reads.bought(tx, customer.id, scope),
         "orders": list(zip(await order_list.row_views(tx, rows), rows, strict=True)),

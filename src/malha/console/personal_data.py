@@ -11,7 +11,7 @@ from malha.console import export, filling, web
 from malha.console.customers import customer_of
 from malha.platform.flaws import Flaw, refuse
 from malha.platform.i18n import N_, _
-from malha.privacy import service
+from malha.privacy import searching, service
 from malha.privacy.model import REASON_LENGTH
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
@@ -41,7 +41,7 @@ async def take(request: Request[Any, Any, Any], number: FromPath[int]) -> Respon
 
 @post("/customers/{number:int}/erase", opt={"permission": "customers:erase", "everywhere": True}, status_code=200)
 async def erase(request: Request[Any, Any, Any], number: FromPath[int]) -> Response[Any]:
-    """Erase a person for good, where the customer's number was typed to be sure.
+    """Erase a person for good, where the customer's number was typed to be sure; in a large shop a worker looks first.
 
     Raises:
         UnknownCustomer: there is none.
@@ -53,9 +53,10 @@ async def erase(request: Request[Any, Any, Any], number: FromPath[int]) -> Respo
     says, mend = N_("This is not the number of the customer."), N_("Type {number}.")
     refuse([] if typed.strip() == str(number) else [Flaw("confirm", says, mend, {"number": str(number)})])
     async with web.writing(request) as tx:
-        done = await service.erase(tx, (await customer_of(tx, request, number)).id, reason)
+        done = await searching.begin(tx, (await customer_of(tx, request, number)).id, reason)
     again = _("They had been erased before")
-    return web.go_on(request, f"/customers/{number}", again if done.again else _("Erased for good"))
+    erased = again if done.again else _("Erased for good")
+    return web.go_on(request, f"/customers/{number}", erased if done.state == "done" else _("They are looked for"))
 
 
 HANDLERS = [take, erase]

@@ -65,3 +65,11 @@ class CustomerErased(Conflict):
     code = "customer_erased"
     says = "The data of customer {number} were erased for good."
     mend = "Whoever orders again gets a new profile; add one where you need it."
+
+
+class BeingErased(Conflict):
+    """A worker looks for everything of the person, to erase it."""
+
+    code = "being_erased"
+    says = "Customer {number} is about to be erased for good."
+    mend = "Wait for its end; who is erased is not put together with anybody."

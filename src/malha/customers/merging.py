@@ -12,6 +12,7 @@ import msgspec
 
 from malha.customers import reads, rules, writes
 from malha.customers.errors import (
+    BeingErased,
     CustomerErased,
     CustomersDiffer,
     MergeUndone,
@@ -38,6 +39,7 @@ async def both(tx: Tx, kept: UUID, gone: UUID) -> tuple[Customer, Customer]:
         SameCustomer: they are one.
         UnknownCustomer: one of them is not there.
         CustomerErased: the data of one of them were erased.
+        BeingErased: one of them is about to be.
         CustomersDiffer: each has a document of its own.
     """
     if kept == gone:
@@ -53,6 +55,8 @@ async def both(tx: Tx, kept: UUID, gone: UUID) -> tuple[Customer, Customer]:
             raise UnknownCustomer(key=id_)
         if found[id_].erased_at is not None:
             raise CustomerErased(number=found[id_].number)
+    for number in await tx.values(reads.BEING_ERASED, {"ids": [kept, gone]}):
+        raise BeingErased(number=number)
     if found[kept].document and found[gone].document:
         raise CustomersDiffer(one=found[kept].number, other=found[gone].number)
     return found[kept], found[gone]
@@ -64,7 +68,7 @@ async def merge(
     """Put two profiles together; the first stays, with what it lacked of the second, and of `taken` the second's.
 
     Raises:
-        SameCustomer, UnknownCustomer, CustomerErased, CustomersDiffer: see `both`.
+        SameCustomer, UnknownCustomer, CustomerErased, BeingErased, CustomersDiffer: see `both`.
         Conflict: one of them moved on since a person looked at them.
     """
     kept, gone = await both(tx, kept_id, gone_id)

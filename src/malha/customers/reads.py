@@ -113,6 +113,11 @@ FROM customer_merge
 MERGE = f"{_MERGE} WHERE id = %(id)s::uuid"
 # Index customer_merge_kept.
 MERGES_INTO = f"{_MERGE} WHERE kept_id = %(customer)s::uuid ORDER BY at DESC"
+# By primary key; whom a worker looks for (`privacy.searching`).
+BEING_ERASED = """
+SELECT c.number FROM erasure_search s JOIN customer c ON c.id = s.customer_id
+WHERE s.customer_id = ANY (%(ids)s::uuid[]) AND s.refused IS NULL
+"""
 # The partial index on profiles that are gone.
 WENT_INTO = """
 SELECT gone_id, kept_id FROM customer_merge WHERE gone_id = ANY(%(ids)s::uuid[]) AND undone_at IS NULL

@@ -745,6 +745,31 @@ CREATE TABLE drop_ship_line (
     CONSTRAINT drop_ship_line_sent_check CHECK ((sent >= 0))
 );
 
+CREATE TABLE erasure_search (
+    customer_id uuid NOT NULL,
+    actor text NOT NULL,
+    person text NOT NULL,
+    reason text NOT NULL,
+    begun_at timestamp with time zone DEFAULT now() NOT NULL,
+    tries integer DEFAULT 0 NOT NULL,
+    known text,
+    since text,
+    log_end bigint,
+    positions bigint[],
+    refused jsonb,
+    CONSTRAINT erasure_search_pkey PRIMARY KEY (customer_id)
+);
+
+CREATE TABLE erasure_search_place (
+    customer_id uuid NOT NULL,
+    place text NOT NULL,
+    file oid NOT NULL,
+    blocks bigint NOT NULL,
+    looked bigint DEFAULT 0 NOT NULL,
+    found text[] DEFAULT '{}'::text[] NOT NULL,
+    CONSTRAINT erasure_search_place_pkey PRIMARY KEY (customer_id, place)
+);
+
 CREATE TABLE establishment (
     id integer GENERATED ALWAYS AS IDENTITY NOT NULL,
     legal_entity_id integer NOT NULL,
@@ -3726,6 +3751,8 @@ ALTER TABLE customer_erasure ADD CONSTRAINT customer_erasure_customer_id_fkey FO
 ALTER TABLE default_view ADD CONSTRAINT default_view_person_id_fkey FOREIGN KEY (person_id) REFERENCES person(id);
 ALTER TABLE default_view ADD CONSTRAINT default_view_view_id_fkey FOREIGN KEY (view_id) REFERENCES saved_view(id) ON DELETE CASCADE;
 ALTER TABLE drop_ship_line ADD CONSTRAINT drop_ship_line_drop_ship_id_fkey FOREIGN KEY (drop_ship_id) REFERENCES drop_ship(id);
+ALTER TABLE erasure_search ADD CONSTRAINT erasure_search_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES customer(id) ON DELETE CASCADE;
+ALTER TABLE erasure_search_place ADD CONSTRAINT erasure_search_place_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES erasure_search(customer_id) ON DELETE CASCADE;
 ALTER TABLE establishment ADD CONSTRAINT establishment_legal_entity_id_fkey FOREIGN KEY (legal_entity_id) REFERENCES legal_entity(id);
 ALTER TABLE feed ADD CONSTRAINT feed_channel_id_fkey FOREIGN KEY (channel_id) REFERENCES channel(id);
 ALTER TABLE feed_build ADD CONSTRAINT feed_build_feed_id_fkey FOREIGN KEY (feed_id) REFERENCES feed(id) ON DELETE CASCADE;

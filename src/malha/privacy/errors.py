@@ -1,6 +1,6 @@
 """Why the data of a person cannot be erased, or not yet."""
 
-from malha.platform.errors import Conflict
+from malha.platform.errors import Conflict, NotFound
 
 
 class OrdersOpen(Conflict):
@@ -50,3 +50,10 @@ class ImportsOpen(Conflict):
     code = "imports_open"
     says = "An import of customers is going on: {numbers}."
     mend = "Wait for its end, or stop it, on the page of imports."
+
+
+class NoErasure(NotFound):
+    """Nobody asked for a person to be erased."""
+
+    code = "no_erasure"
+    says = "Nobody asked for this customer to be erased."

@@ -1,9 +1,10 @@
 """Words of what a person may ask of whoever keeps their data: all of it as a file, and that it be erased."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import Meta
 
 from malha.customers.model import Customer
 from malha.platform.ids import UUID
@@ -101,12 +102,20 @@ class PersonalData(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Erased(msgspec.Struct, frozen=True, kw_only=True):
-    """That a person's data were erased; `again` where that was done before. Counts say in what, and what was kept."""
+    """How far erasing a person is. Once it is done: in what, and what was kept; `again` where it was done before.
+
+    In a large shop a worker looks through everything first: `looking`, until it is `done`, or `refused` for something
+    that came meanwhile.
+    """
 
     customer_id: UUID
     number: int
-    erased_at: datetime
-    orders: int
-    messages: int
-    documents_kept: int
-    again: bool
+    state: Literal["looking", "refused", "done"]
+    begun_at: Annotated[datetime | None, Meta(description="Since when a worker looks; none where it did not.")] = None
+    looked: Annotated[float, Meta(ge=0, le=1, description="The share of everything that was looked through.")] = 0.0
+    refused: Annotated[str | None, Meta(description="Why it was refused, in the language of the request.")] = None
+    erased_at: datetime | None = None
+    orders: int = 0
+    messages: int = 0
+    documents_kept: int = 0
+    again: bool = False

@@ -95,6 +95,7 @@ LINKED: Final[dict[str, tuple[str, ...]]] = {
     "customer_alias": ("value",),
     "customer_erasure": ("reason",),
     "customer_merge": ("kept_before", "gone_before"),
+    "erasure_search": ("reason", "refused"),
     "event": ("payload",),
     "fulfillment_order": ("pickup_code",),
     "import_part": ("data",),
@@ -156,6 +157,7 @@ KEPT_TABLES: Final[dict[str, tuple[str, ...]]] = {
         "stock_hold", "stock_suspicion", "supply", "supply_claim", "transfer_discrepancy", "transfer_eta",
         "transfer_shipment",
     ),
+    "Of whom is being looked for, which tables name them, and in which rows.": ("erasure_search_place",),
     "Facts without a name: codes, states, days and regions, for statistics.": (
         "binding", "drop_ship_line", "order_document", "order_line", "order_payment", "order_unit",
         "partner_answer", "partner_notice", "payment_deadline", "promise_days", "promise_doubt",
@@ -176,6 +178,7 @@ KEPT_COLUMNS: Final[dict[str, tuple[str, ...]]] = {
     "customer": ("kind",),
     "customer_erasure": ("actor", "person"),
     "customer_merge": ("actor", "person", "undone_person"),
+    "erasure_search": ("actor", "person", "known", "since"),  # it is gone with the erasure
     "drop_ship": ("state",),
     "event": ("key", "type", "actor"),
     "fulfillment_order": ("method", "state", "reason", "assignee", "pickup_returned"),

@@ -1,7 +1,7 @@
 """What is known of a person, where they are named, what keeps them from being erased, and all of it for their file."""
 
 from datetime import datetime
-from typing import Final, LiteralString
+from typing import Any, Final, LiteralString
 
 import msgspec
 from psycopg import sql
@@ -61,12 +61,14 @@ OPEN_REFUNDS = """
 SELECT o.number FROM sales_order o JOIN order_payment p ON p.order_id = o.id
 WHERE o.id = ANY (%(orders)s::uuid[]) AND p.refund_due > 0 ORDER BY o.number
 """
-# Who hands a message over, or posts an order to another system, has read what it says already, or is going to.
+# Who hands a message over, or tells another system of an order or a parcel, has read what it says, or is going to.
 LEAVING = """
 SELECT o.number FROM sales_order o
 WHERE o.id = ANY (%(orders)s::uuid[])
   AND (EXISTS (SELECT FROM message m WHERE m.order_id = o.id AND m.state = 'sending')
-       OR EXISTS (SELECT FROM channel_op p WHERE p.entity = 'document:' || o.id AND p.state = 'waiting'))
+       OR EXISTS (SELECT FROM channel_op p WHERE p.entity = 'document:' || o.id AND p.state = 'waiting')
+       OR EXISTS (SELECT FROM connection c JOIN channel_op p ON p.connection_id = c.id
+                  WHERE c.channel_id = o.channel_id AND p.entity = 'order:' || o.external_id AND p.state = 'waiting'))
 ORDER BY o.number
 """
 # Orders that nobody linked to a customer yet: of events in the outbox, beyond the slowest subscriber, or set aside.
@@ -143,10 +145,50 @@ def named_in(place: Place) -> sql.Composed:
     return asked.format(table=sql.Identifier(place.table), names=names(place))
 
 
+def named_between(place: Place) -> sql.Composed:
+    """Return the statement that tells the same of the pages from `first` to before `behind` of a table."""
+    asked = sql.SQL(
+        "SELECT ctid::text FROM {table} WHERE ctid >= %(first)s::text::tid AND ctid < %(behind)s::text::tid AND {names}"
+    )
+    return asked.format(table=sql.Identifier(place.table), names=names(place))
+
+
 def copies_in(place: Place) -> sql.Composed:
     """Return the statement that reads what of a column names a person."""
     asked = sql.SQL("SELECT {text} FROM {table} WHERE {names} ORDER BY 1")
     return asked.format(table=sql.Identifier(place.table), text=text_of(place), names=names(place))
+
+
+# --- looking through large tables for a while ---
+
+# Of some tables, and of the log: what looking for a person reads.
+SIZE = """
+SELECT coalesce(sum(pg_table_size(c.oid)), 0)::bigint FROM pg_class c
+WHERE c.oid IN (SELECT to_regclass(t) FROM unnest(%(tables)s::text[]) AS t
+                UNION SELECT relid FROM pg_partition_tree(to_regclass('event')))
+"""
+SEARCH = """
+SELECT s.customer_id, c.number, s.actor, s.person, s.reason, s.begun_at, s.tries, s.known, s.since, s.log_end,
+       coalesce(s.positions, '{}') AS positions, s.refused,
+       coalesce((SELECT sum(p.looked)::float / greatest(sum(p.blocks), 1) FROM erasure_search_place p
+                 WHERE p.customer_id = s.customer_id), 0) AS looked
+FROM erasure_search s JOIN customer c ON c.id = s.customer_id
+WHERE s.customer_id = %(customer)s::uuid
+"""
+NEXT_PLACE = """
+SELECT place, looked, blocks FROM erasure_search_place
+WHERE customer_id = %(customer)s::uuid AND looked < blocks ORDER BY place LIMIT 1
+"""
+FOUND_PLACES = """
+SELECT place, found FROM erasure_search_place
+WHERE customer_id = %(customer)s::uuid AND found <> '{}' ORDER BY place
+"""
+# A table that was written anew meanwhile (VACUUM FULL, a migration) has its rows at other places.
+WRITTEN_ANEW = """
+SELECT EXISTS (SELECT FROM erasure_search_place p
+               WHERE p.customer_id = %(customer)s::uuid
+                 AND p.file IS DISTINCT FROM pg_relation_filenode(to_regclass(split_part(p.place, '.', 1))))
+"""
 
 
 # --- all of it, for the person's file ---
@@ -248,6 +290,29 @@ class Erasure(msgspec.Struct, frozen=True, kw_only=True):
 async def erasure(tx: Tx, customer_id: UUID) -> Erasure | None:
     """Return that a customer was erased; None: they were not."""
     return await tx.maybe(Erasure, ERASURE, {"customer": customer_id})
+
+
+class Search(msgspec.Struct, frozen=True, kw_only=True):
+    """A person who is looked for before they are erased. Without `since` nothing was looked at yet."""
+
+    customer_id: UUID
+    number: int
+    actor: str
+    person: str
+    reason: str
+    begun_at: datetime
+    tries: int
+    known: str | None
+    since: str | None
+    log_end: int | None
+    positions: list[int]
+    refused: dict[str, Any] | None  # `platform.refusals.kept`
+    looked: float  # the share of all
+
+
+async def search(tx: Tx, customer_id: UUID) -> Search | None:
+    """Return that a person is looked for, or why they could not be erased; None: neither."""
+    return await tx.maybe(Search, SEARCH, {"customer": customer_id})
 
 
 def sealed_in(table: str, column: str, channel: str | None) -> sql.Composed:

@@ -1,22 +1,21 @@
 """Use cases of a person's rights over their data: all of it as a file (LGPD, art. 18, II and V), and erasing it (VI).
 
 **Erasing.** Texts that are filed under somebody else and the log of events are looked through first, while all goes on:
-that may take a while. Then everybody who could bring the person back is kept still: subscribers, who speaks of the same
-identities, the profile, its orders, its messages. What was found is true by then, or the erasure is refused and asked
-for again; rows written since are looked through too, in each column. An order that comes a moment later is a new
-customer's; a merge that was quicker has led to another profile, one that is slower finds an erased one.
+that may take a while, so where there is much a worker does it (`searching`). Then everybody who could bring the person
+back is kept still: subscribers, who speaks of the same identities, the profile, its orders, its messages. What was
+found is true by then, or the erasure is refused and asked for again; rows written since are looked through too, in each
+column. An order that comes a moment later is a new customer's; a merge that was quicker has led to another profile, one
+that is slower finds an erased one.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
 
 from malha.channels.connecting import forgetting
 from malha.customers import erasing
-from malha.customers import reads as customers
 from malha.customers import service as profiles
-from malha.customers.model import Customer
 from malha.network.service import refuse_limited
 from malha.ordering import service as ordering
 from malha.platform import audit
@@ -45,56 +44,9 @@ from malha.privacy.model import (
     PersonalData,
     Refused,
 )
+from malha.privacy.person import Person, asked, person_of
 from malha.privacy.places import FILES, SWEPT, Place
 from malha.privacy.reads import Erasure
-from malha.privacy.rules import Known, Marks
-
-
-class _Person(msgspec.Struct, frozen=True):
-    """Somebody as everything that is kept of them tells."""
-
-    customer: Customer
-    merged: list[Customer]
-    profiles: list[UUID]
-    aliases: list[str]
-    orders: list[UUID]
-    known: Known
-
-    def marks(self, place: Place) -> Mapping[str, str]:
-        found = rules.strong_marks(self.known) if place.strong else rules.all_marks(self.known)
-        return _asked(found)
-
-
-def _asked(marks: Marks) -> dict[str, str]:
-    return {"words": marks.words, "numbers": marks.numbers}
-
-
-async def _person(tx: Tx, customer: Customer) -> _Person:
-    ids = await tx.values(reads.PROFILES, {"customer": customer.id})
-    merged = [msgspec.convert(row, Customer) for row in await tx.values(reads.MERGED, {"profiles": ids})]
-    aliases = sorted(await customers.aliases_to(tx, ids))
-    orders = await tx.values(reads.ORDERS, {"customer": customer.id})
-    called = await tx.tuples(reads.CALLED, {"orders": orders})
-    written_to = set(await tx.values(reads.WRITTEN_TO, {"orders": orders}))
-    mailed = {address for address in written_to if "@" in address}
-    every = [customer, *merged]
-    addresses = [(c.address.street, c.address.number) for c in every]
-    addresses += [((to or {}).get("street", ""), (to or {}).get("number", "")) for *_, to in called]
-    known = Known(
-        names=_said([*(c.name for c in every), *(row[0] for row in called)]),
-        documents=_said([*(c.document for c in every), *(row[1] for row in called)]),
-        emails=_said([*(c.email for c in every), *(row[2] for row in called), *mailed]),
-        phones=_said([*(c.phone for c in every), *(row[3] for row in called), *(written_to - mailed)]),
-        ceps=_said([*(c.address.postal_code for c in every), *((row[4] or {}).get("postal_code") for row in called)]),
-        parcels=_said(await tx.values(reads.PARCELS, {"orders": orders})),
-        streets=_said([f"{street} {number}" if street and number else "" for street, number in addresses]),
-    )
-    return _Person(customer, merged, ids, aliases, orders, known)
-
-
-def _said(texts: Iterable[str | None]) -> frozenset[str]:
-    return frozenset(text.strip() for text in texts if text and text.strip())
-
 
 # --- all of it, as a file ---
 
@@ -109,7 +61,7 @@ async def export(tx: Tx, customer_id: UUID, why: str) -> PersonalData:
     """
     refuse_limited(tx)
     _require_reason(why, "why")
-    person = await _person(tx, await profiles.customer_of(tx, customer_id))
+    person = await person_of(tx, await profiles.customer_of(tx, customer_id))
     taken_at = await tx.now()
     rows = await tx.all(dict, reads.ORDER_DATA, {"orders": person.orders})
     preference = await tx.maybe(dict, reads.PREFERENCE, {"customer": customer_id}) or {}
@@ -132,12 +84,12 @@ async def export(tx: Tx, customer_id: UUID, why: str) -> PersonalData:
     return data
 
 
-async def _records(tx: Tx, person: _Person) -> dict[str, list[str]]:
+async def _records(tx: Tx, person: Person) -> dict[str, list[str]]:
     found = await tx.tuples(reads.RECORDS, {"profiles": person.profiles, "orders": person.orders})
     return {"entities": [entity for entity, _ in found], "ids": [id_ for _, id_ in found]}
 
 
-async def _copies(tx: Tx, person: _Person) -> list[Copy]:
+async def _copies(tx: Tx, person: Person) -> list[Copy]:
     found = [
         Copy(place="channel_inbox.payload", text=payload.decode("utf-8", "replace"))
         for payload in await tx.values(reads.TOLD, {"orders": person.orders})
@@ -156,9 +108,19 @@ async def _copies(tx: Tx, person: _Person) -> list[Copy]:
 # --- erased for good ---
 
 
+class Looked(msgspec.Struct, frozen=True):
+    """What was found before anybody was kept still."""
+
+    begun: str  # the first transaction that may not have been seen
+    log_end: int
+    positions: list[int]  # of the orders' events up to the log's end
+    rows: dict[Place, list[str]]  # where the person is named
+
+
 async def erase(tx: Tx, customer_id: UUID, reason: str) -> Erased:
     """Erase a person for good: profile and every copy of their data. Asked for again, it says that it was done.
 
+    Everything is looked through in this transaction. In a large shop that takes minutes: see `searching.begin`.
     Fiscal documents, amounts, and what names nobody (municipality, state, the district of a CEP) are kept.
 
     Raises:
@@ -169,45 +131,59 @@ async def erase(tx: Tx, customer_id: UUID, reason: str) -> Erased:
         Conflict: something of the person changed meanwhile.
         Busy: somebody holds a lock of theirs.
     """
+    found = await ask(tx, customer_id, reason)
+    if isinstance(found, Erased):
+        return found
+    return await finish(tx, found, await _look(tx, found), reason)
+
+
+async def ask(tx: Tx, customer_id: UUID, reason: str) -> Person | Erased:
+    """Return who is to be erased, where nothing keeps them from it by now; or that they were erased before.
+
+    Raises:
+        As `erase` does.
+    """
     refuse_limited(tx)
     _require_reason(reason, "reason")
     customer = await profiles.customer_of(tx, customer_id)
     if customer.erased_at is not None:
-        return await _before(tx, customer_id)
-    before = await _person(tx, customer)
-    await _refuse_unfinished(tx, before)
-    beforehand = await _look(tx, before)
+        return await before(tx, customer_id)
+    person = await person_of(tx, customer)
+    await _refuse_unfinished(tx, person)
+    return person
+
+
+async def finish(tx: Tx, person: Person, looked: Looked, reason: str) -> Erased:
+    """Keep everybody still who could bring a person back, and erase them.
+
+    Args:
+        tx: of whoever erases them.
+        person: who they were when what follows was found.
+        looked: where they are named.
+        reason: why.
+
+    Raises:
+        OrdersOpen, HoldsOpen, RefundsOpen, MessagesLeaving, OrdersComing, ImportsOpen, Conflict, Busy: as `erase` does.
+    """
+    customer_id = person.customer.id
     await tx.tuples(writes.LOCK_SUBSCRIBERS)
     customer = await erasing.lock(tx, customer_id)
     if customer.erased_at is not None:
-        return await _before(tx, customer_id)
-    await ordering.lock_orders(tx, before.orders)
-    messages = await tx.tuples(writes.LOCK_MESSAGES, {"orders": before.orders})
-    person = await _person(tx, customer)
-    if person != before:
+        return await before(tx, customer_id)
+    await ordering.lock_orders(tx, person.orders)
+    messages = await tx.tuples(writes.LOCK_MESSAGES, {"orders": person.orders})
+    if await person_of(tx, customer) != person:
         raise Conflict(what=Word(N_("Customer")), key=customer.number)
     await _refuse_unfinished(tx, person)
-    return _told(customer_id, await _write(tx, person, beforehand, len(messages), reason.strip()), again=False)
+    done = await _write(tx, person, looked, len(messages), reason.strip())
+    return told(customer_id, done, again=False)
 
 
-class _Looked(msgspec.Struct, frozen=True):
-    """What was found before anybody was kept still."""
-
-    begun: str  # the first transaction that may not have been seen
-    log_end: int
-    positions: list[int]  # of the orders' events up to the log's end
-    rows: dict[Place, list[str]]  # where the person is named
-
-
-async def _look(tx: Tx, person: _Person) -> _Looked:
+async def _look(tx: Tx, person: Person) -> Looked:
     begun, log_end = await tx.value(reads.BEGUN), await tx.value(reads.LOG_END)
-    found = await tx.values(reads.EVENTS, {"orders": person.orders, "keys": _keys(person)})
+    found = await tx.values(reads.EVENTS, {"orders": person.orders, "keys": person.keys()})
     rows = {place: await tx.values(reads.named_in(place), person.marks(place)) for place in SWEPT}
-    return _Looked(begun, log_end, found, {place: named for place, named in rows.items() if named})
-
-
-def _keys(person: _Person) -> list[str]:
-    return [f"order:{id_}" for id_ in person.orders]
+    return Looked(begun, log_end, found, {place: named for place, named in rows.items() if named})
 
 
 def _require_reason(text: str, at: str) -> None:
@@ -219,10 +195,10 @@ def _require_reason(text: str, at: str) -> None:
     refuse(flaws)
 
 
-async def _refuse_unfinished(tx: Tx, person: _Person) -> None:
+async def _refuse_unfinished(tx: Tx, person: Person) -> None:
     orders = {"orders": person.orders}
-    strong = _asked(rules.strong_marks(person.known))
-    asked: list[tuple[type[MalhaError], Any, Mapping[str, Any]]] = [
+    strong = asked(rules.strong_marks(person.known))
+    open_: list[tuple[type[MalhaError], Any, Mapping[str, Any]]] = [
         (OrdersOpen, reads.OPEN_ORDERS, orders),
         (OrdersOpen, reads.UNLINKED, strong),
         (HoldsOpen, reads.OPEN_HOLDS, orders),
@@ -231,7 +207,7 @@ async def _refuse_unfinished(tx: Tx, person: _Person) -> None:
         (OrdersComing, reads.COMING, strong),
         (ImportsOpen, reads.OPEN_IMPORTS, {}),
     ]
-    for refusal, statement, params in asked:
+    for refusal, statement, params in open_:
         if found := await tx.values(statement, params):
             raise refusal(numbers=_listed(found))
 
@@ -241,11 +217,11 @@ def _listed(numbers: Collection[object]) -> str:
     return ", ".join(shown[:5]) + (", \N{HORIZONTAL ELLIPSIS}" if len(shown) > 5 else "")
 
 
-async def _write(tx: Tx, person: _Person, looked: _Looked, messages: int, reason: str) -> Erasure:
+async def _write(tx: Tx, person: Person, looked: Looked, messages: int, reason: str) -> Erasure:
     customer = person.customer
-    all_ = _asked(rules.all_marks(person.known))
+    all_ = asked(rules.all_marks(person.known))
     orders = {"orders": person.orders, **all_, "ceps": rules.cep_marks(person.known)}
-    keys = {"keys": _keys(person), "positions": looked.positions, "log_end": looked.log_end, **orders}
+    keys = {"keys": person.keys(), "positions": looked.positions, "log_end": looked.log_end, **orders}
     profiles_ = {"profiles": person.profiles}
     # What happened, before what is written from it.
     for statement in (
@@ -297,19 +273,23 @@ async def _write(tx: Tx, person: _Person, looked: _Looked, messages: int, reason
     facts = {"customer": customer.id, "actor": tx.actor.label, "person": tx.actor.name, "reason": reason}
     await tx.execute(writes.ADD_ERASURE, {**facts, **counts, **orders})
     done = await tx.one(Erasure, reads.ERASURE, {"customer": customer.id})
-    told = {"reason": done.reason, "orders": done.orders, "messages": done.messages}
-    await audit.record(tx, action="erase", entity="customer", entity_id=customer.id, after=told)
+    after = {"reason": done.reason, "orders": done.orders, "messages": done.messages}
+    await audit.record(tx, action="erase", entity="customer", entity_id=customer.id, after=after)
     return done
 
 
-async def _before(tx: Tx, customer_id: UUID) -> Erased:
-    return _told(customer_id, await tx.one(Erasure, reads.ERASURE, {"customer": customer_id}), again=True)
+async def before(tx: Tx, customer_id: UUID) -> Erased:
+    """Return that a person was erased before."""
+    return told(customer_id, await tx.one(Erasure, reads.ERASURE, {"customer": customer_id}), again=True)
 
 
-def _told(customer_id: UUID, done: Erasure, *, again: bool) -> Erased:
+def told(customer_id: UUID, done: Erasure, *, again: bool) -> Erased:
+    """Return an erasure as it is told."""
     return Erased(
         customer_id=customer_id,
         number=done.number,
+        state="done",
+        looked=1.0,
         erased_at=done.at,
         orders=done.orders,
         messages=done.messages,

@@ -231,6 +231,40 @@ def empty_files(which: LiteralString) -> sql.Composed:
     return emptied.format(which=sql.SQL(which).format(named=named))
 
 
+# --- looking through large tables for a while ---
+
+# One that was refused is begun anew.
+ADD_SEARCH = """
+INSERT INTO erasure_search (customer_id, actor, person, reason)
+VALUES (%(customer)s::uuid, %(actor)s::text, %(person)s::text, %(reason)s::text)
+ON CONFLICT (customer_id) DO UPDATE
+SET actor = excluded.actor, person = excluded.person, reason = excluded.reason, begun_at = now(), tries = 0,
+    known = NULL, since = NULL, log_end = NULL, positions = NULL, refused = NULL
+WHERE erasure_search.refused IS NOT NULL
+"""
+LOCK_SEARCH = "SELECT FROM erasure_search WHERE customer_id = %(customer)s::uuid AND refused IS NULL FOR UPDATE"
+START_SEARCH = """
+UPDATE erasure_search
+SET known = %(known)s::text, since = %(since)s::text, log_end = %(log_end)s::bigint,
+    positions = %(positions)s::bigint[], tries = tries + 1
+WHERE customer_id = %(customer)s::uuid
+"""
+DROP_PLACES = "DELETE FROM erasure_search_place WHERE customer_id = %(customer)s::uuid"
+# What is written behind the last page from now on is later than all that is looked for.
+ADD_PLACES = """
+INSERT INTO erasure_search_place (customer_id, place, file, blocks)
+SELECT %(customer)s::uuid, p, pg_relation_filenode(t.id),
+       pg_relation_size(t.id) / current_setting('block_size')::int
+FROM unnest(%(places)s::text[]) AS p, to_regclass(split_part(p, '.', 1)) AS t (id)
+"""
+KEEP_FOUND = """
+UPDATE erasure_search_place SET looked = least(%(behind)s::bigint, blocks), found = found || %(found)s::text[]
+WHERE customer_id = %(customer)s::uuid AND place = %(place)s::text
+"""
+BEGIN_ANEW = "UPDATE erasure_search SET since = NULL WHERE customer_id = %(customer)s::uuid"
+REFUSE_SEARCH = "UPDATE erasure_search SET refused = %(refused)s::jsonb WHERE customer_id = %(customer)s::uuid"
+END_SEARCH = "DELETE FROM erasure_search WHERE customer_id = %(customer)s::uuid"
+
 # --- secrets ---
 
 

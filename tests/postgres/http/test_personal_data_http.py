@@ -12,6 +12,7 @@ from malha.customers.model import CustomerDraft
 from malha.identity.model import Role
 from malha.ordering import service as ordering
 from malha.platform.address import Address
+from malha.privacy import searching
 from malha.testing.builders import a_network, an_order
 
 HTMX = {"hx-request": "true"}
@@ -88,6 +89,51 @@ async def test_erasing_needs_its_own_permission_and_is_refused_while_something_i
     assert (done["number"], done["orders"], done["again"]) == (1, 1, False)
     again = (await send(known, path, erases, reason="protocol 2")).json()
     assert again == {**done, "again": True}
+
+
+async def test_where_there_is_much_to_look_through_a_worker_does_it_and_says_how_far_it_is(
+    known: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searching, "AT_ONCE", 0)
+    customer = await iara(known)
+    path, erases = f"/v1/customers/{customer}", await known.key({"customers:erase"})
+    asked = f"{path}/erasure"
+    assert (await known.http.get(asked, headers=erases)).json()["code"] == "no_erasure"
+    await cancel(known)
+    begun = (await send(known, f"{path}/erase", erases, reason="protocol 1")).json()
+    assert (begun["state"], begun["looked"], begun["erased_at"]) == ("looking", 0.0, None)
+    assert (await known.http.get(asked, headers=erases)).json() == begun
+    limited = await known.key({"customers:erase"}, locations=["DC"])
+    assert (await known.http.get(asked, headers=limited)).json()["code"] == "shared_by_all"
+    owner = await known.session(Role.OWNER)
+    page = (await known.http.get("/customers/1", headers=owner)).text
+    assert 'data-poll="/customers/1"' in page
+    assert "This person is looked for everywhere, to be erased for good" in texts(page)
+    assert 'data-open="dlg-erase"' not in page
+
+    async with known.database.transaction() as tx:  # an order that comes meanwhile
+        await tx.execute("UPDATE sales_order SET status = 'placed'")
+        await tx.execute("UPDATE order_unit SET state = 'allocated'")
+    await searching.go_on.work(known.database, customer_id=customer)
+    portuguese = {**erases, "accept-language": "pt-BR"}
+    refused = (await known.http.get(asked, headers=portuguese)).json()
+    assert refused["state"] == "refused"
+    assert refused["refused"].startswith("Há pedidos deste cliente em aberto: ")
+    page = (await known.http.get("/customers/1", headers=owner)).text
+    assert "This person could not be erased. Orders of this customer are not finished: 1." in texts(page)
+    assert "data-poll" not in page
+    assert 'data-open="dlg-erase"' in page
+
+    async with known.database.transaction() as tx:
+        await tx.execute("UPDATE sales_order SET status = 'cancelled'")
+        await tx.execute("UPDATE order_unit SET state = 'cancelled'")
+    form = {"reason": "protocol 1", "confirm": "1"}
+    again = await known.http.post("/customers/1/erase", data=form, headers={**owner, **HTMX})
+    assert again.headers["hx-redirect"] == "/customers/1"
+    await searching.go_on.work(known.database, customer_id=customer)
+    done = (await known.http.get(asked, headers=erases)).json()
+    assert (done["state"], done["looked"], done["orders"], done["again"]) == ("done", 1.0, 1, True)
+    assert "Erased customer" in texts((await known.http.get("/customers/1", headers=owner)).text)
 
 
 async def test_the_same_key_is_answered_the_same_and_keeps_nothing_of_the_person(known: Shop) -> None:
