@@ -223,8 +223,18 @@ def _ship_to(read: Filled, taking: Taking) -> Address | None:
     return to
 
 
+UNPRICED = N_("Who keeps the shipping services has to state one; then place the order again.")
+
+
 def _is_short(read: Filled, taking: Taking) -> bool:
-    """Tell whether stock does not cover a form in a channel that takes no such order, and refuse its lines."""
+    """Tell whether stock does not cover a form in a channel that takes no such order, and refuse its lines.
+
+    So it does where nobody carries it there, which is no matter of the lines.
+    """
+    if taking.offers.unpriced and taking.channel.shortage_policy is ShortagePolicy.REJECT:
+        says = N_("No shipping service has a price to {state}.")
+        read.wrong("option", says, UNPRICED, state="" if taking.to is None else taking.to.state)
+        return True
     short = taking.offers.short(taking.draft)
     if not short or taking.channel.shortage_policy is not ShortagePolicy.REJECT or taking.offers.reasons:
         return False

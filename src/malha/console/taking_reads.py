@@ -215,9 +215,12 @@ class Offers(msgspec.Struct, frozen=True, kw_only=True):
     collections: Sequence[Pickup] = ()
     lines: Mapping[int, LineOffer] = {}  # by number in the form
     reasons: Sequence[NotPromised] = ()
+    unpriced: bool = False  # no service has a price to where it goes: that nothing is found says nothing of stock
 
     def short(self, draft: Draft) -> list[Line]:
         """Return the lines that neither stock nor supply covers."""
+        if self.unpriced:
+            return []
         return [line for line in draft.lines if line.at in self.lines and self.lines[line.at].missing(line)]
 
 
@@ -246,6 +249,7 @@ async def offers(
         collections=() if options is None else options.collections,
         lines=found,
         reasons=reasons,
+        unpriced=state is not None and draft.method == "ship" and not promised.carries(reference, state),
     )
 
 

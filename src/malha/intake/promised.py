@@ -360,6 +360,13 @@ def not_promised(channel: Channel, lines: Iterable[tuple[str, int]]) -> list[Not
     ]
 
 
+def carries(reference: Reference, to_state: str) -> bool:
+    """Tell whether any service that is offered has a price from any location to a state, whatever is in stock."""
+    origins = {place.state for place in reference.details}
+    quote = reference.network.tariff.quote
+    return any(quote(service.id, origin, to_state, 1) for service in reference.shipping for origin in origins)
+
+
 async def options(
     tx: Tx,
     reference: Reference,

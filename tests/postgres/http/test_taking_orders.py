@@ -116,6 +116,34 @@ async def balanced(shop: Shop) -> bool:
         return all(balance == moved for balance, moved in await tx.tuples(LEDGER))
 
 
+# --- nobody carries it there ---
+
+
+@pytest.mark.parametrize("policy", ["reject", "backorder"])
+async def test_where_no_service_has_a_price_the_form_says_that_and_not_that_goods_are_missing(
+    counter: Shop, policy: str
+) -> None:
+    """As in a shop that was set up this morning: stock is counted, and its service has no prices yet."""
+    async with counter.database.transaction() as tx:
+        await tx.execute("DELETE FROM service_rate")
+        await tx.execute("UPDATE channel SET shortage_policy = %(policy)s WHERE code = 'web'", {"policy": policy})
+        await revisions.bump(tx, network.REVISION)
+    form = filled(await opened(counter), freight="0")
+    shown = (await counter.http.post("/orders/new/offers", data=form, headers=counter.headers)).text
+    assert "No shipping service has a price to SP." in shown
+    assert 'href="/services"' in shown
+    assert "is not all there" not in shown
+    answer = await send(counter, await with_option(counter, form))
+    if policy == "reject":
+        assert refused(answer)["option"].startswith("No shipping service has a price to SP.")
+    else:
+        assert answer.headers.get("hx-redirect") == "/orders/1", refused(answer)
+    fetched = (
+        await counter.http.post("/orders/new/offers", data=form | {"method": "pickup"}, headers=counter.headers)
+    ).text
+    assert "No shipping service" not in fetched
+
+
 # --- the way of an order ---
 
 
