@@ -12,7 +12,7 @@ from tests.channel_seller import RetailerOn, Seller, connected
 
 from malha.channels.connecting import following
 from malha.channels.connecting.model import ConnectionDraft
-from malha.ordering import service as ordering
+from malha.ordering import cancelling
 from malha.ordering.model import CancelWish
 
 CODE = "loja"
@@ -88,7 +88,7 @@ async def story(seller: Seller, shop: Shop) -> None:
     assert [stock for stock, _price in await shown(shop)] == [37, 28]
 
     async with seller.database.transaction() as tx:
-        await ordering.cancel(tx, order_id, reason="damaged", wishes=[CancelWish(1, 1)])
+        await cancelling.cancel(tx, order_id, reason="damaged", wishes=[CancelWish(1, 1)])
     await seller.go()
     (refund,) = await shop.refunds_of(bought)
     assert (refund["amount"], [x["quantity"] for x in refund["line_items"]]) == ("0.00", [-1])
@@ -114,7 +114,7 @@ async def story(seller: Seller, shop: Shop) -> None:
     regretted = await shop.buy(("B", 1))
     await seller.go()
     async with seller.database.transaction() as tx:
-        await ordering.cancel(tx, await seller.ours(regretted), reason="damaged")
+        await cancelling.cancel(tx, await seller.ours(regretted), reason="damaged")
     await seller.go()
     assert (await shop.order(regretted))["status"] == "cancelled"
     assert [stock for stock, _price in await shown(shop)] == [38, 28]

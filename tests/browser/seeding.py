@@ -21,6 +21,7 @@ from malha.intake.gate import Gate
 from malha.intake.model import Buyer, NewLine, NewOrder, NewPayment
 from malha.inventory import service as inventory
 from malha.inventory.model import Claim, Reference
+from malha.ordering import cancelling, edits, holds
 from malha.ordering import service as ordering
 from malha.ordering.model import HoldKind
 from malha.platform.address import Address
@@ -272,19 +273,19 @@ async def lead(database: Database, actor: Actor, order_id: UUID, kind: str, numb
     async with database.transaction(actor) as tx:
         if kind in {"fraud", "held"}:
             what = HoldKind.FRAUD if kind == "fraud" else HoldKind.MANUAL
-            await ordering.place_hold(
+            await holds.place_hold(
                 tx,
                 order_id,
                 what,
                 note="Endereço não confere com o CPF" if kind == "fraud" else "Cliente pediu para esperar",
             )
             if kind == "fraud":
-                await ordering.add_note(tx, order_id, "Cliente confirmou o endereço por telefone. Falta o comprovante.")
+                await edits.add_note(tx, order_id, "Cliente confirmou o endereço por telefone. Falta o comprovante.")
         elif kind == "cancelled":
-            await ordering.cancel(tx, order_id, reason="Cliente desistiu")
+            await cancelling.cancel(tx, order_id, reason="Cliente desistiu")
         elif kind == "part_cancelled":
             line = (await ordering.lines_of(tx, [order_id]))[order_id][0]
-            await ordering.cancel(
+            await cancelling.cancel(
                 tx, order_id, reason="Produto indisponível", wishes=[ordering.CancelWish(line.line, 1)]
             )
     reach = REACHES.get(kind)

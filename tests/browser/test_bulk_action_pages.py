@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 
 from malha.fulfillment import bulk
 from malha.fulfillment import bulk_reads as reads
-from malha.ordering import service as ordering
+from malha.ordering import edits
 from malha.platform.db import SYSTEM, Database
 from malha.platform.ids import UUID
 
@@ -172,7 +172,7 @@ def test_an_order_that_changed_before_its_turn_is_left_and_listed_with_why(visit
             id_: UUID = await tx.value(
                 "SELECT order_id FROM bulk_action_order WHERE outcome IS NULL ORDER BY order_id DESC LIMIT 1"
             )
-            await ordering.add_note(tx, id_, "Waits for a call")
+            await edits.add_note(tx, id_, "Waits for a call")
             number: int = await tx.value("SELECT number FROM sales_order WHERE id = %(id)s::uuid", {"id": id_})
             return number
 

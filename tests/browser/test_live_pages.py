@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from malha.ordering import service as ordering
+from malha.ordering import edits
 from malha.platform.db import Database
 from malha.platform.ids import UUID
 
@@ -83,7 +83,7 @@ def tell(seeded: str, settle: Callable[[], None]) -> Tell:
                 id_: UUID = await tx.value(
                     "SELECT id FROM sales_order WHERE number = %(number)s::bigint", {"number": number}
                 )
-                await ordering.add_note(tx, id_, text)
+                await edits.add_note(tx, id_, text)
 
         apart(run)
         settle()

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
+from malha.ordering import holds
 from malha.ordering import service as ordering
 from malha.ordering.model import HoldKind
 from malha.platform.db import Database
@@ -28,7 +29,7 @@ def held(seeded: str) -> tuple[int, str]:
             order_id, number, sku = (await tx.tuples(OPEN))[0]
             detail = {"most": 24, "skus": {sku: 1200}}
             await ordering.lock_order(tx, order_id)
-            await ordering.ensure_holds(tx, {order_id: detail}, HoldKind.QUANTITY)
+            await holds.ensure_holds(tx, {order_id: detail}, HoldKind.QUANTITY)
             return number, sku
 
     return apart(make)

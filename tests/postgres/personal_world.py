@@ -25,8 +25,7 @@ from malha.notifications import service as messages
 from malha.notifications import wishes
 from malha.notifications.merging import merge_customers
 from malha.notifications.model import Channel, Consent, ConsentSource, Purpose
-from malha.ordering import details
-from malha.ordering import service as ordering
+from malha.ordering import details, edits, holds
 from malha.ordering.model import HoldKind
 from malha.platform.clock import now
 from malha.platform.db import Actor
@@ -149,9 +148,9 @@ async def her_life(shop: Linked, tmp_path: Path) -> Life:
             tx, her.order, msgspec.convert({"gift_message": "Feliz aniversário, Petúnia"}, details.OrderDetails)
         )
         await details.change_tags(tx, [her.order], add=["frágil", "Quitéria Zambrana"])
-        await ordering.add_note(tx, her.order, "A cliente chora quando atrasa")
-        await ordering.place_hold(tx, her.order, HoldKind.MANUAL, note="Ela está viajando")
-        await ordering.resolve_hold(tx, her.order, HoldKind.MANUAL, resolution="Não está viajando mais")
+        await edits.add_note(tx, her.order, "A cliente chora quando atrasa")
+        await holds.place_hold(tx, her.order, HoldKind.MANUAL, note="Ela está viajando")
+        await holds.resolve_hold(tx, her.order, HoldKind.MANUAL, resolution="Não está viajando mais")
     await digest(shop)
     async with mail_server(tmp_path) as box:
         out = msgspec.structs.replace(

@@ -20,7 +20,7 @@ from malha.inventory.supply import service as supply
 from malha.inventory.supply.model import InboundChange, LineChange, ReceivedLine
 from malha.inventory.transfers import service as transfers
 from malha.inventory.transfers.model import Arrival, Arrived, Decision, Departure, TransferDraft
-from malha.ordering import service as ordering
+from malha.ordering import cancelling
 from malha.ordering.errors import SubstituteNotFree
 from malha.ordering.model import CancelWish
 from malha.platform.db import Database
@@ -87,7 +87,7 @@ async def test_a_policy_is_narrowed_by_channel_cap_and_horizon(shop: Shop) -> No
     first, _ = await shop.sold(3, 1)
     assert [type(x) for x in await shop.buy(1)] == [OutOfStock]  # the cap
     async with shop.database.transaction() as tx:
-        await ordering.cancel(tx, first, reason="no")
+        await cancelling.cancel(tx, first, reason="no")
     assert [type(x) for x in await shop.buy(4)] == [OutOfStock]
     (order,) = await shop.sold(3)
     assert {day for _, day, _ in await shop.waits(order)} == {in_days(8)}
@@ -235,12 +235,12 @@ async def test_who_waits_moves_up_when_somebody_cancels(shop: Shop) -> None:
     await shop.order_goods(4, 15)
     first, second, third = await shop.sold(2, 2, 1)
     async with shop.database.transaction() as tx:
-        await ordering.cancel(tx, first, reason="no", wishes=[CancelWish(1, 1)])
+        await cancelling.cancel(tx, first, reason="no", wishes=[CancelWish(1, 1)])
     await shop.settle()
     assert await shop.waits(first) == [("waiting", in_days(5), 1)]
     assert await shop.waits(second) == [("waiting", in_days(5), 1), ("waiting", in_days(15), 1)]
     async with shop.database.transaction() as tx:
-        await ordering.cancel(tx, first, reason="no")
+        await cancelling.cancel(tx, first, reason="no")
     await shop.settle()
     assert await shop.waits(first) == []
     assert await shop.waits(second) == [("waiting", in_days(5), 2)]
@@ -254,7 +254,7 @@ async def test_a_cancel_between_receipt_and_what_follows_frees_the_goods(shop: S
     (order,) = await shop.sold(2)
     await shop.receive(order_id, 2)
     async with shop.database.transaction() as tx:
-        await ordering.cancel(tx, order, reason="no", wishes=[CancelWish(1, 1)])
+        await cancelling.cancel(tx, order, reason="no", wishes=[CancelWish(1, 1)])
     await shop.settle()
     assert await shop.units(order) == {"allocated": 1, "cancelled": 1}
     (other,) = await shop.sold(1)
@@ -375,7 +375,7 @@ async def test_the_earliest_goods_on_order_are_owed_to_those_who_miss_theirs(sho
     (last,) = await shop.sold(1)
     assert [type(x) for x in await shop.buy(1)] == [OutOfStock]
     async with shop.database.transaction() as tx:  # the first order's goods are not missing any more
-        await ordering.cancel(tx, first, reason="changed their mind")
+        await cancelling.cancel(tx, first, reason="changed their mind")
     await shop.settle()
     assert await shop.waits(later) == [("waiting", in_days(3), 4), ("waiting", in_days(9), 3)]
     assert await shop.waits(last) == [("waiting", in_days(9), 1)]
@@ -479,8 +479,8 @@ async def test_a_cap_counts_what_is_sold_ahead_until_it_is_given_up(database: Da
     await shop.sold(1)
     assert [type(x) for x in await shop.buy(1)] == [OutOfStock]
     async with database.transaction() as tx:
-        await ordering.cancel(tx, late, reason="no", wishes=[CancelWish(1, 3)])
-        await ordering.cancel(tx, both, reason="no", wishes=[CancelWish(1, 1)])
+        await cancelling.cancel(tx, late, reason="no", wishes=[CancelWish(1, 3)])
+        await cancelling.cancel(tx, both, reason="no", wishes=[CancelWish(1, 1)])
     assert await used(shop) == 6
     await shop.sold(4)
     assert [type(x) for x in await shop.buy(1)] == [OutOfStock]
@@ -497,7 +497,7 @@ async def test_goods_that_come_count_on_a_cap_once(database: Database) -> None:
     assert await shop.units(order) == {"allocated": 3, "backordered": 1}
     assert await used(shop) == 4
     async with database.transaction() as tx:
-        await ordering.cancel(tx, order, reason="no")
+        await cancelling.cancel(tx, order, reason="no")
     assert await used(shop) == 0
 
 
@@ -628,7 +628,7 @@ async def test_stock_that_turns_up_where_somebody_waits_is_not_a_new_buyers(shop
         else:
             assert await shop.units(late.id) == {"allocated": 1, "backordered": 1}
             async with shop.database.transaction() as tx:
-                await ordering.cancel(tx, late.id, reason="x")
+                await cancelling.cancel(tx, late.id, reason="x")
     async with shop.database.transaction() as tx:
         reference = await reference_in(tx)
         cards = await reference.cards(tx, {"CUP", "SET"})

@@ -25,6 +25,7 @@ from malha.inventory.transfers.model import Arrival, Arrived
 from malha.network import reads as network
 from malha.network import store_lanes
 from malha.network.model import StoreLaneDraft
+from malha.ordering import holds
 from malha.ordering import service as ordering
 from malha.ordering.model import CancelWish, HoldKind
 from malha.platform import revisions
@@ -301,7 +302,7 @@ async def test_an_order_on_hold_sends_nothing_and_work_of_a_transfer_is_not_pack
             with pytest.raises(WrongMethod):
                 await step(tx, work)
     async with shop.database.transaction() as tx:
-        await ordering.ensure_holds(tx, {order_id: {}}, HoldKind.FRAUD)
+        await holds.ensure_holds(tx, {order_id: {}}, HoldKind.FRAUD)
         with pytest.raises(OrderStopped):
             await bringing.send(tx, work)
 

@@ -12,6 +12,7 @@ from malha.fulfillment.bulk_model import Act, Wish
 from malha.fulfillment.bulk_reads import BulkAction
 from malha.fulfillment.errors import BulkBegun, BulkEnded, BulkNotFound, NoOrdersFound, TooManyOrders
 from malha.ordering import finding_reads
+from malha.ordering import holds as order_holds
 from malha.ordering import service as ordering
 from malha.ordering.listing import View, Wanted
 from malha.ordering.model import HoldKind, PromiseReason
@@ -113,7 +114,7 @@ async def test_what_changed_since_it_was_gathered_is_not_cancelled_and_says_so(d
     changed, plain = await desk.order(), await desk.order()
     number = await desk.begin(CANCEL)
     async with desk.database.transaction(CAIO) as tx:
-        await ordering.place_hold(tx, changed, HoldKind.FRAUD)
+        await order_holds.place_hold(tx, changed, HoldKind.FRAUD)
     action = await desk.work(number)
     assert (action.state, action.done, action.refused) == ("done", 1, 1)
     assert (await desk.refused(number))[changed].startswith("Order ")
@@ -126,7 +127,7 @@ async def test_a_hold_stops_goods_whatever_happened_to_the_order_since(desk: Des
     order = await desk.order()
     number = await desk.begin(HOLD)
     async with desk.database.transaction(CAIO) as tx:
-        await ordering.place_hold(tx, order, HoldKind.FRAUD)
+        await order_holds.place_hold(tx, order, HoldKind.FRAUD)
     assert (await desk.work(number)).done == 1
     assert await desk.held() == {order}
 
@@ -259,7 +260,7 @@ async def test_an_order_at_which_the_program_fails_keeps_nobody_else_waiting(
 ) -> None:
     orders = [await desk.order() for _ in range(3)]
     number = await desk.begin(HOLD)
-    place = ordering.place_hold
+    place = order_holds.place_hold
 
     async def fail(tx: Any, order_id: UUID, *args: Any, **more: Any) -> Any:
         if order_id == orders[1]:

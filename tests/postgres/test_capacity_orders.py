@@ -20,8 +20,8 @@ from malha.inventory import service as inventory
 from malha.inventory.model import Claim
 from malha.network import reads as network
 from malha.network.model import Location
+from malha.ordering import cancelling, slots
 from malha.ordering import service as ordering
-from malha.ordering import slots
 from malha.ordering.errors import NothingToPromise
 from malha.ordering.model import CancelWish, HoldKind, PromiseReason
 from malha.platform import revisions
@@ -211,10 +211,10 @@ async def test_expired_holds_make_way_for_orders(shop: Shop) -> None:
 async def test_a_cancel_gives_the_place_back_and_a_part_of_it_does_not(shop: Shop) -> None:
     placed = await shop.submit(1, slot=slot(), lines=[NewLine("CUP", 2, 1_000)])
     async with shop.database.transaction() as tx:
-        await ordering.cancel(tx, placed.id, reason="mudou de ideia", wishes=[CancelWish(1, 1)])
+        await cancelling.cancel(tx, placed.id, reason="mudou de ideia", wishes=[CancelWish(1, 1)])
     assert await shop.tuples(TAKEN) == [(NINE, 0, 1)]
     async with shop.database.transaction() as tx:
-        await ordering.cancel(tx, placed.id, reason="mudou de ideia")
+        await cancelling.cancel(tx, placed.id, reason="mudou de ideia")
     assert await shop.tuples(TAKEN) == []
 
 
@@ -269,7 +269,7 @@ async def test_a_slot_of_another_place_or_kind_is_not_the_orders(shop: Shop) -> 
         async with shop.database.transaction() as tx:
             await slots.confirm(tx, "cart", placed.id)
     async with shop.database.transaction() as tx:
-        await ordering.cancel(tx, placed.id, reason="mudou de ideia")
+        await cancelling.cancel(tx, placed.id, reason="mudou de ideia")
         with pytest.raises(NothingToPromise):
             await slots.agree(tx, placed.id, DAY, NINE)
 

@@ -28,7 +28,7 @@ from malha.channels.connecting.errors import MakesNoProducts, NothingToTakeBack,
 from malha.channels.connecting.making_reads import Batch
 from malha.channels.listings import service as listings
 from malha.intake.model import NewLine, NewOrder, Placed
-from malha.ordering import service as ordering
+from malha.ordering import edits
 from malha.platform import audit
 from malha.platform.db import Actor
 from malha.platform.flaws import Invalid
@@ -318,7 +318,7 @@ async def test_a_sku_that_a_waiting_line_of_an_older_order_was_mapped_to_stays(s
     number, _ = await accept(shop, "CANECA")
     await made(shop)
     async with shop.database.transaction() as tx:
-        await ordering.map_line(tx, older.id, 1, "CANECA")
+        await edits.map_line(tx, older.id, 1, "CANECA")
     await take_back(shop, number)
     await made(shop)
     assert await product(shop, "CANECA")

@@ -22,7 +22,7 @@ from malha.channels.model import PushDraft, PushKind
 from malha.flows.subscriptions import SUBSCRIPTIONS
 from malha.fulfillment import service as fulfillment
 from malha.fulfillment.model import Content, Parcel, Tracking
-from malha.ordering import service as ordering
+from malha.ordering import cancelling
 from malha.ordering.model import CancelWish
 from malha.platform.subscribers import drain
 
@@ -422,7 +422,7 @@ async def test_a_cancel_here_is_told_and_one_from_the_channel_is_not_told_back(s
     await shop.handle()
     async with shop.database.transaction() as tx:
         order_id = await tx.value("SELECT id FROM sales_order WHERE external_id = '1001'")
-        await ordering.cancel(tx, order_id, reason="customer changed her mind")
+        await cancelling.cancel(tx, order_id, reason="customer changed her mind")
     await shop.receive(shop.peer.webhook(shop.peer.sell("1002", status="cancelled")))
     await shop.handle()
     await drain(shop.database, SUBSCRIPTIONS)
@@ -488,7 +488,7 @@ async def test_two_connections_to_one_shop_tell_it_once_what_became_of_its_order
         await fulfillment.confirm_pick(tx, work.id)
         await fulfillment.pack(tx, work.id)
         await fulfillment.ship(tx, work.id, [Tracking(tracking_code="BR123")])
-        await ordering.cancel(tx, cancelled, reason="x")
+        await cancelling.cancel(tx, cancelled, reason="x")
         await service.pause(tx, CODE)  # the one that is in use tells it
     await drain(shop.database, SUBSCRIPTIONS)
     await shop.tell()

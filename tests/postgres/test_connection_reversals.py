@@ -16,6 +16,7 @@ from malha.flows.subscriptions import SUBSCRIPTIONS
 from malha.fulfillment import service as fulfillment
 from malha.fulfillment.errors import OrderStopped, ReleaseHeld
 from malha.intake.model import NewLine, NewOrder
+from malha.ordering import cancelling, holds
 from malha.ordering import service as ordering
 from malha.ordering.model import CancelWish, HoldKind
 from malha.payments import service as payments
@@ -118,7 +119,7 @@ async def test_an_order_that_is_first_heard_of_after_that_comes_in_with_it(shop:
 async def test_what_was_cancelled_here_and_told_there_is_not_cancelled_twice(shop: Linked):
     await sold(shop)
     async with shop.database.transaction() as tx:
-        await ordering.cancel(tx, await tx.value("SELECT id FROM sales_order"), reason="x", wishes=[CancelWish(1, 1)])
+        await cancelling.cancel(tx, await tx.value("SELECT id FROM sales_order"), reason="x", wishes=[CancelWish(1, 1)])
     # The channel has not heard of it yet, and tells of something else.
     await hear(shop, shop.peer.sell("1001", buyer={"name": "Maria da Silva", "email": "maria@example.com"}))
     await drain(shop.database, SUBSCRIPTIONS)
@@ -177,7 +178,7 @@ async def test_a_refund_that_is_a_favour_takes_nothing_off_what_is_due_for_a_can
     else:
         await hear(shop, shop.peer.give_back("1001", "r1", 700, payment="p1", favour=True))
     async with shop.database.transaction() as tx:
-        await ordering.cancel(tx, order_id, reason="x", wishes=[CancelWish(1, 2)])
+        await cancelling.cancel(tx, order_id, reason="x", wishes=[CancelWish(1, 2)])
         await payments.restate(tx, [order_id])
     assert await due(shop, 4000) == [(700, 700, 2000)]
     # What is given back for the cancel is none, of whatever amount, and told once more changes nothing.
@@ -538,7 +539,7 @@ async def test_an_order_that_its_channel_changed_does_not_leave_until_a_person_h
         with pytest.raises(ReleaseHeld):
             await fulfillment.release_order(tx, await ours(shop))
     async with shop.database.transaction() as tx:
-        await ordering.resolve_hold(tx, await ours(shop), HoldKind.CHANNEL_CHANGE, resolution="asked")
+        await holds.resolve_hold(tx, await ours(shop), HoldKind.CHANNEL_CHANGE, resolution="asked")
     await hear(shop, shop.peer.sell("1001"))
     assert await shop.rows(HOLDS) == [("channel_change", False)], "a person has looked at just that"
     await hear(shop, shop.peer.sell("1001", ship_to={**elsewhere, "street": "Rua C"}))
@@ -619,7 +620,7 @@ async def test_an_order_that_came_another_way_with_other_lines_does_not_leave_un
     assert [cause for cause, _ in await shop.rows(PARKED)] == ["changed"]
     assert await shop.rows(HOLDS) == [("payment", True), ("channel_change", True)]
     async with shop.database.transaction() as tx:
-        await ordering.resolve_hold(tx, await ours(shop), HoldKind.CHANNEL_CHANGE, resolution="asked")
+        await holds.resolve_hold(tx, await ours(shop), HoldKind.CHANNEL_CHANGE, resolution="asked")
     await hear(shop, shop.peer.sell("1001"))
     assert await shop.rows(HOLDS) == [("payment", True), ("channel_change", False)], "a person has looked at just that"
     assert await shop.rows(LEDGER) == []
@@ -732,6 +733,6 @@ async def _ship_all(shop: Linked, ids: list[str]) -> None:
         if n % 5 == 1:
             async with shop.database.transaction() as tx:
                 order_id = await tx.value("SELECT id FROM sales_order WHERE external_id = %s::text", (id_,))
-                await ordering.cancel(tx, order_id, reason="damaged", wishes=[CancelWish(2, 1)])
+                await cancelling.cancel(tx, order_id, reason="damaged", wishes=[CancelWish(2, 1)])
         await ship(shop, id_)
     await drain(shop.database, SUBSCRIPTIONS)

@@ -20,6 +20,7 @@ from malha.inventory.model import Claim, Reason, Reference
 from malha.inventory.vendors import service as vendors
 from malha.inventory.vendors.errors import DropEnded, DropHeld, UnknownDrop
 from malha.inventory.vendors.model import DropLine, DropState, NewDrop, OfferDraft
+from malha.ordering import holds as order_holds
 from malha.ordering import service as ordering
 from malha.ordering.model import CancelWish, HoldKind, UnitState
 from malha.platform import revisions
@@ -370,7 +371,7 @@ async def test_a_vendor_sends_what_somebody_lets_go_without_its_money(gate: Gate
         with pytest.raises(DropHeld):
             await dropping.send(tx, row.number)
     async with retailer.transaction(ANA) as tx:
-        await ordering.ensure_holds(tx, {placed.id: {}}, HoldKind.PAYMENT)
-        await ordering.resolve_hold(tx, placed.id, HoldKind.PAYMENT, resolution="By invoice", force=True)
+        await order_holds.ensure_holds(tx, {placed.id: {}}, HoldKind.PAYMENT)
+        await order_holds.resolve_hold(tx, placed.id, HoldKind.PAYMENT, resolution="By invoice", force=True)
         await dropping.send(tx, row.number)
     assert [state for state, _, _ in await states(retailer, placed.id)] == ["shipped"]

@@ -26,6 +26,8 @@ from malha.fulfillment.errors import (
 )
 from malha.fulfillment.model import Content, NotReleased, Parcel, Picked, RejectReason, Short, Tracking
 from malha.inventory import reads as stock
+from malha.ordering import cancelling
+from malha.ordering import holds as order_holds
 from malha.ordering import service as ordering
 from malha.ordering.model import CancelWish, HoldKind
 from malha.payments import service as payments
@@ -138,7 +140,7 @@ async def test_an_overridden_payment_hold_stays_lifted_and_the_order_goes(databa
         trusted = await an_order(tx, world, 1, paid="pending")
         assert (await service.release_due(tx)).work == []
         assert await status_of(tx, trusted) == "awaiting_payment"
-        await ordering.resolve_hold(tx, trusted, HoldKind.PAYMENT, resolution="They pay by invoice", force=True)
+        await order_holds.resolve_hold(tx, trusted, HoldKind.PAYMENT, resolution="They pay by invoice", force=True)
         await payments.settle_holds(tx, [trusted])
         assert await status_of(tx, trusted) == "allocated"
         assert [w.order_id for w in (await service.release_due(tx)).work] == [trusted]
@@ -373,10 +375,10 @@ async def test_nothing_leaves_under_a_stopping_hold(database):
         [work] = await released(tx, order_id)
         await service.confirm_pick(tx, work)
         await service.pack(tx, work)
-        await ordering.place_hold(tx, order_id, HoldKind.FRAUD)
+        await order_holds.place_hold(tx, order_id, HoldKind.FRAUD)
         with pytest.raises(OrderStopped):
             await service.ship(tx, work)
-        await ordering.resolve_hold(tx, order_id, HoldKind.FRAUD)
+        await order_holds.resolve_hold(tx, order_id, HoldKind.FRAUD)
         await service.ship(tx, work)
 
 
@@ -433,11 +435,11 @@ async def test_work_whose_units_are_cancelled_shrinks_and_ends_when_nothing_is_l
         [work] = await released(tx, order_id)
         await service.accept(tx, work)
         await service.confirm_pick(tx, work, [Picked(1, 1)])
-        await ordering.cancel(tx, order_id, reason="less", wishes=[CancelWish(1, 2)])
+        await cancelling.cancel(tx, order_id, reason="less", wishes=[CancelWish(1, 2)])
         await service.settle(tx, [order_id])
         assert [state for _, state, _ in await work_of(tx, order_id)] == ["picked"]
         assert [n for _, _, n in await taken(tx)] == [1]
-        await ordering.cancel(tx, order_id, reason="all")
+        await cancelling.cancel(tx, order_id, reason="all")
         await service.settle(tx, [order_id])
         await service.settle(tx, [order_id])
         assert [state for _, state, _ in await work_of(tx, order_id)] == ["cancelled"]

@@ -9,6 +9,7 @@ from malha.fulfillment import service
 from malha.fulfillment.batch import Errand, Step, carry_out
 from malha.fulfillment.errors import DocumentRequired, OrderStopped, WorkNotFound, WrongState
 from malha.fulfillment.model import Tracking
+from malha.ordering import holds
 from malha.ordering import service as ordering
 from malha.ordering.model import HoldKind
 from malha.platform.ids import new_id
@@ -73,7 +74,7 @@ async def test_a_batch_is_refused_as_a_whole_and_says_why(database):
     await refused(WorkNotFound, good, Errand(work_id=new_id(), until=Step.PICKED))
     await refused(DocumentRequired, good, Errand(work_id=works[1], until=Step.LEFT))
     async with database.transaction() as tx:
-        await ordering.place_hold(tx, held, HoldKind.FRAUD)
+        await holds.place_hold(tx, held, HoldKind.FRAUD)
         mine = await tx.value("SELECT id FROM fulfillment_order WHERE order_id = %(id)s", {"id": held})
     document = DocumentFacts(access_key=an_access_key(world))
     await refused(OrderStopped, good, Errand(work_id=mine, until=Step.LEFT, document=document))

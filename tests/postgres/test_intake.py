@@ -23,7 +23,7 @@ from malha.inventory import service as inventory
 from malha.inventory.model import Claim, Reference
 from malha.network import service as network
 from malha.network.model import ChannelDraft, ChannelKind, PaymentPolicy, ServiceDraft
-from malha.ordering import service as ordering
+from malha.ordering import edits, holds
 from malha.ordering.model import HoldKind
 from malha.platform.address import Address
 from malha.platform.db import Actor, Database
@@ -312,7 +312,7 @@ async def test_an_address_that_no_parcel_reaches_waits_and_its_goods_are_kept_me
         async with retailer.transaction() as tx:
             detail = await tx.value("SELECT detail FROM order_hold WHERE order_id = %s", (placed.id,))
             assert detail == ({"state": "SP", "missing": missing} if missing else None)
-            await ordering.change_address(tx, placed.id, whole)
+            await edits.change_address(tx, placed.id, whole)
             assert await tx.value("SELECT status FROM sales_order WHERE id = %s", (placed.id,)) == "allocated"
     await assert_stock_adds_up(retailer)
 
@@ -390,14 +390,14 @@ async def test_a_cep_of_another_state_is_asked_about_and_its_goods_are_kept_mean
         detail = await tx.value("SELECT detail FROM order_hold")
         assert detail == {"state": "SP", "cep_state": "RJ"}
         better = msgspec.structs.replace(copacabana, state="RJ")
-        await ordering.change_address(tx, wrong.id, better)
+        await edits.change_address(tx, wrong.id, better)
         assert await tx.value("SELECT count(*) FROM order_hold WHERE resolved_at IS NULL") == 0
-        await ordering.change_address(tx, wrong.id, msgspec.structs.replace(better, state="BA"))
+        await edits.change_address(tx, wrong.id, msgspec.structs.replace(better, state="BA"))
         assert await tx.value("SELECT detail FROM order_hold WHERE resolved_at IS NULL") == {
             "state": "BA",
             "cep_state": "RJ",
         }
-        await ordering.resolve_hold(tx, wrong.id, HoldKind.ADDRESS_CHECK, resolution="asked")
+        await holds.resolve_hold(tx, wrong.id, HoldKind.ADDRESS_CHECK, resolution="asked")
         assert await tx.value("SELECT status FROM sales_order WHERE id = %s", (wrong.id,)) == "allocated"
 
 

@@ -20,6 +20,7 @@ from malha.inventory.allotments.model import AllotmentDraft, Kind
 from malha.inventory.model import Claim, Reference
 from malha.inventory.supply import service as supply
 from malha.inventory.supply.model import InboundDraft, InboundKind, InboundLineDraft, ReceiptDraft, ReceivedLine
+from malha.ordering import cancelling
 from malha.ordering import service as ordering
 from malha.ordering.model import CancelWish
 from malha.platform.db import Database
@@ -195,14 +196,14 @@ async def test_a_cancelled_kit_gives_back_what_came_and_what_comes(kits: Kits) -
     await kits.order_goods(kits.cup, 9, 6)
     order = await kits.sets(3)
     async with kits.shop.database.transaction() as tx:
-        await ordering.cancel(tx, order, reason="no", wishes=[CancelWish(1, 2)])
+        await cancelling.cancel(tx, order, reason="no", wishes=[CancelWish(1, 2)])
     assert await kits.free(kits.plate) == 4
     assert await kits.by_sku(order) == {
         "CUP": {"backordered": 2, "cancelled": 4}, "PLATE": {"backordered": 1, "cancelled": 2},
     }  # fmt: skip
     await kits.clean()
     async with kits.shop.database.transaction() as tx:
-        await ordering.cancel(tx, order, reason="no")
+        await cancelling.cancel(tx, order, reason="no")
     assert (await kits.free(kits.cup), await kits.free(kits.plate)) == (1, 5)
     assert await kits.offered() == (0, [(in_days(6), 5)])
     await kits.clean()
@@ -255,7 +256,7 @@ async def test_caps_of_channels_and_of_policies_count_components(kits: Kits) -> 
     async with kits.shop.database.snapshot() as tx:
         assert await tx.values("SELECT used FROM cap_counter") == [2]
     async with kits.shop.database.transaction() as tx:
-        await ordering.cancel(tx, order, reason="no")
+        await cancelling.cancel(tx, order, reason="no")
         assert await tx.values("SELECT used FROM cap_counter") == [0]
     await kits.clean()
 

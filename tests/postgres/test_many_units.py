@@ -12,6 +12,8 @@ from malha.intake.gate import Gate
 from malha.intake.model import NewLine, NewOrder
 from malha.inventory import service as inventory
 from malha.inventory.model import Claim, Reference
+from malha.ordering import edits
+from malha.ordering import holds as order_holds
 from malha.ordering import service as ordering
 from malha.ordering.errors import ReplacedUnasked
 from malha.ordering.model import HoldKind
@@ -52,7 +54,7 @@ async def claimed(database) -> int:
 
 async def lift(database, order) -> None:
     async with database.transaction() as tx:
-        await ordering.resolve_hold(tx, order.id, HoldKind.QUANTITY, resolution="It is for a wedding")
+        await order_holds.resolve_hold(tx, order.id, HoldKind.QUANTITY, resolution="It is for a wedding")
     await drain(database, SUBSCRIPTIONS)
 
 
@@ -90,7 +92,7 @@ async def test_nothing_that_happens_meanwhile_gives_it_stock(database, gate, wor
     order = await gate.submit(wanting("1", ("CUP", 11)))
     async with database.transaction() as tx:
         await inventory.receive(tx, [Claim(cup, network.locations["DC"], 5)], Reference("test"))
-        await ordering.change_address(tx, order.id, msgspec.structs.replace(HOME, number="2"))
+        await edits.change_address(tx, order.id, msgspec.structs.replace(HOME, number="2"))
     await drain(database, SUBSCRIPTIONS)
     async with database.transaction() as tx:
         await try_again(tx, order.id)

@@ -21,7 +21,7 @@ from malha.notifications.contract import Receipt, Status
 from malha.notifications.errors import GatewayExists
 from malha.notifications.gateways import Gateway, Header, Meaning
 from malha.notifications.model import Channel, Consent, ConsentSource, Kind, Purpose, Teller, Text
-from malha.ordering import service as ordering
+from malha.ordering import cancelling
 from malha.platform import signing
 from malha.platform.db import Database
 from malha.platform.flaws import Invalid
@@ -197,7 +197,7 @@ async def test_a_gateway_that_refuses_for_good_leaves_it_to_the_next_means_once(
         # The number is bad: nothing more goes there.
         async with database.transaction() as tx:
             assert await reads.suppressed(tx, SMS, PHONE) == "refused"
-            await ordering.cancel(tx, order_id, reason="x")
+            await cancelling.cancel(tx, order_id, reason="x")
         assert (await told(database, order_id))[0] == ("cancelled", "email", "queued", None)
 
 
@@ -431,7 +431,7 @@ async def test_the_buyer_of_a_marketplace_is_told_by_whom_the_channel_says(datab
         assert await reads.teller(tx, channel) is (teller or Teller.CHANNEL)
     await told(database, order_id)
     async with database.transaction() as tx:
-        await ordering.cancel(tx, order_id, reason="x")
+        await cancelling.cancel(tx, order_id, reason="x")
     assert await told(database, order_id) == heard
 
 
@@ -548,7 +548,7 @@ async def test_a_loss_that_reaches_nobody_is_work_for_a_person(database, mail_se
     await told(database, order_id)
     async with database.transaction() as tx:
         assert await reads.untold(tx) == []
-        await ordering.cancel(tx, order_id, reason="x")
+        await cancelling.cancel(tx, order_id, reason="x")
     await told(database, order_id)
     async with database.transaction() as tx:
         await tx.execute("UPDATE message SET state = 'sent'")
@@ -621,7 +621,7 @@ async def test_a_mail_carries_the_way_to_end_it_but_for_news_of_losses(database,
     assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     assert stop.removesuffix("/stop") in mail.get_body(("plain",)).get_content()
     async with database.transaction() as tx:
-        await ordering.cancel(tx, order_id, reason="x")
+        await cancelling.cancel(tx, order_id, reason="x")
     await told(database, order_id)
     async with mail_server(tmp_path) as box:
         await telling.send_due(database, msgspec.structs.replace(here, smtp_url=box.url))

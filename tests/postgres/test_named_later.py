@@ -14,6 +14,7 @@ from malha.intake.model import NewLine, NewOrder, Result
 from malha.network import reads as network_reads
 from malha.network import service as network
 from malha.network.model import RateDraft, ServiceDraft
+from malha.ordering import holds
 from malha.ordering import service as ordering
 from malha.ordering.model import HoldKind
 from malha.platform.address import Address
@@ -146,7 +147,7 @@ async def test_a_hold_for_an_address_that_a_person_placed_stays(gate: Gate, data
         await network.create_service(tx, ME2)
     placed = await gate.submit(an_order("1", service="me2"))
     async with database.transaction() as tx:
-        await ordering.place_hold(tx, placed.id, HoldKind.ADDRESS, note="the customer moves")
+        await holds.place_hold(tx, placed.id, HoldKind.ADDRESS, note="the customer moves")
     assert await order_to_cash.watch_names(database) == 0
     assert await holds_of(database, placed.id) == {"address"}
 

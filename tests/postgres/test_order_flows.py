@@ -11,6 +11,7 @@ from malha.fulfillment import service as fulfillment
 from malha.fulfillment.model import RejectReason, Short
 from malha.inventory import service as inventory
 from malha.inventory.model import Claim, Reference
+from malha.ordering import cancelling, edits
 from malha.ordering import service as ordering
 from malha.ordering.model import Address, CancelWish, HoldKind, UnitState
 from malha.payments import service as payments
@@ -75,13 +76,13 @@ async def test_a_cancel_that_makes_the_money_suffice_lifts_the_hold_and_ends_the
     await settled(database)
     assert await status_of(database, order_id) == "awaiting_payment"
     async with database.transaction() as tx:
-        await ordering.cancel(tx, order_id, reason="one is enough", wishes=[CancelWish(1, 1)])
+        await cancelling.cancel(tx, order_id, reason="one is enough", wishes=[CancelWish(1, 1)])
     await settled(database)
     assert await status_of(database, order_id) == "allocated"
     async with database.transaction() as tx:
         assert await tx.value("SELECT state FROM order_payment") == "paid"
         await fulfillment.release_order(tx, order_id)
-        await ordering.cancel(tx, order_id, reason="nothing after all")
+        await cancelling.cancel(tx, order_id, reason="nothing after all")
     await settled(database)
     async with database.transaction() as tx:
         assert await tx.value("SELECT state FROM fulfillment_order") == "cancelled"
@@ -96,7 +97,7 @@ async def test_a_new_address_is_planned_anew(database):
     await settled(database)
     async with database.transaction() as tx:
         rio = Address(postal_code="20040002", street="Rua A", number="1", city="Rio de Janeiro", state="RJ")
-        await ordering.change_address(tx, order_id, rio)
+        await edits.change_address(tx, order_id, rio)
     await settled(database)
     assert await where(database, order_id) == [("allocated", "DC", 2)]  # the cheaper location for it
 
@@ -109,11 +110,11 @@ async def test_a_mapped_sku_finds_a_place_or_says_that_it_is_short(database):
         order_id = await an_order(tx, world, [Sold(None, 2), Sold(None, 1)], holds=[HoldKind.UNKNOWN_SKU])
     await settled(database)
     async with database.transaction() as tx:
-        await ordering.map_line(tx, order_id, 1, "HERE")
+        await edits.map_line(tx, order_id, 1, "HERE")
     await settled(database)
     assert await where(database, order_id) == [("allocated", "S1", 2), ("unplaced", None, 1)]
     async with database.transaction() as tx:
-        await ordering.map_line(tx, order_id, 2, "NOWHERE")
+        await edits.map_line(tx, order_id, 2, "NOWHERE")
     await settled(database)
     async with database.transaction() as tx:
         assert set((await ordering.open_holds(tx, [order_id]))[order_id]) == {HoldKind.SHORTAGE}
@@ -134,7 +135,7 @@ async def test_stock_that_comes_in_goes_to_the_order_that_waited_longest(databas
     assert await where(database, second) == [("allocated", "DC", 1), ("unplaced", None, 1)]
     assert await status_of(database, second) == "on_hold"
     async with database.transaction() as tx:
-        await ordering.cancel(tx, first, reason="found it elsewhere")
+        await cancelling.cancel(tx, first, reason="found it elsewhere")
     await settled(database)
     assert await where(database, second) == [("allocated", "DC", 2)]
     assert await status_of(database, second) == "allocated"

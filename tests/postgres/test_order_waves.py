@@ -24,7 +24,7 @@ from malha.intake.moving import NOTHING, Outcome
 from malha.inventory import service as inventory
 from malha.inventory.model import Claim, Reference
 from malha.network import reads as network
-from malha.ordering import service as ordering
+from malha.ordering import holds
 from malha.ordering.model import HoldKind
 from malha.platform import revisions
 from malha.platform.db import Database
@@ -183,7 +183,7 @@ async def test_what_changed_after_the_proposal_stays(dear: UUID, retailer: Datab
     async with retailer.transaction() as tx:
         match why:
             case "hold":
-                await ordering.ensure_holds(tx, {dear: {}}, HoldKind.PAYMENT)
+                await holds.ensure_holds(tx, {dear: {}}, HoldKind.PAYMENT)
             case "released":
                 await fulfillment.release_order(tx, dear)
             case "soon":
@@ -242,7 +242,7 @@ async def test_who_may_not_move_is_not_planned(dear: UUID, retailer: Database, w
     }
     async with retailer.transaction() as tx:
         if why == "hold":
-            await ordering.ensure_holds(tx, {dear: {}}, HoldKind.PAYMENT)
+            await holds.ensure_holds(tx, {dear: {}}, HoldKind.PAYMENT)
         elif why == "ahead":
             await tx.execute("UPDATE sales_order SET status = 'backordered'")
         else:

@@ -10,6 +10,8 @@ from malha.flows.subscriptions import SUBSCRIPTIONS
 from malha.fulfillment import service as fulfillment
 from malha.fulfillment.errors import OrderStopped
 from malha.fulfillment.model import Parcel
+from malha.ordering import cancelling
+from malha.ordering import holds as order_holds
 from malha.ordering import service as ordering
 from malha.ordering.model import CancelWish, HoldKind
 from malha.payments import reads as payment_reads
@@ -210,11 +212,11 @@ async def test_a_cancel_leaves_a_refund_due_until_it_is_recorded(database):
         world = await a_network(tx)
         sku = await a_product(tx, world, "A", stock={"DC": 5})
         order_id = await an_order(tx, world, [Sold(sku, 4, price=250)], shipping=100)
-        await ordering.cancel(tx, order_id, reason="one less", wishes=[CancelWish(1, 1)])
+        await cancelling.cancel(tx, order_id, reason="one less", wishes=[CancelWish(1, 1)])
         assert (await service.standing(tx, order_id)).refund_due == 250
         await service.record_fact(tx, order_id, a_fact("refunded", 250))
         assert (await service.standing(tx, order_id)).refund_due == 0
-        await ordering.cancel(tx, order_id, reason="all")
+        await cancelling.cancel(tx, order_id, reason="all")
         standing = await service.standing(tx, order_id)
         assert (standing.payable, standing.refund_due, standing.state) == (0, 850, "partially_refunded")
 
@@ -228,7 +230,7 @@ async def test_a_favour_takes_nothing_off_what_is_due_for_a_cancel_before_it_or_
         apology = msgspec.structs.replace(a_fact("refunded", 100, "sorry"), favour=True)
         if favour_first:
             assert (await service.record_fact(tx, order_id, apology)).refund_due == 0
-        await ordering.cancel(tx, order_id, reason="one less", wishes=[CancelWish(1, 1)])
+        await cancelling.cancel(tx, order_id, reason="one less", wishes=[CancelWish(1, 1)])
         await service.restate(tx, [order_id])
         if not favour_first:
             assert (await service.record_fact(tx, order_id, apology)).refund_due == 250
@@ -239,7 +241,7 @@ async def test_a_favour_takes_nothing_off_what_is_due_for_a_cancel_before_it_or_
         assert (await service.secured(tx, {order_id: order}))[order_id].enough
         assert await service.record_given_back(tx, order_id, "back", seen=250) == 250
         assert (await service.standing(tx, order_id)).refund_due == 0
-        await ordering.cancel(tx, order_id, reason="all")
+        await cancelling.cancel(tx, order_id, reason="all")
         await service.restate(tx, [order_id])
         assert (await service.standing(tx, order_id)).refund_due == 650  # no more than is left of it
         assert await service.record_given_back(tx, order_id, "rest") == 650
@@ -286,7 +288,7 @@ async def test_what_was_refunded_may_be_charged_back_and_is_told_as_lost(databas
         world = await a_network(tx)
         sku = await a_product(tx, world, "A", stock={"DC": 5})
         order_id = await an_order(tx, world, [Sold(sku, 2, price=500)], paid="captured")
-        await ordering.cancel(tx, order_id, reason="all")
+        await cancelling.cancel(tx, order_id, reason="all")
         assert (await service.record_fact(tx, order_id, a_fact("refunded", 1000))).refund_due == 0
         done = await service.record_fact(tx, order_id, a_fact("charged_back", 900, "CB1"))
         assert (done.charged_back, done.lost, done.refund_due, done.state) == (900, 900, 0, "refunded")
@@ -308,7 +310,7 @@ async def test_nothing_is_due_of_what_the_bank_fetched_back(database):
         sku = await a_product(tx, world, "A", stock={"DC": 5})
         order_id = await an_order(tx, world, [Sold(sku, 2, price=500)], paid="captured")
         assert (await service.record_fact(tx, order_id, a_fact("charged_back", 400))).state == "partially_refunded"
-        await ordering.cancel(tx, order_id, reason="all")
+        await cancelling.cancel(tx, order_id, reason="all")
         assert (await service.standing(tx, order_id)).refund_due == 600
         assert await service.record_given_back(tx, order_id, "back", seen=600) == 600
         standing = await service.standing(tx, order_id)
@@ -421,7 +423,7 @@ async def test_who_lets_goods_go_without_their_money_is_not_asked_again(database
         await service.record_fact(tx, order_id, a_fact("refunded", 1000))
     await drain(database, SUBSCRIPTIONS)
     async with database.transaction() as tx:
-        await ordering.resolve_hold(tx, order_id, HoldKind.PAYMENT, resolution="They pay by invoice", force=True)
+        await order_holds.resolve_hold(tx, order_id, HoldKind.PAYMENT, resolution="They pay by invoice", force=True)
     await drain(database, SUBSCRIPTIONS)
     async with database.transaction() as tx:
         await service.settle_holds(tx, [order_id])

@@ -46,7 +46,7 @@ from malha.notifications import service as messages
 from malha.notifications import wishes
 from malha.notifications.merging import merge_customers, unmerge_customers
 from malha.notifications.model import Channel, ConsentSource, Purpose
-from malha.ordering import service as ordering
+from malha.ordering import edits
 from malha.ordering.errors import BuyerErased
 from malha.ordering.rules import Buyer as OrderBuyer
 from malha.platform import parking
@@ -239,8 +239,8 @@ async def test_nothing_about_her_can_be_added_any_more(life: Life):
         (CustomerErased, merge_customers, (other.id, life.customer, (1, version)), {}),
         (CustomerErased, unmerge_customers, (merge,), {}),
         (CustomerErased, wishes.set_wishes, (life.customer, yes), {"source": ConsentSource.CALL}),
-        (BuyerErased, ordering.add_note, (life.order, "Era a Quitéria Zambrana"), {}),
-        (BuyerErased, ordering.change_buyer, (life.order, OrderBuyer("Quitéria Zambrana", CPF, MAIL, PHONE)), {}),
+        (BuyerErased, edits.add_note, (life.order, "Era a Quitéria Zambrana"), {}),
+        (BuyerErased, edits.change_buyer, (life.order, OrderBuyer("Quitéria Zambrana", CPF, MAIL, PHONE)), {}),
     ):
         with pytest.raises(refusal):
             await in_tx(shop, act, *args, **more)

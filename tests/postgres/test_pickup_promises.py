@@ -21,7 +21,7 @@ from malha.inventory.model import Claim
 from malha.inventory.model import Reference as About
 from malha.network import reads as network
 from malha.notifications import reads as messages
-from malha.ordering import lateness, service
+from malha.ordering import holds, lateness
 from malha.ordering import reads as ordering
 from malha.ordering.model import HoldKind
 from malha.payments import service as payments
@@ -260,7 +260,7 @@ async def test_an_order_that_a_person_lets_go_unpaid_keeps_its_day(counter: Coun
     await counter.run(*A_WEEK_AGO)
     promised = await counter.promise(order_id)
     async with counter.database.transaction() as tx:
-        await service.resolve_hold(tx, order_id, HoldKind.PAYMENT, resolution="known customer", force=True)
+        await holds.resolve_hold(tx, order_id, HoldKind.PAYMENT, resolution="known customer", force=True)
     await drain(counter.database, SUBSCRIPTIONS)
     assert await counter.promise(order_id) == promised
 

@@ -13,6 +13,7 @@ from malha.fulfillment.errors import DocumentRequired, PickupGoodsGone, PickupOv
 from malha.inventory import reads as stock
 from malha.inventory import service as inventory
 from malha.inventory.model import Claim, Reference
+from malha.ordering import holds
 from malha.ordering import service as ordering
 from malha.ordering.model import CancelWish, HoldKind
 from malha.payments import reads as payments_reads
@@ -127,14 +128,14 @@ async def test_an_order_that_a_hold_stops_does_not_expire(database):
     async with database.transaction() as tx:
         world = await a_network(tx, policy="not_required")
         order_id, work = await a_pickup(tx, world, await a_product(tx, world, "A", stock={"S1": 5}))
-        await ordering.place_hold(tx, order_id, HoldKind.MANUAL)
+        await holds.place_hold(tx, order_id, HoldKind.MANUAL)
     await days_pass(database, 6)
     await watch(database)
     await days_pass(database, 6)
     await watch(database)
     async with database.transaction() as tx:
         assert await state_of(tx, work) == "ready"
-        await ordering.resolve_hold(tx, order_id, HoldKind.MANUAL)
+        await holds.resolve_hold(tx, order_id, HoldKind.MANUAL)
     await watch(database)
     async with database.transaction() as tx:
         assert await state_of(tx, work) == "cancelled"

@@ -10,8 +10,7 @@ from malha.fulfillment import outcome_reads, service
 from malha.fulfillment.learning_risks import looked_back
 from malha.fulfillment.model import Content, Parcel, RejectReason
 from malha.fulfillment.outcome_reads import Wanted
-from malha.ordering import lateness, promises
-from malha.ordering import service as ordering
+from malha.ordering import cancelling, lateness, promises
 from malha.ordering.model import CancelWish, PromiseReason
 from malha.ordering.promised_days import ends, ends_at
 from malha.platform.db import Database
@@ -111,7 +110,7 @@ async def test_work_that_is_given_back_or_cancelled_leaves_no_row(database, outc
         works = await tx.values("SELECT id FROM fulfillment_order WHERE state NOT IN ('rejected', 'cancelled')")
     assert [row[0] for row in await rows(database)] == works
     async with database.transaction() as tx:
-        await ordering.cancel(tx, order_id, reason="x")
+        await cancelling.cancel(tx, order_id, reason="x")
     await drain(database, outcomes)
     assert await rows(database) == []
 

@@ -6,7 +6,7 @@ import pytest
 
 from malha.flows.subscriptions import SUBSCRIPTIONS
 from malha.notifications import reads as messages
-from malha.ordering import lateness, promises, reads
+from malha.ordering import cancelling, lateness, promises, reads
 from malha.ordering import service as ordering
 from malha.ordering.errors import LineNotFound, NothingToPromise, OrderChanged
 from malha.ordering.model import PromiseReason
@@ -104,7 +104,7 @@ async def test_what_makes_no_sense_is_refused_and_changes_nothing(database):
 async def test_nothing_is_promised_of_what_was_cancelled(database):
     order_id = await promised(database)
     async with database.transaction() as tx:
-        await ordering.cancel(tx, order_id, reason="x")
+        await cancelling.cancel(tx, order_id, reason="x")
         with pytest.raises(NothingToPromise):
             await promises.repromise(tx, order_id, LATER, reason=PromiseReason.CAPACITY)
 

@@ -17,8 +17,8 @@ from malha.intake.service import place_orders
 from malha.network import reads as network
 from malha.network.calendar import add_business_days
 from malha.notifications import reads as messages
+from malha.ordering import holds
 from malha.ordering import reads as ordering
-from malha.ordering import service
 from malha.ordering.model import HoldKind
 from malha.platform import revisions
 from malha.platform.db import Database
@@ -214,10 +214,10 @@ async def test_an_order_that_is_held_is_left_until_it_goes_on(town: Town) -> Non
     order_id = await town.order()
     await town.run(SLOWER)
     async with town.database.transaction() as tx:
-        await service.place_hold(tx, order_id, HoldKind.FRAUD)
+        await holds.place_hold(tx, order_id, HoldKind.FRAUD)
     assert await town.look() == {}
     async with town.database.transaction() as tx:
-        await service.resolve_hold(tx, order_id, HoldKind.FRAUD)
+        await holds.resolve_hold(tx, order_id, HoldKind.FRAUD)
     assert set(await town.look()) == {order_id}
 
 

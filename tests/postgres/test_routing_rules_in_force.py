@@ -22,6 +22,7 @@ from malha.network import ownership
 from malha.network.model import LocationGroupDraft, Method
 from malha.notifications import reads as messages
 from malha.notifications.model import Kind
+from malha.ordering import holds as order_holds
 from malha.ordering import service as ordering
 from malha.ordering.model import HoldKind
 from malha.platform.db import Actor, Database
@@ -519,7 +520,9 @@ async def test_a_person_who_overrides_the_hold_has_the_order_placed_anywhere(gat
     placed = await place(gate, 1, "A", "B")
     assert places(placed) == ["L2", None]  # what the rule could place is kept for the order
     async with retailer.transaction(Actor("person", "ana", "Ana")) as tx:
-        await ordering.resolve_hold(tx, placed.id, HoldKind.ROUTING_RULE, resolution="They are in a hurry", force=True)
+        await order_holds.resolve_hold(
+            tx, placed.id, HoldKind.ROUTING_RULE, resolution="They are in a hurry", force=True
+        )
     await drain(retailer, SUBSCRIPTIONS)
     assert await holds(retailer, placed.id) == {}
     async with retailer.snapshot() as tx:

@@ -24,7 +24,7 @@ from malha.inventory.safety import service as safety
 from malha.inventory.safety.model import Measure, Purpose, SafetyRuleDraft
 from malha.network import service as network
 from malha.network.model import LocationStatus
-from malha.ordering import service as ordering
+from malha.ordering import cancelling
 from malha.platform import revisions
 from malha.platform.ids import new_id
 from malha.platform.outward import OutwardRefused
@@ -99,7 +99,7 @@ async def test_what_orders_claim_and_people_change_is_told_with_the_kits_it_is_i
     assert till.knows == {"A": 4, "KIT": 1}
     till.heard.clear()
     async with database.transaction() as tx:
-        await ordering.cancel(tx, order_id, reason="x")
+        await cancelling.cancel(tx, order_id, reason="x")
         await inventory.adjust(tx, [Claim(b, world.locations["DC"], -3)], Reason.LOSS, Reference("test"))
     await tell(database, till)
     assert till.knows == {"A": 7, "B": 0, "KIT": 0}

@@ -16,6 +16,7 @@ from malha.intake.reference import reference_in
 from malha.inventory import reads as stock
 from malha.inventory import service as inventory
 from malha.inventory.model import Claim, Reference
+from malha.ordering import holds as order_holds
 from malha.ordering import reads as orders
 from malha.ordering import service as ordering
 from malha.ordering.errors import LineNotFound, NotASubstitute, NothingWaits, ReplacedUnpaid, SubstituteNotFree
@@ -226,7 +227,7 @@ async def test_whose_time_to_pay_is_over_gets_no_substitute_before_the_money_com
         with pytest.raises(ReplacedUnpaid):
             await substituting.replace(tx, order_id, 1, "BLUE")
     async with database.transaction() as tx:
-        await ordering.lift_holds(tx, [order_id], HoldKind.PAYMENT_LAPSED, "late money")
+        await order_holds.lift_holds(tx, [order_id], HoldKind.PAYMENT_LAPSED, "late money")
         await substituting.replace(tx, order_id, 1, "BLUE")
 
 

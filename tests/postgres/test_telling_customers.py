@@ -18,8 +18,7 @@ from malha.fulfillment.model import Tracking
 from malha.notifications import reads, service, wishes
 from malha.notifications.errors import KindAlways, MessageOnItsWay, NotBounceable
 from malha.notifications.model import Channel, Kind, State, Text
-from malha.ordering import lateness
-from malha.ordering import service as ordering
+from malha.ordering import cancelling, edits, lateness
 from malha.ordering.model import CancelWish, HoldKind
 from malha.ordering.rules import Buyer
 from malha.platform import outbox
@@ -128,7 +127,7 @@ async def test_where_no_mail_can_be_sent_only_what_must_be_heard_is_written_down
     order_id = await sold(database)
     assert await told(database, order_id) == []
     async with database.transaction() as tx:
-        await ordering.cancel(tx, order_id, reason="changed his mind")
+        await cancelling.cancel(tx, order_id, reason="changed his mind")
     assert [kind for kind, _state, _reason in await told(database, order_id)] == ["cancelled"]
     assert await telling.send_due(database, settings) == 0
     assert await told(database, order_id) == [("cancelled", "skipped", "not_configured")]
@@ -210,7 +209,7 @@ async def test_an_address_that_does_not_exist_gets_no_more_mail_until_somebody_s
         await telling.send_due(database, by(settings, box.url))
     assert await told(database, order_id) == [("placed", "refused", "refused")]
     async with database.transaction() as tx:
-        await ordering.cancel(tx, order_id, reason="by the customer")
+        await cancelling.cancel(tx, order_id, reason="by the customer")
     assert ("cancelled", "skipped", "suppressed") in await told(database, order_id)
     async with database.transaction() as tx:
         first = (await reads.of_order(tx, order_id))[-1]
@@ -317,7 +316,7 @@ async def test_a_cancelled_unit_is_named_with_what_it_cost_and_what_is_left(data
     await drain(database, SUBSCRIPTIONS)
     async with database.transaction() as tx:
         await tx.execute("DELETE FROM message")
-        await ordering.cancel(tx, order_id, reason="segredo interno", wishes=[CancelWish(1, 1)])
+        await cancelling.cancel(tx, order_id, reason="segredo interno", wishes=[CancelWish(1, 1)])
     await drain(database, SUBSCRIPTIONS)
     async with mail_server(tmp_path) as box:
         await telling.send_due(database, by(settings, box.url))
@@ -348,6 +347,53 @@ async def test_a_parcel_that_is_out_for_delivery_is_told_once_a_day_with_its_tra
     [mail] = box.inbox
     assert mail["Subject"].startswith("Chega hoje")
     assert "BR123" in mail.get_body(("plain",)).get_content()
+
+
+async def test_each_parcel_is_told_with_what_is_in_it_and_that_the_rest_comes_separately(database, settings, tmp_path):
+    async with database.transaction() as tx:
+        world = await a_network(tx)
+        cups, lamp = [await a_product(tx, world, sku, stock={"DC": 5, "S1": 5}) for sku in ("CUP", "LAMP")]
+        order_id = await an_order(tx, world, [Sold(cups, 2, at="DC"), Sold(lamp, at="S1")])
+        yesterday = datetime.now(UTC) - timedelta(days=1)
+        await tx.execute(ASK_BUYER, {"id": order_id, "email": "maria@example.com", "promised": yesterday})
+        await tx.execute("UPDATE establishment SET document_policy = 'not_required'")
+
+    async def words_of(act) -> str:
+        """Return the only mail that an act has sent."""
+        await drain(database, SUBSCRIPTIONS)
+        async with database.transaction() as tx:
+            await tx.execute("DELETE FROM message")
+            await act(tx)
+        await drain(database, SUBSCRIPTIONS)
+        await due_now(database)
+        async with mail_server(tmp_path) as box:
+            await telling.send_due(database, by(settings, box.url))
+        (mail,) = box.inbox
+        return mail.get_body(("plain",)).get_content()
+
+    parcels: list[UUID] = []
+
+    async def ship(tx, work) -> None:
+        await fulfillment.accept(tx, work.id)
+        await fulfillment.confirm_pick(tx, work.id)
+        parcels.extend(await fulfillment.pack(tx, work.id))
+        await fulfillment.ship(tx, work.id, [Tracking(tracking_code=f"BR{len(parcels)}")])
+
+    async with database.transaction() as tx:
+        works = sorted((await fulfillment.release(tx, [order_id])).work, key=lambda work: work.number)
+        first = await tx.value("SELECT line FROM order_unit WHERE fulfillment_id = %(id)s", {"id": works[0].id})
+    one, other = ("2 x CUP", "1 x LAMP") if first == 1 else ("1 x LAMP", "2 x CUP")
+    rest = "O restante do seu pedido vem separado."
+    shipped = await words_of(lambda tx: ship(tx, works[0]))
+    assert ("BR1" in shipped, one in shipped, other in shipped, rest in shipped) == (True, True, False, True)
+    late = await words_of(lateness.find_late)  # of what is under way nothing is late yet
+    assert (one in late, other in late) == (False, True)
+    shipped = await words_of(lambda tx: ship(tx, works[1]))
+    assert ("BR2" in shipped, one in shipped, other in shipped, rest in shipped) == (True, False, True, True)
+    delivered = await words_of(lambda tx: fulfillment.deliver(tx, parcels[1]))
+    assert (one in delivered, other in delivered, rest in delivered) == (False, True, True)
+    delivered = await words_of(lambda tx: fulfillment.deliver(tx, parcels[0]))
+    assert (one in delivered, other in delivered, rest in delivered) == (True, False, False)
 
 
 async def test_a_promise_that_was_broken_is_found_once_and_told_once(database, settings):
@@ -385,7 +431,7 @@ async def test_a_cancel_of_today_is_told_of_an_order_that_an_outage_kept_from_us
         await outbox.restate(tx, [(f"order:{order_id}", "order.placed", placed_at)])
     assert await told(database, order_id) == []
     async with database.transaction() as tx:
-        await ordering.cancel(tx, order_id, reason="x")
+        await cancelling.cancel(tx, order_id, reason="x")
     assert [kind for kind, *_ in await told(database, order_id)] == heard
 
 
@@ -393,7 +439,7 @@ async def test_a_marketplace_speaks_with_its_customers_itself(database):
     order_id = await sold(database, channel="mall")
     assert await told(database, order_id) == []
     async with database.transaction() as tx:
-        await ordering.cancel(tx, order_id, reason="x")
+        await cancelling.cancel(tx, order_id, reason="x")
     assert await told(database, order_id) == [("cancelled", "skipped", "told_by_channel")]
 
 
@@ -408,7 +454,7 @@ async def test_a_customer_is_written_to_in_the_language_they_chose(database, set
             await wishes.set_preference(tx, customer, **wish, version=0)
         with pytest.raises(Invalid):
             await wishes.set_preference(tx, customer, **wish | {"language": "xx", "source": ""}, version=1)
-        await ordering.cancel(tx, order_id, reason="x")
+        await cancelling.cancel(tx, order_id, reason="x")
     await drain(database, SUBSCRIPTIONS)
     async with mail_server(tmp_path) as box:
         await telling.send_due(database, by(settings, box.url))
@@ -486,7 +532,7 @@ async def test_who_pays_for_a_cancelled_order_is_not_told_that_it_is_prepared(da
 
     order_id = await sold(database, paid="pending", holds=[HoldKind.PAYMENT], lines=1)
     async with database.transaction() as tx:
-        await ordering.cancel(tx, order_id, reason="the time to pay is over")
+        await cancelling.cancel(tx, order_id, reason="the time to pay is over")
     async with database.transaction() as tx:
         fact = Fact(position=1, kind=FactKind.CAPTURED, amount=1000, reference="e2e")
         assert (await payments.record_fact(tx, order_id, fact)).refund_due == 1000
@@ -506,7 +552,7 @@ async def test_a_delay_or_a_hold_that_waited_for_the_morning_is_not_told_of_what
         await lateness.find_late(tx)
     assert {kind for kind, *_ in await told(database, order_id)} == {"placed", "on_hold", "late"}
     async with database.transaction() as tx:
-        await ordering.cancel(tx, order_id, reason="it cannot be had")
+        await cancelling.cancel(tx, order_id, reason="it cannot be had")
     await told(database, order_id)
     await due_now(database)
     async with mail_server(tmp_path) as box:
@@ -522,7 +568,7 @@ async def test_who_corrected_what_was_wrong_is_not_asked_for_it_in_the_morning(d
     order_id = await sold(database, holds=[HoldKind.CUSTOMER], lines=1)
     await told(database, order_id)
     async with database.transaction() as tx:
-        await ordering.change_buyer(tx, order_id, Buyer(name="Maria Souza", email="maria@example.com"))
+        await edits.change_buyer(tx, order_id, Buyer(name="Maria Souza", email="maria@example.com"))
     await told(database, order_id)
     await due_now(database)
     async with mail_server(tmp_path) as box:
@@ -535,7 +581,7 @@ async def test_what_waits_goes_to_the_corrected_address_and_not_to_the_stranger(
     assert ("on_hold", "queued", None) in await told(database, order_id)
     async with database.transaction() as tx:
         await tx.execute("UPDATE message SET due_at = now() + interval '9 hours'")
-        await ordering.change_buyer(tx, order_id, Buyer(name="Maria Souza", email="maria@example.com"))
+        await edits.change_buyer(tx, order_id, Buyer(name="Maria Souza", email="maria@example.com"))
     await told(database, order_id)
     await due_now(database)
     async with mail_server(tmp_path) as box:
@@ -548,7 +594,7 @@ async def test_what_waits_for_a_buyer_without_that_address_now_rests_and_is_trie
     await told(database, order_id)
     async with database.transaction() as tx:
         await tx.execute("UPDATE message SET due_at = now() + interval '9 hours'")
-        await ordering.change_buyer(tx, order_id, Buyer(name="Maria Souza", phone="+5511987654321"))
+        await edits.change_buyer(tx, order_id, Buyer(name="Maria Souza", phone="+5511987654321"))
     assert await told(database, order_id) == [("on_hold", "skipped", "no_address"), ("placed", "skipped", "no_address")]
     async with database.transaction() as tx:
         assert {m.address for m in await reads.of_order(tx, order_id)} == {None}

@@ -21,7 +21,7 @@ from malha.inventory.supply.model import (
     InboundState,
     LineChange,
 )
-from malha.ordering import service as ordering
+from malha.ordering import cancelling
 from malha.payments.model import PaymentState
 from malha.platform import outbox
 from malha.platform.clock import now
@@ -132,7 +132,7 @@ async def test_a_body_is_what_its_schema_says(shop, sink):
     await shop.listens("*")
     order_id = await shop.order()
     async with shop.database.transaction() as tx:
-        await ordering.cancel(tx, order_id, reason="x")
+        await cancelling.cancel(tx, order_id, reason="x")
     await shop.told()
     assert {"order.placed", "order.cancelled"} <= set(sink.types)
     for sent in sink.sent:
@@ -206,7 +206,7 @@ async def test_only_types_and_families_that_were_asked_for_are_told(shop, sink):
     await shop.listens("order.cancelled", "transfer.*")
     order_id = await shop.order()
     async with shop.database.transaction() as tx:
-        await ordering.cancel(tx, order_id, reason="x")
+        await cancelling.cancel(tx, order_id, reason="x")
     await shop.told()
     assert sink.types == ["order.cancelled"]
 
@@ -220,8 +220,8 @@ async def test_a_webhook_is_told_of_no_more_than_its_maker_sees(shop, sink):
     id_ = await shop.listens("*", actor=limited, locations=("S1",))
     theirs, other = await shop.order(at="S1"), await shop.order(at="S2")
     async with shop.database.transaction() as tx:
-        await ordering.cancel(tx, theirs, reason="x")
-        await ordering.cancel(tx, other, reason="x")
+        await cancelling.cancel(tx, theirs, reason="x")
+        await cancelling.cancel(tx, other, reason="x")
     await shop.told()
     assert {sent.json["subject"] for sent in sink.sent} == {f"order:{theirs}"}
     assert not [t for t in sink.types if t.startswith("stock.")]
@@ -482,8 +482,8 @@ async def test_ordered_later_events_of_an_order_wait_behind_one_that_fails_and_o
     id_ = await shop.listens("order.*", ordered=True)
     first, other = await shop.order(), await shop.order()
     async with shop.database.transaction() as tx:
-        await ordering.cancel(tx, first, reason="x")
-        await ordering.cancel(tx, other, reason="x")
+        await cancelling.cancel(tx, first, reason="x")
+        await cancelling.cancel(tx, other, reason="x")
     refused = lambda sent: sent.json["subject"] == f"order:{first}" and sent.json["type"] == "order.placed"  # noqa: E731
     sink.answer = lambda sent: (400 if refused(sent) else 200, {}, b"")
     await shop.told()
@@ -503,7 +503,7 @@ async def test_unordered_they_do_not_wait(shop, sink):
     await shop.listens("order.*")
     first = await shop.order()
     async with shop.database.transaction() as tx:
-        await ordering.cancel(tx, first, reason="x")
+        await cancelling.cancel(tx, first, reason="x")
     sink.answer = lambda sent: (400 if sent.json["type"] == "order.placed" else 200, {}, b"")
     assert await shop.told() == 1
 

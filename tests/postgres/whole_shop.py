@@ -45,7 +45,7 @@ from malha.inventory.sync.receiving import Statement
 from malha.inventory.transfers import reads as transfer_reads
 from malha.inventory.transfers import service as transfers
 from malha.inventory.transfers.model import DECISIONS, Arrival, Arrived, Departure, DiscrepancyKind, TransferDraft
-from malha.ordering import service as ordering
+from malha.ordering import edits
 from malha.ordering.model import Address, CancelWish
 from malha.payments import deadlines
 from malha.payments import service as payments
@@ -344,7 +344,7 @@ async def send_elsewhere(shop: Shop, a: int, b: int, *_: int) -> None:
     if order_id:
         other = Address(**{**_fields(SHIP_TO), "state": ("SP", "RJ", "MG")[b % 3]})
         async with shop.db.transaction() as tx:
-            await ordering.change_address(tx, order_id, other)
+            await edits.change_address(tx, order_id, other)
         async with shop.db.transaction() as tx:
             await replanning.replan(tx, order_id)
 

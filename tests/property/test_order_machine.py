@@ -27,7 +27,7 @@ from malha.fulfillment import service as fulfillment
 from malha.fulfillment.model import Picked, RejectReason, Short
 from malha.inventory import service as inventory
 from malha.inventory.model import Claim, Reference
-from malha.ordering import service as ordering
+from malha.ordering import holds as order_holds
 from malha.ordering.model import CancelWish, HoldKind
 from malha.payments import service as payments
 from malha.payments.model import Fact, FactKind
@@ -162,9 +162,9 @@ class Orders(RuleBasedStateMachine):
     def hold(self, n, place):
         kind = HoldKind.FRAUD
         if place:
-            self.act(lambda tx: ordering.place_hold(tx, self.orders[n], kind))
+            self.act(lambda tx: order_holds.place_hold(tx, self.orders[n], kind))
         else:
-            self.act(lambda tx: ordering.resolve_hold(tx, self.orders[n], kind))
+            self.act(lambda tx: order_holds.resolve_hold(tx, self.orders[n], kind))
 
     @rule(kind=st.sampled_from(list(FactKind)), amount=st.integers(1, 2_400), favour=st.booleans())
     def money(self, kind, amount, favour):

@@ -28,7 +28,7 @@ from malha.channels.contract import RateLimited, RawRequest
 from malha.fulfillment import service as fulfillment
 from malha.fulfillment.model import RejectReason
 from malha.intake.gate import Gate
-from malha.ordering import service as ordering
+from malha.ordering import cancelling
 from malha.ordering.model import CancelWish
 from malha.platform.db import Database
 from malha.platform.settings import Settings
@@ -147,7 +147,7 @@ async def test_product_stock_order_parcel_cancel_refund_and_no_difference(seller
 
     order_id = await seller.ours(first)
     async with seller.database.transaction() as tx:
-        await ordering.cancel(tx, order_id, reason="damaged", wishes=[CancelWish(1, 1)])
+        await cancelling.cancel(tx, order_id, reason="damaged", wishes=[CancelWish(1, 1)])
     await seller.go()
     assert [line.removed for line in first.lines] == [1, 0]
     assert first.refunds[0].note.startswith("damaged #")
@@ -167,7 +167,7 @@ async def test_product_stock_order_parcel_cancel_refund_and_no_difference(seller
     assert first.back == Decimal("10.00")
 
     async with seller.database.transaction() as tx:
-        await ordering.cancel(tx, await seller.ours(lost), reason="no stock")
+        await cancelling.cancel(tx, await seller.ours(lost), reason="no stock")
     await seller.go()
     assert lost.cancelled is not None
     # Messages about all of it, the last first and an old one again, change nothing more.
@@ -192,8 +192,8 @@ async def test_whatever_answer_is_lost_each_thing_is_there_once(seller: ShopifyS
         seller.proxy.fail(marker, Fault.LOST)
     await seller.send(await seller.ours(sent), "T1")
     async with seller.database.transaction() as tx:
-        await ordering.cancel(tx, await seller.ours(stopped), reason="no stock")
-        await ordering.cancel(tx, await seller.ours(paid), reason="damaged", wishes=[CancelWish(2, 1)])
+        await cancelling.cancel(tx, await seller.ours(stopped), reason="no stock")
+        await cancelling.cancel(tx, await seller.ours(paid), reason="damaged", wishes=[CancelWish(2, 1)])
     await seller.go_on()
     assert [f.tracking for f in sent.fulfillments] == ["T1"]
     assert shop.cancels == [stopped.id]

@@ -36,7 +36,7 @@ from malha.intake.gate import Gate
 from malha.intake.model import Buyer, NewLine, NewOrder, NewPayment
 from malha.inventory.sync import applying, sources
 from malha.inventory.sync.model import SourceDraft
-from malha.ordering import service as ordering
+from malha.ordering import cancelling
 from malha.ordering.model import CancelWish
 from malha.payments import service as payments
 from malha.payments.model import Fact, FactKind
@@ -87,7 +87,7 @@ class Retailer(Seller):
 
     async def cancel(self, order_id: Any, *wishes: CancelWish) -> None:
         async with self.database.transaction() as tx:
-            await ordering.cancel(tx, order_id, reason="damaged", wishes=list(wishes) or None)
+            await cancelling.cancel(tx, order_id, reason="damaged", wishes=list(wishes) or None)
 
     async def differing(self) -> list[str]:
         """Compare today's orders with the documents there."""

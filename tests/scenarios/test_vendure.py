@@ -15,7 +15,7 @@ from tests.vendure_shop import VendureShop, need_vendure, vendure_shop
 from malha.channels.connecting import following, service
 from malha.channels.connecting.model import ConnectionDraft
 from malha.channels.contract import AuthExpired
-from malha.ordering import service as ordering
+from malha.ordering import cancelling
 from malha.ordering.model import CancelWish
 
 CODE = "vendure"
@@ -73,7 +73,7 @@ async def test_product_stock_order_parcel_cancel_refund_and_no_difference(seller
     assert [await shop.stock(sku) for sku in ("A", "B")] == [(40, 3), (30, 2)]
 
     async with seller.database.transaction() as tx:
-        await ordering.cancel(tx, order_id, reason="damaged", wishes=[CancelWish(1, 1)])
+        await cancelling.cancel(tx, order_id, reason="damaged", wishes=[CancelWish(1, 1)])
     await seller.go()
     assert sorted(x["quantity"] for x in (await shop.order(bought))["lines"]) == [2, 2]
     assert await shop.stock("A") == (40, 2)

@@ -24,7 +24,7 @@ from malha.channels.contract import RawRequest
 from malha.channels.feeds.model import Mapped, Origin
 from malha.channels.listings import service as listings
 from malha.channels.listings.model import Status
-from malha.ordering import service as ordering
+from malha.ordering import cancelling
 
 pytestmark = pytest.mark.shared
 
@@ -196,6 +196,6 @@ async def test_what_was_never_told_is_found_and_what_the_shop_lost_waits_for_a_p
 
     del shop.sim.orders[int(lost)]
     async with seller.database.transaction() as tx:
-        await ordering.cancel(tx, await seller.ours(lost), reason="damaged")
+        await cancelling.cancel(tx, await seller.ours(lost), reason="damaged")
     await seller.go()
     assert await seller.rows("SELECT state, cause FROM channel_op WHERE kind = 'cancel'") == [("dead", "missing")]

@@ -18,7 +18,7 @@ from tests.woocommerce_spec import recorded_index
 
 from malha.channels.connecting.receiving import Receiver
 from malha.channels.contract import RawRequest
-from malha.ordering import service as ordering
+from malha.ordering import cancelling
 from malha.ordering.model import CancelWish
 
 pytestmark = pytest.mark.shared
@@ -112,7 +112,7 @@ async def test_the_shop_is_killed_at_each_step_of_the_loop_and_comes_back_with_n
     assert await seller.rows("SELECT external_id, status FROM sales_order") == [(bought, "allocated")]
 
     async with seller.database.transaction() as tx:
-        await ordering.cancel(tx, order_id, reason="damaged", wishes=[CancelWish(1, 1)])
+        await cancelling.cancel(tx, order_id, reason="damaged", wishes=[CancelWish(1, 1)])
     await killed_at("POST")  # the refund of no money that takes a unit off the order
     await agreed(seller)
     (refund,) = await shop.refunds_of(bought)

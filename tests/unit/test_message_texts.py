@@ -86,6 +86,13 @@ def test_every_text_that_comes_with_the_program_is_good_and_leaves_no_placeholde
     assert made.subject in made.html
 
 
+@pytest.mark.parametrize(("name", "said"), [("Aroeira Casa S.A.", "at Aroeira Casa S.A.\n"), ("Loja", "at Loja.\n")])
+def test_a_name_that_ends_with_a_point_ends_its_sentence(name: str, said: str) -> None:
+    look = msgspec.structs.replace(LOOK, retailer=name)
+    made = rendering.render(Text("S", "Hi"), Kind.PLACED, rendering.example("en", ADDRESS), look, "en")
+    assert said in made.text
+
+
 def test_an_unknown_placeholder_is_named_with_the_nearest_that_is_known():
     assert problems("Order {order_numbr}", "Hi") == [
         "subject: There is no placeholder order_numbr. Did you mean order_number?"

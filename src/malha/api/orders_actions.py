@@ -15,7 +15,8 @@ from malha.intake import replanning, substituting
 from malha.inventory.ahead import reads as ahead
 from malha.network import reads as network
 from malha.network import retailer
-from malha.ordering import details, list_reads, listing, promises, reads, rules, service
+from malha.ordering import details, edits, list_reads, listing, promises, reads, rules, service
+from malha.ordering import holds as order_holds
 from malha.ordering.errors import HoldAutomatic, OrderNotFound
 from malha.ordering.listing import Due, Place, Sort, View, Wanted
 from malha.ordering.model import (
@@ -212,7 +213,7 @@ class KnownTags(msgspec.Struct, frozen=True):
 class AddNote(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A note for colleagues."""
 
-    text: Annotated[str, Meta(min_length=1, max_length=service.NOTE_LENGTH)]
+    text: Annotated[str, Meta(min_length=1, max_length=edits.NOTE_LENGTH)]
 
 
 class NoteAdded(msgspec.Struct, frozen=True):
@@ -490,7 +491,7 @@ async def cancel_order(work: Work, order_id: UUID, data: CancelOrder) -> Cancell
 async def place_hold(work: Work, order_id: UUID, data: PlaceHold) -> OrderState:
     """Stop an order for a reason: it is not released, and under `fraud`, `manual` and `address` nothing leaves."""
     await open_order(work, order_id)
-    await service.place_hold(work.tx, order_id, data.kind, note=data.note)
+    await order_holds.place_hold(work.tx, order_id, data.kind, note=data.note)
     return await state_of(work, order_id)
 
 
@@ -509,7 +510,7 @@ async def resolve_hold(work: Work, order_id: UUID, kind: HoldKind, data: Resolve
     await open_order(work, order_id)
     if data.override and kind in AUTOMATIC_HOLDS and not work.actor.may("orders:override_hold"):
         raise HoldAutomatic(kind=word_of(kind))
-    await service.resolve_hold(work.tx, order_id, kind, resolution=data.resolution, force=data.override)
+    await order_holds.resolve_hold(work.tx, order_id, kind, resolution=data.resolution, force=data.override)
     return await state_of(work, order_id)
 
 
@@ -517,7 +518,7 @@ async def resolve_hold(work: Work, order_id: UUID, kind: HoldKind, data: Resolve
 async def change_address(work: Work, order_id: UUID, data: Address) -> OrderState:
     """Send an order elsewhere, as long as no location works on it. Where it comes from is then decided anew."""
     await open_order(work, order_id)
-    await service.change_address(work.tx, order_id, data)
+    await edits.change_address(work.tx, order_id, data)
     return await state_of(work, order_id)
 
 
@@ -525,7 +526,7 @@ async def change_address(work: Work, order_id: UUID, data: Address) -> OrderStat
 async def change_buyer(work: Work, order_id: UUID, data: ChangeBuyer) -> OrderState:
     """Correct who buys, as long as no location works on the order."""
     await open_order(work, order_id)
-    await service.change_buyer(work.tx, order_id, rules.Buyer(data.name, data.document, data.email, data.phone))
+    await edits.change_buyer(work.tx, order_id, rules.Buyer(data.name, data.document, data.email, data.phone))
     return await state_of(work, order_id)
 
 
@@ -546,7 +547,7 @@ async def list_order_tags(work: Work) -> KnownTags:
 async def add_note(work: Work, order_id: UUID, data: AddNote) -> NoteAdded:
     """Write a note on an order."""
     await open_order(work, order_id)
-    return NoteAdded(await service.add_note(work.tx, order_id, data.text))
+    return NoteAdded(await edits.add_note(work.tx, order_id, data.text))
 
 
 @command("/orders/{order_id:uuid}/lines/{line:int}/map", permission="orders:write", versioned="optional", tag=TAG)
@@ -555,7 +556,7 @@ async def map_line(work: Work, order_id: UUID, line: int, data: MapLine) -> Plac
     if not 0 < line < 2**15:
         refuse([Flaw("line", N_("There is no such line."))])
     await open_order(work, order_id)
-    await service.map_line(work.tx, order_id, line, data.sku)
+    await edits.map_line(work.tx, order_id, line, data.sku)
     waiting = await replanning.place_units(work.tx, order_id)
     return PlacedUnits(order=await state_of(work, order_id), waiting=sum(w.quantity for w in waiting))
 

@@ -32,7 +32,8 @@ from malha.fulfillment.errors import CodeLocked, WorkNotFound, WrongCode
 from malha.fulfillment.model import Content, Parcel, RejectReason, Short, Tracking
 from malha.intake import replanning, substituting
 from malha.network.rules import MOST_PICKUP_DAYS
-from malha.ordering import details, promises, reads, replacing, rules, slots
+from malha.ordering import details, edits, promises, reads, replacing, rules, slots
+from malha.ordering import holds as order_holds
 from malha.ordering import service as ordering
 from malha.ordering.errors import LineNotFound, OrderChanged, OrderNotFound, TooManyTags
 from malha.ordering.model import Address, CancelWish, HoldKind, Order, PromiseReason
@@ -125,7 +126,7 @@ async def _cancel(tx: Tx, order_id: UUID, form: Form) -> str:
 
 async def _hold(tx: Tx, order_id: UUID, form: Form) -> str:
     kind = _kind(form)
-    await ordering.place_hold(tx, order_id, kind, note=forms.said(form, "note", 200))
+    await order_holds.place_hold(tx, order_id, kind, note=forms.said(form, "note", 200))
     return _("Order on hold")
 
 
@@ -141,14 +142,14 @@ async def _refuse_another(tx: Tx, order_id: UUID, form: Form, kind: HoldKind) ->
 async def _resolve(tx: Tx, order_id: UUID, form: Form) -> str:
     kind = _kind(form, words.LIFTED_BY_HAND)
     await _refuse_another(tx, order_id, form, kind)
-    await ordering.resolve_hold(tx, order_id, kind, resolution=forms.said(form, "resolution", 200))
+    await order_holds.resolve_hold(tx, order_id, kind, resolution=forms.said(form, "resolution", 200))
     return _("Hold lifted")
 
 
 async def _override(tx: Tx, order_id: UUID, form: Form) -> str:
     kind = _kind(form, tuple(words.OVERRIDDEN))
     await _refuse_another(tx, order_id, form, kind)
-    await ordering.resolve_hold(tx, order_id, kind, resolution=forms.said(form, "resolution", 200), force=True)
+    await order_holds.resolve_hold(tx, order_id, kind, resolution=forms.said(form, "resolution", 200), force=True)
     return _("Hold lifted")
 
 
@@ -160,7 +161,7 @@ def _kind(form: Form, among: tuple[str, ...] = words.BY_HAND) -> HoldKind:
 
 
 async def _note(tx: Tx, order_id: UUID, form: Form) -> str:
-    await ordering.add_note(tx, order_id, str(form.get("text", "")).replace("\x00", ""))
+    await edits.add_note(tx, order_id, str(form.get("text", "")).replace("\x00", ""))
     return _("Note saved")
 
 
@@ -180,7 +181,7 @@ async def _address(tx: Tx, order_id: UUID, form: Form) -> str:
     _refuse_changed(order, form, bool(mark) and mark != page.address_mark(order.ship_to))
     said = {name: forms.said(form, name, 200) for name in Address.__struct_fields__ if name in form}
     country = (order.ship_to or {}).get("country", "BR")  # which the form does not ask for
-    await ordering.change_address(tx, order_id, Address(**{"country": country, **said}))
+    await edits.change_address(tx, order_id, Address(**{"country": country, **said}))
     return _("Address changed")
 
 
@@ -244,7 +245,7 @@ async def _zone_of(tx: Tx, order_id: UUID) -> ZoneInfo:
 
 
 async def _map(tx: Tx, order_id: UUID, form: Form) -> str:
-    complete = await ordering.map_line(tx, order_id, _whole(form, "line") or 0, forms.said(form, "sku", 100))
+    complete = await edits.map_line(tx, order_id, _whole(form, "line") or 0, forms.said(form, "sku", 100))
     await replanning.place_units(tx, order_id)
     return _("SKU identified, the order goes on") if complete else _("SKU identified")
 

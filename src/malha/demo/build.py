@@ -28,7 +28,7 @@ from malha.inventory import service as inventory
 from malha.inventory.model import Claim, Reason, Reference
 from malha.network import reads as network
 from malha.network import service as network_service
-from malha.ordering import service as ordering
+from malha.ordering import cancelling, edits, holds
 from malha.ordering.model import CancelWish, HoldKind
 from malha.payments import service as payments
 from malha.payments.model import Fact, FactKind
@@ -197,17 +197,19 @@ async def _fates(
 async def _meet(tx: Tx, tale: Tale, order: Placed, rng: random.Random) -> None:
     match tale.fate:
         case Fate.CANCELLED:
-            done = await ordering.cancel(tx, order.id, reason="Cliente desistiu")
+            done = await cancelling.cancel(tx, order.id, reason="Cliente desistiu")
             await _refund(tx, order.id, done.amount)
             await _soon_after(tx, tale, order.id)
         case Fate.PART_CANCELLED:
-            done = await ordering.cancel(tx, order.id, reason="Cliente desistiu de um item", wishes=[CancelWish(1, 1)])
+            done = await cancelling.cancel(
+                tx, order.id, reason="Cliente desistiu de um item", wishes=[CancelWish(1, 1)]
+            )
             await _refund(tx, order.id, done.amount)
             await _soon_after(tx, tale, order.id)
         case Fate.FRAUD:
-            await ordering.place_hold(tx, order.id, HoldKind.FRAUD, note="Endereço novo e valor alto")
+            await holds.place_hold(tx, order.id, HoldKind.FRAUD, note="Endereço novo e valor alto")
         case Fate.NOTE:
-            await ordering.add_note(tx, order.id, rng.choice(_NOTES))
+            await edits.add_note(tx, order.id, rng.choice(_NOTES))
         case Fate.SHORT_PICK:
             await _miss_a_piece(tx, order.id)
         case Fate.NONE:

@@ -20,6 +20,7 @@ from malha.intake import awaiting, replanning, ruled, supplying
 from malha.inventory.ahead import reads as ahead_reads
 from malha.inventory.ahead import service as ahead
 from malha.inventory.transfers import service as transfers
+from malha.ordering import holds as order_holds
 from malha.ordering import naming, slots
 from malha.ordering import service as ordering
 from malha.ordering.model import WAITING, HoldKind
@@ -123,7 +124,7 @@ async def _say_what_is_short(tx: Tx, order_id: UUID) -> None:
     holds = (await ordering.open_holds(tx, [order_id]))[order_id].keys()
     if waiting and not holds & _UNPLANNABLE:
         detail = {"lines": sorted({u.line for u in waiting}), "units": sum(u.quantity for u in waiting)}
-        await ordering.ensure_holds(tx, {order_id: detail}, HoldKind.SHORTAGE)
+        await order_holds.ensure_holds(tx, {order_id: detail}, HoldKind.SHORTAGE)
 
 
 @jobs.task("orders.place_waiting", attempts=5)

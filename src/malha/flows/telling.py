@@ -4,7 +4,7 @@
 an order without deciding what its customer is told.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 from urllib.parse import quote
@@ -42,7 +42,7 @@ from malha.notifications.sending import Outcome, Outlets
 from malha.ordering import reads as orders
 from malha.ordering import rules as ordering_rules
 from malha.ordering import service as ordering
-from malha.ordering.model import GONE, HoldKind, OrderStatus, UnitState
+from malha.ordering.model import GONE, HoldKind, OrderStatus, Unit, UnitState
 from malha.ordering.promised_days import is_by_day
 from malha.ordering.tracking import tracking_address
 from malha.platform import jobs, mail, signing
@@ -124,6 +124,7 @@ CORRECTED = "order.buyer_changed"
 TYPES = (*TELLS, CORRECTED)
 AT_ONCE = 100  # messages of a job, before others have their turn
 PATIENCE = 2  # messages in a row that a means may leave without an answer
+THERE = frozenset({UnitState.DELIVERED, UnitState.COLLECTED})
 # Of an event's facts, those that its message needs; never what a person typed.
 _KEPT = (
     "kind", "holds", "amount", "lines", "whole", "fulfillment_id", "shipment_id", "shipments",
@@ -347,12 +348,21 @@ async def facts_of(
         return None
     rows = {row.line: row for row in await orders.lines(tx, order_id)}
     lines = (await ordering.lines_of(tx, [order_id]))[order_id]
-    gone = ordering_rules.cancelled_quantities(lines, (await ordering.units_of(tx, [order_id]))[order_id])
+    units = (await ordering.units_of(tx, [order_id]))[order_id]
+    gone = ordering_rules.cancelled_quantities(lines, units)
+    told = _told_parcels(event)
+    sent = [u for u in units if str(u.shipment_id) in told]
+    living = [u for u in units if u.state is not UnitState.CANCELLED]
     currency = header.currency
 
     def item(line: int, quantity: int) -> Item:
         row = rows[line]
         return Item(row.name, quantity, Money(row.total * quantity // row.quantity, currency))
+
+    def among(some: Sequence[Unit]) -> tuple[Item, ...]:
+        """Return lines by their units; of a kit of which only some components are among them, one."""
+        here = {u.line for u in some}
+        return tuple(item(x.line, max(1, ordering_rules.whole_units(x, some))) for x in lines if x.line in here)
 
     cancelled = {int(n): int(q) for n, q in (event.get("lines") or {}).items()} if _is_cancel(event) else gone
     repromised = set(event.get("lines") or ()) if "promised_at" in event else set()
@@ -376,6 +386,9 @@ async def facts_of(
         promise_reason=str(event.get("why", "")),
         tracking_address=tracking_address(keys, settings.address, order_id, at=now(), to=to),
         items=tuple(item(n, row.quantity - gone[n]) for n, row in rows.items() if row.quantity > gone[n]),
+        sent_items=among(sent),
+        waiting_items=among([u for u in living if u.state not in GONE]),
+        more_follows=bool(sent) and any(u.state not in THERE and str(u.shipment_id) not in told for u in living),
         repromised_items=tuple(item(n, row.quantity - gone[n]) for n, row in rows.items() if n in repromised),
         replaced_items=tuple(item(old, n) for old, _new, n in replaced if old in rows),
         replacing_items=tuple(item(new, n) for _old, new, n in replaced if new in rows),
@@ -403,8 +416,7 @@ async def _promises_told(tx: Tx, order_id: UUID, header: orders.Header, event: M
     if first is None or not own:
         return [] if first is None else [first]
     living = [u for u in await orders.units(tx, order_id) if u.state != UnitState.CANCELLED]
-    told = {str(event.get("shipment_id")), *(str(s.get("id")) for s in event.get("shipments") or ())}
-    sent = [u for u in living if str(u.shipment_id) in told - {"None"}]
+    sent = [u for u in living if str(u.shipment_id) in _told_parcels(event)]
     left = [u for u in living if u.state not in GONE]
     return sorted(own.get(u.line, first) for u in sent or left or living)
 
@@ -439,12 +451,17 @@ def _hold_told(event: Mapping[str, Any]) -> str:
 
 
 async def _parcels(tx: Tx, order_id: UUID, event: Mapping[str, Any]) -> tuple[Parcel, ...]:
-    told = {str(event.get("shipment_id")), *(str(s.get("id")) for s in event.get("shipments") or ())}
+    told = _told_parcels(event)
     return tuple(
         Parcel(row.carrier or "", row.tracking_code or "", row.tracking_url or "")
         for row in await work.shipments(tx, order_id)
-        if row.shipped_at and (str(row.id) in told or told == {"None"})
+        if row.shipped_at and (str(row.id) in told or not told)
     )
+
+
+def _told_parcels(event: Mapping[str, Any]) -> set[str]:
+    """Return the ids of the parcels that an event names."""
+    return {str(event.get("shipment_id")), *(str(s.get("id")) for s in event.get("shipments") or ())} - {"None"}
 
 
 async def _pickup(tx: Tx, order_id: UUID, event: Mapping[str, Any], zone: ZoneInfo) -> dict[str, Any]:

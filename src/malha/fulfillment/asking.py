@@ -11,7 +11,7 @@ from typing import Any
 
 from malha.fulfillment import service
 from malha.fulfillment.errors import CancelOvertaken
-from malha.ordering import rules
+from malha.ordering import edits, holds, rules
 from malha.ordering import service as ordering
 from malha.ordering.errors import NothingToCancel, UnitsLeft
 from malha.ordering.model import CancelWish, HoldKind, Line, Unit
@@ -87,13 +87,13 @@ async def ask_to_cancel(
     if all(before.get(number, 0) >= quantity for number, quantity in asked.items()):
         return Outcome.ASKED_BEFORE
     if hold is None:
-        await ordering.place_hold(tx, order_id, HoldKind.MANUAL, note=note)
+        await holds.place_hold(tx, order_id, HoldKind.MANUAL, note=note)
     else:
-        await ordering.add_note(tx, order_id, note)
+        await edits.add_note(tx, order_id, note)
     most = before | {number: max(quantity, before.get(number, 0)) for number, quantity in asked.items()}
     detail |= {ASKED: {str(number): quantity for number, quantity in most.items()}}
     detail.setdefault(ASKED_AT, now().isoformat())
-    await ordering.restate_hold(tx, order_id, HoldKind.MANUAL, detail)
+    await holds.restate_hold(tx, order_id, HoldKind.MANUAL, detail)
     return Outcome.ASKED
 
 

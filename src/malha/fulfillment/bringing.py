@@ -24,6 +24,7 @@ from malha.inventory.transfers import receiving as transfers
 from malha.inventory.transfers.for_orders import OrderGoods
 from malha.inventory.transfers.model import Arrival, Meant, Outcome, TransferState
 from malha.network import reads as network
+from malha.ordering import holds
 from malha.ordering import service as ordering
 from malha.ordering.model import CLAIMING, HoldKind, Move, Order, Unit, UnitState
 from malha.platform.db import Tx
@@ -135,7 +136,7 @@ async def receive(tx: Tx, number: int, arrival: Arrival) -> Outcome:
     await ordering.move_units(tx, order_id, moves + missing, event)
     if missing:  # until they are placed again, what is there waits for them
         detail = {"lines": sorted({move.line for move in missing}), "units": lost}
-        await ordering.ensure_holds(tx, {order_id: detail}, HoldKind.SHORTAGE)
+        await holds.ensure_holds(tx, {order_id: detail}, HoldKind.SHORTAGE)
     await ordering.postpone_release(tx, [order_id], minutes=0)  # what waited there for this may go on now
     return done
 

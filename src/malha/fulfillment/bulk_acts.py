@@ -4,7 +4,7 @@ from datetime import date
 
 from malha.fulfillment import service
 from malha.fulfillment.bulk_model import FINAL, Act, Wish
-from malha.ordering import details, promises, rules
+from malha.ordering import details, holds, promises, rules
 from malha.ordering import service as ordering
 from malha.ordering.errors import TooManyTags
 from malha.ordering.model import AUTOMATIC_HOLDS, HoldKind, PromiseReason
@@ -51,7 +51,7 @@ async def carry_out(tx: Tx, order_id: UUID, wish: Wish, seen: int | None) -> Non
         case Act.RELEASE:
             await service.release_order(tx, order_id)
         case Act.HOLD:
-            await ordering.place_hold(tx, order_id, HoldKind.MANUAL, note=wish.reason)
+            await holds.place_hold(tx, order_id, HoldKind.MANUAL, note=wish.reason)
         case Act.PROMISE if wish.day and wish.because:
             zone = await promises.zone_promised(tx, order, wish.zone or DEFAULT_ZONE)
             until = rules.end_of_day(wish.day, zone)
@@ -66,4 +66,4 @@ async def carry_out(tx: Tx, order_id: UUID, wish: Wish, seen: int | None) -> Non
             kinds = (await ordering.open_holds(tx, [order_id]))[order_id]
             by_hand = [kind for kind in kinds if kind not in AUTOMATIC_HOLDS]
             for kind in by_hand or list(kinds)[:1] or [HoldKind.MANUAL]:
-                await ordering.resolve_hold(tx, order_id, kind)
+                await holds.resolve_hold(tx, order_id, kind)

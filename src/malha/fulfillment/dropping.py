@@ -26,6 +26,7 @@ from malha.inventory.vendors.errors import DropDocuments, DropEnded, DropHeld, U
 from malha.inventory.vendors.events import DropShipAccepted, DropShipCancelled, DropShipRefused, DropShipSent
 from malha.inventory.vendors.model import OPEN, STATE_WORDS, Drop, DropLine, DropState
 from malha.network import reads as network
+from malha.ordering import holds
 from malha.ordering import service as ordering
 from malha.ordering.events import OrderSupplied
 from malha.ordering.model import HoldKind, Move, Order, Unit, UnitState, word_of
@@ -144,7 +145,7 @@ async def _take_away(tx: Tx, number: int, reason: str, lines: Sequence[int] | No
     waiting = sum(w.quantity for w in still)
     if waiting and HoldKind.ROUTING_RULE not in (await ordering.open_holds(tx, [order.id]))[order.id]:
         detail = {"lines": sorted({w.line for w in still}), "units": waiting}
-        await ordering.ensure_holds(tx, {order.id: detail}, HoldKind.SHORTAGE)
+        await holds.ensure_holds(tx, {order.id: detail}, HoldKind.SHORTAGE)
     return waiting
 
 

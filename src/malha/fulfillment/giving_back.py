@@ -14,6 +14,7 @@ from malha.inventory.allotments.model import Taker
 from malha.inventory.buckets import service as buckets
 from malha.inventory.buckets.model import Bucket, Leg
 from malha.inventory.model import Claim, Reason, Reference
+from malha.ordering import holds
 from malha.ordering import service as ordering
 from malha.ordering.model import WAITING, HoldKind, Move, Unit, UnitState
 from malha.platform.db import Tx
@@ -128,5 +129,5 @@ async def find_another_place(tx: Tx, work: Work, back: Sequence[Back]) -> Rerout
             "tried": attempts,
             "suggestion": "cancel" if attempts < most else "decide",
         }
-        await ordering.ensure_holds(tx, {work.order_id: detail}, HoldKind.SHORTAGE)
+        await holds.ensure_holds(tx, {work.order_id: detail}, HoldKind.SHORTAGE)
     return Rerouted(given_back, max(given_back - waiting, 0), waiting)

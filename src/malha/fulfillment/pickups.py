@@ -21,6 +21,7 @@ from malha.fulfillment.work import Desk, about, living, lock_capacity, lock_open
 from malha.inventory import service as inventory
 from malha.inventory.allotments.model import Taker
 from malha.inventory.model import Claim, Reference
+from malha.ordering import cancelling
 from malha.ordering import service as ordering
 from malha.ordering.model import STOPPING_HOLDS, Move, Unit, UnitState
 from malha.payments import service as payments
@@ -120,7 +121,7 @@ async def _give_back(tx: Tx, work: Sequence[Work], units: Mapping[UUID, Sequence
         moves.setdefault(w.order_id, []).extend(
             Move(u.line, u.part, u.quantity, UnitState.CANCELLED) for u in units[w.id]
         )
-    await ordering.cancel_units(tx, moves, reason=N_("Not collected in time"))
+    await cancelling.cancel_units(tx, moves, reason=N_("Not collected in time"))
     after = [u for rows in (await ordering.units_of(tx, moves)).values() for u in rows]
     await restate(tx, work, after, ended=WorkState.CANCELLED, reason=NOT_COLLECTED)
     await ordering.record(tx, *(PickupReturned(**about(w), lines=lines[w.id]) for w in work))
@@ -170,7 +171,7 @@ async def _take_back(tx: Tx, desk: Desk) -> bool:
     moves = _revived((await ordering.units_of(tx, [work.order_id]))[work.order_id], work.id, wanted)
     await give_code(tx, work.id)
     await tx.execute(writes.CLEAR_RETURNED, {"id": work.id})
-    after = await ordering.take_back(tx, work.order_id, moves)
+    after = await cancelling.take_back(tx, work.order_id, moves)
     ready = not await fiscal.is_document_required(tx, work.location_id, work.method)
     if not ready:
         waiting = [u for u in living(after, work.id) if u.state is UnitState.READY]

@@ -25,6 +25,7 @@ from malha.fulfillment.model import TRANSFER, NotReleased, Released, Work
 from malha.intake.loads import HORIZON_DAYS
 from malha.network import reads as network
 from malha.network.calendar import Calendar
+from malha.ordering import holds as order_holds
 from malha.ordering import service as ordering
 from malha.ordering.errors import OrderNotFound
 from malha.ordering.model import HoldKind, Move, Order, Unit, UnitState, word_of
@@ -121,7 +122,7 @@ async def release(
         else:
             left[order.id] = why
     unpaid = {o: {"missing": money[o].missing} for o, why in left.items() if why is NotReleased.NOT_PAID}
-    await ordering.ensure_holds(tx, unpaid, HoldKind.PAYMENT)
+    await order_holds.ensure_holds(tx, unpaid, HoldKind.PAYMENT)
     calendars = await take_capacity(tx, wishes, now)
     granted = [wish for wish in wishes if wish.day is not None]
     full = {wish.order.id for wish in wishes} - {wish.order.id for wish in granted}

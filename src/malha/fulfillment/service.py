@@ -54,6 +54,7 @@ from malha.fulfillment.work import Desk, about, lock_capacity, lock_open, order_
 from malha.inventory import service as inventory
 from malha.inventory.counts.freezing import refuse_frozen
 from malha.inventory.model import Claim, Reason, Reference
+from malha.ordering import cancelling
 from malha.ordering import service as ordering
 from malha.ordering.events import OrderEvent
 from malha.ordering.model import Cancellation, CancelWish, Move, Order, Unit, UnitState
@@ -444,7 +445,7 @@ async def cancel(
     await ordering.lock_order(tx, order_id, expected)
     work = await lock_open(tx, [order_id])
     await lock_capacity(tx, work)
-    done = await ordering.cancel(tx, order_id, reason=reason, wishes=wishes, rest=rest)
+    done = await cancelling.cancel(tx, order_id, reason=reason, wishes=wishes, rest=rest)
     await settle(tx, [order_id])
     return done
 

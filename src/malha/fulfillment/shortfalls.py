@@ -18,6 +18,7 @@ from malha.inventory.transfers import service as transfers
 from malha.inventory.transfers.model import TransferDraft
 from malha.network import reads as network
 from malha.network.service import refuse_limited
+from malha.ordering import holds
 from malha.ordering import service as ordering
 from malha.ordering.model import CancelWish, HoldKind
 from malha.payments import service as payments
@@ -159,7 +160,7 @@ async def _for_the_order(tx: Tx, order: ShortOrder, way: Way) -> tuple[int, Mapp
         return before - (sum(x.quantity for x in left[0].lines) if left else 0), {}
     if not order.allocated or set(order.holds) != {HoldKind.SHORTAGE}:
         return 0, {}
-    await ordering.lift_holds(tx, [order.order_id], HoldKind.SHORTAGE, "split")
+    await holds.lift_holds(tx, [order.order_id], HoldKind.SHORTAGE, "split")
     return order.allocated, {}
 
 

@@ -13,6 +13,7 @@ from malha.intake import replanning, supplying
 from malha.network import reads as network
 from malha.network.calendar import Calendar
 from malha.network.model import Location, LocationStatus
+from malha.ordering import holds as order_holds
 from malha.ordering import service as ordering
 from malha.ordering.model import WAITING, HoldKind, Order, Unit, UnitState
 from malha.platform.db import Tx
@@ -105,4 +106,4 @@ async def _say_what_is_short(tx: Tx, order_id: UUID) -> None:
     held = (await ordering.open_holds(tx, [order_id]))[order_id]
     if short and HoldKind.ROUTING_RULE not in held:
         detail = {"lines": sorted({u.line for u in short}), "units": sum(u.quantity for u in short)}
-        await ordering.ensure_holds(tx, {order_id: detail}, HoldKind.SHORTAGE)
+        await order_holds.ensure_holds(tx, {order_id: detail}, HoldKind.SHORTAGE)

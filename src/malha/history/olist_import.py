@@ -27,7 +27,7 @@ from malha.inventory import service as inventory
 from malha.inventory.model import Claim, Reason, Reference
 from malha.network import reads as network
 from malha.network import service as network_service
-from malha.ordering import service as ordering
+from malha.ordering import cancelling
 from malha.platform import outbox
 from malha.platform.db import Database, in_turn
 from malha.platform.errors import MalhaError
@@ -199,7 +199,7 @@ async def _lives(
     for _, some in _chunks(sorted(cancels), LIVES_AT_ONCE):
         async with db.transaction() as tx:
             for order_id, _at in some:
-                await ordering.cancel(tx, order_id, reason="canceled")
+                await cancelling.cancel(tx, order_id, reason="canceled")
             # When that was is not known; it is no news in any case.
             await outbox.restate(tx, [(f"order:{order_id}", "order.cancelled", at) for order_id, at in some])
         done += len(some)

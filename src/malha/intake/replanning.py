@@ -26,6 +26,7 @@ from malha.inventory.model import Claim, Reason
 from malha.inventory.model import Reference as About
 from malha.inventory.vendors import service as vendors
 from malha.inventory.vendors.model import NewDrop
+from malha.ordering import holds as order_holds
 from malha.ordering import service as ordering
 from malha.ordering.events import OrderRouted
 from malha.ordering.model import CLAIMS_NOTHING, WAITING, HoldKind, Line, Move, Order, Unit, UnitState
@@ -94,9 +95,9 @@ async def place_units(
     await supplying.promise_anew(tx, order, reference)
     still = _still(lines, supplying.uncovered(units, await supplying.covered(tx, order_id)))
     if not still:
-        await ordering.lift_holds(tx, [order_id], HoldKind.SHORTAGE, "placed")
+        await order_holds.lift_holds(tx, [order_id], HoldKind.SHORTAGE, "placed")
     if await ruled.settle_hold(tx, order_id, bound, {w.line for w in still}):
-        await ordering.lift_holds(tx, [order_id], HoldKind.SHORTAGE, "held by its routing rule")
+        await order_holds.lift_holds(tx, [order_id], HoldKind.SHORTAGE, "held by its routing rule")
     return still
 
 
@@ -269,7 +270,7 @@ async def follow_supply(tx: Tx, order_id: UUID) -> None:
     if lost:
         detail = {"lines": sorted({c.line for c in lost}), "units": sum(c.quantity for c in lost), "supply": "lost"}
         if HoldKind.ROUTING_RULE not in (await ordering.open_holds(tx, [order_id]))[order_id]:
-            await ordering.ensure_holds(tx, {order_id: detail}, HoldKind.SHORTAGE)
+            await order_holds.ensure_holds(tx, {order_id: detail}, HoldKind.SHORTAGE)
 
 
 async def lock_for(tx: Tx, orders: Iterable[Order], units: Mapping[UUID, Sequence[Unit]]) -> None:

@@ -14,6 +14,8 @@ import msgspec
 from malha.intake.model import NewOrder
 from malha.intake.reference import Reference, reference_in
 from malha.inventory.allotments.model import Taker
+from malha.ordering import cancelling
+from malha.ordering import holds as order_holds
 from malha.ordering import service as ordering
 from malha.ordering.model import WAITING, HoldKind, Line, Move, Order, Unit, UnitState
 from malha.platform.clock import now
@@ -183,13 +185,13 @@ async def settle_hold(tx: Tx, order_id: UUID, bound: Bound | None, lines: Collec
     """
     if bound is not None and bound.ending is not None and lines:
         for since, _, _ in await tx.tuples(HELD, {"order_id": order_id}):
-            await ordering.restate_hold(tx, order_id, HoldKind.ROUTING_RULE, hold_detail(bound, lines, since))
+            await order_holds.restate_hold(tx, order_id, HoldKind.ROUTING_RULE, hold_detail(bound, lines, since))
             return True
-        await ordering.ensure_holds(tx, {order_id: hold_detail(bound, lines, now())}, HoldKind.ROUTING_RULE)
+        await order_holds.ensure_holds(tx, {order_id: hold_detail(bound, lines, now())}, HoldKind.ROUTING_RULE)
         return True
-    lifted = await ordering.lift_holds(tx, [order_id], HoldKind.ROUTING_RULE, RULE_GONE if lines else PLACED)
+    lifted = await order_holds.lift_holds(tx, [order_id], HoldKind.ROUTING_RULE, RULE_GONE if lines else PLACED)
     if lifted and lines:  # other rules by now, or none: it is short of stock like any other
-        await ordering.ensure_holds(tx, {order_id: {"lines": sorted(lines)}}, HoldKind.SHORTAGE)
+        await order_holds.ensure_holds(tx, {order_id: {"lines": sorted(lines)}}, HoldKind.SHORTAGE)
     return False
 
 
@@ -223,8 +225,8 @@ async def cancel_due(tx: Tx, limit: int = AT_ONCE) -> int:
     }
     wanted = {order_id: rows for order_id, rows in moves.items() if rows}
     if wanted:
-        await ordering.cancel_units(tx, wanted, reason=TIME_OVER)
-    await ordering.lift_holds(tx, ended, HoldKind.ROUTING_RULE, TIME_OVER)
+        await cancelling.cancel_units(tx, wanted, reason=TIME_OVER)
+    await order_holds.lift_holds(tx, ended, HoldKind.ROUTING_RULE, TIME_OVER)
     return len(ended)
 
 

@@ -29,7 +29,7 @@ from malha.inventory.model import Claim, Reason
 from malha.inventory.model import Reference as About
 from malha.inventory.vendors import reads as vendor_reads
 from malha.network import reads as network
-from malha.ordering import promises
+from malha.ordering import cancelling, promises
 from malha.ordering import service as ordering
 from malha.ordering.events import OrderAwaitsSupply, OrderSupplied
 from malha.ordering.model import WAITING, Line, Move, Order, PromiseReason, Unit, UnitState
@@ -179,7 +179,7 @@ async def let_go(tx: Tx, units: Sequence[Unit], moves: Sequence[Move], standing:
         return
     order_id = standing.claims[0].order_id
     # What came of kits that are found whole elsewhere is free again, before their units claim what they found.
-    arrived = await ordering.give_back_ahead(tx, {order_id: moves}, {order_id: units})
+    arrived = await cancelling.give_back_ahead(tx, {order_id: moves}, {order_id: units})
     await stock.release(tx, [claim for _, claim in arrived], About("order", order_id), Reason.REROUTE)
     standing.claims = await ahead.claims_of(tx, order_id)
 

@@ -77,6 +77,13 @@ _COMMON = (
 _AMOUNT = Placeholder("amount", Shape.WORD, N_("Amount this message is about"))
 _PARCEL = Placeholder("tracking_code", Shape.WORD, N_("Tracking code of the first parcel"))
 _PARCELS = Placeholder("parcels", Shape.BLOCK, N_("Carrier and tracking code of each parcel"))
+_SENT = (
+    _PARCEL,
+    _PARCELS,
+    Placeholder("sent_items", Shape.BLOCK, N_("The items in these parcels")),
+    Placeholder("rest_note", Shape.WORD, N_("That the rest comes separately; empty when there is none")),
+)
+_WAITING_ITEMS = Placeholder("waiting_items", Shape.BLOCK, N_("The items that have not left yet"))
 _PLACE = (
     Placeholder("pickup_code", Shape.WORD, N_("Code to show at the counter")),
     Placeholder("pickup_day", Shape.WORD, N_("Last day to collect")),
@@ -123,7 +130,7 @@ KINDS: dict[Kind, KindRules] = {
     Kind.LATE: KindRules(
         word=N_("Order late"),
         says=N_("Once, when the promised day is over and not everything has left."),
-        placeholders=_COMMON,
+        placeholders=(*_COMMON, _WAITING_ITEMS),
         urgent=False,
         always=True,
     ),
@@ -142,17 +149,17 @@ KINDS: dict[Kind, KindRules] = {
     Kind.SHIPPED: KindRules(
         word=N_("On its way"),
         says=N_("When parcels leave a location; once for each departure."),
-        placeholders=(*_COMMON, _PARCEL, _PARCELS),
+        placeholders=(*_COMMON, *_SENT),
     ),
     Kind.OUT_FOR_DELIVERY: KindRules(
         word=N_("Out for delivery"),
         says=N_("When the carrier, or your own courier, is on the way with a parcel."),
-        placeholders=(*_COMMON, _PARCEL, _PARCELS),
+        placeholders=(*_COMMON, *_SENT),
     ),
     Kind.DELIVERED: KindRules(
         word=N_("Delivered"),
         says=N_("When a parcel has arrived."),
-        placeholders=(*_COMMON, _PARCEL, _PARCELS),
+        placeholders=(*_COMMON, *_SENT),
         urgent=False,
     ),
     Kind.READY: KindRules(
@@ -444,6 +451,9 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     replaced_items: tuple[Item, ...] = ()
     replacing_items: tuple[Item, ...] = ()
     items: tuple[Item, ...] = ()
+    sent_items: tuple[Item, ...] = ()  # in `parcels`
+    waiting_items: tuple[Item, ...] = ()  # that have not left
+    more_follows: bool = False  # something that is not in `parcels` is not there yet
     cancelled_items: tuple[Item, ...] = ()
     shipping: Money | None = None
     discount: Money | None = None  # below zero

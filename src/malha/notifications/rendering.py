@@ -65,7 +65,8 @@ def render(text: Text, kind: Kind, facts: Facts, look: Look, language: str) -> R
         parts = [part for p in parse(text.body, placeholders) if (part := _part(p, words, facts))]
         plain = "\n\n".join(part.text for part in parts)
         contact = [x for x in (look.support_email, look.support_phone, look.website) if x]
-        footer = _("You receive this message because you bought at {retailer}.", retailer=look.retailer)
+        shop = look.retailer.removesuffix(".")  # the sentence ends with one
+        footer = _("You receive this message because you bought at {retailer}.", retailer=shop)
         html = _layout().render(
             language=language,
             subject=subject,
@@ -122,6 +123,9 @@ def example(language: str, address: str) -> Facts:
             promised_day=today + timedelta(days=4),
             tracking_address=address,
             items=items,
+            sent_items=items[:1],
+            waiting_items=items[1:],
+            more_follows=True,
             cancelled_items=items[1:],
             replaced_items=items[1:],
             replacing_items=(Item(_("Leather belt, black"), 1, Money(9_990)),),
@@ -140,11 +144,11 @@ def example(language: str, address: str) -> Facts:
 def filled_up(real: Facts, made_up: Facts, kind: Kind) -> Facts:
     """Return a real order's facts with invented ones where it has none that a kind of message tells of."""
     told = {
-        Kind.SHIPPED: ("parcels",),
-        Kind.OUT_FOR_DELIVERY: ("parcels",),
-        Kind.DELIVERED: ("parcels",),
+        Kind.SHIPPED: ("parcels", "sent_items"),
+        Kind.OUT_FOR_DELIVERY: ("parcels", "sent_items"),
+        Kind.DELIVERED: ("parcels", "sent_items"),
         Kind.ON_HOLD: ("hold_kind",),
-        Kind.LATE: ("promised_day",),
+        Kind.LATE: ("promised_day", "waiting_items"),
         Kind.REPROMISED: ("promised_day", "former_day", "promise_reason"),
         Kind.READY: ("pickup_code", "pickup_day", "pickup_place"),
         Kind.PICKUP_REMINDER: ("pickup_code", "pickup_day", "pickup_place"),
@@ -177,6 +181,7 @@ def _words(facts: Facts, look: Look) -> dict[str, str]:
         "tracking_address": facts.tracking_address,
         "amount": i18n.money(facts.amount) if facts.amount else "",
         "payment_note": _("We are waiting for your payment; after that we prepare it.") if facts.awaits_payment else "",
+        "rest_note": _("The rest of your order comes separately.") if facts.more_follows else "",
         "hold_reason": _(HOLD_REASONS[facts.hold_kind]) if facts.hold_kind in HOLD_REASONS else "",
         "pickup_code": facts.pickup_code,
         "pickup_day": day(facts.pickup_day),
@@ -197,15 +202,19 @@ def _part(paragraph: Paragraph, words: Mapping[str, str], facts: Facts) -> Part 
     return Part("words", spans, "".join(filled))
 
 
-def _items(items: tuple[Item, ...], *sums: tuple[str, Money | None]) -> Part | None:
+def _items(items: tuple[Item, ...], *sums: tuple[str, Money | None], priced: bool = True) -> Part | None:
     if not items:
         return None
     rows = [
-        {"name": x.name, "quantity": i18n.n_("{n} unit", "{n} units", x.quantity), "total": i18n.money(x.total)}
+        {
+            "name": x.name,
+            "quantity": i18n.n_("{n} unit", "{n} units", x.quantity),
+            "total": i18n.money(x.total) if priced else "",
+        }
         for x in items
     ]
     told = [(_(word), i18n.money(amount)) for word, amount in sums if amount is not None]
-    lines = [f"{x.quantity} x {x.name}: {i18n.money(x.total)}" for x in items]
+    lines = [f"{x.quantity} x {x.name}" + (f": {i18n.money(x.total)}" if priced else "") for x in items]
     lines += [f"{word}: {amount}" for word, amount in told]
     return Part("items", _Table(rows, told), "\n".join(lines))
 
@@ -256,6 +265,8 @@ def _place(facts: Facts) -> Part | None:
 
 _BLOCKS = {
     "items": _all_items,
+    "sent_items": lambda facts: _items(facts.sent_items, priced=False),
+    "waiting_items": lambda facts: _items(facts.waiting_items, priced=False),
     "cancelled_items": lambda facts: _items(facts.cancelled_items),
     "repromised_items": lambda facts: _items(facts.repromised_items),
     "replaced_items": lambda facts: _items(facts.replaced_items),

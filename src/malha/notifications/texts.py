@@ -62,7 +62,7 @@ _MAIL: dict[Kind, dict[str, tuple[str, str]]] = {
             (
                 "Pedimos desculpas: o pedido **#{order_number}**, previsto para **{promised_day}**, está atrasado. "
                 "Estamos tratando disso e avisaremos assim que ele sair, ou estiver pronto para retirar.\n\n"
-                "Se preferir cancelar ou tiver dúvidas, responda a este e-mail.\n\n{items}\n\n{track_button}"
+                "Se preferir cancelar ou tiver dúvidas, responda a este e-mail.\n\n{waiting_items}\n\n{track_button}"
             ),
         ),
         "en": (
@@ -70,7 +70,7 @@ _MAIL: dict[Kind, dict[str, tuple[str, str]]] = {
             (
                 "We are sorry: your order **#{order_number}**, promised for **{promised_day}**, is late. "
                 "We are on it, and will write as soon as it is on its way, or ready to be collected.\n\n"
-                "If you would rather cancel it, or have a question, just answer this e-mail.\n\n{items}\n\n{track_button}"
+                "If you would rather cancel it, or have a question, just answer this e-mail.\n\n{waiting_items}\n\n{track_button}"
             ),
         ),
     },
@@ -96,15 +96,15 @@ _MAIL: dict[Kind, dict[str, tuple[str, str]]] = {
         "pt-BR": (
             "Seu pedido #{order_number} está a caminho",
             (
-                "Boa notícia: itens do pedido **#{order_number}** acabaram de sair.\n\n{parcels}\n\n"
-                "Previsão: **{promised_day}**.\n\n{track_button}"
+                "Boa notícia: itens do pedido **#{order_number}** acabaram de sair.\n\n{sent_items}\n\n{parcels}\n\n"
+                "Previsão: **{promised_day}**.\n\n{rest_note}\n\n{track_button}"
             ),
         ),
         "en": (
             "Your order #{order_number} is on its way",
             (
-                "Good news: items of your order **#{order_number}** have just left.\n\n{parcels}\n\n"
-                "Expected by **{promised_day}**.\n\n{track_button}"
+                "Good news: items of your order **#{order_number}** have just left.\n\n{sent_items}\n\n{parcels}\n\n"
+                "Expected by **{promised_day}**.\n\n{rest_note}\n\n{track_button}"
             ),
         ),
     },
@@ -112,15 +112,15 @@ _MAIL: dict[Kind, dict[str, tuple[str, str]]] = {
         "pt-BR": (
             "Chega hoje: pedido #{order_number}",
             (
-                "O pedido **#{order_number}** saiu para entrega e deve chegar hoje.\n\n{parcels}\n\n"
-                "Tenha alguém em casa para receber.\n\n{track_button}"
+                "O pedido **#{order_number}** saiu para entrega e deve chegar hoje.\n\n{sent_items}\n\n{parcels}\n\n"
+                "Tenha alguém em casa para receber.\n\n{rest_note}\n\n{track_button}"
             ),
         ),
         "en": (
             "Arriving today: order #{order_number}",
             (
-                "Your order **#{order_number}** is out for delivery and should arrive today.\n\n{parcels}\n\n"
-                "Somebody should be there to receive it.\n\n{track_button}"
+                "Your order **#{order_number}** is out for delivery and should arrive today.\n\n{sent_items}\n\n{parcels}\n\n"
+                "Somebody should be there to receive it.\n\n{rest_note}\n\n{track_button}"
             ),
         ),
     },
@@ -128,14 +128,14 @@ _MAIL: dict[Kind, dict[str, tuple[str, str]]] = {
         "pt-BR": (
             "Entregue: pedido #{order_number}",
             (
-                "A entrega do pedido **#{order_number}** foi registrada. Esperamos que você goste.\n\n{parcels}\n\n"
+                "A entrega do pedido **#{order_number}** foi registrada. Esperamos que você goste.\n\n{sent_items}\n\n{parcels}\n\n{rest_note}\n\n"
                 "Não recebeu? Responda a este e-mail e vamos verificar.\n\n{track_button}"
             ),
         ),
         "en": (
             "Delivered: order #{order_number}",
             (
-                "A delivery of your order **#{order_number}** was recorded. We hope you like it.\n\n{parcels}\n\n"
+                "A delivery of your order **#{order_number}** was recorded. We hope you like it.\n\n{sent_items}\n\n{parcels}\n\n{rest_note}\n\n"
                 "You have not received it? Answer this e-mail and we will look into it.\n\n{track_button}"
             ),
         ),

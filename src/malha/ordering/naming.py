@@ -2,8 +2,8 @@
 
 from malha.ordering import naming_reads as reads
 from malha.ordering import naming_writes as writes
+from malha.ordering.holds import lift_holds
 from malha.ordering.model import HoldKind
-from malha.ordering.service import lift_holds
 from malha.platform.db import Tx
 from malha.platform.i18n import N_
 from malha.platform.ids import UUID

@@ -10,7 +10,7 @@ import msgspec
 
 from malha.inventory import service as inventory
 from malha.inventory.model import Reason, Reference
-from malha.ordering import replacement, replacing_writes, rules, service, writes
+from malha.ordering import cancelling, replacement, replacing_writes, rules, service, writes
 from malha.ordering.errors import NothingWaits
 from malha.ordering.events import LineReplaced
 from malha.ordering.model import WAITING, Line, Move, Order, Unit, UnitState
@@ -89,7 +89,7 @@ async def replace_units(tx: Tx, order: Order, line: Line, quantity: int, goods: 
         amount=order.payable - (order.total + price.total - worth),
     )
     moves = {order.id: _retire(line, units, quantity)}
-    arrived = await service.give_back_ahead(tx, moves, {order.id: units})
+    arrived = await cancelling.give_back_ahead(tx, moves, {order.id: units})
     await service.move_many(tx, moves, [event])
     goods_back = [claim for _, claim in arrived]
     await inventory.release(tx, goods_back, Reference("order"), Reason.CANCEL, [order.id] * len(goods_back))

@@ -14,6 +14,7 @@ from malha.network import reads as network
 from malha.network.calendar import Calendar
 from malha.network.errors import UnknownLocation
 from malha.network.model import Location, Method
+from malha.ordering import holds as order_holds
 from malha.ordering import promises, writes
 from malha.ordering import service as ordering
 from malha.ordering.errors import NothingToPromise
@@ -151,7 +152,7 @@ async def _settle(
     note: str,
 ) -> None:
     """Record an order's slot, lift the hold for want of one, promise its end, and begin work in time for it."""
-    await ordering.lift_holds(tx, [order.id], HoldKind.SLOT, GOT_ONE)
+    await order_holds.lift_holds(tx, [order.id], HoldKind.SLOT, GOT_ONE)
     changed = SlotChanged(
         id=order.id,
         seq=0,
@@ -228,7 +229,7 @@ async def follow_goods(tx: Tx, order_ids: Iterable[UUID]) -> None:
         for r in gone
         if r.order_id is not None
     }
-    await ordering.ensure_holds(tx, details, HoldKind.SLOT)
+    await order_holds.ensure_holds(tx, details, HoldKind.SLOT)
 
 
 def _left(units: Iterable[Unit], location_id: int) -> bool:

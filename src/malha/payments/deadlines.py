@@ -19,6 +19,8 @@ from malha.inventory.ahead.rules import Wish
 from malha.inventory.model import Claim, Reason, Reference
 from malha.network import retailer
 from malha.network.service import refuse_limited
+from malha.ordering import cancelling
+from malha.ordering import holds as order_holds
 from malha.ordering import service as ordering
 from malha.ordering.model import HoldKind, Move, UnitState
 from malha.ordering.rules import UNTOUCHED
@@ -126,7 +128,7 @@ async def lapse_due(tx: Tx, limit: int = AT_ONCE) -> int:
         wish = c.order_id, c.line, c.sku_id
         all_of_it[wish] = all_of_it.get(wish, 0) + c.quantity
     claims += await ahead.give_back(tx, waiting, all_of_it)
-    await ordering.ensure_holds(tx, {order_id: {} for order_id in lapsed}, HoldKind.PAYMENT_LAPSED)
+    await order_holds.ensure_holds(tx, {order_id: {} for order_id in lapsed}, HoldKind.PAYMENT_LAPSED)
     events = [
         PaymentTimeOver(id=order_id, seq=0, units=sum(m.quantity for m in moves.get(order_id, ())), keep_days=days)
         for order_id, days in sorted(lapsed.items())
@@ -157,7 +159,7 @@ async def end_lapsed(tx: Tx, limit: int = AT_ONCE) -> int:
     }
     moves = {order_id: wanted for order_id, wanted in moves.items() if wanted}
     if moves:
-        await ordering.cancel_units(tx, moves, reason=N_("The payment did not arrive in time."))
+        await cancelling.cancel_units(tx, moves, reason=N_("The payment did not arrive in time."))
     return len(ended)
 
 
@@ -178,7 +180,7 @@ async def welcome_late_money(tx: Tx, order_ids: Iterable[UUID]) -> None:
     orders = await ordering.lock_orders(tx, order_ids)
     holds = await ordering.open_holds(tx, orders)
     paid = [o for o in orders if HoldKind.PAYMENT_LAPSED in holds[o] and HoldKind.PAYMENT not in holds[o]]
-    await ordering.lift_holds(tx, paid, HoldKind.PAYMENT_LAPSED, N_("The payment came after its time."))
+    await order_holds.lift_holds(tx, paid, HoldKind.PAYMENT_LAPSED, N_("The payment came after its time."))
 
 
 async def extend(tx: Tx, order_id: UUID, *, minutes: int, expected: int | None = None) -> datetime:
@@ -206,7 +208,7 @@ async def extend(tx: Tx, order_id: UUID, *, minutes: int, expected: int | None =
         },
     )
     await ordering.record(tx, PaymentTimeExtended(id=order_id, seq=0, until=until))
-    await ordering.lift_holds(tx, [order_id], HoldKind.PAYMENT_LAPSED, N_("There is more time to pay."))
+    await order_holds.lift_holds(tx, [order_id], HoldKind.PAYMENT_LAPSED, N_("There is more time to pay."))
     return until
 
 

@@ -13,6 +13,7 @@ from psycopg import AsyncCursor
 
 from malha.network import reads as network
 from malha.network.model import PaymentPolicy
+from malha.ordering import holds as order_holds
 from malha.ordering import service as ordering
 from malha.ordering.model import GONE, HoldKind, Order, OrderStatus, UnitState
 from malha.ordering.rules import is_untouched
@@ -317,7 +318,7 @@ async def _claim(tx: Tx, order: Order, kind: TenderKind, fact: Fact, *, told: bo
         return
     if not told:
         raise await _refusal(tx, fact.reference, other_id)
-    await ordering.ensure_holds(tx, {order.id: {"reference": identity}}, HoldKind.PAYMENT_ELSEWHERE)
+    await order_holds.ensure_holds(tx, {order.id: {"reference": identity}}, HoldKind.PAYMENT_ELSEWHERE)
 
 
 async def elsewhere(
@@ -455,7 +456,7 @@ async def settle_holds(tx: Tx, order_ids: Iterable[UUID]) -> None:
         return
     money = await secured(tx, orders)
     paid = [o for o in orders if money[o].enough]
-    await ordering.lift_holds(tx, paid, HoldKind.PAYMENT, N_("The payment is secured."))
+    await order_holds.lift_holds(tx, paid, HoldKind.PAYMENT, N_("The payment is secured."))
     short = {o: x for o, x in orders.items() if not money[o].suffices and x.status != OrderStatus.CANCELLED}
     units, tenders = await ordering.units_of(tx, short), await _tenders_of(tx, short)
     missing = {
@@ -467,4 +468,4 @@ async def settle_holds(tx: Tx, order_ids: Iterable[UUID]) -> None:
             and rules.is_taken_back(order.payable, order.payable - money[o].missing, rules.standing_of(tenders[o]))
         )
     }
-    await ordering.ensure_holds(tx, missing, HoldKind.PAYMENT)
+    await order_holds.ensure_holds(tx, missing, HoldKind.PAYMENT)

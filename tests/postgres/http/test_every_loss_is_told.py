@@ -42,7 +42,8 @@ from malha.network import store_lanes
 from malha.network.model import StoreLaneDraft
 from malha.notifications import reads
 from malha.notifications.model import KINDS, Kind
-from malha.ordering import lateness, slots
+from malha.ordering import edits, lateness, slots
+from malha.ordering import holds as order_holds
 from malha.ordering import service as ordering
 from malha.ordering.events import OrderEvent
 from malha.ordering.model import Address, HoldKind, PromiseReason, UnitState
@@ -322,7 +323,7 @@ async def new_address(shop: Shop, world: World, order_id: UUID) -> None:
         there = Address(
             postal_code="69900062", street="Rua", number="1", district="Centro", city="Rio Branco", state="AC"
         )
-        await ordering.change_address(tx, order_id, there)
+        await edits.change_address(tx, order_id, there)
 
 
 async def not_collected(shop: Shop, world: World, order_id: UUID) -> None:
@@ -354,7 +355,7 @@ async def promise_broken(shop: Shop, world: World, order_id: UUID) -> None:
 async def not_paid(shop: Shop, world: World, order_id: UUID) -> None:
     async with shop.database.transaction() as tx:
         await ordering.lock_order(tx, order_id)
-        await ordering.ensure_holds(tx, {order_id: {}}, HoldKind.PAYMENT)
+        await order_holds.ensure_holds(tx, {order_id: {}}, HoldKind.PAYMENT)
     await drain(shop.database, SUBSCRIPTIONS)
     async with shop.database.transaction() as tx:
         await tx.execute("UPDATE payment_deadline SET due_at = now() - interval '1 minute'")
@@ -447,9 +448,9 @@ async def paid_late(shop: Shop, world: World, order_id: UUID) -> None:
     """The day it was promised for is over when its money comes."""
     async with shop.database.transaction() as tx:
         await ordering.lock_order(tx, order_id)
-        await ordering.ensure_holds(tx, {order_id: {}}, HoldKind.PAYMENT)
+        await order_holds.ensure_holds(tx, {order_id: {}}, HoldKind.PAYMENT)
         await tx.execute("UPDATE sales_order SET promised_at = now() - interval '2 days'")
-        await ordering.lift_holds(tx, [order_id], HoldKind.PAYMENT, "The payment is secured.")
+        await order_holds.lift_holds(tx, [order_id], HoldKind.PAYMENT, "The payment is secured.")
 
 
 async def placed_late(shop: Shop, world: World, order_id: UUID) -> None:
@@ -491,7 +492,7 @@ async def _held_by_a_rule(shop: Shop, order_id: UUID, cancel_on: str) -> None:
     async with shop.database.transaction() as tx:
         await ordering.lock_order(tx, order_id)
         detail = {"lines": [1], "cancel_on": cancel_on}
-        await ordering.ensure_holds(tx, {order_id: detail}, HoldKind.ROUTING_RULE)
+        await order_holds.ensure_holds(tx, {order_id: detail}, HoldKind.ROUTING_RULE)
 
 
 async def rule_waits_too_long(shop: Shop, world: World, order_id: UUID) -> None:

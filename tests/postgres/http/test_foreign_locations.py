@@ -21,8 +21,7 @@ from tests_http import Shop, open_shop
 from malha.flows.subscriptions import SUBSCRIPTIONS
 from malha.fulfillment import service as work
 from malha.identity.model import Role
-from malha.ordering import reads
-from malha.ordering import service as ordering
+from malha.ordering import edits, reads
 from malha.platform.db import Database
 from malha.platform.ids import UUID
 from malha.platform.subscribers import drain
@@ -120,7 +119,7 @@ async def two_franchises(shop: Shop) -> dict[Franchise, Known]:
         assert answer.status_code == 201, answer.text
         assert answer.json()["lines"][0].get("location") == own.code, answer.text
         async with shop.database.transaction() as tx:
-            await ordering.add_note(tx, UUID(answer.json()["id"]), own.note)
+            await edits.add_note(tx, UUID(answer.json()["id"]), own.note)
     await drain(shop.database, SUBSCRIPTIONS)
     known = {}
     for own in EVERY:

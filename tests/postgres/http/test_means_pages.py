@@ -12,6 +12,7 @@ from http_gateway import http_gateway
 from malha.flows.subscriptions import SUBSCRIPTIONS
 from malha.notifications import reads, wishes
 from malha.notifications.model import Channel, Purpose
+from malha.ordering import cancelling
 from malha.ordering import service as ordering
 from malha.platform.clock import now
 from malha.platform.ids import UUID
@@ -189,7 +190,7 @@ async def test_a_shopper_chooses_what_to_get_by_the_link_in_a_message(shop: Shop
     assert stopped.status_code == 200
     async with shop.database.transaction() as tx:
         assert not any((await reads.standing(tx, customer)).values())
-        await ordering.cancel(tx, order_id, reason="x")
+        await cancelling.cancel(tx, order_id, reason="x")
     await drain(shop.database, SUBSCRIPTIONS)
     assert [(m.kind, m.state) for m in [await said(shop, order_id)]] == [("cancelled", "queued")]
     for wrong in (link[:-2] + "xx", "/wishes/x"):
@@ -245,7 +246,7 @@ async def test_who_tells_the_buyer_is_chosen_on_the_channel_and_said_on_the_orde
     saved = await shop.http.post("/channels/mall/edit", data=values, headers=session | HTMX)
     assert saved.status_code in {200, 303}, saved.text
     async with shop.database.transaction() as tx:
-        await ordering.cancel(tx, order_id, reason="x")
+        await cancelling.cancel(tx, order_id, reason="x")
     await drain(shop.database, SUBSCRIPTIONS)
     row = await said(shop, order_id)
     assert (row.kind, row.state) == ("cancelled", "queued")
@@ -254,7 +255,7 @@ async def test_who_tells_the_buyer_is_chosen_on_the_channel_and_said_on_the_orde
 async def test_a_message_that_reached_nobody_is_sent_to_another_address(shop: Shop) -> None:
     order_id = await placed(shop)
     async with shop.database.transaction() as tx:
-        await ordering.cancel(tx, order_id, reason="x")
+        await cancelling.cancel(tx, order_id, reason="x")
     await drain(shop.database, SUBSCRIPTIONS)
     row = await said(shop, order_id)
     async with shop.database.transaction() as tx:

@@ -7,6 +7,7 @@ from test_one_payment_one_order import E2E
 from tests_http import Shop
 
 from malha.identity.model import Role
+from malha.ordering import holds as order_holds
 from malha.ordering import service as ordering
 from malha.ordering.model import HoldKind
 from malha.payments import service as payments
@@ -113,7 +114,7 @@ async def test_a_hold_for_an_address_says_what_is_missing_and_that_correcting_it
     async with shop.database.transaction() as tx:
         detail = {"state": "SP", "missing": ["street", "postal_code"]}
         await ordering.lock_order(tx, order)
-        await ordering.restate_hold(tx, order, HoldKind.ADDRESS, detail)
+        await order_holds.restate_hold(tx, order, HoldKind.ADDRESS, detail)
     page = (await shop.http.get("/orders/1", headers=owner)).text
     holds = page.split('<div class="m-holds">')[1].split('<div class="m-g-order">')[0]
     assert "Missing, or no such thing: street, CEP." in holds

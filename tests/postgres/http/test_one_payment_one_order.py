@@ -12,6 +12,7 @@ from tests_http import Shop
 from malha.doctor import examine
 from malha.identity.model import Role
 from malha.network import reads as network
+from malha.ordering import holds as order_holds
 from malha.ordering import service as ordering
 from malha.ordering.model import HoldKind
 from malha.payments import claims, service
@@ -276,5 +277,5 @@ async def test_the_doctor_names_a_pix_on_orders_of_two_channels_until_somebody_i
     assert found.lines("en") == [f"Order 2: {E2E.upper()} pays order 1 already."]
     assert "já paga o pedido 1" in found.lines("pt-BR")[0]
     async with shop.database.transaction() as tx:
-        await ordering.ensure_holds(tx, {orders[1]: {"reference": E2E}}, HoldKind.PAYMENT_ELSEWHERE)
+        await order_holds.ensure_holds(tx, {orders[1]: {"reference": E2E}}, HoldKind.PAYMENT_ELSEWHERE)
     assert "pix_on_two_orders" not in {f.check for f in (await examine(shop.database)).findings}

@@ -10,7 +10,7 @@ from tests_http import Shop
 from malha.customers import service
 from malha.customers.model import CustomerDraft
 from malha.identity.model import Role
-from malha.ordering import service as ordering
+from malha.ordering import cancelling
 from malha.platform.address import Address
 from malha.privacy import searching
 from malha.testing.builders import a_network, an_order
@@ -40,7 +40,7 @@ async def iara(shop: Shop) -> str:
 
 async def cancel(shop: Shop) -> None:
     async with shop.database.transaction() as tx:
-        await ordering.cancel(tx, await tx.value("SELECT id FROM sales_order"), reason="changed their mind")
+        await cancelling.cancel(tx, await tx.value("SELECT id FROM sales_order"), reason="changed their mind")
 
 
 async def send(shop: Shop, path: str, headers: dict[str, str], **body: Any) -> Any:

@@ -6,7 +6,7 @@ from tests_http import Shop
 
 from malha.fulfillment import service as work
 from malha.fulfillment.model import Parcel
-from malha.ordering import service as ordering
+from malha.ordering import cancelling
 from malha.platform.ids import UUID
 from malha.testing.builders import Sold, a_network, a_product, an_order
 
@@ -29,7 +29,7 @@ async def is_it_late(shop: Shop, order_id: UUID, signed_in: dict[str, str]) -> s
 async def test_a_cancelled_order_is_listed_with_what_it_came_to(shop: Shop) -> None:
     order_id, owner = await a_pickup(shop), await shop.session()
     async with shop.database.transaction() as tx:
-        await ordering.cancel(tx, order_id, reason="customer")
+        await cancelling.cancel(tx, order_id, reason="customer")
         total = await tx.value("SELECT total FROM sales_order")
         assert (total, await tx.value("SELECT cancelled_total FROM sales_order")) == (1000, total)
     assert ">R$10.00<" in (await shop.http.get("/orders?view=all", headers=owner)).text

@@ -15,8 +15,7 @@ from tests_http import Shop
 from malha.flows import telling
 from malha.fulfillment import service as work
 from malha.fulfillment.model import Parcel
-from malha.ordering import lateness, list_reads, promises, reads
-from malha.ordering import service as ordering
+from malha.ordering import cancelling, lateness, list_reads, promises, reads
 from malha.ordering.listing import Wanted
 from malha.ordering.model import Move, PromiseReason, UnitState
 from malha.platform import i18n
@@ -104,7 +103,7 @@ async def test_lists_and_the_order_say_the_first_day_to_keep_and_the_last(shop: 
 async def test_a_line_that_is_cancelled_no_longer_says_when_all_of_it_is_there(shop: Shop) -> None:
     case = await a_parted(shop)
     async with shop.database.transaction() as tx:
-        await ordering.cancel_units(tx, {case.order_id: [Move(2, 1, 1, UnitState.CANCELLED)]}, reason="x")
+        await cancelling.cancel_units(tx, {case.order_id: [Move(2, 1, 1, UnitState.CANCELLED)]}, reason="x")
         page = await list_reads.page(tx, Wanted(), size=10)
         assert (page.rows[0].promised_at, page.rows[0].complete_at) == (FIRST, FIRST)
 

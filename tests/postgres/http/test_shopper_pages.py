@@ -18,6 +18,8 @@ from malha.fulfillment.errors import OrderStopped
 from malha.fulfillment.model import Parcel, Tracking
 from malha.network import retailer
 from malha.network.model import RetailerDraft
+from malha.ordering import edits
+from malha.ordering import holds as order_holds
 from malha.ordering import service as ordering
 from malha.ordering.model import HoldKind
 from malha.ordering.rules import Buyer
@@ -128,7 +130,7 @@ async def test_a_link_that_went_to_a_mistyped_address_leads_a_stranger_nowhere_o
 
     async def corrected(**buyer: Any) -> None:
         async with shop.database.transaction(SYSTEM) as tx:
-            await ordering.change_buyer(tx, case.order_id, Buyer(**buyer))
+            await edits.change_buyer(tx, case.order_id, Buyer(**buyer))
 
     await corrected(name="Maria", email="stranger@exemplo.com.br", phone="+5511987654321")
     mailed, texted = (
@@ -341,10 +343,10 @@ async def test_no_code_is_shown_while_a_hold_keeps_the_goods_or_after_too_many_w
         await work.pack(tx, job, [Parcel()])
         await work.make_ready(tx, job)
         code = await work.pickup_code(tx, job)
-        await ordering.place_hold(tx, case.order_id, HoldKind.FRAUD)
+        await order_holds.place_hold(tx, case.order_id, HoldKind.FRAUD)
     assert f"{code[:3]} {code[3:]}" not in await case.page()
     async with shop.database.transaction() as tx:
-        await ordering.resolve_hold(tx, case.order_id, HoldKind.FRAUD)
+        await order_holds.resolve_hold(tx, case.order_id, HoldKind.FRAUD)
     assert f"{code[:3]} {code[3:]}" in await case.page()
     wrong = f"{(int(code) + 1) % 10**6:06d}"
     for _ in range(5):
@@ -441,7 +443,7 @@ async def test_asking_again_writes_nothing_more_whoever_stopped_the_order(shop: 
     await case.work()
     if by == "a colleague":
         async with shop.database.transaction() as tx:
-            await ordering.place_hold(tx, case.order_id, HoldKind.MANUAL, note="the colour is asked for")
+            await order_holds.place_hold(tx, case.order_id, HoldKind.MANUAL, note="the colour is asked for")
     first = await case.cancel(line_1="1", reason="too_slow")
     assert first.headers["location"] == f"{case.link}?done=asked"
     written = await notes_of(shop)
@@ -454,7 +456,7 @@ async def test_asking_again_writes_nothing_more_whoever_stopped_the_order(shop: 
     assert (await case.cancel(line_2="1")).headers["location"] == f"{case.link}?done=asked"
     assert len(await notes_of(shop)) == len(written) + 1
     async with shop.database.transaction() as tx:
-        await ordering.resolve_hold(tx, case.order_id, HoldKind.MANUAL, resolution="told them that it is on its way")
+        await order_holds.resolve_hold(tx, case.order_id, HoldKind.MANUAL, resolution="told them that it is on its way")
     assert (await case.cancel(line_1="1")).headers["location"] == f"{case.link}?done=asked"
 
 
@@ -462,7 +464,7 @@ async def test_of_many_who_ask_at_once_one_wish_is_written(shop: Shop) -> None:
     case = await a_case(shop, policy="not_required")
     await case.work()
     async with shop.database.transaction() as tx:
-        await ordering.place_hold(tx, case.order_id, HoldKind.MANUAL)
+        await order_holds.place_hold(tx, case.order_id, HoldKind.MANUAL)
     answers = await asyncio.gather(*[case.cancel(line_1="1", line_2="1") for _ in range(6)])
     said = sorted(answer.headers["location"].partition("=")[2] for answer in answers)
     assert said == ["asked"] + ["asked_before"] * 5

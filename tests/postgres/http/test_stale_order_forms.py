@@ -8,6 +8,8 @@ import pytest
 from tests_http import Shop
 
 from malha.identity.model import Role
+from malha.ordering import edits
+from malha.ordering import holds as order_holds
 from malha.ordering import service as ordering
 from malha.ordering.model import Address, HoldKind, UnitState
 from malha.payments import service as payments
@@ -65,7 +67,7 @@ async def test_one_unit_that_two_people_are_asked_to_cancel_is_cancelled_once(sh
     # Who looks again may cancel another one, whatever else happened to the order meanwhile.
     async with shop.database.transaction() as tx:
         again = {**await form_of(shop, bia, "dlg-cancel"), **one}
-        await ordering.add_note(tx, order_id, "called again")
+        await edits.add_note(tx, order_id, "called again")
     assert (await shop.http.post("/orders/1/cancel", data=again, headers=bia)).status_code == 303
     assert await living(shop, order_id) == 1
 
@@ -87,7 +89,7 @@ async def test_an_address_that_a_colleague_changed_meanwhile_is_not_put_back(sho
     assert (await address_of(shop))["number"] == "2000"
     again = await form_of(shop, bia, "dlg-address")
     async with shop.database.transaction() as tx:
-        await ordering.add_note(tx, order_id, "called again")
+        await edits.add_note(tx, order_id, "called again")
     assert (
         await shop.http.post("/orders/1/address", data={**again, "complement": "Apto 3"}, headers=bia)
     ).status_code == 303
@@ -99,7 +101,7 @@ async def test_a_changed_address_keeps_the_code_of_its_municipality_in_the_same_
     order_id = await sold(shop)
     at = {"street": "Avenida Paulista", "number": "1000", "city": "São Paulo", "state": "SP", "postal_code": "01310100"}
     async with shop.database.transaction() as tx:
-        await ordering.change_address(tx, order_id, Address(**at, ibge="3550308"))
+        await edits.change_address(tx, order_id, Address(**at, ibge="3550308"))
     desk = await shop.session(Role.CUSTOMER_SERVICE)
     form = await form_of(shop, desk, "dlg-address")
     assert (await shop.http.post("/orders/1/address", data={**form, "number": "9"}, headers=desk)).status_code == 303
@@ -133,7 +135,7 @@ async def test_one_unit_that_two_people_are_asked_to_replace_is_replaced_once(sh
     async with shop.database.transaction() as tx:
         assert await tx.value(replaced) == 1
         again = {**await form_of(shop, bia, "dlg-replace-1"), **one}
-        await ordering.add_note(tx, order_id, "called again")
+        await edits.add_note(tx, order_id, "called again")
     assert (await shop.http.post("/orders/1/replace", data=again, headers=bia)).status_code == 303
     async with shop.database.transaction() as tx:
         assert await tx.value(replaced) == 2
@@ -156,7 +158,7 @@ async def test_a_hold_that_a_colleague_placed_in_the_place_of_the_one_that_was_s
     assert (late.status_code, "was changed meanwhile" in late.text) == (409, True), late.text
     async with shop.database.transaction() as tx:
         assert HoldKind.MANUAL in (await ordering.open_holds(tx, [order_id]))[order_id]
-        await ordering.add_note(tx, order_id, "called again")
+        await edits.add_note(tx, order_id, "called again")
     seen = await form_of(shop, bia, "dlg-resolve-manual")
     assert (await shop.http.post("/orders/1/resolve", data=seen, headers=bia)).status_code == 303
 
@@ -175,12 +177,12 @@ async def test_a_cancel_is_not_carried_out_on_an_order_that_was_paid_held_or_rea
 
     async def holds() -> None:
         async with shop.database.transaction() as tx:
-            await ordering.place_hold(tx, order_id, HoldKind.MANUAL, note="I have them on the line: they keep it")
+            await order_holds.place_hold(tx, order_id, HoldKind.MANUAL, note="I have them on the line: they keep it")
 
     async def moves() -> None:
         async with shop.database.transaction() as tx:
             at = {"street": "Rua A", "number": "1", "city": "São Paulo", "state": "SP", "postal_code": "01310100"}
-            await ordering.change_address(tx, order_id, Address(**at))
+            await edits.change_address(tx, order_id, Address(**at))
 
     for meanwhile in (pays, holds, moves):
         form = await form_of(shop, desk, "dlg-cancel") | {"reason": "never paid"}
@@ -241,8 +243,8 @@ async def test_of_chosen_orders_those_that_somebody_changed_meanwhile_are_told_a
     seen = dict(VERSIONS.findall((await shop.http.get("/orders?view=all", headers=desk)).text))
     assert set(seen) == {"v1", "v2"}
     async with shop.database.transaction() as tx:  # it was lifted, and is held again for something else
-        await ordering.resolve_hold(tx, two, HoldKind.MANUAL, resolution="asked")
-        await ordering.place_hold(tx, two, HoldKind.MANUAL, note="the wrong colour")
+        await order_holds.resolve_hold(tx, two, HoldKind.MANUAL, resolution="asked")
+        await order_holds.place_hold(tx, two, HoldKind.MANUAL, note="the wrong colour")
     form = {"act": act, "order": ["1", "2"], "why": "sold out", **seen}
     done = await shop.http.post("/orders/bulk", data=form, headers=desk | {"hx-request": "true"})
     assert "1 refused" in html.unescape(done.headers["hx-trigger"])
@@ -271,7 +273,7 @@ async def test_chosen_orders_are_not_released_or_promised_anew_where_somebody_ch
     seen = dict(VERSIONS.findall((await shop.http.get("/orders?view=all", headers=desk)).text))
     async with shop.database.transaction() as tx:
         at = {"street": "Rua A", "number": "1", "city": "São Paulo", "state": "SP", "postal_code": "01310100"}
-        await ordering.change_address(tx, two, Address(**at))
+        await edits.change_address(tx, two, Address(**at))
         before = await versions(tx, one, two)
     form = {"act": act, "order": ["1", "2"], **more, **seen}
     done = await shop.http.post("/orders/bulk", data=form, headers=desk | {"hx-request": "true"})
@@ -291,7 +293,7 @@ async def test_a_hold_is_placed_on_chosen_orders_whatever_happened_to_them_meanw
     desk = await shop.session(Role.MANAGER)
     seen = dict(VERSIONS.findall((await shop.http.get("/orders?view=all", headers=desk)).text))
     async with shop.database.transaction() as tx:
-        await ordering.add_note(tx, order_id, "called")
+        await edits.add_note(tx, order_id, "called")
     form = {"act": "hold", "order": ["1"], "reason": "the card may be stolen", **seen}
     assert (await shop.http.post("/orders/bulk", data=form, headers=desk)).status_code == 303
     async with shop.database.transaction() as tx:

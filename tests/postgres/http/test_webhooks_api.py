@@ -8,7 +8,7 @@ from standardwebhooks.webhooks import Webhook
 from tests_http import Shop, open_shop
 
 from malha.flows.subscriptions import SUBSCRIPTIONS
-from malha.ordering import service as ordering
+from malha.ordering import cancelling
 from malha.platform.clock import now
 from malha.platform.subscribers import drain
 from malha.testing.builders import Sold, a_network, a_product, an_order
@@ -205,7 +205,7 @@ async def test_a_reader_who_waits_is_told_as_soon_as_something_happens(shop, wor
     )
     order_id = await order(shop, world)  # wakes it, but is not what it waits for
     async with shop.database.transaction() as tx:
-        await ordering.cancel(tx, order_id, reason="x")
+        await cancelling.cancel(tx, order_id, reason="x")
     await drain(shop.database, SUBSCRIPTIONS)
     (item,) = (await waiting).json()["items"]
     assert item["type"] == "order.cancelled"

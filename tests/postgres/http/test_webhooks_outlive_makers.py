@@ -7,7 +7,7 @@ from tests_http import Shop, open_shop
 
 from malha.flows.subscriptions import SUBSCRIPTIONS
 from malha.identity.model import Role
-from malha.ordering import service as ordering
+from malha.ordering import cancelling
 from malha.platform.ids import UUID
 from malha.platform.subscribers import drain
 from malha.testing.builders import Sold, a_network, a_product, an_order
@@ -285,7 +285,7 @@ async def test_in_line_stays_what_a_webhook_was_asked_for_before_and_may_still_b
     shop, boss, id_, order, send = telling
     order_id = await order("S1")
     async with shop.database.transaction() as tx:
-        await ordering.cancel(tx, UUID(order_id.removeprefix("order:")), reason="x")
+        await cancelling.cancel(tx, UUID(order_id.removeprefix("order:")), reason="x")
     await drain(shop.database, SUBSCRIPTIONS)
     await narrowed(shop, id_, boss, sink, types=["order.cancelled"], locations=None)
     await send()

@@ -7,6 +7,7 @@ from tests_http import Shop
 
 from malha.fulfillment import service
 from malha.identity.model import Role
+from malha.ordering import cancelling
 from malha.ordering import service as ordering
 from malha.ordering.model import CancelWish
 from malha.platform.ids import UUID
@@ -229,7 +230,7 @@ async def test_parcels_that_cannot_be_are_refused_in_words_and_nothing_is_packed
 async def test_parcels_of_a_form_of_before_a_cancel_are_refused(shop: Shop) -> None:
     order_id, work, [a, b], lead = await picked(shop)
     async with shop.database.transaction() as tx:
-        await ordering.cancel(tx, order_id, reason="changed mind", wishes=[CancelWish(1, 2)])
+        await cancelling.cancel(tx, order_id, reason="changed mind", wishes=[CancelWish(1, 2)])
     form = {"work": str(work), f"c2.1.{a}": "2", f"c2.2.{b}": "0"}
     answer = await shop.http.post("/orders/1/pack", data=form, headers=lead)
     assert (answer.status_code, "Write a whole number from 0 to 1." in answer.text) == (422, True)

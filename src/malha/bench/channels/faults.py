@@ -49,7 +49,7 @@ from malha.channels.connecting.runtime import Runtime
 from malha.channels.contract import ChannelError
 from malha.fulfillment import batch, releasing
 from malha.fulfillment.model import Tracking
-from malha.ordering import service as ordering
+from malha.ordering import cancelling
 from malha.platform.clock import now
 from malha.platform.db import Actor, Database
 from malha.platform.processes import die_with_parent
@@ -207,7 +207,7 @@ class _Run:
         ship = [row for row in rows if not _is_cancelled(row[1])]
         for id_, _ in cancel:
             async with self._db.transaction(ACTOR) as tx:
-                await ordering.cancel(tx, id_, reason="the customer changed her mind")
+                await cancelling.cancel(tx, id_, reason="the customer changed her mind")
         if ship:
             async with self._db.transaction(ACTOR) as tx:
                 made = (await releasing.release(tx, [id_ for id_, _ in ship], forced=True)).work

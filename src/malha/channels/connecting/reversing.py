@@ -13,7 +13,7 @@ import msgspec
 
 from malha.channels.connecting import reads
 from malha.channels.contract import ExtOrder, ExtRefund, ExtState, RefundState
-from malha.ordering import rules
+from malha.ordering import cancelling, holds, rules
 from malha.ordering import service as ordering
 from malha.ordering.errors import DocumentStands, NothingToCancel, UnitsLeft
 from malha.ordering.model import GONE, CancelWish, HoldKind, UnitState
@@ -64,7 +64,7 @@ async def tried(tx: Tx, cause: str, do: Callable[[], Awaitable[list[str]]]) -> l
 async def _cancel_whole(tx: Tx, order_id: UUID, _order: ExtOrder) -> list[str]:
     try:
         async with tx.savepoint():
-            await ordering.cancel(tx, order_id, reason=REASON)
+            await cancelling.cancel(tx, order_id, reason=REASON)
     except NothingToCancel:
         pass
     except (UnitsLeft, DocumentStands) as error:  # the rest need not leave too
@@ -72,7 +72,7 @@ async def _cancel_whole(tx: Tx, order_id: UUID, _order: ExtOrder) -> list[str]:
         open_ = [u for u in (await ordering.units_of(tx, [order_id]))[order_id] if rules.is_cancellable(u)]
         wishes = [CancelWish(line.line, count) for line in lines if (count := rules.whole_units(line, open_))]
         if wishes:
-            await ordering.cancel(tx, order_id, reason=REASON, wishes=wishes)
+            await cancelling.cancel(tx, order_id, reason=REASON, wishes=wishes)
         return [str(error)]
     return []
 
@@ -84,7 +84,7 @@ async def keep(tx: Tx, order_id: UUID, order: ExtOrder, content: bytes | None, p
     """
     if not any(problem.cause in _KEEPING for problem in problems):
         if not problems:
-            await ordering.lift_holds(tx, [order_id], HoldKind.CHANNEL_CHANGE, N_("The channel and the order agree."))
+            await holds.lift_holds(tx, [order_id], HoldKind.CHANNEL_CHANGE, N_("The channel and the order agree."))
         return
     units = (await ordering.units_of(tx, [order_id]))[order_id]
     if all(u.state in GONE or u.state is UnitState.CANCELLED for u in units):
@@ -94,8 +94,8 @@ async def keep(tx: Tx, order_id: UUID, order: ExtOrder, content: bytes | None, p
     told = hashlib.sha256("\n".join(said).encode() + b"\n" + (content or b"")).hexdigest()[:32]
     asked = {"order_id": order_id, "kind": HoldKind.CHANNEL_CHANGE.value, "told": told}
     if not await tx.value(reads.HELD_FOR, asked):
-        await ordering.ensure_holds(tx, {order_id: {"told": told}}, HoldKind.CHANNEL_CHANGE)
-        await ordering.restate_hold(tx, order_id, HoldKind.CHANNEL_CHANGE, {"told": told})
+        await holds.ensure_holds(tx, {order_id: {"told": told}}, HoldKind.CHANNEL_CHANGE)
+        await holds.restate_hold(tx, order_id, HoldKind.CHANNEL_CHANGE, {"told": told})
 
 
 async def _cancel_units(tx: Tx, order_id: UUID, order: ExtOrder) -> list[str]:
@@ -125,7 +125,7 @@ async def _cancel_units(tx: Tx, order_id: UUID, order: ExtOrder) -> list[str]:
 async def _cancel_line(tx: Tx, order_id: UUID, wish: CancelWish) -> list[str]:
     try:
         async with tx.savepoint():
-            await ordering.cancel(tx, order_id, reason=REASON, wishes=[wish])
+            await cancelling.cancel(tx, order_id, reason=REASON, wishes=[wish])
     except MalhaError as error:
         return [str(error)]
     return []
