@@ -10,7 +10,11 @@ from malha.network.model import RetailerDraft
 from malha.platform import signing
 from malha.platform.db import Database
 
-WEBSITE = "https://www.aroeiracasa.example"
+SHOWN = RetailerDraft(
+    website="https://www.aroeiracasa.example",
+    support_email="atendimento@aroeiracasa.example",
+    support_phone="0800 555 0100",
+)
 LISTED_ON = ("site", "mercado-livre")
 FEEDS = (
     ("google-lojas", "Google: estoque das lojas", "google_local"),
@@ -22,7 +26,7 @@ _NO_SECRETS = signing.Keys(current=b"")  # nothing of these feeds is sealed: no 
 async def open_(db: Database, skus: list[str]) -> None:
     """List SKUs, and state two feeds; the worker makes their first files."""
     async with as_planner(db) as tx:
-        await retailer.change(tx, RetailerDraft(website=WEBSITE), (await retailer.current(tx)).version)
+        await retailer.change(tx, SHOWN, (await retailer.current(tx)).version)
         for channel in LISTED_ON:
             await channels.put_listings(tx, channel, [ListingDraft(sku) for sku in skus])
         for code, name, profile in FEEDS:

@@ -132,6 +132,8 @@ class Tracked(msgspec.Struct, frozen=True, kw_only=True):
     documents: list[Document]
     events: list[Event]
     tenders: list[str]
+    refunded: int = 0
+    refund_due: int = 0  # is to be given back yet
 
 
 class Candidate(msgspec.Struct, frozen=True):
@@ -166,6 +168,7 @@ SELECT o.id, o.number, o.external_id, c.name AS channel, c.kind AS channel_kind,
        o.pickup_location_id, o.buyer_name, o.buyer_email, o.buyer_phone, o.ship_to, o.promised_at,
        (SELECT coalesce(jsonb_object_agg(d.line, d.promised_at), '{}') FROM order_line_promise d
         WHERE d.order_id = o.id) AS days,
+       coalesce(paid.refunded, 0) AS refunded, coalesce(paid.refund_due, 0) AS refund_due,
        ARRAY(
            SELECT jsonb_build_object('line', l.line, 'name', coalesce(nullif(l.name, ''), v.name, l.sku_text),
                                      'quantity', l.quantity, 'total', l.total)
@@ -223,6 +226,7 @@ SELECT o.id, o.number, o.external_id, c.name AS channel, c.kind AS channel_kind,
 FROM sales_order o
 JOIN channel c ON c.id = o.channel_id
 LEFT JOIN service s ON s.id = o.service_id
+LEFT JOIN order_payment paid ON paid.order_id = o.id
 WHERE o.id = %(id)s::uuid
   AND NOT EXISTS (SELECT FROM order_customer k JOIN customer p ON p.id = k.customer_id
                   WHERE k.order_id = o.id AND p.erased_at IS NOT NULL)

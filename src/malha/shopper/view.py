@@ -143,6 +143,8 @@ class Track(msgspec.Struct, frozen=True, kw_only=True):
     shipping_total: int
     cancelled_total: int
     total: int
+    refunded: int
+    refund_due: int
     currency: str
     paid_by: str
 
@@ -181,6 +183,8 @@ def view_of(order: Tracked, at: datetime) -> Track:
         shipping_total=order.shipping_total,
         cancelled_total=order.cancelled_total,
         total=order.total - order.cancelled_total,
+        refunded=order.refunded,
+        refund_due=order.refund_due,
         currency=order.currency,
         paid_by=", ".join(dict.fromkeys(_(TENDERS[kind]) for kind in order.tenders if kind in TENDERS)),
     )
@@ -327,7 +331,8 @@ def _progress(facts: _Facts, *, headline: bool = False) -> str:
     if facts.holds & STOPPING_HOLDS and not facts.asked:
         says = _("We are checking your order")
     elif states & WAITING and len(states) == 1:
-        says = _("We are waiting for the goods to arrive")
+        made = UnitState.BACKORDERED in states
+        says = _("We are waiting for the goods to arrive") if made else _("We are looking for who can send it soonest")
     elif states & GONE and states - GONE:
         says = _("Part of it is on its way, we are preparing the rest")
     elif UnitState.SHIPPED in states and states & THERE:

@@ -24,6 +24,8 @@ from malha.ordering import service as ordering
 from malha.ordering.model import HoldKind
 from malha.ordering.rules import Buyer
 from malha.ordering.tracking import tracking_path
+from malha.payments import service as payments
+from malha.payments.model import Fact, FactKind
 from malha.platform.db import SYSTEM
 from malha.platform.ids import UUID, new_id
 from malha.platform.signing import keys_of
@@ -282,6 +284,18 @@ async def test_a_broken_promise_is_said_first(shop: Shop) -> None:
     assert "Your order is late It was promised for" in await case.page()
 
 
+async def test_who_waits_for_goods_is_told_the_same_in_every_place(shop: Shop) -> None:
+    case = await a_case(shop)
+    searched, made = "We are looking for", "We are waiting for the goods to arrive"
+    for state, told, not_told in (("unplaced", searched, made), ("backordered", made, searched)):
+        async with shop.database.transaction() as tx:
+            asked = {"id": case.order_id, "state": state}
+            await tx.execute("UPDATE order_unit SET state = %(state)s::text WHERE order_id = %(id)s::uuid", asked)
+        page = await case.page()
+        assert told in page
+        assert not_told not in page
+
+
 async def test_what_stops_an_order_is_said_without_its_inner_reasons(shop: Shop) -> None:
     case = await a_case(shop, holds=[HoldKind.FRAUD])
     page = await case.page()
@@ -382,7 +396,17 @@ async def test_a_part_can_be_cancelled_and_the_rest_goes_on(shop: Shop) -> None:
     answer = await case.cancel(line_1="1", line_2="0")
     assert answer.headers["location"] == f"{case.link}?done=partly"
     assert await case.status() == "allocated"
-    assert "Cancelled" in await case.page()
+    await case.told()
+    page = await case.page()
+    assert "Cancelled" in page
+    assert "To be given back R$10.00 The money goes back the way it was paid." in page
+    async with shop.database.transaction() as tx:
+        await payments.record_fact(
+            tx, case.order_id, Fact(position=1, kind=FactKind.REFUNDED, amount=1000, reference="r1")
+        )
+    page = await case.page()
+    assert "Given back R$10.00" in page
+    assert "To be given back" not in page
 
 
 async def test_of_several_lines_nothing_is_cancelled_that_was_not_chosen_unless_all_are(shop: Shop) -> None:
