@@ -131,6 +131,17 @@ async def test_a_table_that_is_written_anew_meanwhile_is_looked_through_anew(lif
     assert await left(life.shop) == []
 
 
+async def test_what_a_newer_program_looks_through_besides_is_looked_through_too(life: Life) -> None:
+    """It was started with the old one, which knew of fewer columns."""
+    await ask(life)
+    await steps(life, 1)
+    async with life.shop.database.transaction() as tx:
+        await tx.execute("DELETE FROM erasure_search_place WHERE place = 'saved_view.query'")
+    await steps(life)
+    assert (await state(life)).state == "done"
+    assert await left(life.shop) == []
+
+
 async def test_who_changes_while_the_worker_looks_is_looked_for_by_that_too(life: Life) -> None:
     await ask(life)
     await steps(life, 10)

@@ -183,11 +183,13 @@ FOUND_PLACES = """
 SELECT place, found FROM erasure_search_place
 WHERE customer_id = %(customer)s::uuid AND found <> '{}' ORDER BY place
 """
-# A table that was written anew meanwhile (VACUUM FULL, a migration) has its rows at other places.
-WRITTEN_ANEW = """
-SELECT EXISTS (SELECT FROM erasure_search_place p
-               WHERE p.customer_id = %(customer)s::uuid
-                 AND p.file IS DISTINCT FROM pg_relation_filenode(to_regclass(split_part(p.place, '.', 1))))
+# A table that was written anew meanwhile (VACUUM FULL, a migration) has its rows at other places; and a newer program
+# may look elsewhere.
+LOOKED_ELSEWHERE = """
+SELECT coalesce(array_agg(p.place ORDER BY p.place COLLATE "C"), '{}') <> %(places)s::text[]
+       OR coalesce(bool_or(p.file IS DISTINCT FROM pg_relation_filenode(t.id)), true)
+FROM erasure_search_place p CROSS JOIN to_regclass(split_part(p.place, '.', 1)) AS t (id)
+WHERE p.customer_id = %(customer)s::uuid
 """
 
 

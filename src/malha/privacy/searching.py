@@ -179,7 +179,8 @@ async def _look_further(tx: Tx, customer_id: UUID, search: Search) -> bool:
 
 async def _finish(tx: Tx, person: Person, search: Search) -> None:
     asked = {"customer": person.customer.id}
-    if person.digest() != search.known or await tx.value(reads.WRITTEN_ANEW, asked):
+    elsewhere = await tx.value(reads.LOOKED_ELSEWHERE, {**asked, "places": sorted(_PLACES)})
+    if elsewhere or person.digest() != search.known:
         raise _changed(search)
     rows: dict[Place, list[str]] = {_PLACES[name]: found for name, found in await tx.tuples(reads.FOUND_PLACES, asked)}
     looked = service.Looked(search.since or "", search.log_end or 0, search.positions, rows)
