@@ -8,6 +8,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from malha.console import order as page
+from malha.console import order_facts
 from malha.flows.subscriptions import SUBSCRIPTIONS
 from malha.flows.telling import facts_of
 from malha.fulfillment.bulk_acts import carry_out
@@ -60,7 +61,7 @@ async def test_a_message_and_the_orders_page_say_the_counters_day(database: Data
         assert told is not None
         assert told.promised_day == day
         with i18n.speaking("en", "America/Sao_Paulo"):
-            facts = await page.read(tx, told.order_number, None)
+            facts = await order_facts.read(tx, told.order_number, None)
             shown = page.view_of(facts, await page.names_of(tx, facts), may=lambda _: True)
             written = i18n.day(day, in_days(0))
     late = next(answer for answer in shown.answers if answer.icon == "clock")

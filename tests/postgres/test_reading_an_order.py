@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from malha.console import order
+from malha.console import order_facts
 from malha.ordering import reads, writes
 from malha.platform.db import Tx
 from malha.testing.builders import a_network, an_order
@@ -28,7 +28,7 @@ async def test_units_and_lines_are_read_once_for_the_page_of_an_order(database):
         id_ = await an_order(tx, world, 2)
         number = await tx.value("SELECT number FROM sales_order WHERE id = %s::uuid", (id_,))
         recorder = Recorder(tx)
-        facts = await order.read(recorder, number, None)
+        facts = await order_facts.read(recorder, number, None)
     assert facts.here == {1: 1, 2: 1}
     assert [recorder.asked.count(one) for one in (reads.UNITS, reads.LINES)] == [1, 1]
     assert not {writes.LINES_OF, writes.UNITS_OF} & set(recorder.asked)

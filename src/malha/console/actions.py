@@ -16,7 +16,7 @@ from litestar.datastructures import FormMultiDict
 from litestar.params import FromPath
 from litestar.response import Response
 
-from malha.console import forms, order_slot, picking_view, render, shell, web, words
+from malha.console import forms, order_facts, order_slot, picking_view, render, shell, web, words
 from malha.console import order as page
 from malha.fiscal import reads as documents
 from malha.fiscal import service as fiscal
@@ -115,7 +115,7 @@ async def _cancel(tx: Tx, order_id: UUID, form: Form) -> str:
         lines = (await ordering.lines_of(tx, [order_id]))[order_id]
         here = {line.line: rules.still_here(line, units) for line in lines}
         paid = (await payments_reads.totals(tx, [order_id])).get(order_id)
-        mark = page.cancel_mark(order.ship_to, paid, await reads.holds(tx, order_id))
+        mark = order_facts.cancel_mark(order.ship_to, paid, await reads.holds(tx, order_id))
         changed = any(here.get(line) != count for line, count in seen.items())
         _refuse_changed(order, form, changed or forms.said(form, "mark", 8) not in {"", mark})
     done = await work.cancel(tx, order_id, reason=forms.said(form, "reason", 200), wishes=wishes)
@@ -178,7 +178,7 @@ async def _tags(tx: Tx, order_id: UUID, form: Form) -> str:
 async def _address(tx: Tx, order_id: UUID, form: Form) -> str:
     order = await ordering.lock_order(tx, order_id)
     mark = forms.said(form, "mark", 8)
-    _refuse_changed(order, form, bool(mark) and mark != page.address_mark(order.ship_to))
+    _refuse_changed(order, form, bool(mark) and mark != order_facts.address_mark(order.ship_to))
     said = {name: forms.said(form, name, 200) for name in Address.__struct_fields__ if name in form}
     country = (order.ship_to or {}).get("country", "BR")  # which the form does not ask for
     await edits.change_address(tx, order_id, Address(**{"country": country, **said}))
@@ -283,7 +283,7 @@ async def _place(tx: Tx, order_id: UUID, _form: Form) -> str:
 
 async def _payment(tx: Tx, order_id: UUID, form: Form) -> str:
     order = await ordering.lock_order(tx, order_id)
-    mark = page.money_mark((await payments_reads.totals(tx, [order_id])).get(order_id))
+    mark = order_facts.money_mark((await payments_reads.totals(tx, [order_id])).get(order_id))
     done = await _recorded(tx, order_id, form)
     # Of two people who give the same money back, each under a reference of its own, the second sees first what the
     # other did. What is only said once more changes nothing.
@@ -662,7 +662,7 @@ async def reveal(request: Request[Any, Any, Any], number: FromPath[int]) -> Resp
     """
     why = forms.said(await request.form(), "why", 200)
     async with web.writing(request) as tx:
-        facts = await page.read(tx, number, shell.scope_of(web.caller_of(request)))
+        facts = await order_facts.read(tx, number, shell.scope_of(web.caller_of(request)))
         await audit.record_reveal(tx, "order", facts.header.id, why, shown="buyer")
         drawn = page.view_of(facts, await page.names_of(tx, facts))
     if not web.wants_part(request):

@@ -405,7 +405,7 @@ async def test_a_part_can_be_cancelled_and_the_rest_goes_on(shop: Shop) -> None:
             tx, case.order_id, Fact(position=1, kind=FactKind.REFUNDED, amount=1000, reference="r1")
         )
     page = await case.page()
-    assert "Given back R$10.00" in page
+    assert "Money given back R$10.00" in page
     assert "To be given back" not in page
 
 
