@@ -138,6 +138,11 @@ def speak(settings: Settings, *, serves: bool = False) -> None:
     i18n.use(settings.language if serves else said, settings.timezone)
 
 
+def has_no_database(settings: Settings) -> bool:
+    """Say whether nothing is kept yet where the embedded database would be made; makes nothing."""
+    return not settings.database_url and not (settings.data_dir / "postgres").exists()
+
+
 @contextmanager
 def runtime(*, migrate: bool = True, role: str = "cli", serves: bool = False, **overrides: Any) -> Iterator[Settings]:
     """Give settings with a database that answers and is migrated; an embedded server lives as long as the block.
