@@ -53,6 +53,7 @@ _bytecode = pytest.StashKey[Bytecode]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    os.environ["LC_ALL"] = "C.UTF-8"  # commands speak the language of their terminal, whoever's it is
     if not hasattr(config, "workerinput"):  # workers have their controller's
         config.stash[_scratch] = Scratch.open()
         config.stash[_bytecode] = Bytecode.open()

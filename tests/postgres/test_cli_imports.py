@@ -15,8 +15,14 @@ from malha.catalog import reads
 from malha.platform.db import Database
 
 
-async def malha(database: Database, *arguments: str) -> tuple[int, str, str]:
-    environment = {**os.environ, "DATABASE_URL": database.url, "MALHA_RETAILER": database.retailer, "COLUMNS": "200"}
+async def malha(database: Database, *arguments: str, terminal: str = "C.UTF-8") -> tuple[int, str, str]:
+    environment = {
+        **os.environ,
+        "LC_ALL": terminal,
+        "DATABASE_URL": database.url,
+        "MALHA_RETAILER": database.retailer,
+        "COLUMNS": "200",
+    }
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "malha.cli.main", *arguments,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=environment,
@@ -43,6 +49,21 @@ async def test_a_file_is_looked_at_first_and_goes_in_by_its_good_rows(database: 
     code, _, err = await malha(database, "import", "products", str(file))
     assert code == 2
     assert "Faltam estas colunas: sku." in err
+
+
+@pytest.mark.parametrize(
+    ("terminal", "says"),
+    [
+        ("en_US.UTF-8", "1 row: 1 created, 0 changed, 0 unchanged, 0 rows refused."),
+        ("pt_BR.UTF-8", "1 linha: 1 criada, 0 alterada, 0 sem mudança, 0 linha recusada."),
+    ],
+)
+async def test_what_was_done_is_told_in_the_language_of_the_terminal(
+    terminal: str, says: str, database: Database, tmp_path: Path
+) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text("sku;name\nA;Shirt\n")
+    assert (await malha(database, "import", "products", str(table), terminal=terminal))[1].strip() == says
 
 
 async def test_what_is_exported_to_a_file_imports_back_and_changes_nothing(database: Database, tmp_path: Path) -> None:

@@ -43,6 +43,25 @@ def test_a_refusal_is_in_the_language_of_the_terminal(
     assert why in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("kind", ["stock", "prices"])
+def test_rows_about_what_is_not_there_make_no_database_in_a_directory_that_has_none(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    monkeypatch.delenv("MALHA_DATABASE_URL", raising=False)
+    monkeypatch.setenv("LC_ALL", "en_US.UTF-8")
+    monkeypatch.setenv("MALHA_DATA_DIR", str(tmp_path / "mistyped"))
+    table = tmp_path / "table.csv"
+    table.write_text("sku,location,on_hand,price\nA,CD,3,12.90\n")
+    with i18n.speaking(i18n.DEFAULT), pytest.raises(SystemExit) as ended:
+        main(["import", kind, str(table)])
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert f"There is no database in {tmp_path / 'mistyped'} yet" in said
+    assert "MALHA_DATA_DIR" in said
+    assert not (tmp_path / "mistyped").exists()
+
+
 @pytest.mark.parametrize(
     ("setting", "value", "why"),
     [("MALHA_PORT", "none", "MALHA_PORT"), ("MALHA_DATA_DIR", "/dev/null/malha", "/dev/null/malha")],

@@ -52,6 +52,7 @@ def command(
     try:
         with runtime(
             migrate=False,
+            serves=True,
             data_dir=settings.data_dir,
             retailer="demo",
             port=settings.port,

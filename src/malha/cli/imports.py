@@ -17,14 +17,15 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from malha.cli.runtime import runtime
+from malha.cli.runtime import has_no_database, runtime
 from malha.exchange.at_once import Asked, import_at_once
+from malha.exchange.errors import NothingToImportInto
 from malha.exchange.model import Kind
 from malha.platform import idempotency
 from malha.platform.db import Actor, Database
 from malha.platform.i18n import N_, _, current_language, n_, number
 from malha.platform.imports import Mode, Report
-from malha.platform.settings import Settings
+from malha.platform.settings import Settings, load
 
 SHOWN_PROBLEMS = 50
 app = typer.Typer(no_args_is_help=True)
@@ -48,6 +49,8 @@ KINDS = {
     Kind.AHEAD_POLICIES: "Import policies of selling ahead, one row per product or SKU and channel.",
     Kind.LISTINGS: "Import what is said of listings, one row per connection, SKU and field.",
 }
+
+FIRST = {Kind.PRODUCTS, Kind.LOCATIONS, Kind.CUSTOMERS, Kind.SAFETY_RULES}  # name nothing that has to be there before
 
 
 def _importing(kind: Kind) -> Callable[..., None]:
@@ -83,6 +86,9 @@ def _mode(check: bool, valid: bool) -> Mode:
 
 def _import(file: Path, kind: Kind, *, mode: Mode, from_line: int, as_json: bool) -> None:
     console = Console()
+    here = load()
+    if kind not in FIRST and has_no_database(here):
+        raise NothingToImportInto(directory=str(here.data_dir))
     with runtime() as settings:
         report = asyncio.run(_run(settings, file, kind, mode, from_line, None if as_json else console))
     if as_json:

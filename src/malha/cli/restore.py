@@ -10,7 +10,7 @@ import msgspec
 import typer
 
 from malha.cli.proof import Unsound, bring_up, prove, prove_base, retailers_in
-from malha.cli.runtime import announce, database_of, embedded, progress_bar
+from malha.cli.runtime import announce, database_of, embedded, progress_bar, speak
 from malha.platform import i18n, logs
 from malha.platform.backup import open_backup
 from malha.platform.embedded import EmbeddedError
@@ -50,7 +50,7 @@ def command(
     """Restore a backup, count every table's rows, bring it to this version's schema and have the doctor look at it."""
     settings = _target(into)
     logs.configure(settings.log_level, settings.log_format, role="cli")
-    i18n.use(settings.language, settings.timezone)
+    speak(settings)
     if is_base(backup):
         if check:
             _check_base(backup.absolute(), as_json=as_json)

@@ -132,8 +132,19 @@ def export(settings: Settings) -> None:
     os.environ[f"{PREFIX}RETAILER"] = settings.retailer
 
 
+def speak(settings: Settings, *, serves: bool = False) -> None:
+    """Speak the language of the terminal, else of the settings; `serves`: what others hear, who sit at none."""
+    said = i18n.of_terminal({**os.environ, "MALHA_LANGUAGE": settings.language})
+    i18n.use(settings.language if serves else said, settings.timezone)
+
+
+def has_no_database(settings: Settings) -> bool:
+    """Say whether nothing is kept yet where the embedded database would be made; makes nothing."""
+    return not settings.database_url and not (settings.data_dir / "postgres").exists()
+
+
 @contextmanager
-def runtime(*, migrate: bool = True, role: str = "cli", **overrides: Any) -> Iterator[Settings]:
+def runtime(*, migrate: bool = True, role: str = "cli", serves: bool = False, **overrides: Any) -> Iterator[Settings]:
     """Give settings with a database that answers and is migrated; an embedded server lives as long as the block.
 
     A server that already runs on the data directory (`malha serve` in another terminal) is used and left running.
@@ -143,7 +154,7 @@ def runtime(*, migrate: bool = True, role: str = "cli", **overrides: Any) -> Ite
     """
     settings = load(**overrides)
     logs.configure(settings.log_level, settings.log_format, role=role)
-    i18n.use(settings.language, settings.timezone)
+    speak(settings, serves=serves)
     i18n.settle(settings.timezone)
     with database_of(settings) as (ready, server):
         if migrate:

@@ -9,8 +9,8 @@ import psycopg
 import typer
 
 from malha.cli.proof import Unsound, bring_up
-from malha.cli.runtime import announce, database_of
-from malha.platform import i18n, logs
+from malha.cli.runtime import announce, database_of, speak
+from malha.platform import logs
 from malha.platform.backup import RETAILER_SCHEMAS
 from malha.platform.i18n import _
 from malha.platform.major_upgrade import upgrade
@@ -28,7 +28,7 @@ def command(
     """Upgrade the embedded database to the PostgreSQL that Malha brings; Malha must be stopped."""
     settings = load()
     logs.configure(settings.log_level, settings.log_format, role="cli")
-    i18n.use(settings.language, settings.timezone)
+    speak(settings)
     if settings.database_url:
         raise SettingsError("DATABASE_URL names a PostgreSQL that Malha does not run. Upgrade it with its own tools.")
     done = upgrade(settings.data_dir, binaries=binaries, on_wait=announce)

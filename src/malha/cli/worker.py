@@ -19,7 +19,7 @@ def command(
     ] = True,
 ) -> None:
     """Run the worker alone: events and background jobs."""
-    with runtime(role="worker", migrate=migrate, worker_nice=nice) as settings:
+    with runtime(role="worker", serves=True, migrate=migrate, worker_nice=nice) as settings:
         if not migrate:
             asyncio.run(require(settings.database_url or "", settings.retailer))
         from malha.worker import run_until_signalled  # noqa: PLC0415 -- after settings were found to be right

@@ -11,6 +11,18 @@ class ImportNotFound(NotFound):
     mend = "Look at the list of imports."
 
 
+class NothingToImportInto(MalhaError):
+    """What rows of this kind are about cannot be there: there is no database yet, and none was made."""
+
+    status = 409
+    code = "nothing_to_import_into"
+    says = "There is no database in {directory} yet, so nothing that these rows could be about."
+    mend = (
+        "Name the directory of yours in MALHA_DATA_DIR, or its database in DATABASE_URL. "
+        "In a new one import products and locations first."
+    )
+
+
 class ImportBusy(MalhaError):
     """It is being checked or applied, or it has ended."""
 
