@@ -150,7 +150,7 @@ async def test_pages_show_members_use_and_codes_that_only_orders_state(keyed: Sh
     owner = await keyed.session()
     async with keyed.database.transaction() as tx:
         await an_order(tx)
-        await tx.execute("UPDATE sales_order SET customer_group = 'club'")
+        await tx.execute("UPDATE sales_order SET customer_group = 'club', placed_at = now()")
     form = {"code": "SUL", "name": "Sul", "locations": ["LJ01", "CD01"]}
     made = await keyed.http.post("/location-groups:new", data=form, headers=owner)
     assert (made.status_code, made.headers["location"]) == (303, "/location-groups/SUL")
