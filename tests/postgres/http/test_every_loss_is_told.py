@@ -130,9 +130,9 @@ def test_of_every_event_of_an_order_it_is_decided_what_the_customer_hears() -> N
 
 
 def test_units_are_cancelled_in_one_place_which_says_so() -> None:
-    assert callers_of("malha.ordering.events.OrderCancelled") == {"ordering.service._cancel_rows"}
-    rows = {where for where, name, _ in calls() if where.startswith("ordering.service.") and name == "_cancel_rows"}
-    assert rows == {"ordering.service.cancel", "ordering.service.cancel_units"}
+    assert callers_of("malha.ordering.events.OrderCancelled") == {"ordering.cancelling._cancel_rows"}
+    rows = {where for where, name, _ in calls() if where.startswith("ordering.cancelling.") and name == "_cancel_rows"}
+    assert rows == {"ordering.cancelling.cancel", "ordering.cancelling.cancel_units"}
     made = {where for where, name, call in calls() if name.endswith(".Move") and says(call, UnitState.CANCELLED)}
     assert made == {
         "ordering.rules._take_rows",
@@ -144,7 +144,7 @@ def test_units_are_cancelled_in_one_place_which_says_so() -> None:
     assert callers_of("malha.ordering.events.LineReplaced") == {"ordering.replacing.replace_units"}
     assert callers_of("malha.ordering.replacing.replace_units") == {"intake.substituting.replace"}
     planned = callers_of("malha.ordering.rules.plan_cancel")
-    assert planned - {"console.actions.effect_of"} == {"ordering.service.cancel"}  # the first only shows what would be
+    assert planned - {"console.actions.effect_of"} == {"ordering.cancelling.cancel"}  # the first only shows what would be
     # Nor does a statement do it behind the service's back.
     for path in SOURCE.rglob("*writes.py"):
         for statement in re.findall(r'"""(.*?)"""', path.read_text("utf-8"), re.DOTALL):
@@ -153,8 +153,8 @@ def test_units_are_cancelled_in_one_place_which_says_so() -> None:
 
 
 def test_every_way_to_cancel_or_to_lose_a_place_is_walked_below() -> None:
-    services = ("malha.ordering.service", "malha.fulfillment.service")
-    cancels = callers_of(*(f"{s}.cancel" for s in services), "malha.ordering.service.cancel_units")
+    services = ("malha.ordering.cancelling", "malha.fulfillment.service")
+    cancels = callers_of(*(f"{s}.cancel" for s in services), "malha.ordering.cancelling.cancel_units")
     back = {where for where, name, call in calls() if name.endswith(".Move") and says(call, UnitState.UNPLACED)}
     moved_back = callers_of("malha.fulfillment.giving_back.find_another_place", "malha.intake.replanning.replan")
     held = {w for w, name, call in calls() if name.endswith("ensure_holds") and "SHORTAGE" in ast.unparse(call)}
