@@ -144,7 +144,8 @@ def test_units_are_cancelled_in_one_place_which_says_so() -> None:
     assert callers_of("malha.ordering.events.LineReplaced") == {"ordering.replacing.replace_units"}
     assert callers_of("malha.ordering.replacing.replace_units") == {"intake.substituting.replace"}
     planned = callers_of("malha.ordering.rules.plan_cancel")
-    assert planned - {"console.actions.effect_of"} == {"ordering.cancelling.cancel"}  # the first only shows what would be
+    # The one that is left out only shows what would be.
+    assert planned - {"console.actions.effect_of"} == {"ordering.cancelling.cancel"}
     # Nor does a statement do it behind the service's back.
     for path in SOURCE.rglob("*writes.py"):
         for statement in re.findall(r'"""(.*?)"""', path.read_text("utf-8"), re.DOTALL):
