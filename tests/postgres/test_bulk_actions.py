@@ -267,7 +267,7 @@ async def test_an_order_at_which_the_program_fails_keeps_nobody_else_waiting(
             await tx.execute("SELECT 1 / 0")
         return await place(tx, order_id, *args, **more)
 
-    monkeypatch.setattr(ordering, "place_hold", fail)
+    monkeypatch.setattr(order_holds, "place_hold", fail)
     action = await desk.work(number)
     assert (action.state, action.done, action.refused) == ("done", 2, 1)
     assert await desk.held() == {orders[0], orders[2]}

@@ -88,6 +88,7 @@ def main(arguments: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         raise SystemExit(130) from None
     except Exception as error:
+        _speak()
         sentence = _sentence(error)
         if sentence is None and wanted not in TRIED_AGAIN:
             raise
@@ -122,7 +123,7 @@ def _sentence(error: BaseException) -> str | None:
     from malha.platform.db import refusal_of  # noqa: PLC0415 -- after the command ran
     from malha.platform.embedded import EmbeddedError  # noqa: PLC0415
     from malha.platform.errors import DiskFull, MalhaError  # noqa: PLC0415
-    from malha.platform.i18n import of_terminal, translate  # noqa: PLC0415
+    from malha.platform.i18n import current_language, translate  # noqa: PLC0415
     from malha.platform.settings import SettingsError  # noqa: PLC0415
 
     error = refusal_of(error) or error
@@ -135,7 +136,7 @@ def _sentence(error: BaseException) -> str | None:
         said = [(text, error.facts) for text in (error.says, error.mend) if text]
         for problem in error.facts.get("problems", ()):
             said += [(text, problem.get("facts", {})) for text in (problem["says"], problem.get("mend")) if text]
-        return " ".join(translate(of_terminal(os.environ), text, **facts) for text, facts in said)
+        return " ".join(translate(current_language(), text, **facts) for text, facts in said)
     if isinstance(error, SettingsError | EmbeddedError):
         return str(error)
     if isinstance(error, OSError) and error.filename:
