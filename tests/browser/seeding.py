@@ -23,7 +23,7 @@ from malha.inventory import service as inventory
 from malha.inventory.model import Claim, Reference
 from malha.ordering import cancelling, edits, holds
 from malha.ordering import service as ordering
-from malha.ordering.model import HoldKind
+from malha.ordering.model import CancelWish, HoldKind
 from malha.platform.address import Address
 from malha.platform.brazil import build_access_key, cnpj_check_digits, cpf_check_digits
 from malha.platform.db import Actor, Database, Tx
@@ -285,9 +285,7 @@ async def lead(database: Database, actor: Actor, order_id: UUID, kind: str, numb
             await cancelling.cancel(tx, order_id, reason="Cliente desistiu")
         elif kind == "part_cancelled":
             line = (await ordering.lines_of(tx, [order_id]))[order_id][0]
-            await cancelling.cancel(
-                tx, order_id, reason="Produto indisponível", wishes=[ordering.CancelWish(line.line, 1)]
-            )
+            await cancelling.cancel(tx, order_id, reason="Produto indisponível", wishes=[CancelWish(line.line, 1)])
     reach = REACHES.get(kind)
     if reach is None:
         return

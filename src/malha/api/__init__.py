@@ -4,7 +4,7 @@ A module of this package declares operations with `query` (reads) and `command` 
 the application finds them and serves them below `/v1`. An example, complete:
 
     from malha.api.work import Work, command, query
-    from malha.ordering import reads, service
+    from malha.ordering import cancelling, reads
 
     class CancelOrder(msgspec.Struct, forbid_unknown_fields=True):
         \"\"\"Why, and which units; without lines the whole order.\"\"\"
@@ -27,7 +27,7 @@ the application finds them and serves them below `/v1`. An example, complete:
 
         What the first line says is the summary in the documentation, the rest its description.
         \"\"\"
-        return await service.cancel(work.tx, order_id, data.lines, data.reason)
+        return await cancelling.cancel(work.tx, order_id, reason=data.reason, wishes=data.lines)
 
     handlers = [get_order, cancel_order]
 
