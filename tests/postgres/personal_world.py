@@ -32,7 +32,7 @@ from malha.platform.db import Actor
 from malha.platform.ids import new_id
 from malha.platform.subscribers import drain
 from malha.platform.text import fold
-from malha.privacy import service
+from malha.privacy import searching
 from malha.privacy.model import Erased
 from malha.testing.builders import an_access_key
 
@@ -245,4 +245,4 @@ async def unpark(shop: Linked) -> None:
 
 
 async def erase(shop: Linked, customer: Any, reason: str = "asked by letter, protocol 77") -> Erased:
-    return await in_tx(shop, service.erase, customer, reason)
+    return await in_tx(shop, searching.begin, customer, reason)

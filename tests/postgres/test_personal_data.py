@@ -54,7 +54,7 @@ from malha.platform.db import Actor
 from malha.platform.errors import Conflict
 from malha.platform.flaws import Invalid
 from malha.platform.ids import new_id
-from malha.privacy import places, reads, rules, service, writes
+from malha.privacy import places, reads, rules, searching, service, writes
 from malha.privacy.errors import (
     HoldsOpen,
     ImportsOpen,
@@ -257,7 +257,7 @@ async def test_it_needs_a_reason_all_locations_and_somebody(life: Life):
     with pytest.raises(UnknownCustomer):
         await erase(life.shop, new_id())
     limited = Actor("person", "bia", "Bia", locations=frozenset({1}))
-    for act in (service.erase, service.export):
+    for act in (searching.begin, service.export):
         with pytest.raises(SharedByAll):
             await in_tx(life.shop, act, life.customer, "asked", actor=limited)
 
@@ -337,7 +337,7 @@ async def test_an_order_that_comes_while_she_is_erased_is_a_new_customers(life: 
             return (await profiles.link(tx, [Buyer(name="Quitéria Zambrana", document=CPF, email=MAIL)]))[0]
 
     async with shop.database.transaction(ANA) as tx:
-        await service.erase(tx, life.customer, "asked")
+        await searching.begin(tx, life.customer, "asked")
         coming = asyncio.create_task(comes())
         while not coming.done() and not await waiting(shop.database):
             await asyncio.sleep(0.01)
@@ -411,7 +411,7 @@ async def test_a_merge_that_was_quicker_leads_elsewhere_and_a_slower_one_is_refu
     with pytest.raises(UnknownCustomer):
         await erasing
     async with shop.database.transaction(ANA) as tx:
-        await service.erase(tx, kept.id, "asked")
+        await searching.begin(tx, kept.id, "asked")
         merging = asyncio.create_task(in_tx(shop, merge_customers, third.id, kept.id, (1, 2)))
         while not merging.done() and not await waiting(shop.database):
             await asyncio.sleep(0.01)
@@ -438,7 +438,7 @@ async def test_a_message_that_waits_is_never_sent(shop: Linked, tmp_path):
     (customer,) = await shop.values("SELECT customer_id FROM order_customer")
     assert await shop.values("SELECT count(*) > 0 FROM message WHERE state = 'queued'") == [True]
     async with shop.database.transaction(ANA) as tx:
-        await service.erase(tx, customer, "asked")
+        await searching.begin(tx, customer, "asked")
         async with shop.database.transaction() as sender:
             assert await messages.claim(sender) is None  # it passes over what is locked
     async with mail_server(tmp_path) as box:

@@ -43,7 +43,6 @@ COMMANDS = {
     "doctor": ("malha.cli.doctor", "Check every balance, order and payment against its ledger."),
 }
 STAYING = {"serve", "worker"}
-SERVING = STAYING | {"demo"}  # what they say to customers and colleagues is not in the language of their terminal
 USAGE_ERROR = 2
 TRIED_AGAIN = {"mail": 75}  # run by mail servers: EX_TEMPFAIL keeps the mail; returned, it would be lost for good
 
@@ -79,8 +78,6 @@ def main(arguments: list[str] | None = None) -> None:
     arguments = sys.argv[1:] if arguments is None else arguments
     wanted = next((argument for argument in arguments if not argument.startswith("-")), None)
     try:
-        if wanted not in SERVING:
-            _speak()
         if wanted not in STAYING or not _stay(wanted, arguments):
             build(wanted)(arguments, prog_name="malha")
     except typer.Exit as ended:
@@ -88,7 +85,7 @@ def main(arguments: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         raise SystemExit(130) from None
     except Exception as error:
-        _speak()
+        _speak()  # it may have ended before it knew its settings
         sentence = _sentence(error)
         if sentence is None and wanted not in TRIED_AGAIN:
             raise
@@ -98,7 +95,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _speak() -> None:
     """Speak the language of the terminal."""
-    from malha.platform import i18n  # noqa: PLC0415 -- not for what stays
+    from malha.platform import i18n  # noqa: PLC0415 -- after the command ran
 
     i18n.use(i18n.of_terminal(os.environ))
 

@@ -33,14 +33,15 @@ from malha.notifications.model import (
 )
 from malha.notifications.reads import ConsentRow, MessageRow
 from malha.ordering import list_reads
-from malha.platform import audit, brazil, refusals
+from malha.platform import audit, brazil
 from malha.platform.address import Address
 from malha.platform.db import Tx
 from malha.platform.flaws import Flaw, refuse
-from malha.platform.i18n import N_, _, current_language
+from malha.platform.i18n import N_, _
 from malha.platform.sheets import Column, Kind
 from malha.platform.text import whole_in
 from malha.privacy import reads as privacy
+from malha.privacy import searching
 
 PAGE_SIZE = 50
 KINDS = {CustomerKind.PERSON: N_("Person"), CustomerKind.COMPANY: N_("Company")}
@@ -279,9 +280,7 @@ async def draw(tx: Tx, request: Request[Any, Any, Any], number: int) -> Response
         "who": reads.masked_customer(customer),
         "erasure": await privacy.erasure(tx, customer.id),
         "search": search,
-        "refused": None
-        if search is None or search.refused is None
-        else refusals.said(search.refused, current_language()),
+        "refused": searching.why_refused(search) if search else None,
         "kind": _(KINDS[customer.kind]),
         "bought": await page_reads.bought(tx, customer.id, scope),
         "orders": list(zip(await order_list.row_views(tx, rows), rows, strict=True)),

@@ -1,8 +1,8 @@
 """One order: the four answers first, then all that belongs to it.
 
-Where is it, is it late, what blocks it, what can I do: each is decided here from units, holds, work and payment, so
-the page and the panel beside the list say the same. `next_step` is the one primary action; it is a suggestion of what
-the services would accept, and they decide.
+Where is it, is it late, what blocks it, what can I do: each is answered (`order_answers`) from units, holds, work and
+payment (`order_facts`), so the page and the panel beside the list say the same. `order_steps.next_step` is the one
+primary action; it is a suggestion of what the services would accept, and they decide.
 """
 
 from collections.abc import Callable, Mapping, Sequence

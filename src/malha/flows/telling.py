@@ -124,7 +124,6 @@ CORRECTED = "order.buyer_changed"
 TYPES = (*TELLS, CORRECTED)
 AT_ONCE = 100  # messages of a job, before others have their turn
 PATIENCE = 2  # messages in a row that a means may leave without an answer
-THERE = frozenset({UnitState.DELIVERED, UnitState.COLLECTED})
 # Of an event's facts, those that its message needs; never what a person typed.
 _KEPT = (
     "kind", "holds", "amount", "lines", "whole", "fulfillment_id", "shipment_id", "shipments",
@@ -388,7 +387,7 @@ async def facts_of(
         items=tuple(item(n, row.quantity - gone[n]) for n, row in rows.items() if row.quantity > gone[n]),
         sent_items=among(sent),
         waiting_items=among([u for u in living if u.state not in GONE]),
-        more_follows=bool(sent) and any(u.state not in THERE and str(u.shipment_id) not in told for u in living),
+        more_follows=bool(sent) and any(ordering_rules.is_to_come(u) and str(u.shipment_id) not in told for u in units),
         repromised_items=tuple(item(n, row.quantity - gone[n]) for n, row in rows.items() if n in repromised),
         replaced_items=tuple(item(old, n) for old, _new, n in replaced if old in rows),
         replacing_items=tuple(item(new, n) for _old, new, n in replaced if new in rows),

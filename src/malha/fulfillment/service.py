@@ -439,7 +439,7 @@ async def cancel(
 ) -> Cancellation:
     """Cancel an order or some of its units, and end at once the work that has nothing left.
 
-    As `ordering.service.cancel`, which edges leave to this one: it locks the work and its capacity before the cancel
+    As `ordering.cancelling.cancel`, which edges leave to this one: it locks the work and its capacity before the cancel
     locks balances, which is their order.
     """
     await ordering.lock_order(tx, order_id, expected)

@@ -36,10 +36,14 @@ _PLACES = {f"{place.table}.{place.column}": place for place in SWEPT}
 async def begin(tx: Tx, customer_id: UUID, reason: str) -> Erased:
     """Erase a person at once, or have a worker look for them first where there is much to look through.
 
-    Asked for again meanwhile, it says how far that is; where it was refused, it begins anew.
+    Asked for again meanwhile, it says how far that is, and afterwards that it was done; where it was refused, it begins
+    anew.
 
     Raises:
-        As `service.erase` does.
+        UnknownCustomer, SharedByAll, Invalid: see `service.ask`.
+        OrdersOpen, HoldsOpen, RefundsOpen, MessagesLeaving, OrdersComing, ImportsOpen: not before that is done.
+        Conflict: something of the person changed meanwhile.
+        Busy: somebody holds a lock of theirs.
     """
     found = await service.ask(tx, customer_id, reason)
     if isinstance(found, Erased):
@@ -48,7 +52,7 @@ async def begin(tx: Tx, customer_id: UUID, reason: str) -> Erased:
     if searched is not None and searched.refused is None:
         return _told(searched)
     if await tx.value(reads.SIZE, {"tables": sorted({place.table for place in SWEPT})}) <= AT_ONCE:
-        done = await service.erase(tx, customer_id, reason)
+        done = await service.finish(tx, found, await service.look(tx, found), reason)
         await tx.execute(writes.END_SEARCH, {"customer": customer_id})
         return done
     await erasing.lock(tx, customer_id)  # it does not go into another one meanwhile
@@ -81,8 +85,13 @@ def _told(search: Search) -> Erased:
         state="looking" if search.refused is None else "refused",
         begun_at=search.begun_at,
         looked=search.looked,
-        refused=None if search.refused is None else refusals.said(search.refused, current_language()),
+        refused=why_refused(search),
     )
+
+
+def why_refused(search: Search) -> str | None:
+    """Return why a person could not be erased, in the current language; None: they are looked for."""
+    return None if search.refused is None else refusals.said(search.refused, current_language())
 
 
 async def _line_up(tx: Tx, customer_id: UUID) -> None:
@@ -130,14 +139,14 @@ async def _step(tx: Tx, customer_id: UUID) -> bool:
     tx.actor = await present_rights.as_now(tx, Actor.of_label(search.actor, search.person))
     if not tx.actor.may(PERMISSION):
         raise RightsLost(person=search.person)
-    if search.since is not None and await _look_further(tx, customer_id, search):
-        return True
     person = await service.ask(tx, customer_id, search.reason)
     if isinstance(person, Person):
-        if person.customer.id != customer_id:  # a merge led elsewhere
-            raise _changed(search)
         if search.since is None:
             await _start(tx, person)
+            return True
+        if person.digest() != search.known:
+            raise _changed(search)
+        if await _look_further(tx, person, search):
             return True
         await _finish(tx, person, search)
     await tx.execute(writes.END_SEARCH, {"customer": customer_id})
@@ -159,28 +168,26 @@ async def _start(tx: Tx, person: Person) -> None:
     await tx.execute(writes.ADD_PLACES, {**asked, "places": sorted(_PLACES)})
 
 
-async def _look_further(tx: Tx, customer_id: UUID, search: Search) -> bool:
+async def _look_further(tx: Tx, person: Person, search: Search) -> bool:
     """Look through the next pages of a table; return False where all were looked through."""
-    row = next(iter(await tx.tuples(reads.NEXT_PLACE, {"customer": customer_id})), None)
+    asked = {"customer": person.customer.id}
+    row = next(iter(await tx.tuples(reads.NEXT_PLACE, asked)), None)
     if row is None:
         return False
     name, first, blocks = row
     place = _PLACES.get(name)
-    person = await service.ask(tx, customer_id, search.reason)
-    if place is None or not isinstance(person, Person) or person.digest() != search.known:
+    if place is None:  # a newer program does not look there
         raise _changed(search)
     behind = min(first + PAGES, blocks)
     pages = {"first": f"({first},0)", "behind": f"({behind},0)"}
     found = await tx.values(reads.named_between(place), {**person.marks(place), **pages})
-    kept = {"customer": customer_id, "place": name, "behind": behind, "found": found}
-    await tx.execute(writes.KEEP_FOUND, kept)
+    await tx.execute(writes.KEEP_FOUND, {**asked, "place": name, "behind": behind, "found": found})
     return True
 
 
 async def _finish(tx: Tx, person: Person, search: Search) -> None:
     asked = {"customer": person.customer.id}
-    elsewhere = await tx.value(reads.LOOKED_ELSEWHERE, {**asked, "places": sorted(_PLACES)})
-    if elsewhere or person.digest() != search.known:
+    if await tx.value(reads.LOOKED_ELSEWHERE, {**asked, "places": sorted(_PLACES)}):
         raise _changed(search)
     rows: dict[Place, list[str]] = {_PLACES[name]: found for name, found in await tx.tuples(reads.FOUND_PLACES, asked)}
     looked = service.Looked(search.since or "", search.log_end or 0, search.positions, rows)

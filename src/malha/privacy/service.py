@@ -117,31 +117,14 @@ class Looked(msgspec.Struct, frozen=True):
     rows: dict[Place, list[str]]  # where the person is named
 
 
-async def erase(tx: Tx, customer_id: UUID, reason: str) -> Erased:
-    """Erase a person for good: profile and every copy of their data. Asked for again, it says that it was done.
-
-    Everything is looked through in this transaction. In a large shop that takes minutes: see `searching.begin`.
-    Fiscal documents, amounts, and what names nobody (municipality, state, the district of a CEP) are kept.
+async def ask(tx: Tx, customer_id: UUID, reason: str) -> Person | Erased:
+    """Return who is to be erased, where nothing keeps them from it by now; or that they were erased before.
 
     Raises:
         UnknownCustomer: there is none.
         SharedByAll: the asker is limited to locations.
         Invalid: no reason is given, or one that is too long.
         OrdersOpen, HoldsOpen, RefundsOpen, MessagesLeaving, OrdersComing, ImportsOpen: not before that is done.
-        Conflict: something of the person changed meanwhile.
-        Busy: somebody holds a lock of theirs.
-    """
-    found = await ask(tx, customer_id, reason)
-    if isinstance(found, Erased):
-        return found
-    return await finish(tx, found, await _look(tx, found), reason)
-
-
-async def ask(tx: Tx, customer_id: UUID, reason: str) -> Person | Erased:
-    """Return who is to be erased, where nothing keeps them from it by now; or that they were erased before.
-
-    Raises:
-        As `erase` does.
     """
     refuse_limited(tx)
     _require_reason(reason, "reason")
@@ -154,7 +137,9 @@ async def ask(tx: Tx, customer_id: UUID, reason: str) -> Person | Erased:
 
 
 async def finish(tx: Tx, person: Person, looked: Looked, reason: str) -> Erased:
-    """Keep everybody still who could bring a person back, and erase them.
+    """Keep everybody still who could bring a person back, and erase them for good: profile and every copy.
+
+    Fiscal documents, amounts, and what names nobody (municipality, state, the district of a CEP) are kept.
 
     Args:
         tx: of whoever erases them.
@@ -163,7 +148,9 @@ async def finish(tx: Tx, person: Person, looked: Looked, reason: str) -> Erased:
         reason: why.
 
     Raises:
-        OrdersOpen, HoldsOpen, RefundsOpen, MessagesLeaving, OrdersComing, ImportsOpen, Conflict, Busy: as `erase` does.
+        OrdersOpen, HoldsOpen, RefundsOpen, MessagesLeaving, OrdersComing, ImportsOpen: see `ask`.
+        Conflict: something of the person changed meanwhile.
+        Busy: somebody holds a lock of theirs.
     """
     customer_id = person.customer.id
     await tx.tuples(writes.LOCK_SUBSCRIBERS)
@@ -179,7 +166,8 @@ async def finish(tx: Tx, person: Person, looked: Looked, reason: str) -> Erased:
     return told(customer_id, done, again=False)
 
 
-async def _look(tx: Tx, person: Person) -> Looked:
+async def look(tx: Tx, person: Person) -> Looked:
+    """Return where a person is named, by a look through everything in this transaction."""
     begun, log_end = await tx.value(reads.BEGUN), await tx.value(reads.LOG_END)
     found = await tx.values(reads.EVENTS, {"orders": person.orders, "keys": person.keys()})
     rows = {place: await tx.values(reads.named_in(place), person.marks(place)) for place in SWEPT}
